@@ -1,0 +1,22 @@
+using Sluice.Inference.Sampling;
+
+namespace Sluice.Inference.Generation;
+
+/// <summary>One prompt to continue, <see cref="ChoiceCount"/> times.</summary>
+public sealed record GenerationRequest
+{
+    /// <summary>At least one token; shorter than the model's context length.</summary>
+    public required IReadOnlyList<int> PromptTokens { get; init; }
+
+    /// <summary>Most tokens generated per choice, at least 1; cut to what the context has left.</summary>
+    public required int MaxTokens { get; init; }
+
+    /// <summary>Number of independent continuations, at least 1. Choice i draws with a key derived from the seed and i.</summary>
+    public int ChoiceCount { get; init; } = 1;
+
+    /// <summary>How tokens are chosen.</summary>
+    public SamplingParameters Sampling { get; init; } = new();
+
+    /// <summary>Generation ends before the first occurrence of any of these; no part of an occurrence is ever delivered.</summary>
+    public IReadOnlyList<string> StopSequences { get; init; } = [];
+}
