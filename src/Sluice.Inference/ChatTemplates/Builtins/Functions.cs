@@ -21,6 +21,7 @@ internal static class Functions
 
     private static SequenceValue Range(RenderState state, CallArguments arguments)
     {
+        if (arguments.Named.Count > 0) throw state.Fail("'range' takes no named arguments");
         var a = arguments.Bind(state, "range", "start", "stop", "step");
         bool hasOne = a[1] is null;
         long start = hasOne ? 0 : a.RequireInteger(0);

@@ -89,7 +89,7 @@ internal static class TextSplitting
         {
             if (most >= 0 && parts.Count == most)
             {
-                Add(state, parts, text.Slice(start, PythonCharacters.TrimmedEnd(text.Text) - start));
+                Add(state, parts, text.Slice(start));
                 break;
             }
 
@@ -110,8 +110,7 @@ internal static class TextSplitting
         {
             if (most >= 0 && parts.Count == most)
             {
-                int first = PythonCharacters.SkipSpace(text.Text, 0);
-                Add(state, parts, text.Slice(first, end - first));
+                Add(state, parts, text.Slice(0, end));
                 break;
             }
 

@@ -16,7 +16,7 @@ internal sealed class StatementParser(TokenCursor cursor)
     {
         cursor.Enter();
         var body = new List<Statement>();
-        int openLine = cursor.Current.Line;
+        int openLine = cursor.PreviousLine;
         while (true)
         {
             var token = cursor.Take();

@@ -36,6 +36,8 @@ internal static class StringEscapes
                 case 'U':
                     AppendHex(result, text, ref position, 8, line);
                     break;
+                case 'N':
+                    throw new ChatTemplateException("characters by name (\\N) are not supported", line);
                 case >= '0' and <= '7':
                     position--;
                     AppendOctal(result, text, ref position);

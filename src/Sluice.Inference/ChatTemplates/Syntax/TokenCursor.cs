@@ -12,6 +12,9 @@ internal sealed class TokenCursor(IReadOnlyList<Token> tokens)
 
     public Token Next => tokens[Math.Min(_position + 1, tokens.Count - 1)];
 
+    /// <summary>Line of the token before the current one.</summary>
+    public int PreviousLine => tokens[Math.Max(_position - 1, 0)].Line;
+
     /// <summary>Special names met since the caller last cleared them.</summary>
     public SpecialNames UsedNames { get; set; }
 

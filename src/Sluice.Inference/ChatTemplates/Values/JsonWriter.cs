@@ -32,18 +32,18 @@ internal sealed class JsonWriter(RenderState state, MarkedTextBuilder output, Js
                 WriteObject(mapping, depth);
                 break;
             default:
-                output.Append(ScalarText(value) ?? throw state.Fail($"a value of type '{value.TypeName}' cannot be written as JSON"));
+                output.Append(ScalarText(value));
                 break;
         }
     }
 
-    private static string? ScalarText(TemplateValue value) => value switch
+    private string ScalarText(TemplateValue value) => value switch
     {
         NoneValue => "null",
         BooleanValue boolean => boolean.Value ? "true" : "false",
         IntegerValue integer => integer.ToDecimal(),
         FloatValue number => FloatText.Json(number),
-        _ => null,
+        _ => throw state.Fail($"a value of type '{value.TypeName}' cannot be written as JSON"),
     };
 
     private void WriteArray(List<TemplateValue> items, int depth)

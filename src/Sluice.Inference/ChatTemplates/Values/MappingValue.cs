@@ -22,7 +22,7 @@ internal sealed class MappingValue : TemplateValue
 
     public TemplateValue? Find(TemplateValue key) => IsKey(key) && Items.TryGetValue(key, out var value) ? value : null;
 
-    public static bool IsKey(TemplateValue key) => key is TextValue or IntegerValue or FloatValue or BooleanValue or NoneValue;
+    public static bool IsKey(TemplateValue key) => key is TextValue or NoneValue or UndefinedValue || Numbers.IsNumber(key);
 
     private sealed class ScalarKeyComparer : IEqualityComparer<TemplateValue>
     {
@@ -31,16 +31,16 @@ internal sealed class MappingValue : TemplateValue
         public bool Equals(TemplateValue? x, TemplateValue? y) => (x, y) switch
         {
             (TextValue a, TextValue b) => a.Text == b.Text,
-            (NoneValue, NoneValue) => true,
-            (TextValue or NoneValue or null, _) or (_, TextValue or NoneValue or null) => false,
-            _ => Numbers.AreEqual(x, y),
+            (NoneValue, NoneValue) or (UndefinedValue, UndefinedValue) => true,
+            (not null, not null) when Numbers.IsNumber(x) && Numbers.IsNumber(y) => Numbers.AreEqual(x, y),
+            _ => false,
         };
 
         public int GetHashCode([DisallowNull] TemplateValue obj) => obj switch
         {
             TextValue text => text.Text.GetHashCode(StringComparison.Ordinal),
-            NoneValue => 0,
-            _ => Numbers.ToDouble(obj).GetHashCode(),
+            _ when Numbers.IsNumber(obj) => Numbers.ToDouble(obj).GetHashCode(),
+            _ => 0,
         };
     }
 }
