@@ -36,8 +36,9 @@ public sealed class SpecialTokenTests
     public void Encode_AcrossABorder_TakesThemAsText(string template, string input, string templateAgain, string inputAgain)
     {
         var text = template + input + templateAgain + inputAgain;
-        var tokens = Tokenizer.Encode(
-            text, true, new TextSpan(template.Length, input.Length), new TextSpan(template.Length + input.Length + templateAgain.Length, inputAgain.Length));
+        var first = new TextSpan(template.Length, input.Length);
+        var second = new TextSpan(first.End + templateAgain.Length, inputAgain.Length);
+        var tokens = Tokenizer.Encode(text, true, first, second);
         Assert.Equal(Tokenizer.Encode(text), tokens);
         Assert.DoesNotContain(End, tokens);
     }
@@ -58,7 +59,8 @@ public sealed class SpecialTokenTests
         specials.Add("aa", 3, isUserDefined: false, stripsRight: false);
         specials.Add("a", 4, isUserDefined: true, stripsRight: false);
 
-        int[] Find(string text, bool parseSpecial, params TextSpan[] literal) => specials.Find(text, parseSpecial, literal)?.Select(match => match.Token).ToArray() ?? [];
+        int[] Find(string text, bool parseSpecial, params TextSpan[] literal) =>
+            specials.Find(text, parseSpecial, literal)?.Select(match => match.Token).ToArray() ?? [];
 
         Assert.Equal([4, 2], Find("abcd", true));
         Assert.Equal([3, 4], Find("aaa", true));

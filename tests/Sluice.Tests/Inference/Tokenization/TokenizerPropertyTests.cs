@@ -11,13 +11,18 @@ public sealed class TokenizerPropertyTests
     public void Encode_AnyText_PrintsTheSameBytes()
     {
         var tokenizer = DefaultModelTokenizer.Tokenizer;
-        var printable = Enumerable.Range(0, tokenizer.VocabularySize).Select(token => tokenizer.GetBytes(token).ToArray()).Where(bytes => bytes.Length == 1).Select(bytes => bytes[0]).ToHashSet();
+        var printable = Enumerable.Range(0, tokenizer.VocabularySize)
+            .Select(token => tokenizer.GetBytes(token).ToArray())
+            .Where(bytes => bytes.Length == 1)
+            .Select(bytes => bytes[0])
+            .ToHashSet();
         var random = new Random(7);
         for (var i = 0; i < 3000; i++)
         {
             var text = RandomText(random);
 
-            // UTF-8 as .NET has it: a lone surrogate is U+FFFD. The vocabulary has no token for a few bytes; they print nothing, as in llama.cpp.
+            // UTF-8 as .NET has it: a lone surrogate is U+FFFD. The vocabulary has no token for a few bytes; they print nothing, as in
+            // llama.cpp.
             var expected = Encoding.UTF8.GetBytes(text).Where(printable.Contains).ToArray();
             Assert.Equal(expected, tokenizer.Decode(tokenizer.Encode(text)));
         }
