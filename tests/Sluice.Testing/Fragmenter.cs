@@ -85,24 +85,10 @@ public static class Fragmenter
         }
     }
 
-    private sealed class FragmentStream(IReadOnlyList<ReadOnlyMemory<byte>> fragments) : Stream
+    private sealed class FragmentStream(IReadOnlyList<ReadOnlyMemory<byte>> fragments) : ReadOnlyStream
     {
         private int _index;
         private int _offset;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(byte[] buffer, int offset, int count)
         {
@@ -119,15 +105,5 @@ public static class Fragmenter
             _offset += piece.Length;
             return piece.Length;
         }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }
