@@ -34,8 +34,9 @@ internal sealed class ServerSentEventParser(int lineBytesMax, int eventBytesMax)
         consumed = 0;
         while (consumed < bytes.Length)
         {
-            // Spec: "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single U+000A LINE
-            // FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character." A line ends at its CR; an LF right after it is skipped.
+            // Spec: "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single U+000A
+            // LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character."
+            // A line ends at its CR already, so that its event need not wait; an LF right after it is skipped.
             if (_endedInCarriageReturn)
             {
                 _endedInCarriageReturn = false;
@@ -73,8 +74,15 @@ internal sealed class ServerSentEventParser(int lineBytesMax, int eventBytesMax)
     private void Count(int bytes)
     {
         _eventBytes += bytes;
-        if ((long)_line.WrittenCount + bytes > lineBytesMax) throw new InvalidDataException($"A line of the event stream is longer than {lineBytesMax} bytes.");
-        if (_eventBytes > eventBytesMax) throw new InvalidDataException($"An event of the event stream is longer than {eventBytesMax} bytes.");
+        if ((long)_line.WrittenCount + bytes > lineBytesMax)
+        {
+            throw new InvalidDataException($"A line of the event stream is longer than {lineBytesMax} bytes.");
+        }
+
+        if (_eventBytes > eventBytesMax)
+        {
+            throw new InvalidDataException($"An event of the event stream is longer than {eventBytesMax} bytes.");
+        }
     }
 
     /// <summary>Interprets a line of which <paramref name="end"/> is what came last.</summary>
@@ -130,7 +138,8 @@ internal sealed class ServerSentEventParser(int lineBytesMax, int eventBytesMax)
 
     private ServerSentEvent TakeEvent()
     {
-        // Spec: "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove the last character from the data buffer."
+        // Spec: "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove the last character from the data
+        // buffer."
         var item = new ServerSentEvent(_type ?? DefaultType, _data.WrittenMemory[..^1], _id);
         if (_type is not null) _lastType = _type;
         _type = null;

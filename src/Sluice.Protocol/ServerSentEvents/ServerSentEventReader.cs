@@ -15,9 +15,9 @@ public static class ServerSentEventReader
     /// <summary>Reads events until the stream ends; each is returned as soon as its blank line has come.</summary>
     /// <param name="stream">UTF-8 bytes, cut anywhere. The caller disposes it.</param>
     /// <param name="lineBytesMax">Bytes of a line without its end; default <see cref="ProtocolLimits.EventLineBytesMax"/>.</param>
-    /// <param name="eventBytesMax">Bytes of an event's lines without their ends; default <see cref="ProtocolLimits.EventBytesMax"/>.</param>
+    /// <param name="eventBytesMax">Bytes of an event's lines; default <see cref="ProtocolLimits.EventBytesMax"/>.</param>
     /// <param name="cancellationToken">Ends the wait for more bytes.</param>
-    /// <exception cref="InvalidDataException">A line or an event is longer than its bound. Every event before it has been returned.</exception>
+    /// <exception cref="InvalidDataException">A line or an event is over its bound. Every event before it has been returned.</exception>
     public static async IAsyncEnumerable<ServerSentEvent> ReadAsync(
         Stream stream,
         int lineBytesMax = ProtocolLimits.EventLineBytesMax,

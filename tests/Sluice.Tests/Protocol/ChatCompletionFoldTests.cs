@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Xunit;
@@ -154,6 +155,16 @@ public sealed class ChatCompletionFoldTests
         _fold.Add(Encoding.UTF8.GetBytes(events));
         Assert.False(_fold.IsDone);
         Assert.Equal((500, "server_error"), (_fold.Error?.Status, _fold.Error?.Type));
+    }
+
+    [Fact]
+    public void A_completion_is_bounded()
+    {
+        _writer.WriteContent(_stream, 0, new byte[ProtocolLimits.CompletionBytesMax / 16 / 6]); // six bytes each, once escaped
+        for (var i = 0; i < 15; i++) _fold.Add(_stream.WrittenSpan);
+        Assert.Null(_fold.Error);
+        for (var i = 0; i < 2; i++) _fold.Add(_stream.WrittenSpan);
+        Assert.Equal("server_error", _fold.Error?.Type);
     }
 
     [Fact]

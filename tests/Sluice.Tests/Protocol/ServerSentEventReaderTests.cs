@@ -1,3 +1,4 @@
+using System.Net.ServerSentEvents;
 using System.Text;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Testing;
@@ -131,6 +132,21 @@ public sealed class ServerSentEventReaderTests
             var whole = await ReadAsync([bytes.ToArray()]);
             var bytewise = await ReadAsync([.. bytes.Select(value => new ReadOnlyMemory<byte>([value]))]);
             Assert.Equal(whole, bytewise);
+        }
+    }
+
+    // Without type fields, which that parser lets stand for a later event; and it waits for more after a last carriage return.
+    [Fact]
+    public async Task The_platforms_parser_finds_the_same_data()
+    {
+        var random = new Random(20266);
+        string[] pieces = ["data", "data:", "data: ", ":", " ", "\n", "\r", "\r\n", "\n\n", "id", "retry", "\uFEFF", "é", "x"];
+        for (var run = 0; run < 3000; run++)
+        {
+            var text = string.Concat(Enumerable.Range(0, random.Next(40)).Select(_ => pieces[random.Next(pieces.Length)]));
+            var bytes = Encoding.UTF8.GetBytes(text);
+            var theirs = SseParser.Create(new MemoryStream(bytes)).Enumerate().Select(item => $"message={item.Data.Replace('\n', '¶')}");
+            Assert.Equal(string.Join('|', theirs), await ReadAsync([bytes]));
         }
     }
 
