@@ -113,15 +113,12 @@ internal sealed class FileHub : IAsyncDisposable
         var end = CutAfter is { } cut ? Math.Min(Content.Length, from + cut) : Content.Length;
         await context.Response.Body.WriteAsync(Content.AsMemory(from..end));
         await context.Response.Body.FlushAsync();
-        if (end < Content.Length)
+        if (end < Content.Length && StallsAtCut)
         {
-            if (StallsAtCut)
-            {
-                Stalled.TrySetResult();
-                await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
-            }
-
-            context.Abort();
+            Stalled.TrySetResult();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
         }
+
+        // A body that is shorter than it said makes Kestrel close the connection after the last byte.
     }
 }
