@@ -1,0 +1,108 @@
+namespace Sluice.Inference.Gguf;
+
+/// <summary>How a tensor's numbers are stored; the values are the file's type ids.</summary>
+public enum GgufTensorType : uint
+{
+    /// <summary>IEEE single.</summary>
+    F32 = 0,
+
+    /// <summary>IEEE half.</summary>
+    F16 = 1,
+
+    /// <summary>4 bits, a scale per 32.</summary>
+    Q4_0 = 2,
+
+    /// <summary>4 bits, a scale and a minimum per 32.</summary>
+    Q4_1 = 3,
+
+    /// <summary>5 bits, a scale per 32.</summary>
+    Q5_0 = 6,
+
+    /// <summary>5 bits, a scale and a minimum per 32.</summary>
+    Q5_1 = 7,
+
+    /// <summary>8 bits, a scale per 32.</summary>
+    Q8_0 = 8,
+
+    /// <summary>4 bits in super-blocks of 256 with 6-bit scales and minimums per 32.</summary>
+    Q4_K = 12,
+
+    /// <summary>5 bits in super-blocks of 256 with 6-bit scales and minimums per 32.</summary>
+    Q5_K = 13,
+
+    /// <summary>6 bits in super-blocks of 256 with 8-bit scales per 16.</summary>
+    Q6_K = 14,
+
+    /// <summary>The upper half of an IEEE single.</summary>
+    BF16 = 30,
+}
+
+/// <summary>Block sizes of <see cref="GgufTensorType"/>.</summary>
+public static class GgufTensorTypes
+{
+    /// <summary>Names of the types that can be read, for messages.</summary>
+    internal const string Supported = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K";
+
+    /// <summary>Elements in one block: 1, 32 or 256; a row is a whole number of blocks.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The type is not one of the enumeration.</exception>
+    public static int BlockElements(GgufTensorType type) => Block(type).Elements;
+
+    /// <summary>Bytes of one block.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The type is not one of the enumeration.</exception>
+    public static int BlockBytes(GgufTensorType type) => Block(type).Bytes;
+
+    internal static bool IsSupported(GgufTensorType type) => Find(type).Elements != 0;
+
+    /// <summary>The name that ggml gives a type id, also where the type cannot be read.</summary>
+    internal static string Name(uint id) => id switch
+    {
+        _ when IsSupported((GgufTensorType)id) => ((GgufTensorType)id).ToString(),
+        4 => "Q4_2",
+        5 => "Q4_3",
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        20 => "IQ4_NL",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        23 => "IQ4_XS",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        _ => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"type {id}"),
+    };
+
+    private static (int Elements, int Bytes) Block(GgufTensorType type)
+    {
+        var block = Find(type);
+        ArgumentOutOfRangeException.ThrowIfZero(block.Elements, nameof(type));
+        return block;
+    }
+
+    private static (int Elements, int Bytes) Find(GgufTensorType type) => type switch
+    {
+        GgufTensorType.F32 => (1, 4),
+        GgufTensorType.F16 => (1, 2),
+        GgufTensorType.BF16 => (1, 2),
+        GgufTensorType.Q4_0 => (32, 18),
+        GgufTensorType.Q4_1 => (32, 20),
+        GgufTensorType.Q5_0 => (32, 22),
+        GgufTensorType.Q5_1 => (32, 24),
+        GgufTensorType.Q8_0 => (32, 34),
+        GgufTensorType.Q4_K => (256, 144),
+        GgufTensorType.Q5_K => (256, 176),
+        GgufTensorType.Q6_K => (256, 210),
+        _ => default,
+    };
+}

@@ -1,0 +1,178 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Diagnostics;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
+
+namespace Sluice.Protocol.Chat;
+
+/// <summary>
+/// Writes the events of one chat completion stream. Each call appends exactly one whole event, <c>data: {…}</c> and a blank line.
+/// What every chunk has in common is encoded once; a chunk without log probabilities allocates nothing. For one thread at a time.
+/// </summary>
+/// <remarks>
+/// Order of a stream: the role of every choice, content, one finish per choice, usage if asked, done. No chunk ever has the key
+/// <c>error</c>, which the official clients take for a failure even where its value is null.
+/// </remarks>
+public sealed class ChatChunkWriter
+{
+    private readonly byte[] _prefix;
+    private readonly byte[] _end;
+
+    /// <param name="id">Identifier of the completion, the same in every chunk.</param>
+    /// <param name="created">Unix time in seconds, the same in every chunk.</param>
+    /// <param name="model">Model that answers.</param>
+    /// <param name="includeUsage">Whether chunks carry <c>"usage":null</c> because a usage chunk will follow.</param>
+    /// <param name="serviceTier">Tier that the reply names, or null for no such key.</param>
+    /// <param name="systemFingerprint">Identifies model and engine, for comparing seeds; null for no such key.</param>
+    public ChatChunkWriter(string id, long created, string model, bool includeUsage, string? serviceTier, string? systemFingerprint = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(id);
+        ArgumentException.ThrowIfNullOrEmpty(model);
+
+        var prefix = new ArrayBufferWriter<byte>();
+        JsonText.WriteRaw(prefix, "data: {\"id\":"u8);
+        JsonText.WriteStringOrNull(prefix, id);
+        JsonText.WriteRaw(prefix, ",\"object\":\"chat.completion.chunk\",\"created\":"u8);
+        WriteNumber(prefix, created);
+        JsonText.WriteRaw(prefix, ",\"model\":"u8);
+        JsonText.WriteStringOrNull(prefix, model);
+        if (serviceTier is not null)
+        {
+            JsonText.WriteRaw(prefix, ",\"service_tier\":"u8);
+            JsonText.WriteStringOrNull(prefix, serviceTier);
+        }
+
+        if (systemFingerprint is not null)
+        {
+            JsonText.WriteRaw(prefix, ",\"system_fingerprint\":"u8);
+            JsonText.WriteStringOrNull(prefix, systemFingerprint);
+        }
+
+        JsonText.WriteRaw(prefix, ",\"choices\":["u8);
+        _prefix = prefix.WrittenSpan.ToArray();
+        _end = (includeUsage ? "}],\"usage\":null}\n\n"u8 : "}]}\n\n"u8).ToArray();
+    }
+
+    /// <summary>The first chunk of a choice: its role, and nothing else.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="logprobs">Whether log probabilities were asked for.</param>
+    public void WriteRole(IBufferWriter<byte> output, int choiceIndex, bool logprobs)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":"u8);
+        JsonText.WriteRaw(output, logprobs ? "{\"content\":[],\"refusal\":null}"u8 : "null"u8);
+        JsonText.WriteRaw(output, ",\"finish_reason\":null"u8);
+        JsonText.WriteRaw(output, _end);
+    }
+
+    /// <summary>More text of a choice.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="utf8Text">Whole code points; what is not well-formed becomes U+FFFD.</param>
+    /// <param name="logprobs">The tokens that ended in this text; may be empty.</param>
+    /// <param name="hasLogprobs">Whether log probabilities were asked for; without it <paramref name="logprobs"/> is not read.</param>
+    public void WriteContent(
+        IBufferWriter<byte> output,
+        int choiceIndex,
+        ReadOnlySpan<byte> utf8Text,
+        ReadOnlySpan<ChunkTokenLogprob> logprobs = default,
+        bool hasLogprobs = false)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"content\":\""u8);
+        JsonText.WriteEscaped(output, utf8Text);
+        if (hasLogprobs)
+        {
+            JsonText.WriteRaw(output, "\"},\"logprobs\":{\"content\":["u8);
+            LogprobText.Write(output, logprobs);
+            JsonText.WriteRaw(output, "],\"refusal\":null},\"finish_reason\":null"u8);
+        }
+        else
+        {
+            JsonText.WriteRaw(output, "\"},\"logprobs\":null,\"finish_reason\":null"u8);
+        }
+
+        JsonText.WriteRaw(output, _end);
+    }
+
+    /// <summary>The last chunk of a choice.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="finishReason"><c>stop</c>, <c>length</c>, <c>tool_calls</c>, <c>content_filter</c> or <c>function_call</c>: clients throw on any other.</param>
+    public void WriteFinish(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> finishReason)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        Debug.Assert(IsFinishReason(finishReason), "Not a finish reason of the API.");
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{},\"logprobs\":null,\"finish_reason\":\""u8);
+        JsonText.WriteEscaped(output, finishReason);
+        JsonText.WriteRaw(output, "\""u8);
+        JsonText.WriteRaw(output, _end);
+    }
+
+    /// <summary>The usage chunk: no choices, after every finish. Written whether or not chunks announce it.</summary>
+    public void WriteUsage(IBufferWriter<byte> output, in ChatUsage usage)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, _prefix);
+        JsonText.WriteRaw(output, "],\"usage\":{\"prompt_tokens\":"u8);
+        WriteNumber(output, usage.PromptTokens);
+        JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
+        WriteNumber(output, usage.CompletionTokens);
+        JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
+        WriteNumber(output, usage.TotalTokens);
+        JsonText.WriteRaw(output, ",\"prompt_tokens_details\":{\"cached_tokens\":"u8);
+        WriteNumber(output, usage.CachedTokens);
+        JsonText.WriteRaw(output, ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
+        WriteNumber(output, usage.ReasoningTokens);
+        JsonText.WriteRaw(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}}\n\n"u8);
+    }
+
+    /// <summary>The end of a complete stream; clients compare it by equality.</summary>
+    public static void WriteDone(IBufferWriter<byte> output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, "data: [DONE]\n\n"u8);
+    }
+
+    /// <summary>The end of a stream that failed, in place of finish, usage and done. <c>error</c> is the first and only key.</summary>
+    public static void WriteError(IBufferWriter<byte> output, ApiError error)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        ArgumentNullException.ThrowIfNull(error);
+        JsonText.WriteRaw(output, "data: "u8);
+        error.WriteTo(output);
+        JsonText.WriteRaw(output, "\n\n"u8);
+    }
+
+    /// <summary>A comment that keeps the connection from looking idle. Not an event.</summary>
+    public static void WriteHeartbeat(IBufferWriter<byte> output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, ": keep-alive\n\n"u8);
+    }
+
+    private static bool IsFinishReason(ReadOnlySpan<byte> value) =>
+        value.SequenceEqual("stop"u8) || value.SequenceEqual("length"u8) || value.SequenceEqual("tool_calls"u8)
+        || value.SequenceEqual("content_filter"u8) || value.SequenceEqual("function_call"u8);
+
+    private static void WriteNumber(IBufferWriter<byte> output, long value)
+    {
+        const int Int64BytesMax = 20;
+        Utf8Formatter.TryFormat(value, output.GetSpan(Int64BytesMax), out var written);
+        output.Advance(written);
+    }
+
+    private void WriteStart(IBufferWriter<byte> output, int choiceIndex)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(choiceIndex);
+        JsonText.WriteRaw(output, _prefix);
+        JsonText.WriteRaw(output, "{\"index\":"u8);
+        WriteNumber(output, choiceIndex);
+        JsonText.WriteRaw(output, ",\"delta\":"u8);
+    }
+}
