@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Sluice.Cli.Commands;
+using Sluice.Server.Configuration;
 
 namespace Sluice.Cli;
 
@@ -8,7 +9,10 @@ internal static class CommandLine
 {
     public static RootCommand Create(Terminal terminal) => new("Sluice streams large language models: one OpenAI-compatible endpoint, many models.")
     {
+        ChatCommand.Create(terminal),
+        ModelsCommand.Create(terminal),
         PullCommand.Create(terminal),
+        CheckCommand.Create(terminal),
     };
 
     /// <summary>Runs what the arguments say and returns the exit code. Whatever a user can cause ends in one line on the error stream.</summary>
@@ -35,6 +39,15 @@ internal static class CommandLine
         catch (CliException exception)
         {
             return Refuse(terminal, exception.Message);
+        }
+        catch (ConfigurationException exception)
+        {
+            foreach (var error in exception.Errors)
+            {
+                terminal.Error.WriteLine(error);
+            }
+
+            return ExitCodes.Refused;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Sluice.Cli.Pull;
+using Sluice.Server.Models;
 using Spectre.Console;
 
 namespace Sluice.Cli.Commands;
@@ -25,7 +26,7 @@ internal static class PullCommand
     {
         var endpoint = EndpointOf(terminal);
         var source = ModelSource.Parse(name, endpoint);
-        var folder = models ?? terminal.GetVariable("SLUICE_MODELS") ?? throw new NotSupportedException();
+        var folder = FolderFor(terminal, source.FileName, models);
         using var interrupt = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using var registration = terminal.OnInterrupt(interrupt.Cancel);
         using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(PullLimits.IdleSeconds) };
@@ -58,6 +59,23 @@ internal static class PullCommand
                     task.Value = done;
                 });
             });
+    }
+
+    /// <summary>The given folder, else the first of SLUICE_MODELS, else the user's; none of them where another model folder has the file.</summary>
+    private static string FolderFor(Terminal terminal, string fileName, string? models)
+    {
+        if (models is not null)
+        {
+            return models;
+        }
+
+        var folders = ModelFolders.Find(environment: terminal.GetVariable);
+        if (folders.Select(folder => Path.Combine(folder, fileName)).FirstOrDefault(File.Exists) is { } existing)
+        {
+            throw new CliException($"{existing} exists already; remove it first to pull it again.");
+        }
+
+        return terminal.GetVariable("SLUICE_MODELS") is null ? ModelFolders.UserFolder(terminal.GetVariable) : folders[0];
     }
 
     private static Uri EndpointOf(Terminal terminal)

@@ -6,12 +6,20 @@ namespace Sluice.Tests.Cli;
 internal sealed class TestTerminal
 {
     private readonly List<Action> _interrupts = [];
-    private readonly StringWriter _output = new();
+    private readonly ObservedWriter _output;
     private readonly StringWriter _error = new();
+
+    public TestTerminal() => _output = new ObservedWriter(this);
 
     public Dictionary<string, string> Variables { get; } = [];
 
     public TextReader Input { get; init; } = TextReader.Null;
+
+    /// <summary>Whether a person types the input.</summary>
+    public bool IsInteractive { get; init; }
+
+    /// <summary>Called on the writing thread with all of the output after each piece of it.</summary>
+    public Action<string>? Written { get; set; }
 
     public string Output => _output.ToString();
 
@@ -20,7 +28,8 @@ internal sealed class TestTerminal
     public Terminal Terminal => new()
     {
         Input = Input,
-        Output = TextWriter.Synchronized(_output),
+        Output = _output,
+        IsInputInteractive = IsInteractive,
         Error = TextWriter.Synchronized(_error),
         GetVariable = name => Variables.GetValueOrDefault(name),
         OnInterrupt = action =>
@@ -59,5 +68,10 @@ internal sealed class TestTerminal
                 terminal._interrupts.Remove(action);
             }
         }
+    }
+
+    private sealed class ObservedWriter(TestTerminal terminal) : StringWriter
+    {
+        public override void Flush() => terminal.Written?.Invoke(ToString());
     }
 }
