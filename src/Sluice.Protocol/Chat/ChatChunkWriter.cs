@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Text;
 using System.Diagnostics;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
@@ -34,7 +33,7 @@ public sealed class ChatChunkWriter
         JsonText.WriteRaw(prefix, "data: {\"id\":"u8);
         JsonText.WriteStringOrNull(prefix, id);
         JsonText.WriteRaw(prefix, ",\"object\":\"chat.completion.chunk\",\"created\":"u8);
-        WriteNumber(prefix, created);
+        JsonText.WriteInteger(prefix, created);
         JsonText.WriteRaw(prefix, ",\"model\":"u8);
         JsonText.WriteStringOrNull(prefix, model);
         if (serviceTier is not null)
@@ -120,15 +119,15 @@ public sealed class ChatChunkWriter
         ArgumentNullException.ThrowIfNull(output);
         JsonText.WriteRaw(output, _prefix);
         JsonText.WriteRaw(output, "],\"usage\":{\"prompt_tokens\":"u8);
-        WriteNumber(output, usage.PromptTokens);
+        JsonText.WriteInteger(output, usage.PromptTokens);
         JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
-        WriteNumber(output, usage.CompletionTokens);
+        JsonText.WriteInteger(output, usage.CompletionTokens);
         JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
-        WriteNumber(output, usage.TotalTokens);
+        JsonText.WriteInteger(output, usage.TotalTokens);
         JsonText.WriteRaw(output, ",\"prompt_tokens_details\":{\"cached_tokens\":"u8);
-        WriteNumber(output, usage.CachedTokens);
+        JsonText.WriteInteger(output, usage.CachedTokens);
         JsonText.WriteRaw(output, ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
-        WriteNumber(output, usage.ReasoningTokens);
+        JsonText.WriteInteger(output, usage.ReasoningTokens);
         JsonText.WriteRaw(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}}\n\n"u8);
     }
 
@@ -160,19 +159,12 @@ public sealed class ChatChunkWriter
         value.SequenceEqual("stop"u8) || value.SequenceEqual("length"u8) || value.SequenceEqual("tool_calls"u8)
         || value.SequenceEqual("content_filter"u8) || value.SequenceEqual("function_call"u8);
 
-    private static void WriteNumber(IBufferWriter<byte> output, long value)
-    {
-        const int Int64BytesMax = 20;
-        Utf8Formatter.TryFormat(value, output.GetSpan(Int64BytesMax), out var written);
-        output.Advance(written);
-    }
-
     private void WriteStart(IBufferWriter<byte> output, int choiceIndex)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(choiceIndex);
         JsonText.WriteRaw(output, _prefix);
         JsonText.WriteRaw(output, "{\"index\":"u8);
-        WriteNumber(output, choiceIndex);
+        JsonText.WriteInteger(output, choiceIndex);
         JsonText.WriteRaw(output, ",\"delta\":"u8);
     }
 }

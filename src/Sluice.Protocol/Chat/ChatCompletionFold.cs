@@ -1,23 +1,168 @@
 using System.Buffers;
+using System.Text;
+using System.Text.Json;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Chat;
 
+/// <summary>
+/// Makes of a stream's events the one object that a request without <c>stream</c> is answered with. Bounded by
+/// <see cref="ProtocolLimits.CompletionBytesMax"/>. For one thread at a time.
+/// </summary>
+/// <remarks>
+/// Reads what <see cref="ChatChunkWriter"/> writes. The usage of the result is that of the usage chunk, so the stream must have one
+/// for the result to have it.
+/// </remarks>
 public sealed class ChatCompletionFold
 {
+    private readonly SortedDictionary<int, FoldedChoice> _choices = [];
+    private string? _id;
+    private string? _model;
+    private string? _serviceTier;
+    private string? _systemFingerprint;
+    private long _created;
+    private string? _usage;
+    private long _bytes;
+
+    /// <summary>Whether the stream has come to its regular end, so that <see cref="WriteTo"/> may be called.</summary>
     public bool IsDone { get; private set; }
 
+    /// <summary>How the stream failed; null while it has not. Nothing is folded after it.</summary>
     public ApiError? Error { get; private set; }
 
+    /// <summary>Folds more of the stream. Comments are skipped; what follows the end or an error is ignored.</summary>
+    /// <param name="sseEvents">Any number of whole events, each ended by a blank line.</param>
+    /// <exception cref="ArgumentException">The last event is not whole.</exception>
     public void Add(ReadOnlySpan<byte> sseEvents)
     {
-        _ = sseEvents;
-        IsDone = true;
-        Error = null;
+        while (!sseEvents.IsEmpty && !IsDone && Error is null)
+        {
+            var end = sseEvents.IndexOf("\n\n"u8);
+            if (end < 0) throw new ArgumentException("The last event is not whole.", nameof(sseEvents));
+            var line = sseEvents[..end];
+            sseEvents = sseEvents[(end + 2)..];
+            if (line.StartsWith("data: "u8)) AddPayload(line["data: "u8.Length..]);
+        }
     }
 
-    public void WriteTo(IBufferWriter<byte> output) 
+    /// <summary>Writes the <c>chat.completion</c> object.</summary>
+    /// <exception cref="InvalidOperationException">The stream is not done, or it failed.</exception>
+    public void WriteTo(IBufferWriter<byte> output)
     {
-        if (!IsDone) throw new InvalidOperationException("The stream is not complete.");
+        ArgumentNullException.ThrowIfNull(output);
+        if (!IsDone || Error is not null) throw new InvalidOperationException("The stream has not come to its regular end.");
+        JsonText.WriteRaw(output, "{\"id\":"u8);
+        JsonText.WriteStringOrNull(output, _id);
+        JsonText.WriteRaw(output, ",\"object\":\"chat.completion\",\"created\":"u8);
+        JsonText.WriteInteger(output, _created);
+        JsonText.WriteRaw(output, ",\"model\":"u8);
+        JsonText.WriteStringOrNull(output, _model);
+        JsonText.WriteRaw(output, ",\"choices\":["u8);
+        var isFirst = true;
+        foreach (var (index, choice) in _choices)
+        {
+            if (!isFirst) JsonText.WriteRaw(output, ","u8);
+            isFirst = false;
+            choice.WriteTo(output, index);
+        }
+
+        JsonText.WriteRaw(output, "]"u8);
+        if (_usage is not null)
+        {
+            JsonText.WriteRaw(output, ",\"usage\":"u8);
+            WriteText(output, _usage);
+        }
+
+        if (_serviceTier is not null)
+        {
+            JsonText.WriteRaw(output, ",\"service_tier\":"u8);
+            JsonText.WriteStringOrNull(output, _serviceTier);
+        }
+
+        if (_systemFingerprint is not null)
+        {
+            JsonText.WriteRaw(output, ",\"system_fingerprint\":"u8);
+            JsonText.WriteStringOrNull(output, _systemFingerprint);
+        }
+
+        JsonText.WriteRaw(output, "}"u8);
     }
+
+    internal static void WriteText(IBufferWriter<byte> output, string rawJson) => Encoding.UTF8.GetBytes(rawJson, output);
+
+    private void AddPayload(ReadOnlySpan<byte> payload)
+    {
+        if (payload.SequenceEqual("[DONE]"u8))
+        {
+            var isWhole = _choices.Count > 0 && _choices.Values.All(choice => choice.IsFinished);
+            if (isWhole) IsDone = true;
+            else Error = ApiErrors.ServerError("The stream ended before the answer was finished.");
+            return;
+        }
+
+        _bytes += payload.Length;
+        if (_bytes > ProtocolLimits.CompletionBytesMax)
+        {
+            Error = ApiErrors.ServerError($"The completion is larger than {ProtocolLimits.CompletionBytesMax} bytes; ask for it as a stream.");
+            return;
+        }
+
+        try
+        {
+            var reader = new Utf8JsonReader(payload);
+            using var document = JsonDocument.ParseValue(ref reader);
+            AddChunk(document.RootElement);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        {
+            // JsonElement throws these for a member of another kind than a chunk has.
+            Error = ApiErrors.ServerError("The stream contains an event that is not a chat completion chunk.");
+        }
+    }
+
+    private void AddChunk(JsonElement chunk)
+    {
+        if (chunk.TryGetProperty("error"u8, out var error))
+        {
+            Error = ReadError(error);
+            return;
+        }
+
+        if (_id is null)
+        {
+            _id = chunk.GetProperty("id"u8).GetString();
+            _created = chunk.GetProperty("created"u8).GetInt64();
+            _model = chunk.GetProperty("model"u8).GetString();
+            _serviceTier = FindText(chunk, "service_tier"u8);
+            _systemFingerprint = FindText(chunk, "system_fingerprint"u8);
+        }
+
+        foreach (var element in chunk.GetProperty("choices"u8).EnumerateArray())
+        {
+            var index = element.GetProperty("index"u8).GetInt32();
+            if ((uint)index >= ProtocolLimits.ChoicesMax) throw new FormatException("A choice's index is out of range.");
+            if (!_choices.TryGetValue(index, out var choice)) _choices.Add(index, choice = new FoldedChoice());
+            choice.Add(element);
+        }
+
+        if (chunk.TryGetProperty("usage"u8, out var usage) && usage.ValueKind == JsonValueKind.Object) _usage = usage.GetRawText();
+    }
+
+    // The status is lost in a stream: a client's fault keeps its type, and 500 stands for everything else.
+    private static ApiError ReadError(JsonElement error)
+    {
+        var type = FindText(error, "type"u8) ?? ApiErrors.ServerErrorType;
+        return new ApiError(
+            type == ApiErrors.InvalidRequestType ? 400 : 500,
+            FindText(error, "message"u8) ?? ApiErrors.ServerError().Message,
+            type,
+            FindText(error, "param"u8),
+            FindText(error, "code"u8));
+    }
+
+    private static string? FindText(JsonElement element, ReadOnlySpan<byte> name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
 }

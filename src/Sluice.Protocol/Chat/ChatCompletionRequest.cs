@@ -109,9 +109,10 @@ public sealed record ChatCompletionRequest
         if (FunctionCall is not null) return ApiErrors.NotYetLocal("function_call");
         if (ResponseFormat is { } format && !format.GetProperty("type"u8).ValueEquals("text"u8)) return ApiErrors.NotYetLocal("response_format");
         if (AsksForAudio) return ApiErrors.NotYetLocal("modalities");
-        foreach (var message in Messages)
+        for (var i = 0; i < Messages.Count; i++)
         {
-            if (message.HasMediaParts) return ApiErrors.MediaNotSupported(message.MediaParts[0]);
+            if (Messages[i].HasMediaParts) return ApiErrors.MediaNotSupported(Messages[i].MediaParts[0]);
+            if (Messages[i].HasAudio) return ApiErrors.NotYetLocal($"messages[{i}].audio");
         }
 
         return null;

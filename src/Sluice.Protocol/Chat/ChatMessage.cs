@@ -32,6 +32,9 @@ public sealed record ChatMessage
     /// <summary>Parts that are not text, in order.</summary>
     public IReadOnlyList<MediaPart> MediaParts { get; init; } = [];
 
+    /// <summary>Whether an assistant message refers to what it spoke.</summary>
+    public bool HasAudio { get; init; }
+
     /// <summary>True when the message carries more than text.</summary>
     public bool HasMediaParts => MediaParts.Count > 0;
 }

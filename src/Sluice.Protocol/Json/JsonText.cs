@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Text;
 using System.Text.Unicode;
 
@@ -28,6 +29,14 @@ internal static class JsonText
     {
         value.CopyTo(output.GetSpan(value.Length));
         output.Advance(value.Length);
+    }
+
+    /// <summary>Writes an integer.</summary>
+    public static void WriteInteger(IBufferWriter<byte> output, long value)
+    {
+        const int Int64BytesMax = 20;
+        Utf8Formatter.TryFormat(value, output.GetSpan(Int64BytesMax), out var written);
+        output.Advance(written);
     }
 
     /// <summary>Writes a string with its quotation marks, or <c>null</c>. Unpaired surrogates become U+FFFD.</summary>
