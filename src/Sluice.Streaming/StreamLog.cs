@@ -22,6 +22,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     private readonly Lock _lock = new();
     private readonly StreamLimits _limits;
     private readonly List<StreamLogReader> _readers = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private StreamSegment _head;
     private StreamSegment _tail;
     private StreamSegment? _spare;
@@ -48,6 +49,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
 
     /// <summary>Null while the stream goes on.</summary>
     public StreamEnd? End { get; private set; }
+
+    /// <summary>Completes, always successfully, when <see cref="End"/> is set.</summary>
+    public Task WhenEnded => _ended.Task;
 
     internal Lock Lock => _lock;
 
@@ -173,8 +177,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             End = end;
             _stagedBytes = 0;
             WakeReaders();
-            return true;
         }
+        _ended.SetResult();
+        return true;
     }
 
     private void WakeReaders()
