@@ -1,0 +1,158 @@
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Sluice.Server.Configuration;
+
+/// <summary>Reads <c>sluice.yaml</c>. Every value is checked, and all errors are told at once.</summary>
+public static class ConfigurationFile
+{
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget"];
+
+    private static readonly string[] s_modelKeys = ["id", "gguf", "aliases"];
+
+    // Keys of the design that this version does not know: an honest answer instead of "unknown".
+    private static readonly string[] s_laterModelKeys = ["upstreams", "retries", "timeouts", "fallbacks", "store"];
+
+    /// <summary>Reads and validates a file.</summary>
+    /// <param name="path">Path of the file; errors name it as it is given.</param>
+    /// <param name="environment">Value of an environment variable, or null; by default the process's own.</param>
+    /// <exception cref="ConfigurationException">The file is not valid.</exception>
+    /// <exception cref="IOException">The file can't be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    public static SluiceOptions Load(string path, Func<string, string?>? environment = null) =>
+        Parse(File.ReadAllText(path), path, environment);
+
+    /// <summary>Options of a hub without a configuration file: the defaults, and keys from the environment.</summary>
+    /// <param name="environment">As for <see cref="Load"/>.</param>
+    public static SluiceOptions Default(Func<string, string?>? environment = null) =>
+        new() { ApiKeys = KeysOf(environment ?? Environment.GetEnvironmentVariable) };
+
+    /// <summary>Validates the text of a file.</summary>
+    /// <exception cref="ConfigurationException">The text is not valid.</exception>
+    public static SluiceOptions Parse(string yaml, string fileName, Func<string, string?>? environment = null)
+    {
+        environment ??= Environment.GetEnvironmentVariable;
+        var document = new ConfigurationDocument(fileName, environment);
+        var stream = new YamlStream();
+        try
+        {
+            using var text = new StringReader(yaml);
+            stream.Load(text);
+        }
+        catch (YamlException error)
+        {
+            document.Report(error.Start, $"not valid YAML: {FirstLine(error)}");
+            throw new ConfigurationException(document.Errors);
+        }
+
+        if (stream.Documents.Count > 1) document.Report(stream.Documents[1].RootNode.Start, "a configuration is one YAML document; there is a second one here");
+        var options = stream.Documents is [var first, ..] && !IsEmpty(first.RootNode)
+            ? ReadRoot(document, first.RootNode, environment)
+            : Default(environment);
+        return document.Errors.Count == 0 ? options : throw new ConfigurationException(document.Errors);
+    }
+
+    private static bool IsEmpty(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or null or "~" or "null" };
+
+    private static SluiceOptions ReadRoot(ConfigurationDocument document, YamlNode node, Func<string, string?> environment)
+    {
+        if (document.Mapping(node, "the configuration", s_rootKeys, []) is not { } root) return new SluiceOptions();
+        var keys = document.Strings(root, "api_keys");
+        foreach (var (key, mark) in keys ?? [])
+        {
+            if (key.Any(c => c is <= ' ' or > '~'))
+                document.Report(mark, "an API key has a character that a header can't carry; expected visible ASCII without spaces");
+        }
+        return new SluiceOptions
+        {
+            Listen = ReadListen(document, root),
+            Models = ReadModels(document, root),
+            ApiKeys = keys is null ? KeysOf(environment) : [.. keys.Select(key => key.Value)],
+            AllowedHosts = ReadHosts(document, root),
+            CorsOrigins = ReadOrigins(document, root),
+            MemoryBudgetBytes = ReadMemoryBudget(document, root),
+        };
+    }
+
+    private static List<ListenAddress> ReadListen(ConfigurationDocument document, ConfigurationSection root)
+    {
+        var addresses = new List<ListenAddress>();
+        foreach (var (text, mark) in document.Strings(root, "listen", scalarAllowed: true) ?? [])
+        {
+            if (!ListenAddress.TryParse(text, out var address, out var problem)) document.Report(mark, problem);
+            else addresses.Add(address);
+        }
+        return addresses.Count > 0 ? addresses : [ListenAddress.Default];
+    }
+
+    private static List<string> ReadHosts(ConfigurationDocument document, ConfigurationSection root)
+    {
+        var hosts = new List<string>();
+        foreach (var (host, mark) in document.Strings(root, "allowed_hosts") ?? [])
+        {
+            if (host != "*" && Uri.CheckHostName(host) == UriHostNameType.Unknown)
+                document.Report(mark, $"'{host}' is no host name; expected a name or address without scheme and port, or *");
+            hosts.Add(host);
+        }
+        return hosts;
+    }
+
+    private static List<string> ReadOrigins(ConfigurationDocument document, ConfigurationSection root)
+    {
+        var origins = new List<string>();
+        foreach (var (origin, mark) in document.Strings(root, "cors_origins") ?? [])
+        {
+            var isOrigin = Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.PathAndQuery is "/" or "" && uri.Host.Length > 0;
+            if (origin != "*" && !isOrigin) document.Report(mark, $"'{origin}' is no origin; expected SCHEME://HOST or SCHEME://HOST:PORT, or *");
+            origins.Add(origin.TrimEnd('/'));
+        }
+        return origins;
+    }
+
+    private static long? ReadMemoryBudget(ConfigurationDocument document, ConfigurationSection root)
+    {
+        if (document.String(root, "memory_budget") is not var (text, mark)) return null;
+        var bytes = ByteSize.Parse(text);
+        if (bytes is null) document.Report(mark, $"'{text}' is no size; expected a number with a unit, such as 8GB or 512MiB");
+        return bytes;
+    }
+
+    private static List<ModelOptions>? ReadModels(ConfigurationDocument document, ConfigurationSection root)
+    {
+        if (document.Sequence(root, "models") is not { } nodes) return null;
+        var models = new List<ModelOptions>();
+        var names = new Dictionary<string, Mark>(StringComparer.OrdinalIgnoreCase);
+        foreach (var node in nodes)
+        {
+            if (document.Mapping(node, "a model", s_modelKeys, s_laterModelKeys) is not { } section) continue;
+            var id = document.RequiredString(section, "id");
+            var aliases = document.Strings(section, "aliases") ?? [];
+            if (id is var (name, mark)) ClaimName(document, names, name, mark);
+            foreach (var (alias, aliasMark) in aliases) ClaimName(document, names, alias, aliasMark);
+
+            // A model of a later version has its error already; a second one about the missing file would only confuse.
+            if (s_laterModelKeys.Any(section.Contains)) continue;
+            if (document.RequiredString(section, "gguf") is not var (gguf, ggufMark) || id is null) continue;
+            models.Add(new ModelOptions(id.Value.Value, gguf)
+            {
+                Aliases = [.. aliases.Select(alias => alias.Value)],
+                GgufPosition = document.PositionOf(ggufMark),
+            });
+        }
+        return models;
+    }
+
+    private static void ClaimName(ConfigurationDocument document, Dictionary<string, Mark> names, string name, Mark mark)
+    {
+        if (!names.TryAdd(name, mark)) document.Report(mark, $"the name '{name}' is taken by line {names[name].Line}; ids and aliases must be unique, upper and lower case being the same");
+    }
+
+    private static string[] KeysOf(Func<string, string?> environment) =>
+        (environment("SLUICE_API_KEYS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    private static string FirstLine(YamlException error)
+    {
+        var message = error.InnerException?.Message ?? error.Message;
+        return message.ReplaceLineEndings("\n").Split('\n')[0].TrimEnd('.');
+    }
+}

@@ -1,0 +1,117 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Access;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>
+/// The way of every request: id, host, origin, key, path, method, endpoint. Every refusal on it is a JSON error object, which a
+/// framework's own 404 or 405 would not be; and no path is answered with a redirect, which would lose a body.
+/// </summary>
+internal sealed partial class ApiDispatcher(
+    SluiceOptions options,
+    ChatCompletionsEndpoint chat,
+    ModelsEndpoint models,
+    HealthEndpoint health,
+    RandomSource random,
+    TimeProvider time,
+    ILogger<ApiDispatcher> logger)
+{
+    private const string ModelPrefix = "/v1/models/";
+    private readonly ApiKeys _keys = new(options.ApiKeys);
+    private readonly HostPolicy _hosts = new(options);
+    private readonly CrossOrigin _origins = new(options);
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        var scope = new RequestScope(time, "req_" + random.NextId(time.GetUtcNow()));
+        scope.Attach(context.Response);
+        try
+        {
+            await DispatchAsync(context, Normalize(context.Request.Path.Value ?? ""));
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client has left: nobody is there to be told, and nothing went wrong.
+        }
+        catch (BadHttpRequestException error)
+        {
+            await FailAsync(context, ApiErrors.UnparsableBody() with { Status = error.StatusCode, Message = error.Message });
+        }
+#pragma warning disable CA1031 // The one place where a fault of ours becomes a 500: without it the client would get no JSON and the log no request id.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            LogFault(error, scope.RequestId);
+            await FailAsync(context, ApiErrors.ServerError());
+        }
+        LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.Value, context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
+    }
+
+    private Task DispatchAsync(HttpContext context, string path)
+    {
+        // Probes come from anywhere and learn nothing.
+        if (path is "/healthz" or "/readyz") return OnGet(context, path == "/healthz" ? HealthEndpoint.WriteHealthAsync : health.WriteReadinessAsync);
+        if (_hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
+
+        var isReadable = _origins.Apply(context);
+        if (HttpMethods.IsOptions(context.Request.Method)) return AnswerOptionsAsync(context, isReadable);
+        if (_keys.Check(context.Request) is { } wrongKey) return JsonReply.WriteErrorAsync(context, wrongKey);
+
+        return path switch
+        {
+            "/v1/chat/completions" => OnPost(context, chat.InvokeAsync),
+            "/v1/models" => OnGet(context, models.WriteListAsync),
+            _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
+                OnGet(context, c => models.WriteModelAsync(c, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
+            _ => JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? "")),
+        };
+    }
+
+    private static Task AnswerOptionsAsync(HttpContext context, bool isReadable)
+    {
+        if (!isReadable)
+            return JsonReply.WriteErrorAsync(context, ApiErrors.Forbidden($"The origin '{context.Request.Headers.Origin}' is not known here. Add it to cors_origins to use it.", "origin_not_allowed"));
+        CrossOrigin.ApplyPreflight(context);
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+        return Task.CompletedTask;
+    }
+
+    private static Task OnPost(HttpContext context, RequestDelegate endpoint) =>
+        HttpMethods.IsPost(context.Request.Method) ? endpoint(context) : RefuseMethodAsync(context, "POST");
+
+    private static Task OnGet(HttpContext context, RequestDelegate endpoint) =>
+        HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? endpoint(context) : RefuseMethodAsync(context, "GET");
+
+    private static Task RefuseMethodAsync(HttpContext context, string allowed)
+    {
+        context.Response.Headers.Allow = allowed;
+        return JsonReply.WriteErrorAsync(context, ApiErrors.MethodNotAllowed(allowed));
+    }
+
+    // A base URL with a slash at its end gives "//", and some clients add one themselves.
+    private static string Normalize(string path)
+    {
+        while (path.Contains("//", StringComparison.Ordinal)) path = path.Replace("//", "/", StringComparison.Ordinal);
+        return path.Length > 1 ? path.TrimEnd('/') : path;
+    }
+
+    private static async Task FailAsync(HttpContext context, ApiError error)
+    {
+        if (context.Response.HasStarted)
+        {
+            context.Abort();
+            return;
+        }
+        context.Response.Headers.ContentLength = null;
+        await JsonReply.WriteErrorAsync(context, error);
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "{RequestId} {Method} {Path} {Status} {Milliseconds} ms")]
+    private partial void LogRequest(string requestId, string method, string? path, int status, long milliseconds);
+
+    [LoggerMessage(2, LogLevel.Error, "{RequestId} failed")]
+    private partial void LogFault(Exception error, string requestId);
+}

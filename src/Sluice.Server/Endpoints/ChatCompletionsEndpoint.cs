@@ -1,0 +1,90 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Models;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>
+/// <c>POST /v1/chat/completions</c>. There is one path for both kinds of reply: the upstream appends events to a log, an event
+/// stream is a cursor in it, and a JSON object is the fold of a cursor's events.
+/// </summary>
+internal sealed partial class ChatCompletionsEndpoint(
+    ModelCatalog catalog,
+    GenerationTable generations,
+    LocalUpstream upstream,
+    ServerState server,
+    RandomSource random,
+    Limits limits,
+    TimeProvider time,
+    ILogger<ChatCompletionsEndpoint> logger)
+{
+    private const string IdPrefix = "chatcmpl-";
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        var (request, error) = await ReadAsync(context);
+        var model = request is null ? null : catalog.Find(request.Model);
+        error ??= model is null ? ApiErrors.ModelNotFound(request!.Model) : request!.FindLocalRefusal();
+        error ??= server.IsStopping ? ServerState.StoppingError : null;
+        if (error is not null)
+        {
+            await JsonReply.WriteErrorAsync(context, error);
+            return;
+        }
+
+        if (generations.TryCreate(IdPrefix + random.NextId(time.GetUtcNow())) is not { } generation)
+        {
+            await JsonReply.WriteErrorAsync(context, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
+            return;
+        }
+        // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
+        if (server.IsStopping) generation.Cancel(CancellationCause.Shutdown);
+        await RunAsync(context, generation, request!, model!);
+    }
+
+    private async Task<(ChatCompletionRequest? Request, ApiError? Error)> ReadAsync(HttpContext context)
+    {
+        if (RequestBody.CheckContentType(context.Request) is { } unsupported) return (null, unsupported);
+        var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
+        if (tooLarge is not null) return (null, tooLarge);
+        ChatCompletionRequestReader.TryRead(body, out var request, out var error);
+        context.Request.BodyReader.AdvanceTo(body.End);
+        return (request, error);
+    }
+
+    private async Task RunAsync(HttpContext context, Generation generation, ChatCompletionRequest request, ModelEntry model)
+    {
+        using var reader = generation.Log.TryOpenReader()!;
+        var producing = upstream.StartAsync(generation, request, model);
+        try
+        {
+            // The reply ends when the client does; what it did not want any more need not be computed.
+            await using var left = context.RequestAborted.UnsafeRegister(
+                static state =>
+                {
+                    var (generation, reader) = ((Generation, StreamLogReader))state!;
+                    generation.Cancel(CancellationCause.ClientLeft);
+                    reader.Wake();
+                },
+                (generation, reader));
+            if (request.Stream) await new StreamReply(context, generation.Log, reader, limits, time).WriteAsync();
+            else await FoldedReply.WriteAsync(context, generation.Log, reader, limits);
+        }
+        finally
+        {
+            generation.Cancel(CancellationCause.ClientLeft);
+            await producing;
+            await generation.Log.WhenEnded;
+            LogEnded(generation.Id, request.Model, generation.State, generation.Log.EventCount);
+            reader.Dispose();
+            generations.Remove(generation);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Debug, "{Id} of {Model} ended: {State} after {EventCount} events.")]
+    private partial void LogEnded(string id, string model, GenerationState state, long eventCount);
+}

@@ -1,0 +1,56 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>The reply to a request that did not ask for a stream: the events of a log, folded into one object.</summary>
+internal static class FoldedReply
+{
+    public static async Task WriteAsync(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits)
+    {
+        var fold = new ChatCompletionFold();
+        var events = new ArrayBufferWriter<byte>();
+        while (true)
+        {
+            var outcome = reader.TryRead(events, limits.ReadBatchBytes);
+            switch (outcome)
+            {
+                case ReadOutcome.Events:
+                    fold.Add(events.WrittenSpan);
+                    events.ResetWrittenCount();
+                    break;
+                case ReadOutcome.NothingYet:
+                    if (context.RequestAborted.IsCancellationRequested) return;
+                    await reader.WaitAsync();
+                    break;
+                default:
+                    await EndAsync(context, outcome == ReadOutcome.Ended ? log.End! : StreamReply.Lost, fold);
+                    return;
+            }
+        }
+    }
+
+    private static async Task EndAsync(HttpContext context, StreamEnd end, ChatCompletionFold fold)
+    {
+        switch (end.Kind)
+        {
+            case StreamEndKind.Failed:
+                await JsonReply.WriteErrorAsync(context, (ApiError)end.Failure!);
+                return;
+            case StreamEndKind.Cancelled:
+                context.Abort();
+                return;
+            default:
+                var json = new ArrayBufferWriter<byte>();
+                ChatChunkWriter.WriteDone(json);
+                fold.Add(json.WrittenSpan);
+                json.ResetWrittenCount();
+                fold.WriteTo(json);
+                await JsonReply.WriteAsync(context, json.WrittenMemory);
+                return;
+        }
+    }
+}

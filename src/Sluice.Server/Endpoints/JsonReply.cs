@@ -1,0 +1,39 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Errors;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>Answers that are one JSON text.</summary>
+internal static class JsonReply
+{
+    /// <summary>Sends the error object with its status and headers. The response must not have started.</summary>
+    public static Task WriteErrorAsync(HttpContext context, ApiError error)
+    {
+        var response = context.Response;
+        response.StatusCode = error.Status;
+        if (error.RetryAfter is { } retryAfter)
+            response.Headers.RetryAfter = ((long)Math.Ceiling(retryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        if (error.ShouldRetry is { } shouldRetry) response.Headers["x-should-retry"] = shouldRetry ? "true" : "false";
+        if (error.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Bearer";
+        var body = new ArrayBufferWriter<byte>();
+        error.WriteTo(body);
+        return WriteAsync(context, body.WrittenMemory);
+    }
+
+    /// <summary>Sends an object with status 200, unless another one is set.</summary>
+    public static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type) =>
+        WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(value, type));
+
+    /// <summary>Sends JSON that is made already.</summary>
+    public static async Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> json)
+    {
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = json.Length;
+        if (HttpMethods.IsHead(context.Request.Method)) return;
+        await context.Response.BodyWriter.WriteAsync(json, context.RequestAborted);
+    }
+}

@@ -1,0 +1,144 @@
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>
+/// One event stream to one client: copies the events of a log to the socket as they come, every complete one that is there with one
+/// flush. It never waits for more to gather.
+/// </summary>
+/// <remarks>
+/// One timer serves three purposes. Before the first event it ends the holding of the headers; afterwards it asks for heartbeats;
+/// and while a write is stuck it cuts the connection.
+/// </remarks>
+internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
+{
+    private long _lastWrite = time.GetTimestamp();
+    private volatile bool _isFlushing;
+    private volatile bool _isTimeUp;
+
+    /// <summary>The end of a reader that was a whole bound behind: its events are gone, and the rest would have a hole.</summary>
+    public static StreamEnd Lost { get; } = new(
+        StreamEndKind.Failed, ApiErrors.ServerError("The connection was too slow for this stream; a part of it is no longer there."));
+
+    private PipeWriter Output => context.Response.BodyWriter;
+
+    /// <summary>Completes when everything is on the wire, or the client has left.</summary>
+    public async Task WriteAsync()
+    {
+        await using var timer = time.CreateTimer(static state => ((StreamReply)state!).OnTimer(), this, limits.HeadersHeld, limits.HeartbeatInterval);
+        if (!await HoldHeadersAsync()) return;
+        SendHeaders();
+        while (!context.RequestAborted.IsCancellationRequested)
+        {
+            var outcome = reader.TryRead(Output, limits.ReadBatchBytes);
+            switch (outcome)
+            {
+                case ReadOutcome.Events:
+                    if (!await FlushAsync()) return;
+                    break;
+                case ReadOutcome.NothingYet:
+                    if (_isTimeUp && !await BeatAsync(timer)) return;
+                    await reader.WaitAsync();
+                    break;
+                default:
+                    await EndAsync(outcome == ReadOutcome.Ended ? log.End! : Lost);
+                    return;
+            }
+        }
+    }
+
+    // False when the stream failed, or the client left, before there was an event: then the reply is complete.
+    private async Task<bool> HoldHeadersAsync()
+    {
+        while (true)
+        {
+            await reader.WaitAsync();
+            if (log.EventCount > 0 || log.End is { Kind: StreamEndKind.Completed }) return true;
+            if (context.RequestAborted.IsCancellationRequested) return false;
+            if (log.End is { } end)
+            {
+                if (end.Failure is ApiError error) await JsonReply.WriteErrorAsync(context, error);
+                else context.Abort();
+                return false;
+            }
+            if (_isTimeUp) return true;
+        }
+    }
+
+    private void SendHeaders()
+    {
+        var headers = context.Response.Headers;
+        headers.ContentType = "text/event-stream; charset=utf-8";
+        headers.CacheControl = "no-cache, no-store, no-transform";
+        headers["X-Accel-Buffering"] = "no";
+        context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+    }
+
+    // The timer was set by a guess; it is set anew for what is left of the silence.
+    private async ValueTask<bool> BeatAsync(ITimer timer)
+    {
+        _isTimeUp = false;
+        var silence = context.Response.HasStarted ? time.GetElapsedTime(_lastWrite) : limits.HeartbeatInterval;
+        if (silence < limits.HeartbeatInterval)
+        {
+            timer.Change(limits.HeartbeatInterval - silence, limits.HeartbeatInterval);
+            return true;
+        }
+        ChatChunkWriter.WriteHeartbeat(Output);
+        timer.Change(limits.HeartbeatInterval, limits.HeartbeatInterval);
+        return await FlushAsync();
+    }
+
+    // False when the client has left.
+    private async ValueTask<bool> FlushAsync()
+    {
+        _lastWrite = time.GetTimestamp();
+        _isFlushing = true;
+        var result = await Output.FlushAsync();
+        _isFlushing = false;
+        _lastWrite = time.GetTimestamp();
+        return !result.IsCompleted && !result.IsCanceled;
+    }
+
+    private async Task EndAsync(StreamEnd end)
+    {
+        switch (end.Kind)
+        {
+            case StreamEndKind.Completed:
+                ChatChunkWriter.WriteDone(Output);
+                await FlushAsync();
+                return;
+            case StreamEndKind.Failed:
+                // No [DONE] and no clean end: Python and Node raise on the event, .NET only on the aborted body.
+                ChatChunkWriter.WriteError(Output, (ApiError)end.Failure!);
+                if (await FlushAsync()) await LetArriveAsync();
+                context.Abort();
+                return;
+            default:
+                context.Abort();
+                return;
+        }
+    }
+
+    private async Task LetArriveAsync()
+    {
+        // The client may leave meanwhile; that is no error, and there is nothing to wait for then.
+        await Task.Delay(limits.ErrorEventLead, time, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private void OnTimer()
+    {
+        if (_isFlushing && time.GetElapsedTime(Volatile.Read(ref _lastWrite)) >= limits.WriteStalled)
+        {
+            context.Abort();
+            return;
+        }
+        _isTimeUp = true;
+        reader.Wake();
+    }
+}

@@ -1,0 +1,223 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Errors;
+
+namespace Sluice.Server.Models;
+
+/// <summary>A loaded model in use: it is not unloaded before this is disposed.</summary>
+public sealed class ModelLease<TEngine> : IDisposable
+    where TEngine : class, IDisposable
+{
+    private readonly Action _release;
+    private int _released;
+
+    internal ModelLease(TEngine engine, Action release)
+    {
+        Engine = engine;
+        _release = release;
+    }
+
+    /// <summary>Usable until the lease is disposed.</summary>
+    public TEngine Engine { get; }
+
+    /// <summary>From any thread; only the first call counts.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _released, 1) == 0) _release();
+    }
+}
+
+/// <summary>
+/// The models that are loaded. One is loaded when it is first asked for; when the budget is spent, those unused for longest go first,
+/// never one in use. Thread-safe.
+/// </summary>
+/// <typeparam name="TEngine">What a loaded model is.</typeparam>
+public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
+    where TEngine : class, IDisposable
+{
+    private readonly ModelLoading<TEngine> _loading;
+    private readonly long _budgetBytes;
+    private readonly ILogger _logger;
+
+    // Guards the slots, whose members are changed under it only.
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
+    private long _useCount;
+    private bool _disposed;
+
+    private sealed class Slot
+    {
+        public TEngine? Engine;
+        public long Bytes;
+        public int LeaseCount;
+        public long LastUse;
+        public Task<ApiError?>? Loading;
+        public ApiError? Failure;
+        public (long, DateTime) FailureStamp;
+        public string? LastLogged;
+    }
+
+    /// <param name="loading">How a model is loaded and measured.</param>
+    /// <param name="budgetBytes">What loaded models may take together; null is 80 % of the memory that the process may use.</param>
+    /// <param name="logger">Told of loads, failures and unloads.</param>
+    public ModelMemory(ModelLoading<TEngine> loading, long? budgetBytes, ILogger logger)
+    {
+        _loading = loading;
+        _budgetBytes = budgetBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 10 * 8;
+        _logger = logger;
+    }
+
+    /// <summary>Bytes of the loaded models, and of those being loaded.</summary>
+    public long UsedBytes
+    {
+        get { lock (_lock) return _slots.Values.Sum(slot => slot.Bytes); }
+    }
+
+    /// <summary>The loaded model, after loading it if need be. Exactly one of the two results is null.</summary>
+    /// <param name="entry">The model.</param>
+    /// <param name="cancellation">Stops the waiting; the load goes on for others.</param>
+    public async ValueTask<(ModelLease<TEngine>? Lease, ApiError? Error)> AcquireAsync(ModelEntry entry, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            Task<ApiError?> loading;
+            lock (_lock)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                if (!_slots.TryGetValue(entry.Path, out var slot)) _slots.Add(entry.Path, slot = new Slot());
+                if (slot.Engine is { } engine) return (Lend(slot, engine), null);
+                if (slot.Failure is { } failure && slot.FailureStamp == StampOf(entry)) return (null, failure);
+                loading = slot.Loading ??= Task.Run(() => Load(entry, slot), CancellationToken.None);
+            }
+            if (await loading.WaitAsync(cancellation) is { } error) return (null, error);
+        }
+    }
+
+    /// <summary>Unloads everything. No lease may be left.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Task[] loads;
+        lock (_lock)
+        {
+            _disposed = true;
+            loads = [.. _slots.Values.Select(slot => slot.Loading).OfType<Task>()];
+        }
+        await Task.WhenAll(loads);
+        lock (_lock)
+        {
+            foreach (var slot in _slots.Values) slot.Engine?.Dispose();
+            _slots.Clear();
+        }
+    }
+
+    private ModelLease<TEngine> Lend(Slot slot, TEngine engine)
+    {
+        slot.LeaseCount++;
+        slot.LastUse = ++_useCount;
+        return new ModelLease<TEngine>(engine, () =>
+        {
+            lock (_lock)
+            {
+                slot.LeaseCount--;
+                slot.LastUse = ++_useCount;
+            }
+        });
+    }
+
+    private ApiError? Load(ModelEntry entry, Slot slot)
+    {
+        var stamp = StampOf(entry);
+        if (MakeRoom(slot, entry) is { } refusal) return Fail(slot, entry, refusal);
+        LogLoading(entry.Id, entry.Path);
+        try
+        {
+            var engine = _loading.Load(entry.Path);
+            var bytes = _loading.Measure(engine);
+            lock (_lock)
+            {
+                slot.Engine = engine;
+                slot.Bytes = bytes;
+                slot.LastUse = ++_useCount;
+                slot.Loading = null;
+                slot.Failure = null;
+                slot.LastLogged = null;
+            }
+            LogLoaded(entry.Id, Configuration.ByteSize.Format(bytes));
+            return null;
+        }
+#pragma warning disable CA1031 // Whatever a load throws concerns this model only, and must reach those who wait for it.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            var failure = LoadFailure.Describe(entry, error);
+            if (failure.ShouldRetry == false) lock (_lock) slot.FailureStamp = stamp;
+            return Fail(slot, entry, failure, LoadFailure.IsExpected(error) ? null : error);
+        }
+    }
+
+    private ApiError Fail(Slot slot, ModelEntry entry, ApiError failure, Exception? error = null)
+    {
+        bool isNews;
+        lock (_lock)
+        {
+            slot.Bytes = 0;
+            slot.Loading = null;
+            // Only what the file itself is to blame for is kept; memory may be free the next time.
+            slot.Failure = failure.ShouldRetry == false ? failure : null;
+            isNews = slot.LastLogged != failure.Message;
+            slot.LastLogged = failure.Message;
+        }
+        if (isNews) LogFailed(error, entry.Path, failure.Message);
+        return failure;
+    }
+
+    // Reserves room for the model, taking its file's size as the estimate, and unloads what must go for it.
+    private ApiError? MakeRoom(Slot slot, ModelEntry entry)
+    {
+        var victims = new List<(string Path, TEngine Engine)>();
+        lock (_lock)
+        {
+            if (entry.FileBytes > _budgetBytes) return LoadFailure.LargerThanBudget(entry, _budgetBytes);
+            var used = _slots.Values.Sum(other => other.Bytes);
+            var idle = _slots.Where(other => other.Value is { Engine: not null, LeaseCount: 0 }).OrderBy(other => other.Value.LastUse).ToList();
+            if (used - idle.Sum(other => other.Value.Bytes) + entry.FileBytes > _budgetBytes) return LoadFailure.OthersInUse(entry);
+            foreach (var (path, victim) in idle)
+            {
+                if (used + entry.FileBytes <= _budgetBytes) break;
+                victims.Add((path, victim.Engine!));
+                used -= victim.Bytes;
+                victim.Engine = null;
+                victim.Bytes = 0;
+            }
+            slot.Bytes = entry.FileBytes;
+        }
+        foreach (var (path, engine) in victims)
+        {
+            engine.Dispose();
+            LogUnloaded(path);
+        }
+        return null;
+    }
+
+    private static (long, DateTime) StampOf(ModelEntry entry)
+    {
+        var file = new FileInfo(entry.Path);
+        return file.Exists ? (file.Length, file.LastWriteTimeUtc) : default;
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "Loading the model {Model} from {Path}.")]
+    private partial void LogLoading(string model, string path);
+
+    [LoggerMessage(2, LogLevel.Information, "The model {Model} is loaded; it takes {Size}.")]
+    private partial void LogLoaded(string model, string size);
+
+    [LoggerMessage(3, LogLevel.Information, "Unloaded {Path} to make room.")]
+    private partial void LogUnloaded(string path);
+
+    [LoggerMessage(4, LogLevel.Error, "{Path} is not loaded: {Reason}")]
+    private partial void LogFailed(Exception? error, string path, string reason);
+}
+
+/// <summary>How a model is loaded.</summary>
+/// <param name="Load">From the path of a GGUF file; blocks, for seconds or more.</param>
+/// <param name="Measure">Bytes that a loaded model takes.</param>
+public sealed record ModelLoading<TEngine>(Func<string, TEngine> Load, Func<TEngine, long> Measure);

@@ -1,0 +1,106 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Sluice.Inference.Generation;
+using Sluice.Server.Configuration;
+using Sluice.Server.Endpoints;
+using Sluice.Server.Models;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+
+namespace Sluice.Server;
+
+/// <summary>Puts the hub together, as a program of its own or within another ASP.NET Core application.</summary>
+public static class SluiceServer
+{
+    /// <summary>Adds what the hub consists of.</summary>
+    /// <remarks>
+    /// <see cref="TimeProvider"/>, <see cref="RandomSource"/>, <see cref="Limits"/> and <see cref="ModelLoading{TEngine}"/> are taken
+    /// from the application where it has registered its own.
+    /// </remarks>
+    /// <param name="services">The application's services.</param>
+    /// <param name="options">The configuration.</param>
+    /// <param name="catalog">The models to serve.</param>
+    public static IServiceCollection AddSluice(this IServiceCollection services, SluiceOptions options, ModelCatalog catalog)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(new RandomSource());
+        services.TryAddSingleton(new Limits());
+        services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes));
+        services.AddSingleton(options);
+        services.AddSingleton(catalog);
+        services.AddSingleton(static provider => new ModelMemory<InferenceEngine>(
+            provider.GetRequiredService<ModelLoading<InferenceEngine>>(),
+            provider.GetRequiredService<SluiceOptions>().MemoryBudgetBytes,
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
+        services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
+        services.AddSingleton<ServerState>();
+        services.AddSingleton<LocalUpstream>();
+        services.AddSingleton<ChatCompletionsEndpoint>();
+        services.AddSingleton<ModelsEndpoint>();
+        services.AddSingleton<HealthEndpoint>();
+        services.AddSingleton<ApiDispatcher>();
+        services.AddSingleton<StartupLoad>();
+        services.AddHostedService(static provider => provider.GetRequiredService<StartupLoad>());
+        return services;
+    }
+
+    /// <summary>Answers <c>/v1/…</c>, <c>/healthz</c> and <c>/readyz</c>; everything else stays the application's.</summary>
+    public static IEndpointRouteBuilder MapSluice(this IEndpointRouteBuilder endpoints)
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        RequestDelegate dispatch = endpoints.ServiceProvider.GetRequiredService<ApiDispatcher>().InvokeAsync;
+        endpoints.Map("/v1/{**path}", dispatch);
+        endpoints.Map("/healthz", dispatch);
+        endpoints.Map("/readyz", dispatch);
+        return endpoints;
+    }
+
+    /// <summary>The hub as a program of its own, not yet started: it owns every path of its addresses.</summary>
+    /// <param name="options">The configuration; its addresses are listened on.</param>
+    /// <param name="catalog">The models to serve.</param>
+    /// <param name="configure">Adds to the builder, before the hub does: logging, or services that replace the hub's own.</param>
+    public static WebApplication CreateApplication(SluiceOptions options, ModelCatalog catalog, Action<WebApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        // The framework's own lines would say each request twice.
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.WebHost.ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options));
+        builder.Services.Configure<SocketTransportOptions>(static sockets => sockets.NoDelay = true);
+        configure?.Invoke(builder);
+        builder.Services.AddSluice(options, catalog);
+        var application = builder.Build();
+        application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
+        return application;
+    }
+
+    private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        // The endpoints have a limit of their own, which answers with JSON.
+        kestrel.Limits.MaxRequestBodySize = null;
+        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled.
+        kestrel.Limits.MinResponseDataRate = null;
+        foreach (var address in options.Listen)
+        {
+            void Configure(ListenOptions listen) => listen.Protocols = address.IsHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+            if (address.IsWildcard) kestrel.ListenAnyIP(address.Port, Configure);
+            else if (System.Net.IPAddress.TryParse(address.Host, out var ip)) kestrel.Listen(ip, address.Port, Configure);
+            else if (HostNames.IsLoopback(address.Host) && address.Port != 0) kestrel.ListenLocalhost(address.Port, Configure);
+            else Listen(kestrel, address, Configure);
+        }
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, ListenAddress address, Action<ListenOptions> configure)
+    {
+        // A name listens on each of its addresses.
+        foreach (var ip in System.Net.Dns.GetHostAddresses(address.Host)) kestrel.Listen(ip, address.Port, configure);
+    }
+}

@@ -1,0 +1,137 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Endpoints;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>
+/// Writes what the engine generates as events into the log, on the engine's thread. Text without log probabilities allocates nothing.
+/// </summary>
+internal sealed partial class LocalGenerationSink : IGenerationSink
+{
+    private readonly Generation _generation;
+    private readonly StreamLog _log;
+    private readonly ChatChunkWriter _writer;
+    private readonly IDisposable _lease;
+    private readonly ILogger _logger;
+    private readonly int _choiceCount;
+    private readonly bool _hasLogprobs;
+    private readonly bool _includesUsage;
+    private readonly List<ChunkTokenLogprob> _logprobs = [];
+    private bool _hasRoles;
+
+    /// <param name="generation">Whose log is written.</param>
+    /// <param name="request">What was asked for; its model is the name that the answer bears.</param>
+    /// <param name="created">Unix time in seconds.</param>
+    /// <param name="lease">Disposed at the end.</param>
+    /// <param name="logger">Told of failures.</param>
+    public LocalGenerationSink(Generation generation, ChatCompletionRequest request, long created, IDisposable lease, ILogger logger)
+    {
+        _generation = generation;
+        _log = generation.Log;
+        _lease = lease;
+        _logger = logger;
+        _choiceCount = request.N;
+        _hasLogprobs = request.Logprobs;
+        // A folded reply always has usage.
+        _includesUsage = request.IncludeUsage || !request.Stream;
+        _writer = new ChatChunkWriter(generation.Id, created, request.Model, _includesUsage, request.EffectiveServiceTier);
+    }
+
+    /// <summary>Ends the log of a generation that stopped because it was told to, as the cause demands.</summary>
+    public static void EndCancelled(Generation generation)
+    {
+        switch (generation.CancellationCause)
+        {
+            case CancellationCause.Shutdown:
+                generation.Log.Fail(ServerState.StoppingError);
+                break;
+            case CancellationCause.Deadline:
+                generation.Log.Fail(ApiErrors.ServerError("The request took longer than it may.") with { Status = 504 });
+                break;
+            default:
+                generation.Log.Cancel();
+                break;
+        }
+    }
+
+    public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
+    {
+        if (_log.End is not null) return;
+        WriteRoles();
+        if (_hasLogprobs) Convert(tokens);
+        _writer.WriteContent(_log, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
+        _log.Commit();
+    }
+
+    public void OnFinished(int choiceIndex, FinishReason reason)
+    {
+        if (_log.End is not null) return;
+        WriteRoles();
+        _writer.WriteFinish(_log, choiceIndex, reason == FinishReason.Length ? "length"u8 : "stop"u8);
+        _log.Commit();
+    }
+
+    public void OnCompleted(GenerationUsage usage)
+    {
+        if (_log.End is null && _includesUsage)
+        {
+            _writer.WriteUsage(_log, new ChatUsage(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens));
+            _log.Commit();
+        }
+        _log.Complete();
+        _lease.Dispose();
+        LogCompleted(_generation.Id, usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
+    }
+
+    public void OnCancelled(GenerationUsage usage)
+    {
+        EndCancelled(_generation);
+        _lease.Dispose();
+        LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
+    }
+
+    public void OnFailed(Exception error)
+    {
+        LogFailed(error, _generation.Id);
+        _log.Fail(ApiErrors.ServerError());
+        _lease.Dispose();
+    }
+
+    // All of them first, for some clients take a finish before another choice's role for the end; and not before there is something
+    // to say, for until the first event a failure is still an HTTP status.
+    private void WriteRoles()
+    {
+        if (_hasRoles) return;
+        _hasRoles = true;
+        for (var choice = 0; choice < _choiceCount; choice++)
+        {
+            _writer.WriteRole(_log, choice, _hasLogprobs);
+            _log.Commit();
+        }
+    }
+
+    private void Convert(ReadOnlySpan<TokenLogprob> tokens)
+    {
+        _logprobs.Clear();
+        foreach (var token in tokens)
+        {
+            var top = new ChunkTokenLogprob[token.Top.Count];
+            for (var i = 0; i < top.Length; i++) top[i] = new ChunkTokenLogprob(token.Top[i].Bytes, token.Top[i].Logprob);
+            _logprobs.Add(new ChunkTokenLogprob(token.Bytes, token.Logprob, top));
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Debug, "{Id}: {PromptTokens} prompt tokens ({CachedTokens} cached), {CompletionTokens} generated.")]
+    private partial void LogCompleted(string id, int promptTokens, int cachedTokens, int completionTokens);
+
+    [LoggerMessage(2, LogLevel.Debug, "{Id} was cancelled ({Cause}) after {CompletionTokens} tokens.")]
+    private partial void LogCancelled(string id, CancellationCause? cause, int completionTokens);
+
+    [LoggerMessage(3, LogLevel.Error, "{Id} failed in the engine.")]
+    private partial void LogFailed(Exception error, string id);
+}

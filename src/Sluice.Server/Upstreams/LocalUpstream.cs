@@ -1,0 +1,95 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Generation;
+using Sluice.Inference.Sampling;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Models;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>The one place where the API's words become the engine's, and the engine's tokens become the API's events.</summary>
+internal sealed partial class LocalUpstream(
+    ModelMemory<InferenceEngine> memory, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
+{
+    /// <summary>
+    /// Sets the engine to work on a request. Everything that comes of it, refusals too, is appended to the generation's log, which
+    /// always comes to an end; the task completes, never with an exception, when the engine has taken over or there is nothing to do.
+    /// </summary>
+    public async Task StartAsync(Generation generation, ChatCompletionRequest request, ModelEntry model)
+    {
+        try
+        {
+            var (lease, error) = await memory.AcquireAsync(model, generation.Cancellation);
+            error ??= Submit(generation, request, lease!);
+            if (error is not null) generation.Log.Fail(error);
+        }
+        catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
+        {
+            LocalGenerationSink.EndCancelled(generation);
+        }
+#pragma warning disable CA1031 // Whatever it was, the log must end: a reader waits for it.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            LogFault(error, generation.Id);
+            generation.Log.Fail(ApiErrors.ServerError());
+        }
+    }
+
+    // Keeps the lease for the sink when it returns null.
+    private ApiError? Submit(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
+    {
+        var handedOver = false;
+        try
+        {
+            var engine = lease.Engine;
+            var prompt = engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time);
+            var contextLength = engine.Model.ContextLength;
+            if (prompt.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Count);
+
+            var sink = new LocalGenerationSink(generation, request, time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
+            if (engine.TrySubmit(ToGenerationRequest(request, prompt, contextLength), sink) is not { } running)
+                return ApiErrors.RateLimited(engine.RetryAfter);
+            handedOver = true;
+            generation.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            return null;
+        }
+        catch (ChatTemplateException error)
+        {
+            // The model's own template refused these messages, and says why: roles that do not alternate, for one.
+            return new ApiError(400, $"The model's chat template does not accept these messages: {error.Message}", ApiErrors.InvalidRequestType, "messages", null);
+        }
+        finally
+        {
+            if (!handedOver) lease.Dispose();
+        }
+    }
+
+    private static PromptMessage ToPromptMessage(ChatMessage message) => new(message.Role.ToWireName(), message.Text ?? "", message.Name);
+
+    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, IReadOnlyList<int> prompt, int contextLength) => new()
+    {
+        PromptTokens = prompt,
+        MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Count),
+        ChoiceCount = request.N,
+        StopSequences = request.Stop,
+        Sampling = new SamplingParameters
+        {
+            Temperature = (float)(request.Temperature ?? 1),
+            TopP = (float)(request.TopP ?? 1),
+            TopK = request.TopK ?? 0,
+            MinP = (float)(request.MinP ?? 0),
+            RepetitionPenalty = (float)(request.RepetitionPenalty ?? 1),
+            PresencePenalty = (float)request.PresencePenalty,
+            FrequencyPenalty = (float)request.FrequencyPenalty,
+            LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),
+            Seed = request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
+            TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
+        },
+    };
+
+    [LoggerMessage(1, LogLevel.Error, "{Id} could not be started.")]
+    private partial void LogFault(Exception error, string id);
+}

@@ -1,0 +1,92 @@
+namespace Sluice.Streaming;
+
+/// <summary>Why a generation was told to stop.</summary>
+public enum CancellationCause
+{
+    /// <summary>Nobody reads it any more.</summary>
+    ClientLeft,
+
+    /// <summary>Its time is up.</summary>
+    Deadline,
+
+    /// <summary>The hub is stopping.</summary>
+    Shutdown,
+}
+
+/// <summary>Where a generation stands.</summary>
+public enum GenerationState
+{
+    /// <summary>Events may still come.</summary>
+    Running,
+
+    /// <summary>See <see cref="StreamEndKind.Completed"/>.</summary>
+    Completed,
+
+    /// <summary>See <see cref="StreamEndKind.Failed"/>.</summary>
+    Failed,
+
+    /// <summary>See <see cref="StreamEndKind.Cancelled"/>.</summary>
+    Cancelled,
+}
+
+/// <summary>One answer being made: its id, its log, and the way to stop it. It belongs to the hub, not to a connection. Thread-safe.</summary>
+public sealed class Generation : IDisposable
+{
+    private readonly CancellationTokenSource _cancellation = new();
+    private readonly Lock _lock = new();
+    private bool _disposed;
+
+    /// <summary>A running generation with an empty log of its own.</summary>
+    public Generation(string id, StreamLimits? limits = null)
+    {
+        Id = id;
+        Log = new StreamLog(limits);
+        Cancellation = _cancellation.Token;
+    }
+
+    /// <summary>Unique; what the client sees.</summary>
+    public string Id { get; }
+
+    /// <summary>What has been generated.</summary>
+    public StreamLog Log { get; }
+
+    /// <summary>Cancelled by the first <see cref="Cancel"/>. Whoever produces ends the log then.</summary>
+    public CancellationToken Cancellation { get; }
+
+    /// <summary>The cause given to the first <see cref="Cancel"/>; null before.</summary>
+    public CancellationCause? CancellationCause { get; private set; }
+
+    /// <summary>From the log's end.</summary>
+    public GenerationState State => Log.End?.Kind switch
+    {
+        null => GenerationState.Running,
+        StreamEndKind.Completed => GenerationState.Completed,
+        StreamEndKind.Failed => GenerationState.Failed,
+        _ => GenerationState.Cancelled,
+    };
+
+    /// <summary>Asks the producer to stop; what is registered with <see cref="Cancellation"/> runs before it returns, and must not block.</summary>
+    /// <remarks>Does nothing when the stream has ended or was cancelled before.</remarks>
+    public void Cancel(CancellationCause cause)
+    {
+        lock (_lock)
+        {
+            if (_disposed || CancellationCause is not null || Log.End is not null) return;
+            CancellationCause = cause;
+            // Inside the lock, for a source must not be disposed while it cancels.
+            _cancellation.Cancel();
+        }
+    }
+
+    /// <summary>Gives the memory back; the log must have ended.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _cancellation.Dispose();
+        }
+        Log.Dispose();
+    }
+}

@@ -1,0 +1,20 @@
+namespace Sluice.Streaming;
+
+/// <summary>Every bound of the stream logs, with its unit and reason. The defaults suit a hub with thousands of streams.</summary>
+public sealed record StreamLimits
+{
+    /// <summary>
+    /// Bytes of events one log keeps. Beyond it the oldest events go, and a reader that still wanted them has lost its place.
+    /// The newest event always stays, whatever its size. The default value is 1 MiB: about 4,000 text chunks.
+    /// </summary>
+    public int HotBytes { get; init; } = 1 << 20;
+
+    /// <summary>Bytes of one pooled segment of a log. The default value is 8 KiB: 30 text chunks, and little waste for a short answer.</summary>
+    public int SegmentBytes { get; init; } = 8 << 10;
+
+    /// <summary>Readers attached to one log at a time. The default value is 16: every append looks at each of them.</summary>
+    public int ReadersPerLogMax { get; init; } = 16;
+
+    /// <summary>Generations known at a time. The default value is 10,000: with full logs that is 10 GiB, with usual ones 200 MiB.</summary>
+    public int GenerationsMax { get; init; } = 10_000;
+}

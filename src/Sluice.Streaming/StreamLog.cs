@@ -1,0 +1,256 @@
+using System.Buffers;
+using System.Diagnostics;
+
+namespace Sluice.Streaming;
+
+/// <summary>
+/// The events of one stream, in order. One producer writes an event as an <see cref="IBufferWriter{T}"/> and fixes its bytes with
+/// <see cref="Commit"/>; any number of <see cref="StreamLogReader"/> copy events out, each at its own pace. What the bytes mean is
+/// not the log's concern.
+/// </summary>
+/// <remarks>
+/// The producer's methods belong to one thread at a time and never wait for a reader; everything else may be called from any thread.
+/// Invariant: 0 &lt;= FirstEvent &lt;= EventCount; events in [FirstEvent, EventCount) are retained, at most
+/// <see cref="StreamLimits.HotBytes"/> of them, or one. So an event is dropped only when every reader has passed it, or is a whole
+/// bound behind. In the steady state neither an append nor a read allocates.
+/// </remarks>
+public sealed class StreamLog : IBufferWriter<byte>, IDisposable
+{
+    private const int FreeBytesMin = 256;
+
+    // Guards everything below but the staged bytes, which are the producer's alone.
+    private readonly Lock _lock = new();
+    private readonly StreamLimits _limits;
+    private readonly List<StreamLogReader> _readers = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private StreamSegment _head;
+    private StreamSegment _tail;
+    private StreamSegment? _spare;
+    private int _copyingCount;
+    private bool _disposed;
+    private int _stagedBytes;
+
+    /// <summary>An empty, open log.</summary>
+    public StreamLog(StreamLimits? limits = null)
+    {
+        _limits = limits ?? new StreamLimits();
+        _head = _tail = new StreamSegment(_limits.SegmentBytes);
+        _tail.Open(0);
+    }
+
+    /// <summary>Events committed so far, the dropped ones included.</summary>
+    public long EventCount { get; private set; }
+
+    /// <summary>Number of the oldest event retained; <see cref="EventCount"/> when none is.</summary>
+    public long FirstEvent { get; private set; }
+
+    /// <summary>Bytes of the retained events.</summary>
+    public int RetainedBytes { get; private set; }
+
+    /// <summary>Null while the stream goes on.</summary>
+    public StreamEnd? End { get; private set; }
+
+    /// <summary>Completes, always successfully, when <see cref="End"/> is set.</summary>
+    public Task WhenEnded => _ended.Task;
+
+    internal Lock Lock => _lock;
+
+    /// <inheritdoc/>
+    public Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        var free = _tail.GetFree(_stagedBytes);
+        if (free.Length >= int.Max(sizeHint, 1)) return free;
+        Grow(int.Max(sizeHint, FreeBytesMin));
+        return _tail.GetFree(_stagedBytes);
+    }
+
+    /// <inheritdoc/>
+    public Span<byte> GetSpan(int sizeHint = 0) => GetMemory(sizeHint).Span;
+
+    /// <inheritdoc/>
+    public void Advance(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _tail.GetFree(_stagedBytes).Length);
+        _stagedBytes += count;
+    }
+
+    /// <summary>Makes what was written since the last commit one event, and wakes the readers. Without bytes it does nothing.</summary>
+    /// <exception cref="InvalidOperationException">The stream has ended.</exception>
+    public void Commit()
+    {
+        if (_stagedBytes == 0) return;
+        lock (_lock)
+        {
+            if (End is not null) throw new InvalidOperationException("The stream has ended: nothing can be appended.");
+            _tail.Commit(_stagedBytes);
+            EventCount++;
+            RetainedBytes += _stagedBytes;
+            _stagedBytes = 0;
+            while (RetainedBytes > _limits.HotBytes && EventCount - FirstEvent > 1) DropFirst();
+            WakeReaders();
+        }
+    }
+
+    /// <summary>Appends one event.</summary>
+    public void Append(ReadOnlySpan<byte> eventBytes)
+    {
+        this.Write(eventBytes);
+        Commit();
+    }
+
+    /// <summary>Ends the stream well. Like the other two endings it holds only if it is the first; bytes not committed are dropped.</summary>
+    /// <returns>Whether this call ended the stream.</returns>
+    public bool Complete() => Finish(new StreamEnd(StreamEndKind.Completed));
+
+    /// <summary>Ends the stream with a failure.</summary>
+    public bool Fail(object failure) => Finish(new StreamEnd(StreamEndKind.Failed, failure));
+
+    /// <summary>Ends a stream that nobody wants any more.</summary>
+    public bool Cancel() => Finish(new StreamEnd(StreamEndKind.Cancelled));
+
+    /// <summary>A reader that has passed the first <paramref name="position"/> events. It must be disposed.</summary>
+    /// <returns>Null when the log has as many readers as it may have.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The position is negative or beyond <see cref="EventCount"/>.</exception>
+    public StreamLogReader? TryOpenReader(long position = 0)
+    {
+        lock (_lock)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(position);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(position, EventCount);
+            if (_readers.Count >= _limits.ReadersPerLogMax) return null;
+            var reader = new StreamLogReader(this, position);
+            _readers.Add(reader);
+            return reader;
+        }
+    }
+
+    /// <summary>Gives the memory back. Readers that have not passed everything lose their place. The producer must have ended the stream.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            Debug.Assert(End is not null, "A log is disposed after its end.");
+            if (_disposed) return;
+            _disposed = true;
+            FirstEvent = EventCount;
+            RetainedBytes = 0;
+            for (var segment = _head; segment is not null;)
+            {
+                var next = segment.Next;
+                segment.Close();
+                if (_copyingCount == 0) segment.Release();
+                segment = next;
+            }
+            _spare?.Release();
+            _spare = null;
+            WakeReaders();
+        }
+    }
+
+    /// <summary>Whether a reader that has passed <paramref name="position"/> events would learn something. Under <see cref="Lock"/>.</summary>
+    internal bool HasNews(long position) => position < EventCount || End is not null;
+
+    /// <summary>The live segment that holds event <paramref name="position"/>. Under <see cref="Lock"/>, with the event retained.</summary>
+    internal StreamSegment Locate(long position)
+    {
+        var segment = _head;
+        while (segment.EndEvent <= position) segment = segment.Next!;
+        return segment;
+    }
+
+    /// <summary>From here until <see cref="EndCopy"/> no array leaves the log for another use. Under <see cref="Lock"/>.</summary>
+    internal void BeginCopy() => _copyingCount++;
+
+    internal void EndCopy() => _copyingCount--;
+
+    internal void Detach(StreamLogReader reader)
+    {
+        lock (_lock) _readers.Remove(reader);
+    }
+
+    private bool Finish(StreamEnd end)
+    {
+        lock (_lock)
+        {
+            if (End is not null) return false;
+            End = end;
+            _stagedBytes = 0;
+            WakeReaders();
+        }
+        _ended.SetResult();
+        return true;
+    }
+
+    private void WakeReaders()
+    {
+        foreach (var reader in _readers) reader.Signal();
+    }
+
+    // Moves the open event to a fresh segment with room for it and freeBytes more.
+    private void Grow(int freeBytes)
+    {
+        var bytes = int.Max(_limits.SegmentBytes, _stagedBytes + int.Max(freeBytes, _stagedBytes) + sizeof(int));
+        StreamSegment? segment = null;
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_spare is { } spare && spare.CapacityBytes >= bytes)
+            {
+                segment = spare;
+                _spare = null;
+            }
+        }
+        segment ??= new StreamSegment(bytes);
+        segment.Open(EventCount);
+        _tail.GetStaged(_stagedBytes).CopyTo(segment.GetFree(0).Span);
+        lock (_lock)
+        {
+            if (_tail.EventCount > 0)
+            {
+                _tail.Next = segment;
+            }
+            else
+            {
+                // Nothing was committed here, so the tail is also the head or the last link: replace it.
+                Unlink(_tail, segment);
+            }
+            _tail = segment;
+        }
+    }
+
+    private void Unlink(StreamSegment empty, StreamSegment replacement)
+    {
+        if (_head == empty)
+        {
+            _head = replacement;
+        }
+        else
+        {
+            var before = _head;
+            while (before.Next != empty) before = before.Next!;
+            before.Next = replacement;
+        }
+        Recycle(empty);
+    }
+
+    private void DropFirst()
+    {
+        var index = (int)(FirstEvent - _head.FirstEvent);
+        RetainedBytes -= _head.GetEnd(index) - _head.GetEnd(index - 1);
+        FirstEvent++;
+        if (FirstEvent < _head.EndEvent || _head.Next is null) return;
+        var dropped = _head;
+        _head = dropped.Next!;
+        Recycle(dropped);
+    }
+
+    // A reader may be copying from the array at this moment, outside the lock; then the garbage collector gets it instead of the pool.
+    private void Recycle(StreamSegment segment)
+    {
+        segment.Close();
+        if (_copyingCount > 0) return;
+        if (_spare is null && segment.CapacityBytes <= 2 * _limits.SegmentBytes) _spare = segment;
+        else segment.Release();
+    }
+}
