@@ -65,7 +65,9 @@ internal static class BraceFormat
         else if (int.TryParse(field, NumberStyles.None, CultureInfo.InvariantCulture, out int number)) index = number;
         if (index >= 0)
         {
-            return index < arguments.Positional.Count ? arguments.Positional[index] : throw state.Fail("a format has more fields than values");
+            return index < arguments.Positional.Count
+                ? arguments.Positional[index]
+                : throw state.Fail("a format has more fields than values");
         }
 
         foreach (var (name, value) in arguments.Named)

@@ -39,7 +39,9 @@ internal static class Functions
             items.Add(new IntegerValue(start + (i * step)));
         }
 
-        string label = string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop}{(step == 1 ? "" : ", " + step.ToString(CultureInfo.InvariantCulture))})");
+        string label = step == 1
+            ? string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop})")
+            : string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop}, {step})");
         return new SequenceValue(SequenceKind.Range, items, isFrozen: true, label);
     }
 

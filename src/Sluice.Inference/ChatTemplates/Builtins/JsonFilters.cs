@@ -36,10 +36,6 @@ internal static class JsonFilters
         {
             throw state.Fail("the text is not JSON");
         }
-        catch (InvalidOperationException)
-        {
-            throw state.Fail("the JSON has half of a surrogate pair");
-        }
     }
 
     private static JsonStyle ReadStyle(RenderState state, BoundArguments a)

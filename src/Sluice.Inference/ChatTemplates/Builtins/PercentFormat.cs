@@ -101,9 +101,8 @@ internal sealed class PercentFormat
     {
         string digits = ReadWhile("0123456789");
         if (digits.Length == 0) return 0;
-        return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= ChatTemplateLimits.TextLengthMax
-            ? number
-            : throw _state.Fail("a width is too large");
+        bool isInteger = int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number);
+        return isInteger && number <= ChatTemplateLimits.TextLengthMax ? number : throw _state.Fail("a width is too large");
     }
 
     private TemplateValue TakeValue() =>
@@ -133,7 +132,9 @@ internal sealed class PercentFormat
     }
 
     private TextValue Cut(TextValue text, int precision) =>
-        precision < 0 ? text : (TextValue)Members.GetSlice(_state, text, NoneValue.Instance, new IntegerValue(precision), NoneValue.Instance);
+        precision < 0
+            ? text
+            : (TextValue)Members.GetSlice(_state, text, NoneValue.Instance, new IntegerValue(precision), NoneValue.Instance);
 
     private static TextValue WithSign(string number, string flags)
     {

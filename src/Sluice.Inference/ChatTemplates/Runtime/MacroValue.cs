@@ -8,13 +8,15 @@ internal sealed class MacroValue(Interpreter interpreter, MacroDefinition defini
 {
     internal override string TypeName => "Macro";
 
-    public override TemplateValue Invoke(RenderState state, CallArguments arguments) => interpreter.CallMacro(definition, closure, arguments);
+    public override TemplateValue Invoke(RenderState state, CallArguments arguments) =>
+        interpreter.CallMacro(definition, closure, arguments);
 }
 
 /// <summary>Binds a call's arguments to a macro's parameters.</summary>
 internal static class MacroBinding
 {
-    public static void Bind(RenderState state, MacroDefinition macro, CallArguments arguments, Scope scope, Func<Expression, TemplateValue> evaluate)
+    public static void Bind(
+        RenderState state, MacroDefinition macro, CallArguments arguments, Scope scope, Func<Expression, TemplateValue> evaluate)
     {
         var named = new OrderedDictionary<string, TemplateValue>(StringComparer.Ordinal);
         foreach (var (name, value) in arguments.Named)
@@ -25,7 +27,8 @@ internal static class MacroBinding
         BindParameters(state, macro, arguments.Positional, named, scope, evaluate);
         if (macro.UsedNames.HasFlag(SpecialNames.Caller) && !HasParameter(macro, "caller"))
         {
-            scope.Set("caller", named.Remove("caller", out var caller) ? caller : new UndefinedValue("the macro was called without a body"));
+            bool isGiven = named.Remove("caller", out var caller);
+            scope.Set("caller", isGiven ? caller! : new UndefinedValue("the macro was called without a body"));
         }
 
         BindRest(state, macro, arguments.Positional, named, scope);

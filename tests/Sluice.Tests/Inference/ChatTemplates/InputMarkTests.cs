@@ -134,7 +134,7 @@ public sealed class InputMarkTests
         var prompt = template.Render(TemplateReference.ToVariables(conversation), TemplateReference.Clock);
 
         int found = 0;
-        for (int i = prompt.Text.IndexOf("<|im_end|>", StringComparison.Ordinal); i >= 0; i = prompt.Text.IndexOf("<|im_end|>", i + 1, StringComparison.Ordinal))
+        for (int i = 0; (i = prompt.Text.IndexOf("<|im_end|>", i, StringComparison.Ordinal)) >= 0; i++)
         {
             bool isUsers = i > 0 && prompt.Text[i - 1] == 'Q';
             found += isUsers ? 1 : 0;
@@ -148,7 +148,8 @@ public sealed class InputMarkTests
     }
 
     /// <summary>The conversation with every text of the user turned to ideographs, roles and types left.</summary>
-    private static Dictionary<string, TemplateValue> WithIdeographs(JsonElement conversation) => conversation.EnumerateObject().ToDictionary(
+    private static Dictionary<string, TemplateValue> WithIdeographs(JsonElement conversation) =>
+        conversation.EnumerateObject().ToDictionary(
         variable => variable.Name,
         variable => variable.Name is "messages" or "tools" or "documents"
             ? Translate(variable.Value, isText: false)
@@ -176,7 +177,8 @@ public sealed class InputMarkTests
         }
     }
 
-    private static bool IsMarked(RenderedPrompt prompt, int index) => prompt.InputSpans.Any(span => span.Start <= index && index < span.End);
+    private static bool IsMarked(RenderedPrompt prompt, int index) =>
+        prompt.InputSpans.Any(span => span.Start <= index && index < span.End);
 
     private static string ShowMarks(RenderedPrompt prompt)
     {
