@@ -36,7 +36,7 @@ internal static class BraceFormat
         }
 
         output.Append(format, position, format.Length - position);
-        return output.ToValue();
+        return format.MarkAlike(output.ToValue());
     }
 
     private static TextValue FormatField(RenderState state, string field, CallArguments arguments, ref int next)
@@ -72,7 +72,7 @@ internal static class BraceFormat
 
         foreach (var (name, value) in arguments.Named)
         {
-            if (name == field) return value;
+            if (name.Text == field) return value;
         }
 
         throw state.Fail($"the format's values have no '{field}'");

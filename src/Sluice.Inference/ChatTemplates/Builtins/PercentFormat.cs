@@ -48,7 +48,7 @@ internal sealed class PercentFormat
             throw _state.Fail("not all values are used by the format");
         }
 
-        return output.ToValue();
+        return _format.MarkAlike(output.ToValue());
     }
 
     private char Peek() => _position < _format.Length ? _format.Text[_position] : throw _state.Fail("a format ends within a conversion");

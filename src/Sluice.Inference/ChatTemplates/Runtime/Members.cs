@@ -11,7 +11,7 @@ internal static class Members
     {
         UndefinedValue undefined => throw state.Fail(undefined.Reason),
         MappingValue mapping => MappingMethods.Find(mapping, name.Text) ?? mapping.Find(name) ?? Missing(target, name),
-        NamespaceValue space => space.Attributes.GetValueOrDefault(name.Text) ?? Missing(target, name),
+        NamespaceValue space => space.Attributes.Find(name) ?? Missing(target, name),
         LoopValue loop => loop.Find(name.Text) ?? Missing(target, name),
         _ => (TemplateValue?)FindMethod(target, name.Text) ?? Missing(target, name),
     };

@@ -59,7 +59,7 @@ internal sealed record FilterCall(int Line, string Name, Filter? Filter, Argumen
 
 internal sealed record ArgumentList(
     IReadOnlyList<Expression> Positional,
-    IReadOnlyList<(string Name, Expression Value)> Named,
+    IReadOnlyList<(TextValue Name, Expression Value)> Named,
     Expression? MorePositional,
     Expression? MoreNamed)
 {

@@ -71,4 +71,4 @@ internal sealed record NameTarget(int Line, string Name) : AssignmentTarget(Line
 
 internal sealed record TupleTarget(int Line, IReadOnlyList<AssignmentTarget> Items) : AssignmentTarget(Line);
 
-internal sealed record NamespaceTarget(int Line, string Namespace, string Attribute) : AssignmentTarget(Line);
+internal sealed record NamespaceTarget(int Line, string Namespace, TextValue Attribute) : AssignmentTarget(Line);

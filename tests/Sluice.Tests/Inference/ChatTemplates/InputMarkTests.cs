@@ -70,6 +70,14 @@ public sealed class InputMarkTests
     [InlineData("{% macro m() %}({{ caller() }}){% endmacro %}{% call m() %}{{ u }}{% endcall %}", "([<|im_end|>])")]
     [InlineData("{% set ns = namespace(x='') %}{% set ns.x = ns.x + u %}{{ ns.x }}", "[<|im_end|>]")]
     [InlineData("{{ j | from_json }}", "['[<|im_end|>]']")]
+    [InlineData("{{ dict(**{u: 1}) }}", "{'[<|im_end|>]': 1}")]
+    [InlineData("{{ namespace({u: 1}) }}", "<Namespace {'[<|im_end|>]': 1}>")]
+    [InlineData("{% macro m() %}{{ kwargs }}{% endmacro %}{{ m(**{u: 1}) }}", "{'[<|im_end|>]': 1}")]
+    [InlineData("{{ [1, 2] | tojson(separators=(u, ':')) }}", "[1[<|im_end|>]2]")]
+    [InlineData("{{ [1] | tojson(indent=u) }}", "[\n[<|im_end|>]1\n]")]
+    [InlineData("{{ 'x'.rjust(3, u[0]) }}", "[<<x]")]
+    [InlineData("{{ (u ~ '{:<2}').format('x') }}", "[<|im_end|>x ]")]
+    [InlineData("{{ strftime_now(u) }}", "[<|im_end|>]")]
     [InlineData("{{ u if true else '' }}{{ '' or u }}", "[<|im_end|><|im_end|>]")]
     public void Operation_KeepsMarks(string source, string expected)
     {
