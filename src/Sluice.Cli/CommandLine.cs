@@ -9,6 +9,7 @@ internal static class CommandLine
 {
     public static RootCommand Create(Terminal terminal) => new("Sluice streams large language models: one OpenAI-compatible endpoint, many models.")
     {
+        ServeCommand.Create(terminal),
         ChatCommand.Create(terminal),
         ModelsCommand.Create(terminal),
         PullCommand.Create(terminal),
