@@ -43,7 +43,7 @@ CHATS = {
         {"role": "user", "content": "Write a short story about the two of them."},
     ],
     "code": [{"role": "user", "content": "Write a Python function `is_prime(n)` that returns True when n is prime.\n\n```python\ndef is_prime(n):\n```"}],
-    "unicode": [{"role": "user", "content": "Übersetze ins Englische: „Grüße aus Köln – das Café öffnet um 9 Uhr“. 你好,世界!🚀"}],
+    "unicode": [{"role": "user", "content": "Translate to English: „Grüße aus Köln – das Café öffnet um 9 Uhr“. 你好,世界!🚀"}],
     "long": [{"role": "user", "content": "Read the following text and list the most important facts.\n\n" + " ".join(SENTENCES + SENTENCES[:8]) + "\n\nFacts:"}],
 }
 
@@ -72,6 +72,10 @@ def record(server, name, messages, text):
     top = positions(answer)
     greedy = [p["id"] for p in answer["completion_probabilities"]]
     assert greedy == [p[0][0] for p in top], name
+
+    # llama-server leaves tokens out that end within a character; what follows them has another past than it seems.
+    whole = next((i for i, pair in enumerate(zip(greedy, answer["tokens"])) if pair[0] != pair[1]), len(greedy))
+    greedy, top = greedy[:whole], top[:whole]
     case = {"name": name, "text": text, "tokens": tokens, "greedy": greedy, "stopped": answer["stop_type"], "top": top}
     if messages is not None:
         case["messages"] = messages
