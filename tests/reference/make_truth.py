@@ -4,9 +4,10 @@
 usage: make_truth.py LLAMA_CPP_FOLDER MODEL.gguf > tests/Sluice.Tests/Data/smollm2-truth.json
 
 Per prompt: the text that the chat template renders, its tokens, up to 64 greedy tokens, and for each of them the ten most likely
-tokens with their log probabilities before sampling. "noise" is llama.cpp against itself, with a key/value cache in single instead of half
-precision and prompts read 32 tokens at a time instead of 512: mean and largest difference of the log probability of the tokens
-among both top tens, over the positions before the greedy tokens part.
+tokens with their log probabilities before sampling. "noise" is llama.cpp against itself, with its other attention routine (-fa off):
+differences of the log probability of tokens among both top tens, over the positions before the greedy tokens part; "likely" are
+those above -2.3. It is the scale for tolerances: activations are rounded to 8 bits, so that the smallest change of a sum
+anywhere turns some of them to the next step, and the layers above turn more.
 """
 import json
 import sys
@@ -89,15 +90,17 @@ def main():
         with Server(folder, sys.argv[2], "-t", "2", "-c", "4096", "-np", "1") as server:
             cases = [record(server, name, messages, None) for name, messages in CHATS.items()]
             cases += [record(server, name, None, text) for name, text in TEXTS.items()]
-        differences = []
-        with Server(folder, sys.argv[2], "-t", "2", "-c", "4096", "-np", "1", "-ctk", "f32", "-ctv", "f32", "-ub", "32") as server:
+        pairs = []
+        with Server(folder, sys.argv[2], "-t", "2", "-c", "4096", "-np", "1", "-fa", "off") as server:
             for case in cases:
-                for ours, theirs in zip(case["top"], positions(complete(server, case["tokens"]))):
-                    other = dict(map(tuple, theirs))
-                    differences += [abs(logprob - other[token]) for token, logprob in ours if token in other]
-                    if ours[0][0] != theirs[0][0]:
+                for one, two in zip(case["top"], positions(complete(server, case["tokens"]))):
+                    other = dict(map(tuple, two))
+                    pairs += [(logprob, abs(logprob - other[token])) for token, logprob in one if token in other]
+                    if one[0][0] != two[0][0]:
                         break
-    noise = {"mean": round(sum(differences) / len(differences), 5), "max": round(max(differences), 4), "count": len(differences)}
+    noise = {}
+    for name, differences in (("all", [d for _, d in pairs]), ("likely", [d for logprob, d in pairs if logprob > -2.3])):
+        noise[name] = {"mean": round(sum(differences) / len(differences), 4), "max": round(max(differences), 4), "count": len(differences)}
     print(json.dumps(noise), file=sys.stderr)
     lines = ",\n".join(json.dumps(case, ensure_ascii=False, separators=(",", ":")) for case in cases)
     print('{"noise":' + json.dumps(noise) + ',"cases":[\n' + lines + "\n]}")

@@ -1,3 +1,4 @@
+using Sluice.Inference.Generation;
 using Sluice.Inference.Transformer;
 using Sluice.Testing;
 using Sluice.Tests.Inference.Truth;
@@ -7,25 +8,32 @@ using Xunit;
 
 namespace Sluice.Tests.Inference.Truth;
 
-/// <summary>The model that the repository carries, loaded once for all tests that compute with it. One test at a time uses it.</summary>
+/// <summary>The model that the repository carries, loaded once for all tests that compute with it, which take turns.</summary>
 public sealed class ShippedModel : IDisposable
 {
-    private readonly Lazy<TransformerModel> _model = new(() => TransformerModel.Load(TestFiles.DefaultModel, 2, 16, 16384));
+    /// <summary>The collection of those tests: one of them already keeps all processors busy.</summary>
+    public const string Collection = "shipped model";
 
+    private readonly Lazy<LanguageModel> _model = new(() => TransformerModel.Load(TestFiles.DefaultModel, 2, 16, 16384));
+    private readonly Lazy<InferenceEngine> _engine = new(() => InferenceEngine.Load(
+        TestFiles.DefaultModel, new EngineOptions { ThreadCount = 2, KvTokenCapacity = 16384 }));
+
+    /// <summary>A model of its own, which no engine drives.</summary>
     internal LanguageModel Model => _model.Value;
+
+    /// <summary>An idle engine.</summary>
+    internal InferenceEngine Engine => _engine.Value;
 
     public void Dispose()
     {
+        if (_engine.IsValueCreated)
+        {
+            _engine.Value.Dispose();
+        }
+
         if (_model.IsValueCreated)
         {
             _model.Value.Dispose();
         }
     }
-}
-
-/// <summary>Tests that take turns: the model computes one batch at a time, and one test already keeps all processors busy.</summary>
-[CollectionDefinition(Name)]
-public sealed class ShippedModelTests
-{
-    public const string Name = "shipped model";
 }
