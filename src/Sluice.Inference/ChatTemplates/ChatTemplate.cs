@@ -10,6 +10,13 @@ namespace Sluice.Inference.ChatTemplates;
 /// <remarks>
 /// Strings remember which of their characters came from the user, through every operation of the language, so that the
 /// tokenizer can tell <c>&lt;|im_end|&gt;</c> in a message from the template's own.
+/// <para>
+/// Where it is not Jinja: integers have 64 bits; case is mapped one code point to one; <c>safe</c> does nothing, for nothing is
+/// escaped; a template may change lists and mappings that it made, which the sandbox of transformers forbids. There is no
+/// <c>include</c>, <c>import</c>, <c>extends</c>, <c>block</c>, <c>do</c> or <c>autoescape</c>, no <c>cycler</c>, <c>joiner</c> or
+/// <c>lipsum</c>, and none of the filters <c>filesizeformat</c>, <c>pprint</c>, <c>random</c>, <c>striptags</c>, <c>urlize</c>,
+/// <c>wordwrap</c> and <c>xmlattr</c>: no chat template of the project's references needs one.
+/// </para>
 /// </remarks>
 public sealed class ChatTemplate
 {
@@ -18,7 +25,9 @@ public sealed class ChatTemplate
     private ChatTemplate(IReadOnlyList<Statement> body) => _body = body;
 
     /// <summary>Parses a template's source.</summary>
-    /// <exception cref="ChatTemplateException">The source is not a template, or is over a bound of <see cref="ChatTemplateLimits"/>.</exception>
+    /// <exception cref="ChatTemplateException">
+    /// The source is not a template, or is over a bound of <see cref="ChatTemplateLimits"/>.
+    /// </exception>
     public static ChatTemplate Parse(string source)
     {
         ArgumentNullException.ThrowIfNull(source);

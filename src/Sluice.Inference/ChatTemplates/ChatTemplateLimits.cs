@@ -36,6 +36,6 @@ public static class ChatTemplateLimits
     /// </summary>
     public const long StepsMax = 20_000_000;
 
-    /// <summary>Characters copied for the price of one step.</summary>
-    public const int CharactersPerStep = 32;
+    /// <summary>Characters copied for the price of one step; with <see cref="StepsMax"/> at most 320 MB in one rendering.</summary>
+    public const int CharactersPerStep = 8;
 }

@@ -32,7 +32,8 @@ public abstract class TemplateValue
     public static TemplateValue FromInput(string userText) => TextValue.OfInput(userText);
 
     /// <summary>A list; the template cannot change it.</summary>
-    public static TemplateValue FromList(IEnumerable<TemplateValue> items) => new SequenceValue(SequenceKind.List, [.. items], isFrozen: true);
+    public static TemplateValue FromList(IEnumerable<TemplateValue> items) =>
+        new SequenceValue(SequenceKind.List, [.. items], isFrozen: true);
 
     /// <summary>A mapping in the given order, keys as trusted text; of two equal keys the later value stays.</summary>
     public static TemplateValue FromMapping(IEnumerable<KeyValuePair<string, TemplateValue>> items)
@@ -58,6 +59,8 @@ public abstract class TemplateValue
     /// <summary>A JSON document with its order of keys; of two equal keys the later value stays.</summary>
     /// <param name="element">The document; copied, not kept.</param>
     /// <param name="isInput">True when every string in it, keys included, came from the user.</param>
-    /// <exception cref="ChatTemplateException">The document is nested deeper than <see cref="ChatTemplateLimits.ValueDepthMax"/>.</exception>
+    /// <exception cref="ChatTemplateException">
+    /// The document is nested deeper than <see cref="ChatTemplateLimits.ValueDepthMax"/>, or has half of a surrogate pair.
+    /// </exception>
     public static TemplateValue FromJson(JsonElement element, bool isInput) => JsonValueReader.Read(element, isInput);
 }

@@ -12,7 +12,7 @@ internal sealed class TextAssembler
     private readonly byte[][] _stops;
     private readonly bool _keepsTokensWhole;
     private readonly ArrayBufferWriter<byte> _text = new(256);
-    private readonly Queue<(int End, TokenLogprob Token)> _tokens = new();
+    private readonly Queue<(int End, bool IsBorder, TokenLogprob Token)> _tokens = new();
     private readonly List<TokenLogprob> _deliveredTokens = [];
     private readonly byte[] _partial = new byte[4];
     private int _partialLength;
@@ -41,7 +41,7 @@ internal sealed class TextAssembler
 
         if (logprob != null)
         {
-            _tokens.Enqueue((_text.WrittenCount + _partialLength, logprob));
+            _tokens.Enqueue((_text.WrittenCount, _partialLength == 0, logprob));
         }
 
         return Stop(searchFrom);
@@ -66,26 +66,35 @@ internal sealed class TextAssembler
     public ReadOnlySpan<byte> Take(bool isLast)
     {
         int end = isLast ? _text.WrittenCount : _text.WrittenCount - HeldLength();
+        int wholeCount = _tokens.Count;
         _deliveredTokens.Clear();
         if (_keepsTokensWhole && !isLast)
         {
+            // A token that ends inside a code point has its text only together with the next one.
             int border = _delivered;
-            foreach ((int tokenEnd, _) in _tokens)
+            int borderCount = 0;
+            wholeCount = 0;
+            foreach ((int tokenEnd, bool isBorder, _) in _tokens)
             {
                 if (tokenEnd > end)
                 {
                     break;
                 }
 
-                border = tokenEnd;
+                border = isBorder ? tokenEnd : border;
+                borderCount++;
+                wholeCount = isBorder ? borderCount : wholeCount;
             }
 
             end = border;
         }
 
-        while (_tokens.TryPeek(out (int End, TokenLogprob Token) next) && next.End <= end && (end > _delivered || isLast))
+        if (end > _delivered || isLast)
         {
-            _deliveredTokens.Add(_tokens.Dequeue().Token);
+            for (; wholeCount > 0; wholeCount--)
+            {
+                _deliveredTokens.Add(_tokens.Dequeue().Token);
+            }
         }
 
         ReadOnlySpan<byte> text = _text.WrittenSpan[_delivered..end];
@@ -154,13 +163,13 @@ internal sealed class TextAssembler
 
     private void TrimTokens(int removed, int kept)
     {
-        (int End, TokenLogprob Token)[] tokens = [.. _tokens];
+        (int End, bool IsBorder, TokenLogprob Token)[] tokens = [.. _tokens];
         _tokens.Clear();
-        foreach ((int end, TokenLogprob token) in tokens)
+        foreach ((int end, bool isBorder, TokenLogprob token) in tokens)
         {
             if (end - removed <= kept)
             {
-                _tokens.Enqueue((end - removed, token));
+                _tokens.Enqueue((end - removed, isBorder, token));
             }
         }
     }

@@ -25,27 +25,67 @@ internal sealed unsafe class QuantizedMatrix<TFormat> : PackedMatrix
     /// <param name="sourceRow">Row of the file for each row of this matrix.</param>
     public void PackGroup(int groupIndex, byte* source, long sourceRowBytes, Func<int, int> sourceRow)
     {
+        byte* group = Group(groupIndex);
+        for (int r = 0; r < GroupRows && (groupIndex * GroupRows) + r < RowCount; r++)
+        {
+            byte* row = source + (sourceRow((groupIndex * GroupRows) + r) * sourceRowBytes);
+            switch (SourceType)
+            {
+                case GgufTensorType.Q4_0 or GgufTensorType.Q4_1 or GgufTensorType.Q8_0:
+                    CopyRow(group, r, row);
+                    break;
+                default:
+                    UnpackRow(group, r, row);
+                    break;
+            }
+        }
+    }
+
+    // The common types already hold four neighbouring values in four neighbouring bytes: a model loads several times faster this way.
+    private void CopyRow(byte* group, int r, byte* row)
+    {
+        int blockBytes = GgufTensorTypes.BlockBytes(SourceType);
+        int valuesOffset = SourceType == GgufTensorType.Q4_1 ? 4 : 2;
+        int vectorCount = SourceType == GgufTensorType.Q8_0 ? 8 : 4;
+        int flip = SourceType == GgufTensorType.Q8_0 ? unchecked((int)0x80808080) : 0;
+        float minimum = SourceType == GgufTensorType.Q8_0 ? -128 : -8;
+        byte* target = group;
+        for (int i = 0; i < Length; i += TFormat.BlockLength)
+        {
+            ((ushort*)target)[r] = *(ushort*)row;
+            ((ushort*)target)[GroupRows + r] = SourceType == GgufTensorType.Q4_1
+                ? *(ushort*)(row + 2)
+                : BitConverter.HalfToUInt16Bits((Half)(minimum * HalfBits.ToSingle(*(ushort*)row)));
+            int* values = (int*)(row + valuesOffset);
+            int* vectors = (int*)(target + (2 * GroupRows * sizeof(ushort))) + r;
+            for (int j = 0; j < vectorCount; j++)
+            {
+                vectors[j * GroupRows] = values[j] ^ flip;
+            }
+
+            row += blockBytes;
+            target += QuantizedKernel.BlockBytes<TFormat>();
+        }
+    }
+
+    private void UnpackRow(byte* group, int r, byte* row)
+    {
         byte* values = stackalloc byte[BlockUnpacker.BlockLengthMax];
         float* scales = stackalloc float[BlockUnpacker.ScaleCountMax];
         float* minima = stackalloc float[BlockUnpacker.ScaleCountMax];
         int sourceBlockLength = GgufTensorTypes.BlockElements(SourceType);
         int sourceBlockBytes = GgufTensorTypes.BlockBytes(SourceType);
-        byte* group = Group(groupIndex);
-        for (int r = 0; r < GroupRows && (groupIndex * GroupRows) + r < RowCount; r++)
+        byte* target = group;
+        for (int i = 0; i < Length; i += sourceBlockLength)
         {
-            byte* row = source + (sourceRow((groupIndex * GroupRows) + r) * sourceRowBytes);
-            byte* target = group;
-            for (int i = 0; i < Length; i += sourceBlockLength)
+            BlockUnpacker.Unpack(SourceType, row, values, scales, minima);
+            row += sourceBlockBytes;
+            for (int s = 0; s < sourceBlockLength / TFormat.BlockLength; s++)
             {
-                BlockUnpacker.Unpack(SourceType, row, values, scales, minima);
-                row += sourceBlockBytes;
-                for (int s = 0; s < sourceBlockLength / TFormat.BlockLength; s++)
-                {
-                    PutScale(target, r, scales[s]);
-                    PutScale(target + (GroupRows * ScaleBytes), r, minima[s]);
-                    PutValues(target + (2 * GroupRows * ScaleBytes) + (4 * r), values + (s * TFormat.BlockLength));
-                    target += QuantizedKernel.BlockBytes<TFormat>();
-                }
+                PutScale(target, r, scales[s]);
+                PutScale(target + (GroupRows * ScaleBytes), r, minima[s]);
+                PutValues(target + (2 * GroupRows * ScaleBytes) + (4 * r), values + (s * TFormat.BlockLength));
+                target += QuantizedKernel.BlockBytes<TFormat>();
             }
         }
     }

@@ -17,7 +17,7 @@ internal sealed class WorkerTeam : IDisposable
 {
     // About 30 µs: longer than the gap between two steps of a busy engine, short against a scheduler's time slice.
     private const int SpinsBeforeSleep = 1500;
-    private const int SpinsBeforeYield = 4000;
+    private const int SpinsBeforeYield = 400;
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim[] _wakeups;

@@ -36,7 +36,7 @@ internal static class BraceFormat
         }
 
         output.Append(format, position, format.Length - position);
-        return output.ToValue();
+        return format.MarkAlike(output.ToValue());
     }
 
     private static TextValue FormatField(RenderState state, string field, CallArguments arguments, ref int next)
@@ -65,12 +65,14 @@ internal static class BraceFormat
         else if (int.TryParse(field, NumberStyles.None, CultureInfo.InvariantCulture, out int number)) index = number;
         if (index >= 0)
         {
-            return index < arguments.Positional.Count ? arguments.Positional[index] : throw state.Fail("a format has more fields than values");
+            return index < arguments.Positional.Count
+                ? arguments.Positional[index]
+                : throw state.Fail("a format has more fields than values");
         }
 
         foreach (var (name, value) in arguments.Named)
         {
-            if (name == field) return value;
+            if (name.Text == field) return value;
         }
 
         throw state.Fail($"the format's values have no '{field}'");

@@ -39,19 +39,17 @@ internal static class Functions
             items.Add(new IntegerValue(start + (i * step)));
         }
 
-        string label = string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop}{(step == 1 ? "" : ", " + step.ToString(CultureInfo.InvariantCulture))})");
+        string label = step == 1
+            ? string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop})")
+            : string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop}, {step})");
         return new SequenceValue(SequenceKind.Range, items, isFrozen: true, label);
     }
 
     private static NamespaceValue Namespace(RenderState state, CallArguments arguments)
     {
-        var space = new NamespaceValue();
-        foreach (var (key, value) in Dictionary(state, arguments).Items)
-        {
-            space.Attributes[(key as TextValue ?? throw state.Fail("attributes of a namespace have names")).Text] = value;
-        }
-
-        return space;
+        var attributes = Dictionary(state, arguments);
+        bool areNames = attributes.Items.Keys.All(key => key is TextValue);
+        return areNames ? new NamespaceValue(attributes) : throw state.Fail("attributes of a namespace have names");
     }
 
     private static MappingValue Dictionary(RenderState state, CallArguments arguments)
@@ -65,7 +63,7 @@ internal static class Functions
 
         foreach (var (name, value) in arguments.Named)
         {
-            mapping.Items[new TextValue(name)] = value;
+            mapping.Items[name] = value;
         }
 
         return mapping;
@@ -80,6 +78,6 @@ internal static class Functions
     private static TextValue FormatNow(RenderState state, CallArguments arguments)
     {
         var format = arguments.Bind(state, "strftime_now", "format").RequireText(0);
-        return new TextValue(TimeFormat.Format(format.Text, state.Time.GetLocalNow()));
+        return format.MarkAlike(new TextValue(TimeFormat.Format(format.Text, state.Time.GetLocalNow())));
     }
 }

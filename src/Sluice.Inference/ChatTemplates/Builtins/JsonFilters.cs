@@ -36,22 +36,18 @@ internal static class JsonFilters
         {
             throw state.Fail("the text is not JSON");
         }
-        catch (InvalidOperationException)
-        {
-            throw state.Fail("the JSON has half of a surrogate pair");
-        }
     }
 
     private static JsonStyle ReadStyle(RenderState state, BoundArguments a)
     {
-        string? indent = a[1] switch
+        var indent = a[1] switch
         {
             null or NoneValue => null,
-            TextValue text => text.Text,
-            _ => new string(' ', (int)Math.Clamp(a.RequireInteger(1), 0, IndentMax)),
+            TextValue text => text,
+            _ => new TextValue(new string(' ', (int)Math.Clamp(a.RequireInteger(1), 0, IndentMax))),
         };
-        string itemSeparator = indent is null ? ", " : ",";
-        string keySeparator = ": ";
+        var itemSeparator = indent is null ? JsonStyle.Default.ItemSeparator : new TextValue(",");
+        var keySeparator = JsonStyle.Default.KeySeparator;
         if (a[2] is not (null or NoneValue))
         {
             var separators = Members.Iterate(state, a.Require(2));
@@ -60,7 +56,7 @@ internal static class JsonFilters
                 throw state.Fail("'separators' are two strings");
             }
 
-            (itemSeparator, keySeparator) = (item.Text, key.Text);
+            (itemSeparator, keySeparator) = (item, key);
         }
 
         return new JsonStyle(indent, itemSeparator, keySeparator, IsAscii: a.IsTrue(0), AreKeysSorted: a.IsTrue(3));

@@ -100,7 +100,7 @@ internal static class MappingMethods
 
         foreach (var (name, value) in arguments.Named)
         {
-            self.Items[new TextValue(name)] = value;
+            self.Items[name] = value;
         }
 
         state.CheckItemCount(self.Items.Count);

@@ -48,7 +48,7 @@ internal sealed class PercentFormat
             throw _state.Fail("not all values are used by the format");
         }
 
-        return output.ToValue();
+        return _format.MarkAlike(output.ToValue());
     }
 
     private char Peek() => _position < _format.Length ? _format.Text[_position] : throw _state.Fail("a format ends within a conversion");
@@ -101,9 +101,8 @@ internal sealed class PercentFormat
     {
         string digits = ReadWhile("0123456789");
         if (digits.Length == 0) return 0;
-        return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= ChatTemplateLimits.TextLengthMax
-            ? number
-            : throw _state.Fail("a width is too large");
+        bool isInteger = int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number);
+        return isInteger && number <= ChatTemplateLimits.TextLengthMax ? number : throw _state.Fail("a width is too large");
     }
 
     private TemplateValue TakeValue() =>
@@ -133,7 +132,9 @@ internal sealed class PercentFormat
     }
 
     private TextValue Cut(TextValue text, int precision) =>
-        precision < 0 ? text : (TextValue)Members.GetSlice(_state, text, NoneValue.Instance, new IntegerValue(precision), NoneValue.Instance);
+        precision < 0
+            ? text
+            : (TextValue)Members.GetSlice(_state, text, NoneValue.Instance, new IntegerValue(precision), NoneValue.Instance);
 
     private static TextValue WithSign(string number, string flags)
     {

@@ -70,7 +70,9 @@ internal static class SequenceFilters
         if (by is not ("key" or "value")) throw state.Fail("'dictsort' sorts by 'key' or 'value'");
         int part = by == "key" ? 0 : 1;
         var pairs = MappingMethods.ToPairs(mapping);
-        return SequenceValue.List(Sorting.Sort(state, pairs, pair => FoldCase(((SequenceValue)pair).Items[part], a.IsTrue(0)), a.IsTrue(2)));
+        return SequenceValue.List(Sorting.Sort(state, pairs, Key, a.IsTrue(2)));
+
+        TemplateValue Key(TemplateValue pair) => FoldCase(((SequenceValue)pair).Items[part], a.IsTrue(0));
     }
 
     public static TemplateValue Sort(RenderState state, TemplateValue input, CallArguments arguments)
@@ -80,7 +82,8 @@ internal static class SequenceFilters
         var items = Members.Iterate(state, input).ToList();
         return SequenceValue.List(Sorting.Sort(state, items, Key, a.IsTrue(0)));
 
-        TemplateValue Key(TemplateValue item) => SequenceValue.List([.. paths.Select(path => FoldCase(path.Get(state, item), a.IsTrue(1)))]);
+        TemplateValue Key(TemplateValue item) =>
+            SequenceValue.List([.. paths.Select(path => FoldCase(path.Get(state, item), a.IsTrue(1)))]);
     }
 
     public static TemplateValue Unique(RenderState state, TemplateValue input, CallArguments arguments)

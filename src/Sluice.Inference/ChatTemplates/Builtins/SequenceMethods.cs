@@ -30,7 +30,8 @@ internal static class SequenceMethods
     {
         if (!self.HasIndex) return null;
         if (ReadingTable.TryGetValue(name, out var method)) return new MethodValue<SequenceValue>(self, method);
-        return self.Kind == SequenceKind.List && ListTable.TryGetValue(name, out method) ? new MethodValue<SequenceValue>(self, method) : null;
+        bool isFound = self.Kind == SequenceKind.List && ListTable.TryGetValue(name, out method);
+        return isFound ? new MethodValue<SequenceValue>(self, method!) : null;
     }
 
     private static IntegerValue Index(RenderState state, SequenceValue self, CallArguments arguments)

@@ -31,7 +31,8 @@ internal static class TestTable
             ["string"] = Plain("string", value => value is TextValue),
             ["mapping"] = Plain("mapping", value => value is MappingValue),
             ["iterable"] = Plain("iterable", value => value is TextValue or SequenceValue or MappingValue or UndefinedValue),
-            ["sequence"] = Plain("sequence", value => value is TextValue or MappingValue or UndefinedValue or SequenceValue { HasIndex: true }),
+            ["sequence"] = Plain(
+                "sequence", value => value is TextValue or MappingValue or UndefinedValue or SequenceValue { HasIndex: true }),
             ["callable"] = Plain("callable", value => value.IsCallable || value is UndefinedValue),
             ["escaped"] = Plain("escaped", _ => false),
             ["sameas"] = (state, value, a) => IsSame(value, a.Bind(state, "sameas", "other").Require(0)),

@@ -91,7 +91,7 @@ internal static class TextFilters
             var mapping = new MappingValue();
             foreach (var (name, value) in arguments.Named)
             {
-                mapping.Items[new TextValue(name)] = value;
+                mapping.Items[name] = value;
             }
 
             values = mapping;

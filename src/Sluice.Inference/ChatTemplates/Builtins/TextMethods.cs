@@ -146,9 +146,9 @@ internal static class TextMethods
     private static TextValue Pad(RenderState state, TextValue self, CallArguments arguments, char alignment)
     {
         var a = arguments.Bind(state, "padding", "width", "fillchar");
-        string fill = a.Text(1)?.Text ?? " ";
+        var fill = a.Text(1) ?? new TextValue(" ");
         if (fill.Length != 1) throw state.Fail("the fill character is one character");
-        return TextEditing.Pad(state, self, a.RequireInteger(0), fill[0], alignment);
+        return fill.MarkAlike(TextEditing.Pad(state, self, a.RequireInteger(0), fill.Text[0], alignment));
     }
 
     private static TextValue FillZeros(RenderState state, TextValue self, long width)

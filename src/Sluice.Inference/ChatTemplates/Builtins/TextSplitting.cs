@@ -64,7 +64,9 @@ internal static class TextSplitting
         return SequenceValue.List(lines);
     }
 
-    /// <summary>What is before the separator, the separator, and what is after; the whole text and nothing twice when it is absent.</summary>
+    /// <summary>
+    /// What is before the separator, the separator, and what is after; the whole text and nothing twice when it is absent.
+    /// </summary>
     public static SequenceValue Partition(RenderState state, TextValue text, TextValue separator, bool fromEnd)
     {
         RequireNotEmpty(state, separator);

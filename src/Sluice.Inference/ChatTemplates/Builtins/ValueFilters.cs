@@ -18,8 +18,8 @@ internal static class ValueFilters
     {
         var name = arguments.Bind(state, "attr", "name").RequireText(0);
         // The filter gives attributes only: of a mapping its methods, never its items.
-        if (input is MappingValue mapping) return MappingMethods.Find(mapping, name.Text) ?? (TemplateValue)UndefinedValue.ForMember(input, name);
-        return Members.GetAttribute(state, input, name);
+        if (input is not MappingValue mapping) return Members.GetAttribute(state, input, name);
+        return (TemplateValue?)MappingMethods.Find(mapping, name.Text) ?? UndefinedValue.ForMember(input, name);
     }
 
     public static TemplateValue ToInteger(RenderState state, TemplateValue input, CallArguments arguments)
@@ -42,7 +42,11 @@ internal static class ValueFilters
     public static TemplateValue Absolute(RenderState state, TemplateValue input, CallArguments arguments)
     {
         if (input is FloatValue number) return new FloatValue(Math.Abs(number.Value));
-        if (Numbers.TryGetInteger(input, out long integer)) return Arithmetic.Sign(state, new IntegerValue(integer), isNegative: integer < 0);
+        if (Numbers.TryGetInteger(input, out long integer))
+        {
+            return Arithmetic.Sign(state, new IntegerValue(integer), isNegative: integer < 0);
+        }
+
         throw state.Fail(input is UndefinedValue undefined ? undefined.Reason : $"'abs' needs a number, not '{input.TypeName}'");
     }
 
@@ -59,7 +63,8 @@ internal static class ValueFilters
         return method switch
         {
             "common" when isInteger && precision >= 0 => new IntegerValue(Numbers.TryGetInteger(input, out long integer) ? integer : 0),
-            "common" when precision >= 0 => new FloatValue(double.Parse(FloatText.Fixed(value, (int)precision), CultureInfo.InvariantCulture)),
+            "common" when precision >= 0 =>
+                new FloatValue(double.Parse(FloatText.Fixed(value, (int)precision), CultureInfo.InvariantCulture)),
             "common" => RoundToTens(value, 1 / scale, isInteger),
             "ceil" => new FloatValue(Math.Ceiling(value * scale) / scale),
             "floor" => new FloatValue(Math.Floor(value * scale) / scale),
@@ -95,6 +100,7 @@ internal static class ValueFilters
         }
 
         const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-        return double.TryParse(digits.Replace("_", string.Empty, StringComparison.Ordinal), Style, CultureInfo.InvariantCulture, out number);
+        digits = digits.Replace("_", string.Empty, StringComparison.Ordinal);
+        return double.TryParse(digits, Style, CultureInfo.InvariantCulture, out number);
     }
 }

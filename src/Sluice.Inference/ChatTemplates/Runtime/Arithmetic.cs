@@ -10,7 +10,11 @@ internal static class Arithmetic
     public static TemplateValue Apply(RenderState state, ArithmeticOperator operation, TemplateValue left, TemplateValue right)
     {
         if (operation == ArithmeticOperator.Modulo && left is TextValue format) return PercentFormat.Apply(state, format, right);
-        if (Numbers.TryGetInteger(left, out long a) && Numbers.TryGetInteger(right, out long b)) return ApplyIntegers(state, operation, a, b);
+        if (Numbers.TryGetInteger(left, out long a) && Numbers.TryGetInteger(right, out long b))
+        {
+            return ApplyIntegers(state, operation, a, b);
+        }
+
         if (Numbers.IsNumber(left) && Numbers.IsNumber(right))
         {
             return new FloatValue(ApplyFloats(state, operation, Numbers.ToDouble(left), Numbers.ToDouble(right)));
@@ -50,7 +54,8 @@ internal static class Arithmetic
     private static TemplateValue Add(RenderState state, TemplateValue left, TemplateValue right) => (left, right) switch
     {
         (TextValue a, TextValue b) => Concatenate(state, a, b),
-        (SequenceValue { Kind: SequenceKind.List or SequenceKind.Tuple } a, SequenceValue b) when a.Kind == b.Kind => AddSequences(state, a, b),
+        (SequenceValue { Kind: SequenceKind.List or SequenceKind.Tuple } a, SequenceValue b) when a.Kind == b.Kind =>
+            AddSequences(state, a, b),
         _ => throw Mismatch(state, ArithmeticOperator.Add, left, right),
     };
 

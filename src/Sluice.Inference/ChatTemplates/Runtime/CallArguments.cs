@@ -2,8 +2,9 @@ using Sluice.Inference.ChatTemplates.Values;
 
 namespace Sluice.Inference.ChatTemplates.Runtime;
 
-/// <summary>The evaluated arguments of one call.</summary>
-internal sealed record CallArguments(IReadOnlyList<TemplateValue> Positional, IReadOnlyList<KeyValuePair<string, TemplateValue>> Named)
+/// <summary>The evaluated arguments of one call. Names may be a user's, by <c>**mapping</c>, and so carry marks.</summary>
+internal sealed record CallArguments(
+    IReadOnlyList<TemplateValue> Positional, IReadOnlyList<KeyValuePair<TextValue, TemplateValue>> Named)
 {
     public static readonly CallArguments Empty = new([], []);
 
@@ -27,9 +28,9 @@ internal sealed record CallArguments(IReadOnlyList<TemplateValue> Positional, IR
 
         foreach (var (name, value) in Named)
         {
-            int index = parameters.IndexOf(name);
-            if (index < 0) throw state.Fail($"'{callee}' takes no argument named '{name}'");
-            if (values[index] is not null) throw state.Fail($"'{callee}' got two values for '{name}'");
+            int index = parameters.IndexOf(name.Text);
+            if (index < 0) throw state.Fail($"'{callee}' takes no argument named '{name.Text}'");
+            if (values[index] is not null) throw state.Fail($"'{callee}' got two values for '{name.Text}'");
             values[index] = value;
         }
 

@@ -40,7 +40,8 @@ internal static class Comparison
         return (left, right) switch
         {
             (TextValue a, TextValue b) => CodePoints.Compare(a.Text, b.Text),
-            (SequenceValue { Kind: SequenceKind.List or SequenceKind.Tuple } a, SequenceValue b) when a.Kind == b.Kind => Order(state, a, b, depth),
+            (SequenceValue { Kind: SequenceKind.List or SequenceKind.Tuple } a, SequenceValue b) when a.Kind == b.Kind =>
+                Order(state, a, b, depth),
             _ when Numbers.IsNumber(left) && Numbers.IsNumber(right) => Numbers.Compare(left, right),
             (UndefinedValue undefined, _) => throw state.Fail(undefined.Reason),
             (_, UndefinedValue undefined) => throw state.Fail(undefined.Reason),

@@ -55,7 +55,7 @@ internal sealed class Evaluator(IReadOnlyDictionary<string, TemplateValue> varia
     {
         if (ReferenceEquals(list, ArgumentList.Empty)) return CallArguments.Empty;
         var positional = EvaluateAll(list.Positional, scope);
-        var named = new List<KeyValuePair<string, TemplateValue>>(list.Named.Count);
+        var named = new List<KeyValuePair<TextValue, TemplateValue>>(list.Named.Count);
         foreach (var (name, value) in list.Named)
         {
             named.Add(new(name, Evaluate(value, scope)));
@@ -66,12 +66,12 @@ internal sealed class Evaluator(IReadOnlyDictionary<string, TemplateValue> varia
         return new CallArguments(positional, named);
     }
 
-    private void AddNamed(List<KeyValuePair<string, TemplateValue>> named, TemplateValue value)
+    private void AddNamed(List<KeyValuePair<TextValue, TemplateValue>> named, TemplateValue value)
     {
         if (value is not MappingValue mapping) throw state.Fail($"'**' needs a mapping, not '{value.TypeName}'");
         foreach (var (key, item) in mapping.Items)
         {
-            named.Add(new((key as TextValue ?? throw state.Fail("names of arguments are strings")).Text, item));
+            named.Add(new(key as TextValue ?? throw state.Fail("names of arguments are strings"), item));
         }
     }
 

@@ -172,7 +172,7 @@ internal sealed class Interpreter(IReadOnlyDictionary<string, TemplateValue> var
         state.Line = block.Line;
         var caller = new MacroValue(this, block.Caller, scope);
         if (target is not CallableValue callable) throw state.Fail($"'{target.TypeName}' cannot be called");
-        return callable.Invoke(state, arguments with { Named = [.. arguments.Named, new("caller", caller)] });
+        return callable.Invoke(state, arguments with { Named = [.. arguments.Named, new(new TextValue("caller"), caller)] });
     }
 
     private Flow RunScope(ScopeStatement block, Scope scope, MarkedTextBuilder output)
@@ -199,7 +199,7 @@ internal sealed class Interpreter(IReadOnlyDictionary<string, TemplateValue> var
                     throw state.Fail($"'{member.Namespace}' is not a namespace; only attributes of a namespace can be set");
                 }
 
-                space.Attributes[member.Attribute] = value;
+                space.Attributes.Items[member.Attribute] = value;
                 break;
             case TupleTarget tuple:
                 var items = Members.Iterate(state, value);

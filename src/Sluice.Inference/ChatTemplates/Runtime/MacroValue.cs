@@ -8,24 +8,27 @@ internal sealed class MacroValue(Interpreter interpreter, MacroDefinition defini
 {
     internal override string TypeName => "Macro";
 
-    public override TemplateValue Invoke(RenderState state, CallArguments arguments) => interpreter.CallMacro(definition, closure, arguments);
+    public override TemplateValue Invoke(RenderState state, CallArguments arguments) =>
+        interpreter.CallMacro(definition, closure, arguments);
 }
 
 /// <summary>Binds a call's arguments to a macro's parameters.</summary>
 internal static class MacroBinding
 {
-    public static void Bind(RenderState state, MacroDefinition macro, CallArguments arguments, Scope scope, Func<Expression, TemplateValue> evaluate)
+    public static void Bind(
+        RenderState state, MacroDefinition macro, CallArguments arguments, Scope scope, Func<Expression, TemplateValue> evaluate)
     {
-        var named = new OrderedDictionary<string, TemplateValue>(StringComparer.Ordinal);
+        var named = new MappingValue();
         foreach (var (name, value) in arguments.Named)
         {
-            named[name] = value;
+            named.Items[name] = value;
         }
 
         BindParameters(state, macro, arguments.Positional, named, scope, evaluate);
         if (macro.UsedNames.HasFlag(SpecialNames.Caller) && !HasParameter(macro, "caller"))
         {
-            scope.Set("caller", named.Remove("caller", out var caller) ? caller : new UndefinedValue("the macro was called without a body"));
+            bool isGiven = named.Items.Remove(new TextValue("caller"), out var caller);
+            scope.Set("caller", isGiven ? caller! : new UndefinedValue("the macro was called without a body"));
         }
 
         BindRest(state, macro, arguments.Positional, named, scope);
@@ -35,7 +38,7 @@ internal static class MacroBinding
         RenderState state,
         MacroDefinition macro,
         IReadOnlyList<TemplateValue> positional,
-        OrderedDictionary<string, TemplateValue> named,
+        MappingValue named,
         Scope scope,
         Func<Expression, TemplateValue> evaluate)
     {
@@ -44,7 +47,7 @@ internal static class MacroBinding
             var (name, fallback) = macro.Parameters[i];
             TemplateValue? value = null;
             if (i < positional.Count) value = positional[i];
-            else if (named.Remove(name, out var given)) value = given;
+            else if (named.Items.Remove(new TextValue(name), out var given)) value = given;
             else if (fallback is not null) value = evaluate(fallback);
             scope.Set(name, value ?? new UndefinedValue($"parameter '{name}' was not provided"));
         }
@@ -54,22 +57,17 @@ internal static class MacroBinding
         RenderState state,
         MacroDefinition macro,
         IReadOnlyList<TemplateValue> positional,
-        OrderedDictionary<string, TemplateValue> named,
+        MappingValue named,
         Scope scope)
     {
         if (macro.UsedNames.HasFlag(SpecialNames.NamedRest))
         {
-            var rest = new MappingValue();
-            foreach (var (name, value) in named)
-            {
-                rest.Items[new TextValue(name)] = value;
-            }
-
-            scope.Set("kwargs", rest);
+            scope.Set("kwargs", named);
         }
-        else if (named.Count > 0)
+        else if (named.Items.Count > 0)
         {
-            throw state.Fail($"macro '{macro.Name}' takes no argument named '{named.GetAt(0).Key}'");
+            string name = ((TextValue)named.Items.GetAt(0).Key).Text;
+            throw state.Fail($"macro '{macro.Name}' takes no argument named '{name}'");
         }
 
         if (macro.UsedNames.HasFlag(SpecialNames.PositionalRest))

@@ -11,7 +11,7 @@ internal static class Members
     {
         UndefinedValue undefined => throw state.Fail(undefined.Reason),
         MappingValue mapping => MappingMethods.Find(mapping, name.Text) ?? mapping.Find(name) ?? Missing(target, name),
-        NamespaceValue space => space.Attributes.GetValueOrDefault(name.Text) ?? Missing(target, name),
+        NamespaceValue space => space.Attributes.Find(name) ?? Missing(target, name),
         LoopValue loop => loop.Find(name.Text) ?? Missing(target, name),
         _ => (TemplateValue?)FindMethod(target, name.Text) ?? Missing(target, name),
     };
@@ -39,7 +39,8 @@ internal static class Members
     }
 
     /// <summary><c>target[start:stop:step]</c>; a bound that is none is absent.</summary>
-    public static TemplateValue GetSlice(RenderState state, TemplateValue target, TemplateValue start, TemplateValue stop, TemplateValue step)
+    public static TemplateValue GetSlice(
+        RenderState state, TemplateValue target, TemplateValue start, TemplateValue stop, TemplateValue step)
     {
         switch (target)
         {
@@ -75,8 +76,9 @@ internal static class Members
             case UndefinedValue:
                 return [];
             case TextValue text:
-                state.Charge(text.Length);
                 var points = new CodePoints(text.Text);
+                state.CheckItemCount(points.Count);
+                state.Charge(points.Count);
                 var characters = new List<TemplateValue>(points.Count);
                 for (int i = 0; i < points.Count; i++)
                 {

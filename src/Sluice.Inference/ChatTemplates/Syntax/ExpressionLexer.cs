@@ -132,7 +132,8 @@ internal sealed class ExpressionLexer
 
         if (!"+-/*%~[](){}><=.:|,".Contains(c, StringComparison.Ordinal))
         {
-            throw _reader.Fail($"unexpected character '{(Rune.TryGetRuneAt(_reader.Source, _reader.Position, out var rune) ? rune.ToString() : "\uFFFD")}'");
+            bool isWhole = Rune.TryGetRuneAt(_reader.Source, _reader.Position, out var rune);
+            throw _reader.Fail($"unexpected character '{(isWhole ? rune : Rune.ReplacementChar)}'");
         }
 
         Balance(c);

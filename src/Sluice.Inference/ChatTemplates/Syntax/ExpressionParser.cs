@@ -56,7 +56,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
     {
         cursor.ExpectOperator("(");
         var positional = new List<Expression>();
-        var named = new List<(string, Expression)>();
+        var named = new List<(TextValue, Expression)>();
         Expression? morePositional = null;
         Expression? moreNamed = null;
         while (!cursor.Current.IsOperator(")"))
@@ -74,7 +74,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
             else if (cursor.Current.Kind == TokenKind.Name && cursor.Next.IsOperator("="))
             {
                 if (moreNamed is not null) throw cursor.Fail("a named argument follows '**'");
-                string name = cursor.Take().Text;
+                var name = new TextValue(cursor.Take().Text);
                 cursor.Take();
                 named.Add((name, ParseExpression()));
             }

@@ -44,8 +44,8 @@ internal sealed record ArithmeticExpression(int Line, ArithmeticOperator Operato
 internal sealed record LogicalExpression(int Line, bool IsAnd, Expression Left, Expression Right) : Expression(Line);
 
 /// <summary>A chain: a &lt; b &lt; c holds when each neighbouring pair holds; no operand is evaluated twice.</summary>
-internal sealed record ComparisonExpression(int Line, Expression First, IReadOnlyList<(ComparisonOperator Operator, Expression Operand)> Rest)
-    : Expression(Line);
+internal sealed record ComparisonExpression(
+    int Line, Expression First, IReadOnlyList<(ComparisonOperator Operator, Expression Operand)> Rest) : Expression(Line);
 
 internal sealed record ConcatenationExpression(int Line, IReadOnlyList<Expression> Items) : Expression(Line);
 
@@ -59,7 +59,7 @@ internal sealed record FilterCall(int Line, string Name, Filter? Filter, Argumen
 
 internal sealed record ArgumentList(
     IReadOnlyList<Expression> Positional,
-    IReadOnlyList<(string Name, Expression Value)> Named,
+    IReadOnlyList<(TextValue Name, Expression Value)> Named,
     Expression? MorePositional,
     Expression? MoreNamed)
 {

@@ -79,8 +79,9 @@ internal sealed class StatementParser(TokenCursor cursor)
         "filter" => ParseFilterBlock(tag.Line),
         "with" => ParseWith(tag.Line),
         "generation" => new ScopeStatement(tag.Line, [], ParseTagBody("endgeneration")),
-        "break" => _loopDepth > 0 ? new BreakStatement(tag.Line) : throw new ChatTemplateException("'break' outside a loop", tag.Line),
-        "continue" => _loopDepth > 0 ? new ContinueStatement(tag.Line) : throw new ChatTemplateException("'continue' outside a loop", tag.Line),
+        "break" or "continue" when _loopDepth == 0 => throw new ChatTemplateException($"'{tag.Text}' outside a loop", tag.Line),
+        "break" => new BreakStatement(tag.Line),
+        "continue" => new ContinueStatement(tag.Line),
         _ => throw new ChatTemplateException($"unknown or unsupported tag '{tag.Text}'", tag.Line),
     };
 

@@ -11,7 +11,8 @@ internal sealed record TextStatement(int Line, TextValue Text) : Statement(Line)
 internal sealed record OutputStatement(int Line, Expression Value) : Statement(Line);
 
 internal sealed record IfStatement(
-    int Line, IReadOnlyList<(Expression Condition, IReadOnlyList<Statement> Body)> Branches, IReadOnlyList<Statement> Else) : Statement(Line);
+    int Line, IReadOnlyList<(Expression Condition, IReadOnlyList<Statement> Body)> Branches, IReadOnlyList<Statement> Else)
+    : Statement(Line);
 
 /// <param name="Line">Line of the template.</param>
 /// <param name="Target">What each item is bound to.</param>
@@ -70,4 +71,4 @@ internal sealed record NameTarget(int Line, string Name) : AssignmentTarget(Line
 
 internal sealed record TupleTarget(int Line, IReadOnlyList<AssignmentTarget> Items) : AssignmentTarget(Line);
 
-internal sealed record NamespaceTarget(int Line, string Namespace, string Attribute) : AssignmentTarget(Line);
+internal sealed record NamespaceTarget(int Line, string Namespace, TextValue Attribute) : AssignmentTarget(Line);

@@ -1,3 +1,5 @@
+using Sluice.Inference.ChatTemplates.Values;
+
 namespace Sluice.Inference.ChatTemplates.Syntax;
 
 /// <summary>Parses what stands left of an assignment: names, tuples of names, attributes of a namespace.</summary>
@@ -8,7 +10,7 @@ internal sealed class TargetParser(TokenCursor cursor)
         if (cursor.Current.Kind != TokenKind.Name || !cursor.Next.IsOperator(".")) return ParseTuple(endName: "");
         var name = cursor.Take();
         cursor.Take();
-        return new NamespaceTarget(name.Line, name.Text, cursor.ExpectName());
+        return new NamespaceTarget(name.Line, name.Text, new TextValue(cursor.ExpectName()));
     }
 
     /// <summary>One target, or several with commas between them; a trailing comma may stand before <paramref name="endName"/>.</summary>

@@ -23,7 +23,8 @@ internal sealed class CodePoints
 
     public int Count => _starts?.Count ?? _text.Length;
 
-    public static int CountOf(string text) => text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') ? new CodePoints(text).Count : text.Length;
+    public static int CountOf(string text) =>
+        text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') ? new CodePoints(text).Count : text.Length;
 
     /// <summary>UTF-16 index of a code point; the text's length for the index one past the last.</summary>
     public int OffsetOf(int index) => _starts is null ? index : index == _starts.Count ? _text.Length : _starts[index];

@@ -16,7 +16,7 @@ internal static class JsonValueReader
         {
             JsonValueKind.Object => ReadObject(element, isInput, depth),
             JsonValueKind.Array => ReadArray(element, isInput, depth),
-            JsonValueKind.String => ReadText(element.GetString()!, isInput),
+            JsonValueKind.String => ReadText(GetText(() => element.GetString()!), isInput),
             JsonValueKind.Number => ReadNumber(element),
             JsonValueKind.True => BooleanValue.Of(true),
             JsonValueKind.False => BooleanValue.Of(false),
@@ -26,12 +26,24 @@ internal static class JsonValueReader
 
     private static TextValue ReadText(string text, bool isInput) => isInput ? TextValue.OfInput(text) : new TextValue(text);
 
+    private static string GetText(Func<string> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new ChatTemplateException("A JSON string has half of a surrogate pair.", error);
+        }
+    }
+
     private static MappingValue ReadObject(JsonElement element, bool isInput, int depth)
     {
         var mapping = new MappingValue();
         foreach (var property in element.EnumerateObject())
         {
-            mapping.Items[ReadText(property.Name, isInput)] = Read(property.Value, isInput, depth + 1);
+            mapping.Items[ReadText(GetText(() => property.Name), isInput)] = Read(property.Value, isInput, depth + 1);
         }
 
         return mapping.Freeze();

@@ -9,9 +9,10 @@ namespace Sluice.Inference.ChatTemplates.Values;
 /// <param name="KeySeparator">Between key and value.</param>
 /// <param name="IsAscii">True to escape everything outside ASCII.</param>
 /// <param name="AreKeysSorted">True to sort mappings by key.</param>
-internal sealed record JsonStyle(string? Indent, string ItemSeparator, string KeySeparator, bool IsAscii, bool AreKeysSorted)
+internal sealed record JsonStyle(TextValue? Indent, TextValue ItemSeparator, TextValue KeySeparator, bool IsAscii, bool AreKeysSorted)
 {
-    public static readonly JsonStyle Default = new(null, ", ", ": ", IsAscii: false, AreKeysSorted: false);
+    public static readonly JsonStyle Default = new(
+        null, new TextValue(", "), new TextValue(": "), IsAscii: false, AreKeysSorted: false);
 }
 
 /// <summary>Writes values as Python's <c>json.dumps</c> does; characters of user strings stay marked, escaped ones too.</summary>

@@ -6,7 +6,8 @@ namespace Sluice.Inference.ChatTemplates.Values;
 /// <param name="items">What the loop goes over.</param>
 /// <param name="depth">0 for the outermost level of a recursive loop.</param>
 /// <param name="recurse">Renders the loop's body over other items; null unless the loop says <c>recursive</c>.</param>
-internal sealed class LoopValue(IReadOnlyList<TemplateValue> items, int depth, Func<TemplateValue, int, TemplateValue>? recurse) : CallableValue
+internal sealed class LoopValue(
+    IReadOnlyList<TemplateValue> items, int depth, Func<TemplateValue, int, TemplateValue>? recurse) : CallableValue
 {
     private IReadOnlyList<TemplateValue>? _lastChanged;
 

@@ -2,7 +2,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Sluice.Inference.ChatTemplates.Values;
 
-/// <summary>Python's dict: ordered by first insertion. Keys are scalars compared as Python compares them (1, 1.0 and true are one key).</summary>
+/// <summary>
+/// Python's dict: ordered by first insertion. Keys are scalars compared as Python compares them (1, 1.0 and true are one key).
+/// </summary>
 internal sealed class MappingValue : TemplateValue
 {
     public OrderedDictionary<TemplateValue, TemplateValue> Items { get; } = new(ScalarKeyComparer.Instance);

@@ -1,19 +1,12 @@
 namespace Sluice.Inference.ChatTemplates.Values;
 
 /// <summary>What <c>namespace()</c> makes: the one value whose attributes a template may set.</summary>
-internal sealed class NamespaceValue : TemplateValue
+/// <param name="attributes">Owned by the value; its keys are strings.</param>
+internal sealed class NamespaceValue(MappingValue attributes) : TemplateValue
 {
-    public Dictionary<string, TemplateValue> Attributes { get; } = new(StringComparer.Ordinal);
+    public MappingValue Attributes { get; } = attributes;
 
     internal override string TypeName => "namespace";
 
     internal override bool IsTrue => true;
-
-    public IEnumerable<KeyValuePair<TemplateValue, TemplateValue>> ToPairs()
-    {
-        foreach (var (name, value) in Attributes)
-        {
-            yield return new(new TextValue(name), value);
-        }
-    }
 }

@@ -7,7 +7,8 @@ internal static class PythonCharacters
     public static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\x1c' and <= '\x1f';
 
     /// <summary>Ends a line for <c>splitlines</c>; "\r\n" is one end.</summary>
-    public static bool IsLineEnd(char c) => c is '\n' or '\r' or '\v' or '\f' or '\x1c' or '\x1d' or '\x1e' or '\x85' or '\u2028' or '\u2029';
+    public static bool IsLineEnd(char c) =>
+        c is '\n' or '\r' or '\v' or '\f' or '\x1c' or '\x1d' or '\x1e' or '\x85' or '\u2028' or '\u2029';
 
     /// <summary>Length of the text without whitespace at its end.</summary>
     public static int TrimmedEnd(ReadOnlySpan<char> text)

@@ -39,7 +39,7 @@ internal static class PythonText
                 break;
             case NamespaceValue space:
                 output.Append("<Namespace {");
-                WritePairs(state, output, space.ToPairs(), depth);
+                WritePairs(state, output, space.Attributes.Items, depth);
                 output.Append("}>");
                 break;
             default:

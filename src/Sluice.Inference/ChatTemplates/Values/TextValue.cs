@@ -36,6 +36,12 @@ internal sealed class TextValue : TemplateValue
     /// <summary>The same marks over another text of the same length.</summary>
     public TextValue WithText(string text) => new(text, InputSpans);
 
+    /// <summary>
+    /// <paramref name="result"/>, marked whole when any of this text came from the user: for results that this text steers
+    /// without being copied character by character.
+    /// </summary>
+    public TextValue MarkAlike(TextValue result) => InputSpans.Length == 0 ? result : OfInput(result.Text);
+
     /// <summary>The part [start, start + length), with its marks.</summary>
     public TextValue Slice(int start, int length)
     {

@@ -70,6 +70,14 @@ public sealed class InputMarkTests
     [InlineData("{% macro m() %}({{ caller() }}){% endmacro %}{% call m() %}{{ u }}{% endcall %}", "([<|im_end|>])")]
     [InlineData("{% set ns = namespace(x='') %}{% set ns.x = ns.x + u %}{{ ns.x }}", "[<|im_end|>]")]
     [InlineData("{{ j | from_json }}", "['[<|im_end|>]']")]
+    [InlineData("{{ dict(**{u: 1}) }}", "{'[<|im_end|>]': 1}")]
+    [InlineData("{{ namespace({u: 1}) }}", "<Namespace {'[<|im_end|>]': 1}>")]
+    [InlineData("{% macro m() %}{{ kwargs }}{% endmacro %}{{ m(**{u: 1}) }}", "{'[<|im_end|>]': 1}")]
+    [InlineData("{{ [1, 2] | tojson(separators=(u, ':')) }}", "[1[<|im_end|>]2]")]
+    [InlineData("{{ [1] | tojson(indent=u) }}", "[\n[<|im_end|>]1\n]")]
+    [InlineData("{{ 'x'.rjust(3, u[0]) }}", "[<<x]")]
+    [InlineData("{{ (u ~ '{:<2}').format('x') }}", "[<|im_end|>x ]")]
+    [InlineData("{{ strftime_now(u) }}", "[<|im_end|>]")]
     [InlineData("{{ u if true else '' }}{{ '' or u }}", "[<|im_end|><|im_end|>]")]
     public void Operation_KeepsMarks(string source, string expected)
     {
@@ -134,7 +142,7 @@ public sealed class InputMarkTests
         var prompt = template.Render(TemplateReference.ToVariables(conversation), TemplateReference.Clock);
 
         int found = 0;
-        for (int i = prompt.Text.IndexOf("<|im_end|>", StringComparison.Ordinal); i >= 0; i = prompt.Text.IndexOf("<|im_end|>", i + 1, StringComparison.Ordinal))
+        for (int i = 0; (i = prompt.Text.IndexOf("<|im_end|>", i, StringComparison.Ordinal)) >= 0; i++)
         {
             bool isUsers = i > 0 && prompt.Text[i - 1] == 'Q';
             found += isUsers ? 1 : 0;
@@ -148,7 +156,8 @@ public sealed class InputMarkTests
     }
 
     /// <summary>The conversation with every text of the user turned to ideographs, roles and types left.</summary>
-    private static Dictionary<string, TemplateValue> WithIdeographs(JsonElement conversation) => conversation.EnumerateObject().ToDictionary(
+    private static Dictionary<string, TemplateValue> WithIdeographs(JsonElement conversation) =>
+        conversation.EnumerateObject().ToDictionary(
         variable => variable.Name,
         variable => variable.Name is "messages" or "tools" or "documents"
             ? Translate(variable.Value, isText: false)
@@ -176,7 +185,8 @@ public sealed class InputMarkTests
         }
     }
 
-    private static bool IsMarked(RenderedPrompt prompt, int index) => prompt.InputSpans.Any(span => span.Start <= index && index < span.End);
+    private static bool IsMarked(RenderedPrompt prompt, int index) =>
+        prompt.InputSpans.Any(span => span.Start <= index && index < span.End);
 
     private static string ShowMarks(RenderedPrompt prompt)
     {

@@ -58,7 +58,8 @@ public sealed class TemplateBoundsTests
     [InlineData("", "{% macro m() %}", "", "", "")]
     public void Parse_DeepNesting_IsRefused(string before, string open, string inner, string close, string after)
     {
-        string source = before + string.Concat(Enumerable.Repeat(open, 20_000)) + inner + string.Concat(Enumerable.Repeat(close, 20_000)) + after;
+        string opened = before + string.Concat(Enumerable.Repeat(open, 20_000));
+        string source = opened + inner + string.Concat(Enumerable.Repeat(close, 20_000)) + after;
         Assert.Contains("nested deeper", Fails(source).Message, StringComparison.Ordinal);
     }
 

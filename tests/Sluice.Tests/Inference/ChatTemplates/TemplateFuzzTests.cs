@@ -52,7 +52,10 @@ public sealed class TemplateFuzzTests
     [Fact]
     public void MutatedSnippets()
     {
-        string[] snippets = [.. TemplateReference.Snippets.GetProperty("snippets").EnumerateArray().Select(each => each.GetProperty("source").GetString()!)];
+        string[] snippets =
+        [
+            .. TemplateReference.Snippets.GetProperty("snippets").EnumerateArray().Select(each => each.GetProperty("source").GetString()!),
+        ];
         Run(8000, random => Mutate(random, snippets[random.Next(snippets.Length)], snippets[random.Next(snippets.Length)]));
     }
 
@@ -105,7 +108,7 @@ public sealed class TemplateFuzzTests
             }
             catch (ChatTemplateException error)
             {
-                Assert.NotEmpty(error.Message);
+                Assert.True(error.IsRaisedByTemplate || error.Message.Length > 0, source);
             }
             catch (Exception error)
             {

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Sluice.Inference.ChatTemplates;
 using Xunit;
@@ -52,10 +53,12 @@ internal static class TemplateReference
 
         if (!expected.TryGetProperty("sha256", out var hash)) return $"{Quote(text)}\n  expected {expected}";
         string actual = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
-        return actual == hash.GetString() ? null : $"{Quote(text)}\n  expected another text of {expected.GetProperty("length")} code points";
+        return actual == hash.GetString()
+            ? null
+            : $"{Quote(text)}\n  expected another text of {expected.GetProperty("length")} code points";
     }
 
-    private static string Quote(string text) => $"\"{JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
+    private static string Quote(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 
     private static JsonElement Load(string name)
     {
