@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging;
 using Sluice.Inference.Generation;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Endpoints;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
