@@ -6,7 +6,9 @@ using Sluice.Protocol.Models;
 namespace Sluice.Protocol;
 
 /// <summary>JSON of the records that are small and rare; streams and requests have readers and writers of their own.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelObject))]
 public sealed partial class ProtocolJsonContext : JsonSerializerContext

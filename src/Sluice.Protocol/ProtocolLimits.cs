@@ -60,6 +60,6 @@ public static class ProtocolLimits
     /// <summary>Bytes of one line of an event stream that is read: 32 MiB, what the strictest official SDK takes.</summary>
     public const int EventLineBytesMax = 32 * 1024 * 1024;
 
-    /// <summary>Bytes of one event that is read, its line ends and comments counted: 64 MiB.</summary>
+    /// <summary>Bytes of one event that is read, comments counted and line ends not: 64 MiB.</summary>
     public const int EventBytesMax = 64 * 1024 * 1024;
 }

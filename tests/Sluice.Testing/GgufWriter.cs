@@ -6,8 +6,8 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Testing;
 
 /// <summary>
-/// Builds GGUF files for tests: correct ones by default, and wrong ones where a property or a raw value says so. Keys and tensors come out in the order
-/// of the calls; every call returns the writer.
+/// Builds GGUF files for tests: correct ones by default, and wrong ones where a property or a raw value says so. Keys and tensors come out
+/// in the order of the calls; every call returns the writer.
 /// </summary>
 public sealed class GgufWriter
 {
@@ -35,7 +35,9 @@ public sealed class GgufWriter
     /// <summary>Adds a boolean.</summary>
     public GgufWriter Add(string key, bool value) => AddRaw(key, 7, [value ? (byte)1 : (byte)0]);
 
-    /// <summary>Adds a number: byte, sbyte, ushort, short, uint, int, ulong, long, float or double, each as the file's type of the same kind.</summary>
+    /// <summary>
+    /// Adds a number: byte, sbyte, ushort, short, uint, int, ulong, long, float or double, each as the file's type of the same kind.
+    /// </summary>
     public GgufWriter Add<T>(string key, T value)
         where T : unmanaged, INumber<T> => AddRaw(key, TypeOf<T>(), Bytes(value));
 

@@ -4,7 +4,8 @@ namespace Sluice.Testing;
 public static class TestFiles
 {
     /// <summary>Why a test is skipped that needs <see cref="FindShared"/>.</summary>
-    public const string NoShared = "Needs the folder of files made by others: set SLUICE_SHARED, or put it at ../shared beside the repository.";
+    public const string NoShared =
+        "Needs the folder of files made by others: set SLUICE_SHARED, or put it at ../shared beside the repository.";
 
     /// <summary>The folder that holds the solution.</summary>
     public static string RepositoryRoot { get; } = FindRepositoryRoot();

@@ -1,6 +1,9 @@
 namespace Sluice.Inference.Gguf;
 
-/// <summary>A GGUF file that cannot be used. The message is one sentence that names the file, the key or tensor, what was expected and what was found.</summary>
+/// <summary>
+/// A GGUF file that cannot be used. The message is one sentence that names the file, the key or tensor, what was expected and what was
+/// found.
+/// </summary>
 public sealed class GgufException : IOException
 {
     /// <summary>An error without a message of its own.</summary>

@@ -5,7 +5,8 @@ namespace Sluice.Inference.Gguf;
 
 /// <summary>
 /// A GGUF file, version 2 or 3, mapped into memory and checked completely when it is opened: afterwards every tensor lies inside the file.
-/// Reading is safe from any thread. The one who opened it disposes it, after the last reader. The file must not be changed while it is open.
+/// Reading is safe from any thread. The one who opened it disposes it, after the last reader. The file must not be changed while it is
+/// open.
 /// </summary>
 public sealed class GgufFile : IDisposable
 {
@@ -68,7 +69,8 @@ public sealed class GgufFile : IDisposable
         // Before the file is opened: pipes and devices have no length and would block or never end.
         if (info.Length < GgufHeader.BytesMin)
         {
-            throw GgufErrors.Create(path, FormattableString.Invariant($"header: expected at least {GgufHeader.BytesMin} bytes, found {info.Length}"));
+            throw GgufErrors.Create(
+                path, FormattableString.Invariant($"header: expected at least {GgufHeader.BytesMin} bytes, found {info.Length}"));
         }
 
         try
@@ -97,7 +99,9 @@ public sealed class GgufFile : IDisposable
         }
     }
 
-    /// <summary>First byte of a tensor of this file; <see cref="GgufTensor.SizeBytes"/> bytes can be read, until <see cref="Dispose"/>.</summary>
+    /// <summary>
+    /// First byte of a tensor of this file; <see cref="GgufTensor.SizeBytes"/> bytes can be read, until <see cref="Dispose"/>.
+    /// </summary>
     internal unsafe byte* GetPointer(GgufTensor tensor)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -113,7 +117,8 @@ public sealed class GgufFile : IDisposable
         try
         {
             sizeBytes = stream.Length;
-            map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            map = MemoryMappedFile.CreateFromFile(
+                stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
         }
         catch
         {

@@ -18,7 +18,9 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
     /// <param name="bytes">The file's first bytes: all of it, or <see cref="GgufLimits.HeaderBytesMax"/> bytes.</param>
     /// <param name="fileBytes">Length of the file.</param>
     /// <param name="path">The file, for messages.</param>
-    /// <exception cref="GgufException">The header is cut off, contradicts itself or the file's length, or asks for what cannot be read.</exception>
+    /// <exception cref="GgufException">
+    /// The header is cut off, contradicts itself or the file's length, or asks for what cannot be read.
+    /// </exception>
     public static GgufHeader Read(ReadOnlySpan<byte> bytes, long fileBytes, string path)
     {
         var reader = new GgufHeaderReader(bytes, path, bytes.Length < fileBytes);
@@ -138,8 +140,9 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
             if (tensor.OffsetBytes > fileBytes - start || tensor.SizeBytes > fileBytes - start - tensor.OffsetBytes)
             {
                 reader.Enter("tensor " + GgufErrors.Quote(name));
+                var dataBytes = Math.Max(0, fileBytes - start);
                 throw reader.Error(
-                    $"expected {tensor.SizeBytes} bytes at offset {tensor.OffsetBytes} of the data that start at byte {start}, found a file of {fileBytes} bytes");
+                    $"expected {tensor.SizeBytes} bytes at byte {tensor.OffsetBytes} of the data, found {dataBytes} bytes of data");
             }
 
             tensors[name] = tensor with { OffsetBytes = start + tensor.OffsetBytes };

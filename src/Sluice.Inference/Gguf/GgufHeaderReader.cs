@@ -5,7 +5,8 @@ using System.Text;
 namespace Sluice.Inference.Gguf;
 
 /// <summary>
-/// Reads the little-endian header in order. Every read is checked against the bytes that are there, and every error names what was being read.
+/// Reads the little-endian header in order. Every read is checked against the bytes that are there, and every error names what was being
+/// read.
 /// </summary>
 internal ref struct GgufHeaderReader
 {

@@ -1,6 +1,8 @@
 namespace Sluice.Inference.Gguf;
 
-/// <summary>Bounds on what a file may claim, far above every published model, so that a lying header costs little time and memory.</summary>
+/// <summary>
+/// Bounds on what a file may claim, far above every published model, so that a lying header costs little time and memory.
+/// </summary>
 internal static class GgufLimits
 {
     /// <summary>Bytes of metadata and tensor descriptions together; the largest vocabularies take about 20 MiB.</summary>

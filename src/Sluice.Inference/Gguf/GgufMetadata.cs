@@ -76,7 +76,8 @@ public sealed class GgufMetadata
         var singles = new float[array.Count];
         for (var i = 0; i < singles.Length; i++)
         {
-            singles[i] = (float)(ReadNumber(array.ElementType, ElementOffset(array, i)) ?? throw TypeError(key, "an array of numbers", array));
+            var number = ReadNumber(array.ElementType, ElementOffset(array, i));
+            singles[i] = (float)(number ?? throw TypeError(key, "an array of numbers", array));
         }
 
         return singles;
@@ -114,7 +115,8 @@ public sealed class GgufMetadata
 
         return (uint)layer < (uint)value.Count
             ? ReadIntegerElement(key, value, layer)
-            : throw Error(key, FormattableString.Invariant($"an element for layer {layer}"), FormattableString.Invariant($"{value.Count} elements"));
+            : throw Error(
+                key, FormattableString.Invariant($"an element for layer {layer}"), FormattableString.Invariant($"{value.Count} elements"));
     }
 
     /// <summary>An array of strings as the UTF-8 that the file holds, or null without the key.</summary>
@@ -140,7 +142,9 @@ public sealed class GgufMetadata
     private GgufException TypeError(string key, string expected, GgufValue value) => Error(
         key,
         expected,
-        value.Type == GgufValueType.Array ? "an array with elements of type " + GgufValueTypes.Name(value.ElementType) : GgufValueTypes.Name(value.Type));
+        value.Type == GgufValueType.Array
+            ? "an array with elements of type " + GgufValueTypes.Name(value.ElementType)
+            : GgufValueTypes.Name(value.Type));
 
     private GgufValue? Find(string key, GgufValueType type, string expected)
     {
@@ -196,7 +200,9 @@ public sealed class GgufMetadata
                 return BinaryPrimitives.ReadInt64LittleEndian(bytes);
             case GgufValueType.UInt64:
                 var number = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
-                return number <= long.MaxValue ? (long)number : throw Error(key, "an integer that fits in 63 bits", FormattableString.Invariant($"{number}"));
+                return number <= long.MaxValue
+                    ? (long)number
+                    : throw Error(key, "an integer that fits in 63 bits", FormattableString.Invariant($"{number}"));
             default:
                 return null;
         }

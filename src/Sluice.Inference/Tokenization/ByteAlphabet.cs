@@ -3,8 +3,8 @@ using System.Text;
 namespace Sluice.Inference.Tokenization;
 
 /// <summary>
-/// The printable characters in which byte-level vocabularies spell bytes: 0x21-0x7E, 0xA1-0xAC and 0xAE-0xFF stand for themselves, the other 68 bytes, in
-/// order, are U+0100 and up.
+/// The printable characters in which byte-level vocabularies spell bytes: 0x21-0x7E, 0xA1-0xAC and 0xAE-0xFF stand for themselves, the
+/// other 68 bytes, in order, are U+0100 and up.
 /// </summary>
 internal static class ByteAlphabet
 {

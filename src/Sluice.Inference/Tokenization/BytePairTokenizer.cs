@@ -2,7 +2,10 @@ using Sluice.Inference.Gguf;
 
 namespace Sluice.Inference.Tokenization;
 
-/// <summary>Byte-level BPE as GPT-2 has it: text is split into pre-tokens, and within each the pair of neighbours with the lowest rank is joined, again and again.</summary>
+/// <summary>
+/// Byte-level BPE as GPT-2 has it: text is split into pre-tokens, and within each the pair of neighbours with the lowest rank is joined,
+/// again and again.
+/// </summary>
 internal sealed class BytePairTokenizer : Tokenizer
 {
     private readonly PreTokenizer _preTokenizer;
@@ -21,7 +24,8 @@ internal sealed class BytePairTokenizer : Tokenizer
     {
         const string PreKey = "tokenizer.ggml.pre";
         var name = metadata.GetString(PreKey);
-        var preTokenizer = PreTokenizer.Find(name) ?? throw metadata.Error(PreKey, "one of " + PreTokenizer.KnownNames, GgufErrors.Quote(name));
+        var preTokenizer = PreTokenizer.Find(name)
+            ?? throw metadata.Error(PreKey, "one of " + PreTokenizer.KnownNames, GgufErrors.Quote(name));
         var vocabulary = Vocabulary.Read(metadata, default);
         var addsBeginOfSequence = metadata.GetBoolean("tokenizer.ggml.add_bos_token", preTokenizer.AddsBeginOfSequence);
         return new BytePairTokenizer(vocabulary, BytePairVocabulary.Read(metadata, vocabulary), preTokenizer, addsBeginOfSequence);

@@ -4,8 +4,8 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Inference.Tokenization;
 
 /// <summary>
-/// What byte-level BPE needs of a file: the bytes of each token, and the merges over symbols. A symbol is a token, or, from the vocabulary's size on, a
-/// byte string that merging passes through but that is no token.
+/// What byte-level BPE needs of a file: the bytes of each token, and the merges over symbols. A symbol is a token, or, from the
+/// vocabulary's size on, a byte string that merging passes through but that is no token.
 /// </summary>
 internal sealed class BytePairVocabulary
 {
@@ -64,7 +64,10 @@ internal sealed class BytePairVocabulary
     /// <summary>The symbol of a byte string, or -1.</summary>
     public int Find(ReadOnlySpan<byte> bytes) => _symbols.Find(bytes) is var symbol && symbol < _vocabulary.Count ? symbol : -1;
 
-    /// <summary>Appends a symbol's token. One that is no token falls apart into its bytes, and a byte that is no token either into the unknown token.</summary>
+    /// <summary>
+    /// Appends a symbol's token. One that is no token falls apart into its bytes, and a byte that is no token either into the unknown
+    /// token.
+    /// </summary>
     public void Append(int symbol, List<int> tokens)
     {
         if (symbol < _vocabulary.Count)

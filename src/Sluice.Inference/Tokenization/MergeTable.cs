@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace Sluice.Inference.Tokenization;
 
-/// <summary>Rank and result of joining two neighbouring symbols, packed into one number each. Safe to read from any thread once it is filled.</summary>
+/// <summary>
+/// Rank and result of joining two neighbouring symbols, packed into one number each. Safe to read from any thread once it is filled.
+/// </summary>
 internal sealed class MergeTable
 {
     /// <summary>What <see cref="Find"/> gives for a pair that is never joined; every merge is smaller.</summary>
@@ -22,7 +24,10 @@ internal sealed class MergeTable
     /// <summary>The symbol that a merge makes.</summary>
     public static int Result(ulong merge) => (int)(uint)merge;
 
-    /// <summary>The merge's rank in the upper half and its result in the lower: the smaller number is joined first. <see cref="None"/> if there is none.</summary>
+    /// <summary>
+    /// The merge's rank in the upper half and its result in the lower: the smaller number is joined first. <see cref="None"/> if there is
+    /// none.
+    /// </summary>
     public ulong Find(int left, int right)
     {
         var slot = _slots[FindSlot(Key(left, right))];

@@ -1,8 +1,8 @@
 namespace Sluice.Inference.Tokenization;
 
 /// <summary>
-/// Remembers the tokens of short pre-tokens, since words come again. A later one with the same hash takes the place of an earlier one, so the size is
-/// bounded. Safe to use from any thread: entries never change and are put in place whole.
+/// Remembers the tokens of short pre-tokens, since words come again. A later one with the same hash takes the place of an earlier one, so
+/// the size is bounded. Safe to use from any thread: entries never change and are put in place whole.
 /// </summary>
 internal sealed class PreTokenCache
 {

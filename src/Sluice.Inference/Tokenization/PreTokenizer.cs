@@ -70,7 +70,8 @@ internal sealed record PreTokenizer
             return Gpt2End(text, start, text.Count);
         }
 
-        // Digits are split off first, and what is between them is looked at as if there were nothing else: white space before a digit is at an end.
+        // Digits are split off first, and what is between them is looked at as if there were nothing else: white space before a digit is
+        // at an end.
         if (start >= limit)
         {
             var digit = text.Classes[start..].IndexOf(CharacterClass.Number);

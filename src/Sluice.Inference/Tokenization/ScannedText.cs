@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Sluice.Inference.Tokenization;
 
-/// <summary>A text as UTF-8 with start and class of every code point; a lone surrogate is U+FFFD. Its arrays are rented until <see cref="Dispose"/>.</summary>
+/// <summary>
+/// A text as UTF-8 with start and class of every code point; a lone surrogate is U+FFFD. Its arrays are rented until <see cref="Dispose"/>.
+/// </summary>
 internal readonly ref struct ScannedText
 {
     private readonly byte[] _utf8;

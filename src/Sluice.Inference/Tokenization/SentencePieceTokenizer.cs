@@ -6,8 +6,8 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Inference.Tokenization;
 
 /// <summary>
-/// BPE as SentencePiece has it: spaces become U+2581, neighbours whose joint text is the token with the highest score are joined, again and again, and
-/// characters that are no token fall apart into byte tokens.
+/// BPE as SentencePiece has it: spaces become U+2581, neighbours whose joint text is the token with the highest score are joined, again and
+/// again, and characters that are no token fall apart into byte tokens.
 /// </summary>
 internal sealed class SentencePieceTokenizer : Tokenizer
 {
@@ -21,7 +21,8 @@ internal sealed class SentencePieceTokenizer : Tokenizer
     private readonly int[] _ends;
     private readonly bool _addsSpacePrefix;
 
-    private SentencePieceTokenizer(Vocabulary vocabulary, SpecialTokens specials, float[] scores, bool addsBeginOfSequence, bool addsSpacePrefix)
+    private SentencePieceTokenizer(
+        Vocabulary vocabulary, SpecialTokens specials, float[] scores, bool addsBeginOfSequence, bool addsSpacePrefix)
         : base(vocabulary, specials, addsBeginOfSequence)
     {
         _vocabulary = vocabulary;
@@ -112,7 +113,8 @@ internal sealed class SentencePieceTokenizer : Tokenizer
     }
 
     private static int ParseByte(ReadOnlySpan<byte> piece) =>
-        piece.Length == 6 && piece.StartsWith("<0x"u8) && piece[5] == '>' && byte.TryParse(piece[3..5], NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var b)
+        piece.Length == 6 && piece.StartsWith("<0x"u8) && piece[5] == '>'
+            && byte.TryParse(piece[3..5], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var b)
             ? b
             : -1;
 

@@ -39,8 +39,8 @@ internal sealed class SpecialTokens
     }
 
     /// <summary>
-    /// All matches that count, in order and without overlap. A longer token goes before a shorter one wherever they overlap, and an earlier match before a
-    /// later one of the same length. Null if there are none.
+    /// All matches that count, in order and without overlap. A longer token goes before a shorter one wherever they overlap, and an earlier
+    /// match before a later one of the same length. Null if there are none.
     /// </summary>
     public List<SpecialMatch>? Find(ReadOnlySpan<char> text, bool parseSpecial, ReadOnlySpan<TextSpan> literalSpans)
     {
@@ -60,7 +60,8 @@ internal sealed class SpecialTokens
         return matches is null || !Overlap(matches) ? matches : ResolveOverlaps(matches, text.Length);
     }
 
-    private void FindAt(ReadOnlySpan<char> text, int start, bool parseSpecial, ReadOnlySpan<TextSpan> literalSpans, ref List<SpecialMatch>? matches)
+    private void FindAt(
+        ReadOnlySpan<char> text, int start, bool parseSpecial, ReadOnlySpan<TextSpan> literalSpans, ref List<SpecialMatch>? matches)
     {
         var node = 0;
         for (var end = start; end < text.Length && _edges.TryGetValue((node, text[end]), out node);)

@@ -3,8 +3,8 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Inference.Tokenization;
 
 /// <summary>
-/// Turns text into a model's tokens and tokens into bytes, exactly as the model was trained with. Made from a file's metadata, which it does not need
-/// afterwards. Safe to use from any thread.
+/// Turns text into a model's tokens and tokens into bytes, exactly as the model was trained with. Made from a file's metadata, which it
+/// does not need afterwards. Safe to use from any thread.
 /// </summary>
 public abstract class Tokenizer
 {
@@ -24,7 +24,9 @@ public abstract class Tokenizer
     /// <summary>The token that starts a text; null if the model has none.</summary>
     public int? BeginOfSequenceToken => _vocabulary.BeginOfSequenceToken;
 
-    /// <summary>The token that ends a text; null if the model has none. See <see cref="IsEndOfGeneration"/> for all that end an answer.</summary>
+    /// <summary>
+    /// The token that ends a text; null if the model has none. See <see cref="IsEndOfGeneration"/> for all that end an answer.
+    /// </summary>
     public int? EndOfSequenceToken => _vocabulary.EndOfSequenceToken;
 
     /// <summary>Whether a prompt that was not made by a chat template starts with <see cref="BeginOfSequenceToken"/>.</summary>
@@ -54,12 +56,14 @@ public abstract class Tokenizer
     /// </summary>
     public abstract ReadOnlyMemory<byte> GetBytes(int token);
 
-    /// <summary>The token's text as it stands in the vocabulary: what a control token is written as, not what a normal token prints.</summary>
+    /// <summary>
+    /// The token's text as it stands in the vocabulary: what a control token is written as, not what a normal token prints.
+    /// </summary>
     public string GetPiece(int token) => _vocabulary.PieceText(token);
 
     /// <summary>
-    /// Appends the tokens of a text; no begin-of-sequence token is added. A lone surrogate counts as U+FFFD. Text between special tokens is tokenised as a
-    /// whole, wherever literal spans begin and end.
+    /// Appends the tokens of a text; no begin-of-sequence token is added. A lone surrogate counts as U+FFFD. Text between special tokens is
+    /// tokenised as a whole, wherever literal spans begin and end.
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="parseSpecial">Control tokens are recognised by their text. User-defined tokens always are.</param>

@@ -139,7 +139,8 @@ internal sealed class Vocabulary
 
         return id >= 0 && id < count
             ? (int)id
-            : throw metadata.Error(key, FormattableString.Invariant($"a token from 0 to {count - 1}"), FormattableString.Invariant($"{id}"));
+            : throw metadata.Error(
+                key, FormattableString.Invariant($"a token from 0 to {count - 1}"), FormattableString.Invariant($"{id}"));
     }
 
     private void CollectEndOfGeneration(GgufMetadata metadata)

@@ -101,7 +101,9 @@ public sealed class ChatChunkWriter
     /// <summary>The last chunk of a choice.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
-    /// <param name="finishReason"><c>stop</c>, <c>length</c>, <c>tool_calls</c>, <c>content_filter</c> or <c>function_call</c>: clients throw on any other.</param>
+    /// <param name="finishReason">
+    /// <c>stop</c>, <c>length</c>, <c>tool_calls</c>, <c>content_filter</c> or <c>function_call</c>: clients throw on any other.
+    /// </param>
     public void WriteFinish(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> finishReason)
     {
         ArgumentNullException.ThrowIfNull(output);

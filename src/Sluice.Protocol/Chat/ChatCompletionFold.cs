@@ -104,7 +104,8 @@ public sealed class ChatCompletionFold
         _bytes += payload.Length;
         if (_bytes > ProtocolLimits.CompletionBytesMax)
         {
-            Error = ApiErrors.ServerError($"The completion is larger than {ProtocolLimits.CompletionBytesMax} bytes; ask for it as a stream.");
+            const int Max = ProtocolLimits.CompletionBytesMax;
+            Error = ApiErrors.ServerError($"The completion is larger than {Max} bytes; ask for it as a stream.");
             return;
         }
 
@@ -114,7 +115,8 @@ public sealed class ChatCompletionFold
             using var document = JsonDocument.ParseValue(ref reader);
             AddChunk(document.RootElement);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception exception) when (
+            exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
             // JsonElement throws these for a member of another kind than a chunk has.
             Error = ApiErrors.ServerError("The stream contains an event that is not a chat completion chunk.");

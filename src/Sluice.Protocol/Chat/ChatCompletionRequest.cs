@@ -21,7 +21,10 @@ public sealed record ChatCompletionRequest
     /// <summary>Whether the stream ends with a usage chunk. True only with <see cref="Stream"/>. The default value is false.</summary>
     public bool IncludeUsage { get; init; }
 
-    /// <summary>Most tokens to generate per choice, at least 1: <c>max_completion_tokens</c>, otherwise <c>max_tokens</c>. Null leaves it to the context.</summary>
+    /// <summary>
+    /// Most tokens to generate per choice, at least 1: <c>max_completion_tokens</c>, otherwise <c>max_tokens</c>. Null leaves it to the
+    /// context.
+    /// </summary>
     public int? MaxTokens { get; init; }
 
     /// <summary>0 to 2. Null leaves it to the model; the API's own default is 1.</summary>
@@ -30,7 +33,7 @@ public sealed record ChatCompletionRequest
     /// <summary>0 to 1. Null leaves it to the model; the API's own default is 1.</summary>
     public double? TopP { get; init; }
 
-    /// <summary>Vendor extension: keep this many most likely tokens, at least 1. Null keeps all; 0 and -1 in the body are null here.</summary>
+    /// <summary>Vendor extension: keep this many most likely tokens, at least 1. Null keeps all, as 0 and -1 in the body do.</summary>
     public int? TopK { get; init; }
 
     /// <summary>Vendor extension: keep tokens this fraction as likely as the most likely one, 0 to 1. Null keeps all.</summary>
@@ -107,7 +110,11 @@ public sealed record ChatCompletionRequest
         if (ToolChoice is not null) return ApiErrors.NotYetLocal("tool_choice");
         if (Functions is not null) return ApiErrors.NotYetLocal("functions");
         if (FunctionCall is not null) return ApiErrors.NotYetLocal("function_call");
-        if (ResponseFormat is { } format && !format.GetProperty("type"u8).ValueEquals("text"u8)) return ApiErrors.NotYetLocal("response_format");
+        if (ResponseFormat is { } format && !format.GetProperty("type"u8).ValueEquals("text"u8))
+        {
+            return ApiErrors.NotYetLocal("response_format");
+        }
+
         if (AsksForAudio) return ApiErrors.NotYetLocal("modalities");
         for (var i = 0; i < Messages.Count; i++)
         {

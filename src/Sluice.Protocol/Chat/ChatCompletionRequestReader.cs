@@ -144,7 +144,8 @@ public static class ChatCompletionRequestReader
 
         var count = value.GetArrayLength();
         if (count == 0) parameters.Fail(ApiErrors.EmptyArray("stop"));
-        if (count > ProtocolLimits.StopSequencesMax) parameters.Fail(ApiErrors.ArrayTooLong("stop", ProtocolLimits.StopSequencesMax, count));
+        const int Max = ProtocolLimits.StopSequencesMax;
+        if (count > Max) parameters.Fail(ApiErrors.ArrayTooLong("stop", Max, count));
         var stop = new List<string>();
         for (var i = 0; i < count && parameters.Error is null; i++)
         {

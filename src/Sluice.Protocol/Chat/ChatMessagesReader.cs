@@ -155,7 +155,8 @@ internal static class ChatMessagesReader
             if (ToolParameters.OpenObject(message, element, $"{path}[{index}]") is not { } call) break;
             _ = call.RequireText("id");
             if (call.Find("type") is null) call.Fail(ApiErrors.MissingParameter(call.PathOf("type")));
-            if (call.Choice("type", ["function", "custom"]) is { } type && call.Require(type, JsonValueKind.Object, "an object") is { } called)
+            if (call.Choice("type", ["function", "custom"]) is { } type
+                && call.Require(type, JsonValueKind.Object, "an object") is { } called)
             {
                 CheckCall(call, called, call.PathOf(type), type == "function" ? "arguments" : "input");
             }

@@ -5,7 +5,7 @@ namespace Sluice.Protocol.Chat;
 /// <summary>What messages must be together: contents where they are needed, calls answered, answers called for.</summary>
 internal static class ConversationRules
 {
-    /// <summary>The first fault, in the order of the messages; null if there is none. Expects messages that are valid each by itself.</summary>
+    /// <summary>The first fault; null if there is none. Expects messages that are valid each by itself.</summary>
     public static ApiError? FindFault(IReadOnlyList<ChatMessage> messages)
     {
         for (var i = 0; i < messages.Count; i++)

@@ -35,7 +35,10 @@ internal sealed class FoldedChoice
             _hasRefusalLogprobs |= AppendElements(logprobs, "refusal"u8, _refusalLogprobs);
         }
 
-        if (choice.TryGetProperty("finish_reason"u8, out var reason) && reason.ValueKind == JsonValueKind.String) _finishReason = reason.GetString();
+        if (choice.TryGetProperty("finish_reason"u8, out var reason) && reason.ValueKind == JsonValueKind.String)
+        {
+            _finishReason = reason.GetString();
+        }
     }
 
     /// <summary>Writes one element of the completion's <c>choices</c>.</summary>

@@ -57,7 +57,8 @@ internal sealed class ParameterReader(JsonElement element, string path = "")
         return null;
     }
 
-    public string? Text(string name, int lengthMax = int.MaxValue) => CheckLength(name, Find(name, JsonValueKind.String, "a string"), lengthMax);
+    public string? Text(string name, int lengthMax = int.MaxValue) =>
+        CheckLength(name, Find(name, JsonValueKind.String, "a string"), lengthMax);
 
     public string? RequireText(string name, int lengthMax = int.MaxValue) =>
         CheckLength(name, Require(name, JsonValueKind.String, "a string"), lengthMax);
@@ -83,14 +84,15 @@ internal sealed class ParameterReader(JsonElement element, string path = "")
         var result = value.GetDouble();
         if (result > max)
         {
-            Fail(ApiErrors.OutOfRange(PathOf(name), "decimal", isAbove: true, string.Create(CultureInfo.InvariantCulture, $"<= {max}"), value.GetRawText()));
+            var bound = string.Create(CultureInfo.InvariantCulture, $"<= {max}");
+            Fail(ApiErrors.OutOfRange(PathOf(name), "decimal", isAbove: true, bound, value.GetRawText()));
             return null;
         }
 
         if (result < min || (minIsExcluded && result == min))
         {
-            var sign = minIsExcluded ? ">" : ">=";
-            Fail(ApiErrors.OutOfRange(PathOf(name), "decimal", isAbove: false, string.Create(CultureInfo.InvariantCulture, $"{sign} {min}"), value.GetRawText()));
+            var bound = string.Create(CultureInfo.InvariantCulture, $"{(minIsExcluded ? ">" : ">=")} {min}");
+            Fail(ApiErrors.OutOfRange(PathOf(name), "decimal", isAbove: false, bound, value.GetRawText()));
             return null;
         }
 

@@ -90,7 +90,8 @@ internal static class ToolParameters
 
                 break;
             default:
-                parameters.Fail(ApiErrors.InvalidType("function_call", "one of one of 'none' or 'auto' or object", ApiErrors.Describe(call)));
+                parameters.Fail(ApiErrors.InvalidType(
+                    "function_call", "one of one of 'none' or 'auto' or object", ApiErrors.Describe(call)));
                 break;
         }
 
@@ -102,8 +103,9 @@ internal static class ToolParameters
     public static void CheckName(ParameterReader parameters)
     {
         if (parameters.RequireText("name", ProtocolLimits.NameLengthMax) is not { } name) return;
-        if (name.Length == 0) parameters.Fail(ApiErrors.EmptyString(parameters.PathOf("name")));
-        if (name.AsSpan().ContainsAnyExcept(NameCharacters)) parameters.Fail(ApiErrors.PatternMismatch(parameters.PathOf("name"), NamePattern));
+        var path = parameters.PathOf("name");
+        if (name.Length == 0) parameters.Fail(ApiErrors.EmptyString(path));
+        if (name.AsSpan().ContainsAnyExcept(NameCharacters)) parameters.Fail(ApiErrors.PatternMismatch(path, NamePattern));
     }
 
     /// <summary>A reader of the element, or null after noting that it is no object.</summary>

@@ -39,7 +39,8 @@ public static partial class ApiErrors
     /// <param name="bound">With its sign: <c>&lt;= 2</c>.</param>
     /// <param name="got">As it was sent; long ones are elided.</param>
     public static ApiError OutOfRange(string path, string kind, bool isAbove, string bound, string got) => Invalid(
-        $"Invalid '{path}': {kind} {(isAbove ? "above maximum" : "below minimum")} value. Expected a value {bound}, but got {Elide(got)} instead.",
+        $"Invalid '{path}': {kind} {(isAbove ? "above maximum" : "below minimum")} value. "
+        + $"Expected a value {bound}, but got {Elide(got)} instead.",
         path,
         $"{kind}_{(isAbove ? "above_max" : "below_min")}_value");
 
@@ -75,7 +76,8 @@ public static partial class ApiErrors
     public static ApiError TooManyProperties(string path, int max, int got) => Invalid(
         string.Create(
             CultureInfo.InvariantCulture,
-            $"Invalid '{path}': too many properties. Expected an object with at most {max} properties, but got an object with {got} properties instead."),
+            $"Invalid '{path}': too many properties. Expected an object with at most {max} properties, "
+            + $"but got an object with {got} properties instead."),
         path,
         "object_above_max_properties");
 
@@ -83,7 +85,8 @@ public static partial class ApiErrors
     public static ApiError PropertyNameTooLong(string path, string name, int max, int got) => Invalid(
         string.Create(
             CultureInfo.InvariantCulture,
-            $"Invalid property name in '{path}': '{Elide(name)}' is too long. Expected a string with maximum length {max}, but got a string with length {got} instead."),
+            $"Invalid property name in '{path}': '{Elide(name)}' is too long. Expected a string with maximum length {max}, "
+            + $"but got a string with length {got} instead."),
         $"{path}.{Elide(name)}",
         "property_name_above_max_length");
 

@@ -143,10 +143,9 @@ public static partial class ApiErrors
     {
         const int ShownFirst = 3, ShownLast = 4, ShownLengthMin = 16, StarsMax = 32;
         ArgumentNullException.ThrowIfNull(key);
-        var stars = Math.Min(key.Length, StarsMax);
-        return key.Length < ShownLengthMin
-            ? new string('*', stars)
-            : $"{key.AsSpan(0, ShownFirst)}{new string('*', Math.Min(key.Length - ShownFirst - ShownLast, StarsMax))}{key.AsSpan(key.Length - ShownLast)}";
+        if (key.Length < ShownLengthMin) return new string('*', key.Length);
+        var stars = new string('*', Math.Min(key.Length - ShownFirst - ShownLast, StarsMax));
+        return $"{key.AsSpan(0, ShownFirst)}{stars}{key.AsSpan(key.Length - ShownLast)}";
     }
 
     /// <summary>Shortens text of the request for a message; never longer than <see cref="ProtocolLimits.EchoLengthMax"/>.</summary>

@@ -58,7 +58,8 @@ internal static class JsonBody
             var unit = (char)ReadHex(json[2..EscapeBytes]);
             json = json[EscapeBytes..];
             if (!char.IsSurrogate(unit)) continue;
-            if (char.IsLowSurrogate(unit) || !json.StartsWith("\\u"u8) || !char.IsLowSurrogate((char)ReadHex(json[2..EscapeBytes]))) return true;
+            if (char.IsLowSurrogate(unit) || !json.StartsWith("\\u"u8)) return true;
+            if (!char.IsLowSurrogate((char)ReadHex(json[2..EscapeBytes]))) return true;
             json = json[EscapeBytes..];
         }
     }

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using Sluice.Cli.Pull;
+using Sluice.Server.Models;
+using Spectre.Console;
+
+namespace Sluice.Cli.Commands;
+
+/// <summary>Downloads a model into a model folder.</summary>
+internal static class PullCommand
+{
+    private static readonly Uri Hub = new("https://huggingface.co/");
+
+    public static Command Create(Terminal terminal)
+    {
+        var name = new Argument<string>("NAME")
+        {
+            Description = "a short name, hf.co/OWNER/REPOSITORY/FILE.gguf, or the address of a GGUF file",
+        }.NotAnOption();
+        var models = CommonOptions.Models();
+        var command = new Command("pull", "Download a model") { name, models };
+        command.SetAction((result, cancellation) => RunAsync(terminal, result.GetRequiredValue(name), result.GetValue(models), cancellation));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(Terminal terminal, string name, string? models, CancellationToken cancellation)
+    {
+        var endpoint = EndpointOf(terminal);
+        var source = ModelSource.Parse(name, endpoint);
+        var folder = FolderFor(terminal, source.FileName, models);
+        using var interrupt = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var registration = terminal.OnInterrupt(interrupt.Cancel);
+        using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(PullLimits.IdleSeconds) };
+        using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        http.DefaultRequestHeaders.UserAgent.ParseAdd("sluice");
+        var download = new ModelDownload(http, endpoint, terminal.GetVariable("HF_TOKEN"), terminal.Time);
+
+        terminal.Error.WriteLine($"{source.Url} to {folder}");
+        var model = await WithProgressAsync(terminal, source.FileName, report => download.RunAsync(source, folder, report, interrupt.Token));
+        terminal.Output.WriteLine($"{model.Path}  {ByteCount.Format(model.SizeBytes)}  {(model.IsChecked ? "SHA-256 checked" : "unchecked: the server states no SHA-256")}");
+        return ExitCodes.Success;
+    }
+
+    private static async Task<PulledModel> WithProgressAsync(Terminal terminal, string fileName, Func<Action<long, long?>, Task<PulledModel>> run)
+    {
+        if (!terminal.IsOutputInteractive)
+        {
+            return await run((_, _) => { });
+        }
+
+        return await terminal.CreateConsole().Progress().AutoClear(true)
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
+            .StartAsync(async context =>
+            {
+                var task = context.AddTask(Markup.Escape(fileName));
+                return await run((done, total) =>
+                {
+                    task.IsIndeterminate = total is null;
+                    task.MaxValue = Math.Max(total ?? done, 1);
+                    task.Value = done;
+                });
+            });
+    }
+
+    /// <summary>The given folder, else the first of SLUICE_MODELS, else the user's; none of them where another model folder has the file.</summary>
+    private static string FolderFor(Terminal terminal, string fileName, string? models)
+    {
+        if (models is not null)
+        {
+            return models;
+        }
+
+        var folders = ModelFolders.Find(environment: terminal.GetVariable);
+        if (folders.Select(folder => Path.Combine(folder, fileName)).FirstOrDefault(File.Exists) is { } existing)
+        {
+            throw new CliException($"{existing} exists already; remove it first to pull it again.");
+        }
+
+        return terminal.GetVariable("SLUICE_MODELS") is null ? ModelFolders.UserFolder(terminal.GetVariable) : folders[0];
+    }
+
+    private static Uri EndpointOf(Terminal terminal)
+    {
+        if (terminal.GetVariable("HF_ENDPOINT") is not { } text)
+        {
+            return Hub;
+        }
+
+        return Uri.TryCreate(text.TrimEnd('/') + "/", UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
+            ? url
+            : throw new CliException($"HF_ENDPOINT is '{text}', which is no http or https address.");
+    }
+}

@@ -1,0 +1,169 @@
+using System.CommandLine;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using Sluice.Inference.Generation;
+using Sluice.Inference.Gguf;
+using Sluice.Server;
+using Sluice.Server.Access;
+using Sluice.Server.Configuration;
+using Sluice.Server.Models;
+
+namespace Sluice.Cli.Commands;
+
+/// <summary>Runs the hub until Ctrl-C or a signal ends it.</summary>
+internal static class ServeCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var urls = new Option<string?>("--urls")
+        {
+            Description = $"addresses to listen on, with ; between them; default is {ListenAddress.Default}",
+            HelpName = "URLS",
+        };
+        var insecure = new Option<bool>("--insecure") { Description = "let other machines in although no API key is set" };
+        var config = CommonOptions.Config();
+        var models = CommonOptions.Models();
+        var command = new Command("serve", "Serve models over HTTP") { config, urls, models, insecure };
+        command.SetAction((result, _) =>
+        {
+            var lookup = ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models));
+            var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
+            return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
+                ? throw new CliException(problem)
+                : RunAsync(terminal, options, FindModels(terminal, lookup));
+        });
+        return command;
+    }
+
+    private static List<ListenAddress> ParseUrls(string text)
+    {
+        var addresses = new List<ListenAddress>();
+        foreach (var url in text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            addresses.Add(ListenAddress.TryParse(url, out var address, out var problem) ? address : throw new CliException($"--urls: {problem}."));
+        }
+
+        return addresses.Count > 0 ? addresses : throw new CliException("--urls names no address.");
+    }
+
+    /// <summary>The models whose headers are sound. One that the configuration names must be; one that only lies in a folder is left out.</summary>
+    private static ModelCatalog FindModels(Terminal terminal, ConfigurationLookup lookup)
+    {
+        var catalog = lookup.CreateCatalog();
+        var usable = new List<ModelEntry>();
+        var fault = ModelsCommand.NoModels(lookup.Folders);
+        foreach (var model in catalog.Models)
+        {
+            try
+            {
+                using var file = GgufFile.Open(model.Path);
+                usable.Add(model);
+            }
+            catch (GgufException exception) when (lookup.Options.Models is null)
+            {
+                fault = exception.Message;
+                terminal.Error.WriteLine($"sluice: not served: {exception.Message}");
+            }
+            catch (GgufException exception)
+            {
+                throw new CliException(exception.Message, exception);
+            }
+        }
+
+        return usable.Count > 0 ? new ModelCatalog(usable) : throw new CliException(fault);
+    }
+
+    private static async Task<int> RunAsync(Terminal terminal, SluiceOptions options, ModelCatalog catalog)
+    {
+        RequireNames(options);
+        var isStarted = false;
+        await using var application = SluiceServer.CreateApplication(options, catalog, builder =>
+        {
+            builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+            // The output has the one line that says where the hub is.
+            builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+            // What goes wrong before is said below, in one sentence.
+            builder.Logging.AddFilter("Microsoft", level => isStarted && level >= LogLevel.Warning);
+        });
+        await StartAsync(application, options);
+        isStarted = true;
+
+        using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
+        if (catalog.Models is [var only] && await LoadAsync(application, only) is { } failure)
+        {
+            await application.StopAsync();
+            throw new CliException(failure);
+        }
+
+        terminal.Output.WriteLine(Announce(application, options, catalog));
+        terminal.Output.Flush();
+        await application.WaitForShutdownAsync();
+        return ExitCodes.Success;
+    }
+
+    private static void RequireNames(SluiceOptions options)
+    {
+        foreach (var address in options.Listen.Where(address => !address.IsWildcard && !address.IsLoopback))
+        {
+            try
+            {
+                Dns.GetHostAddresses(address.Host);
+            }
+            catch (SocketException exception)
+            {
+                throw new CliException($"{address} can't be listened on: {exception.Message.TrimEnd('.')}.", exception);
+            }
+        }
+    }
+
+    private static async Task StartAsync(WebApplication application, SluiceOptions options)
+    {
+        try
+        {
+            await application.StartAsync();
+        }
+        catch (IOException exception) when (exception.InnerException is AddressInUseException)
+        {
+            throw new CliException($"{Addresses(options)} is taken by another program; choose another address with --urls.", exception);
+        }
+        catch (Exception exception) when (exception is IOException or SocketException)
+        {
+            throw new CliException($"{Addresses(options)} can't be listened on: {exception.Message.TrimEnd('.')}; choose another address with --urls.", exception);
+        }
+    }
+
+    private static string Addresses(SluiceOptions options) => string.Join(" or ", options.Listen);
+
+    /// <summary>Waits until the only model is loaded; one sentence when it can't be.</summary>
+    private static async Task<string?> LoadAsync(WebApplication application, ModelEntry model)
+    {
+        var memory = application.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
+        try
+        {
+            var (lease, error) = await memory.AcquireAsync(model, application.Lifetime.ApplicationStopping);
+            lease?.Dispose();
+            return error?.Message;
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    private static string Announce(WebApplication application, SluiceOptions options, ModelCatalog catalog)
+    {
+        var address = application.Urls.First().Replace("[::]", "127.0.0.1", StringComparison.Ordinal).Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal);
+        var model = catalog.Models[0].Id;
+        var others = catalog.Models.Count > 1 ? $" and {catalog.Models.Count - 1} more" : "";
+        var key = options.ApiKeys.Count > 0 ? " -H 'Authorization: Bearer KEY'" : "";
+        return $$"""
+            Sluice serves {{model}}{{others}} at {{address}}; try: curl -N {{address}}/v1/chat/completions{{key}} -H 'Content-Type: application/json' -d '{"model":"{{model}}","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+            """;
+    }
+}

@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+using Spectre.Console;
+
+namespace Sluice.Cli;
+
+/// <summary>What a command sees of the process that it runs in. Tests put their own in its place.</summary>
+internal sealed record Terminal
+{
+    public required TextReader Input { get; init; }
+
+    public required TextWriter Output { get; init; }
+
+    public required TextWriter Error { get; init; }
+
+    /// <summary>False when the input is a pipe or a file.</summary>
+    public bool IsInputInteractive { get; init; }
+
+    /// <summary>False when the output is a pipe or a file: nothing is drawn twice on one line then.</summary>
+    public bool IsOutputInteractive { get; init; }
+
+    /// <summary>Value of an environment variable; null when it is unset or empty.</summary>
+    public required Func<string, string?> GetVariable { get; init; }
+
+    /// <summary>Calls the action at every Ctrl-C, instead of ending the process, until the result is disposed.</summary>
+    public required Func<Action, IDisposable> OnInterrupt { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public static Terminal OfProcess() => new()
+    {
+        Input = Console.In,
+        Output = Console.Out,
+        Error = Console.Error,
+        IsInputInteractive = !Console.IsInputRedirected,
+        IsOutputInteractive = !Console.IsOutputRedirected,
+        GetVariable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
+        OnInterrupt = action => PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
+        {
+            context.Cancel = true;
+            action();
+        }),
+    };
+
+    /// <summary>For tables and progress bars on <see cref="Output"/>.</summary>
+    public IAnsiConsole CreateConsole()
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(Output),
+            Ansi = IsOutputInteractive ? AnsiSupport.Detect : AnsiSupport.No,
+            Interactive = IsOutputInteractive ? InteractionSupport.Detect : InteractionSupport.No,
+        });
+        if (!IsOutputInteractive)
+        {
+            // A pipe has no width, and a line that another program reads must not be broken.
+            console.Profile.Width = 4096;
+        }
+
+        return console;
+    }
+}

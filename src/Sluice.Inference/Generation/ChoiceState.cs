@@ -1,0 +1,52 @@
+using Sluice.Inference.Sampling;
+using Sluice.Inference.Transformer;
+
+namespace Sluice.Inference.Generation;
+
+/// <summary>
+/// One continuation of a prompt. Owned by the engine's thread.
+/// Invariant: Cache.Length &lt; Tokens.Count; a choice decodes when exactly one token is not cached, else it still reads its prompt.
+/// </summary>
+internal sealed class ChoiceState
+{
+    public ChoiceState(EngineGeneration generation, int index, int tokenLimit)
+    {
+        GenerationRequest request = generation.Request;
+        Generation = generation;
+        Index = index;
+        TokenLimit = tokenLimit;
+        Tokens = [.. request.PromptTokens];
+        Sampler = new Sampler(request.Sampling, index, request.PromptTokens);
+        Text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
+    }
+
+    public EngineGeneration Generation { get; }
+
+    public int Index { get; }
+
+    /// <summary>Most tokens to generate.</summary>
+    public int TokenLimit { get; }
+
+    /// <summary>Prompt and generated tokens. They outlive the cache: a choice whose blocks were taken away is computed again from here.</summary>
+    public List<int> Tokens { get; }
+
+    public KvSequence Cache { get; } = new();
+
+    public Sampler Sampler { get; }
+
+    public TextAssembler Text { get; }
+
+    public int PromptLength => Generation.Request.PromptTokens.Count;
+
+    public int GeneratedCount => Tokens.Count - PromptLength;
+
+    /// <summary>Tokens that the next steps have to compute, at least 1.</summary>
+    public int PendingCount => Tokens.Count - Cache.Length;
+
+    public bool IsDecoding => PendingCount == 1 && GeneratedCount > 0;
+
+    public bool IsFinished { get; set; }
+
+    /// <summary>Order of admission: the youngest gives way when the cache is full.</summary>
+    public long Admission { get; set; }
+}

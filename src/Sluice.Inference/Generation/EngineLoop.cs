@@ -1,0 +1,386 @@
+using System.Diagnostics;
+using Sluice.Inference.Sampling;
+using Sluice.Inference.Transformer;
+
+namespace Sluice.Inference.Generation;
+
+/// <summary>
+/// Continuous batching. There is no prompt phase and no decode phase: every choice has known tokens and cached tokens, and each step computes
+/// some of what is missing. Decoding choices go first, one token each; what time is left goes to prompts, the shortest remainder first, cut so
+/// that nobody's next token waits long. Runs on the engine's thread alone.
+/// </summary>
+internal sealed class EngineLoop
+{
+    // Weight of the newest measurement in running means.
+    private const double Smoothing = 0.2;
+
+    private readonly LanguageModel _model;
+    private readonly int _slotCount;
+    private readonly Action _onStarted;
+    private readonly LinkedList<ChoiceState> _waiting = new();
+    private readonly List<ChoiceState> _active = [];
+    private readonly List<(ChoiceState Choice, int Count)> _planned = [];
+    private readonly StepBatch _batch = new();
+    private readonly Func<bool> _isAbandoned;
+    private readonly List<EngineGeneration> _generations = [];
+    private readonly Dictionary<EngineGeneration, long> _startTimes = [];
+    private long _admissions;
+    private double _prefillMillisecondsPerToken = 1;
+    private double _meanGenerationSeconds = 1;
+    private volatile int _activeCount;
+
+    public EngineLoop(LanguageModel model, int slotCount, Action onStarted)
+    {
+        _model = model;
+        _slotCount = slotCount;
+        _onStarted = onStarted;
+        _isAbandoned = IsAbandoned;
+    }
+
+    public int ActiveCount => _activeCount;
+
+    /// <summary>Running mean of the time from a generation's first slot to its end, in seconds.</summary>
+    public double MeanGenerationSeconds => Volatile.Read(ref _meanGenerationSeconds);
+
+    public void Accept(EngineGeneration generation)
+    {
+        _generations.Add(generation);
+        foreach (ChoiceState choice in generation.Choices)
+        {
+            _waiting.AddLast(choice);
+        }
+    }
+
+    /// <summary>Runs one step.</summary>
+    /// <returns>False when there was nothing to compute.</returns>
+    public bool Step()
+    {
+        DropCancelled();
+        Admit();
+        Plan();
+        if (_planned.Count == 0)
+        {
+            return false;
+        }
+
+        _batch.Clear();
+        bool hasPrompt = false;
+        foreach ((ChoiceState choice, int count) in _planned)
+        {
+            bool reachesEnd = count == choice.PendingCount;
+            _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, reachesEnd);
+            hasPrompt |= !choice.IsDecoding;
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        bool computed;
+#pragma warning disable CA1031 // A model that fails must not take the engine's thread and every later request with it.
+        try
+        {
+            computed = _model.Forward(_batch, _isAbandoned);
+        }
+        catch (Exception error)
+        {
+            foreach ((ChoiceState choice, _) in _planned)
+            {
+                Fail(choice.Generation, error);
+            }
+
+            return true;
+        }
+#pragma warning restore CA1031
+
+        if (!computed)
+        {
+            return true;
+        }
+
+        if (hasPrompt)
+        {
+            double perToken = Stopwatch.GetElapsedTime(start).TotalMilliseconds / _batch.TokenCount;
+            _prefillMillisecondsPerToken += Smoothing * (perToken - _prefillMillisecondsPerToken);
+        }
+
+        for (int i = 0; i < _planned.Count; i++)
+        {
+            (ChoiceState choice, int count) = _planned[i];
+            choice.Cache.Length += count;
+            int row = _batch.Runs[i].LogitRow;
+            if (row >= 0 && !choice.Generation.HasEnded)
+            {
+                KeepPrompt(choice);
+                TakeToken(choice, _model.Logits(row));
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Ends everything that has not ended.</summary>
+    public void FailAll(Exception error)
+    {
+        foreach (EngineGeneration generation in _generations.ToArray())
+        {
+            Fail(generation, error);
+        }
+    }
+
+    private bool IsAbandoned()
+    {
+        foreach ((ChoiceState choice, _) in _planned)
+        {
+            if (!choice.Generation.IsCancelled)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void DropCancelled()
+    {
+        for (int i = _generations.Count - 1; i >= 0; i--)
+        {
+            EngineGeneration generation = _generations[i];
+            if (generation.IsCancelled)
+            {
+                End(generation);
+                generation.Sink.OnCancelled(generation.Usage);
+            }
+        }
+    }
+
+    private void Admit()
+    {
+        LinkedListNode<ChoiceState>? node = _waiting.First;
+        while (node != null && _active.Count < _slotCount)
+        {
+            LinkedListNode<ChoiceState>? next = node.Next;
+            ChoiceState choice = node.Value;
+            EngineGeneration generation = choice.Generation;
+
+            // Further choices start from the first one's prompt, so they wait until it has been read.
+            if (choice.Index == 0 || choice.Admission > 0 || generation.PromptCache.Length > 0 || generation.Choices[0].IsFinished)
+            {
+                _waiting.Remove(node);
+                Start(choice);
+            }
+
+            node = next;
+        }
+
+        _activeCount = _active.Count;
+    }
+
+    private void Start(ChoiceState choice)
+    {
+        EngineGeneration generation = choice.Generation;
+        if (generation.PromptCache.Length > 0)
+        {
+            _model.Cache.TryShare(generation.PromptCache, choice.Cache, generation.PromptCache.Length);
+        }
+
+        if (choice.Admission == 0)
+        {
+            generation.StartedCount++;
+            if (generation.StartedCount == 1)
+            {
+                _startTimes[generation] = Stopwatch.GetTimestamp();
+                _onStarted();
+            }
+
+            if (generation.StartedCount == generation.Choices.Length)
+            {
+                _model.Cache.Release(generation.PromptCache);
+            }
+        }
+
+        choice.Admission = ++_admissions;
+        _active.Add(choice);
+    }
+
+    private void Plan()
+    {
+        _planned.Clear();
+        int room = _model.StepTokenCapacity;
+        foreach (ChoiceState choice in _active.ToArray())
+        {
+            if (choice.IsDecoding && room > 0 && HasRoom(choice, 1))
+            {
+                _planned.Add((choice, 1));
+                room--;
+            }
+        }
+
+        int budget = _planned.Count == 0
+            ? room
+            : Math.Min(room, Math.Max(
+                EngineLimits.PrefillTokensMin, (int)(EngineLimits.PrefillShareMilliseconds / Math.Max(1e-3, _prefillMillisecondsPerToken))));
+        foreach (ChoiceState choice in _active.Where(static c => !c.IsDecoding).OrderBy(static c => c.PendingCount).ThenBy(static c => c.Admission).ToArray())
+        {
+            int count = Math.Min(budget, choice.PendingCount);
+            if (count > 0 && HasRoom(choice, count))
+            {
+                _planned.Add((choice, count));
+                budget -= count;
+            }
+        }
+
+        // A choice that gave its blocks away after it was planned has nothing left to continue from.
+        _planned.RemoveAll(planned => !_active.Contains(planned.Choice));
+        _activeCount = _active.Count;
+    }
+
+    // Takes blocks from the youngest choices until there is room; they wait and are computed again, to the same tokens.
+    private bool HasRoom(ChoiceState choice, int count)
+    {
+        if (!_active.Contains(choice))
+        {
+            return false;
+        }
+
+        while (!_model.Cache.TryGrow(choice.Cache, choice.Cache.Length + count))
+        {
+            ChoiceState? youngest = _active.Where(c => c != choice).MaxBy(static c => c.Admission);
+            if (youngest == null || youngest.Admission < choice.Admission)
+            {
+                youngest = choice;
+            }
+
+            if (youngest == choice && _active.Count == 1)
+            {
+                Fail(choice.Generation, new InsufficientMemoryException(
+                    "The key/value cache is too small for this prompt; shorten the prompt or give the engine a larger cache."));
+                return false;
+            }
+
+            _active.Remove(youngest);
+            _model.Cache.Release(youngest.Cache);
+            _waiting.AddFirst(youngest);
+            if (youngest == choice)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void KeepPrompt(ChoiceState choice)
+    {
+        EngineGeneration generation = choice.Generation;
+        if (choice.Index == 0 && generation.StartedCount < generation.Choices.Length && generation.PromptCache.Length == 0
+            && choice.PromptLength > 1)
+        {
+            // All but the last token: each choice computes that one itself and so gets logits of its own.
+            _model.Cache.TryShare(choice.Cache, generation.PromptCache, choice.PromptLength - 1);
+        }
+    }
+
+    private void TakeToken(ChoiceState choice, Span<float> logits)
+    {
+        GenerationRequest request = choice.Generation.Request;
+        double? logSum = request.Sampling.TopLogprobs == null ? null : LogprobReader.LogSumExp(logits);
+        TokenAlternative[] top = logSum is { } sum ? Alternatives(logits, request.Sampling.TopLogprobs!.Value, sum) : [];
+        float[]? raw = logSum == null || request.Sampling is { Temperature: <= 0, LogitBias: null, PresencePenalty: 0, FrequencyPenalty: 0, RepetitionPenalty: 1 }
+            ? null
+            : logits.ToArray();
+        int token = choice.Sampler.Sample(logits, choice.GeneratedCount);
+        TokenLogprob? logprob = logSum is { } total
+            ? new TokenLogprob(token, _model.Tokenizer.GetBytes(token), (float)((raw?[token] ?? logits[token]) - total), top)
+            : null;
+        choice.Tokens.Add(token);
+        if (_model.Tokenizer.IsEndOfGeneration(token))
+        {
+            Finish(choice, FinishReason.Stop);
+            return;
+        }
+
+        if (choice.Text.Append(_model.Tokenizer.GetBytes(token).Span, logprob))
+        {
+            Finish(choice, FinishReason.Stop);
+        }
+        else if (choice.GeneratedCount >= choice.TokenLimit)
+        {
+            Finish(choice, choice.Text.Finish() ? FinishReason.Stop : FinishReason.Length);
+        }
+        else
+        {
+            Deliver(choice, isLast: false);
+        }
+    }
+
+    private TokenAlternative[] Alternatives(ReadOnlySpan<float> logits, int count, double logSum)
+    {
+        int[] best = LogprobReader.Top(logits, count);
+        var alternatives = new TokenAlternative[best.Length];
+        for (int i = 0; i < best.Length; i++)
+        {
+            alternatives[i] = new TokenAlternative(best[i], _model.Tokenizer.GetBytes(best[i]), (float)(logits[best[i]] - logSum));
+        }
+
+        return alternatives;
+    }
+
+    private static void Deliver(ChoiceState choice, bool isLast)
+    {
+        ReadOnlySpan<byte> text = choice.Text.Take(isLast);
+        if (text.Length > 0)
+        {
+            IReadOnlyList<TokenLogprob> tokens = choice.Text.DeliveredTokens;
+            choice.Generation.Sink.OnText(choice.Index, text, tokens.Count == 0 ? [] : [.. tokens]);
+        }
+    }
+
+    private void Finish(ChoiceState choice, FinishReason reason)
+    {
+        EngineGeneration generation = choice.Generation;
+        choice.Text.Finish();
+        Deliver(choice, isLast: true);
+        choice.IsFinished = true;
+        _active.Remove(choice);
+        _model.Cache.Release(choice.Cache);
+        generation.FinishedCount++;
+        generation.Sink.OnFinished(choice.Index, reason);
+        if (generation.FinishedCount == generation.Choices.Length)
+        {
+            End(generation);
+            generation.Sink.OnCompleted(generation.Usage);
+        }
+    }
+
+    private void Fail(EngineGeneration generation, Exception error)
+    {
+        if (!generation.HasEnded)
+        {
+            End(generation);
+            generation.Sink.OnFailed(error);
+        }
+    }
+
+    private void End(EngineGeneration generation)
+    {
+        generation.HasEnded = true;
+        _generations.Remove(generation);
+        foreach (ChoiceState choice in generation.Choices)
+        {
+            _active.Remove(choice);
+            _waiting.Remove(choice);
+            _model.Cache.Release(choice.Cache);
+        }
+
+        _model.Cache.Release(generation.PromptCache);
+        if (_startTimes.Remove(generation, out long start))
+        {
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            Volatile.Write(ref _meanGenerationSeconds, _meanGenerationSeconds + (Smoothing * (seconds - _meanGenerationSeconds)));
+        }
+        else
+        {
+            _onStarted();
+        }
+
+        _activeCount = _active.Count;
+    }
+}

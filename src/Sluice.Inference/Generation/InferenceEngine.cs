@@ -1,0 +1,179 @@
+using System.Collections.Concurrent;
+using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Tokenization;
+using Sluice.Inference.Transformer;
+
+namespace Sluice.Inference.Generation;
+
+/// <summary>
+/// A loaded model and the thread that runs it. All members are safe to call from any thread; sinks are called on the engine's own.
+/// Disposing fails what is still running.
+/// </summary>
+public sealed class InferenceEngine : IDisposable
+{
+    private readonly LanguageModel _model;
+    private readonly EngineOptions _options;
+    private readonly ChatTemplate _template;
+    private readonly ConcurrentQueue<EngineGeneration> _submitted = new();
+    private readonly SemaphoreSlim _wakeup = new(0);
+    private readonly EngineLoop _loop;
+    private readonly Thread _thread;
+    private int _unstarted;
+    private volatile bool _stopping;
+
+    internal InferenceEngine(LanguageModel model, EngineOptions options)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.SlotCount, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.QueueCapacity, 1);
+        _model = model;
+        _options = options;
+        _template = model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate);
+        _loop = new EngineLoop(model, options.SlotCount, () => Interlocked.Decrement(ref _unstarted));
+        _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
+        _thread.Start();
+    }
+
+    /// <summary>Facts about the model.</summary>
+    public ModelDescription Model => _model.Description;
+
+    /// <summary>The model's tokenizer; safe to share.</summary>
+    public Tokenizer Tokenizer => _model.Tokenizer;
+
+    /// <summary>The model's own template, or null when its file has none and <see cref="EncodeChat"/> uses ChatML.</summary>
+    public ChatTemplate? ChatTemplate => _model.ChatTemplate;
+
+    /// <summary>Sequences that hold a slot.</summary>
+    public int ActiveCount => _loop.ActiveCount;
+
+    /// <summary>Generations accepted that have no slot yet.</summary>
+    public int QueuedCount => Volatile.Read(ref _unstarted);
+
+    /// <summary>Estimate of the time until a waiting generation starts: 1 to 60 s.</summary>
+    public TimeSpan RetryAfter => TimeSpan.FromSeconds(Math.Clamp(
+        Math.Ceiling(_loop.MeanGenerationSeconds * (QueuedCount + 1) / _options.SlotCount), 1, EngineLimits.RetryAfterSecondsMax));
+
+    // ChatML: what instruction-tuned files without a template most often mean.
+    private static string DefaultTemplate =>
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+    /// <summary>Loads a model and starts its thread. Blocks while the weights are repacked.</summary>
+    /// <param name="ggufPath">The file.</param>
+    /// <param name="options">Null takes the defaults.</param>
+    /// <exception cref="Gguf.GgufException">The file is broken or not supported; the message is one sentence for the user.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
+    public static InferenceEngine Load(string ggufPath, EngineOptions? options = null)
+    {
+        options ??= new EngineOptions();
+        LanguageModel model = TransformerModel.Load(ggufPath, options.ThreadCount, options.SlotCount, options.KvTokenCapacity);
+        try
+        {
+            return new InferenceEngine(model, options);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Renders a conversation with the model's template and tokenises it. What users wrote never becomes a control token.</summary>
+    /// <param name="messages">At least one.</param>
+    /// <param name="time">For templates that print the date.</param>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    public IReadOnlyList<int> EncodeChat(IReadOnlyList<PromptMessage> messages, TimeProvider time)
+    {
+        RenderedPrompt prompt = _template.Render(PromptVariables.Create(messages, Tokenizer), time);
+        var tokens = new List<int>(prompt.Text.Length / 3);
+        Tokenizer.Encode(prompt.Text, parseSpecial: true, [.. prompt.InputSpans], tokens);
+        if (Tokenizer.AddsBeginOfSequence && Tokenizer.BeginOfSequenceToken is { } begin && (tokens.Count == 0 || tokens[0] != begin))
+        {
+            tokens.Insert(0, begin);
+        }
+
+        return tokens;
+    }
+
+    /// <summary>Queues a generation.</summary>
+    /// <param name="request">What to generate.</param>
+    /// <param name="sink">Receives it.</param>
+    /// <returns>A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
+    /// <exception cref="ObjectDisposedException">The engine is stopping.</exception>
+    public EngineGeneration? TrySubmit(GenerationRequest request, IGenerationSink sink)
+    {
+        ObjectDisposedException.ThrowIf(_stopping, this);
+        ArgumentOutOfRangeException.ThrowIfLessThan(request.MaxTokens, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(request.ChoiceCount, 1);
+        if (request.PromptTokens.Count == 0 || request.PromptTokens.Count >= Model.ContextLength)
+        {
+            throw new ArgumentException(
+                $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
+        }
+
+        if (Interlocked.Increment(ref _unstarted) > _options.QueueCapacity)
+        {
+            Interlocked.Decrement(ref _unstarted);
+            return null;
+        }
+
+        var generation = new EngineGeneration(this, request, sink, Model.ContextLength);
+        _submitted.Enqueue(generation);
+        Wake();
+        return generation;
+    }
+
+    /// <summary>Stops the thread, fails what is running and frees the model.</summary>
+    public void Dispose()
+    {
+        if (_stopping)
+        {
+            return;
+        }
+
+        _stopping = true;
+        Wake();
+        _thread.Join();
+        _wakeup.Dispose();
+        _model.Dispose();
+    }
+
+    internal void Wake()
+    {
+        try
+        {
+            if (_wakeup.CurrentCount == 0)
+            {
+                _wakeup.Release();
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // A cancel that comes after the engine has stopped has nothing left to do.
+        }
+    }
+
+    private void Run()
+    {
+        while (!_stopping)
+        {
+            while (_submitted.TryDequeue(out EngineGeneration? generation))
+            {
+                _loop.Accept(generation);
+            }
+
+            if (!_loop.Step())
+            {
+                _wakeup.Wait();
+            }
+        }
+
+        while (_submitted.TryDequeue(out EngineGeneration? generation))
+        {
+            _loop.Accept(generation);
+        }
+
+        _loop.FailAll(new OperationCanceledException("The engine is stopping."));
+    }
+}

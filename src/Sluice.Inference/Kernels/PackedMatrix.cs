@@ -1,0 +1,52 @@
+using Sluice.Inference.Gguf;
+
+namespace Sluice.Inference.Kernels;
+
+/// <summary>
+/// A weight matrix repacked into groups of 16 rows. Immutable after loading; any number of threads may multiply with different groups at once.
+/// ggml writes dimensions innermost first; here <see cref="Length"/> is the input width (dims[0]) and <see cref="RowCount"/> the outputs.
+/// </summary>
+internal abstract unsafe class PackedMatrix : IDisposable
+{
+    /// <summary>Rows computed together: one per 32-bit lane of a 512-bit register.</summary>
+    public const int GroupRows = 16;
+
+    private readonly NativeBuffer _storage;
+
+    protected PackedMatrix(GgufTensorType sourceType, int rowCount, int length, long groupBytes)
+    {
+        SourceType = sourceType;
+        RowCount = rowCount;
+        Length = length;
+        GroupBytes = groupBytes;
+        GroupCount = (rowCount + GroupRows - 1) / GroupRows;
+        _storage = new NativeBuffer(groupBytes * GroupCount);
+    }
+
+    public GgufTensorType SourceType { get; }
+
+    public int RowCount { get; }
+
+    public int Length { get; }
+
+    public int GroupCount { get; }
+
+    /// <summary>Whether the product reads quantised activations; otherwise it reads single precision ones.</summary>
+    public abstract bool ReadsQuantized { get; }
+
+    public long SizeBytes => _storage.SizeBytes;
+
+    protected long GroupBytes { get; }
+
+    /// <summary>Multiplies one group of rows with every column of the batch.</summary>
+    /// <param name="groupIndex">0 to <see cref="GroupCount"/> - 1.</param>
+    /// <param name="input">Columns of <see cref="Length"/> values.</param>
+    /// <param name="output">Row 0 of the group in column 0; 16 floats are written per column, also beyond <see cref="RowCount"/>.</param>
+    /// <param name="outputStride">Floats from one column to the next.</param>
+    /// <param name="accumulate">Whether the results are added to what stands there.</param>
+    public abstract void MultiplyGroup(int groupIndex, BatchInput input, float* output, int outputStride, bool accumulate);
+
+    public byte* Group(int groupIndex) => _storage.Bytes + (groupIndex * GroupBytes);
+
+    public void Dispose() => _storage.Dispose();
+}

@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+
+namespace Sluice.Inference.Kernels;
+
+/// <summary>
+/// The reference of the vector kernels, one value at a time, and the path for processors without them. Same order of operations as
+/// <see cref="QuantizedKernel"/> and <see cref="FloatKernel"/>, so the results are equal bit for bit.
+/// </summary>
+internal static unsafe class ScalarKernel
+{
+    public static void MultiplyGroup<TFormat>(
+        byte* group, QuantizedActivations activations, float* output, int outputStride, bool accumulate)
+        where TFormat : struct, IBlockFormat
+    {
+        for (int column = 0; column < activations.ColumnCount; column++)
+        {
+            for (int row = 0; row < PackedMatrix.GroupRows; row++)
+            {
+                float sum = Dot<TFormat>(group, row, activations, column);
+                float* cell = output + ((long)column * outputStride) + row;
+                *cell = accumulate ? sum + *cell : sum;
+            }
+        }
+    }
+
+    /// <summary>Product of float weights: sum over k in order, one fused multiply-add each.</summary>
+    public static void MultiplyGroup<TType>(byte* group, int length, BatchInput input, float* output, int outputStride, bool accumulate, TType type)
+        where TType : struct, IFloatFormat
+    {
+        for (int column = 0; column < input.ColumnCount; column++)
+        {
+            for (int row = 0; row < PackedMatrix.GroupRows; row++)
+            {
+                float sum = 0;
+                float* x = input.Column(column);
+                for (int k = 0; k < length; k++)
+                {
+                    sum = MathF.FusedMultiplyAdd(type.Read(group + ((((long)k * PackedMatrix.GroupRows) + row) * TType.ValueBytes)), x[k], sum);
+                }
+
+                float* cell = output + ((long)column * outputStride) + row;
+                *cell = accumulate ? sum + *cell : sum;
+            }
+        }
+    }
+
+    private static float Dot<TFormat>(byte* group, int row, QuantizedActivations activations, int column)
+        where TFormat : struct, IBlockFormat
+    {
+        int tileStart = ActivationLayout.TileStart(column);
+        int width = ActivationLayout.TileWidth(tileStart, activations.ColumnCount);
+        int lane = column - tileStart;
+        sbyte* values = activations.TileValues(tileStart);
+        float* scales = activations.TileScales(tileStart);
+        float* halfSums = activations.TileHalfSums(tileStart);
+        int scaleBytes = TFormat.HasSingleScales ? 4 : 2;
+        float sum = 0;
+        for (int b = 0; b < activations.Length / TFormat.BlockLength; b++)
+        {
+            byte* block = group + ((long)b * QuantizedKernel.BlockBytes<TFormat>());
+            byte* weights = block + (2 * PackedMatrix.GroupRows * scaleBytes);
+            int dot = 0;
+            for (int k = 0; k < TFormat.BlockLength; k++)
+            {
+                int index = (b * TFormat.BlockLength) + k;
+                int x = values[(((index / 4 * width) + lane) * 4) + (index % 4)];
+                dot += Weight<TFormat>(weights, row, k) * x;
+            }
+
+            int block32 = b * TFormat.BlockLength / ActivationLayout.BlockLength;
+            float dx = scales[(block32 * 2 * width) + lane];
+            float sx = TFormat.BlockLength == 32 ? scales[(((block32 * 2) + 1) * width) + lane] : halfSums[(b * width) + lane];
+            sum = MathF.FusedMultiplyAdd(dot, Scale<TFormat>(block, row) * dx, sum);
+            sum = MathF.FusedMultiplyAdd(Scale<TFormat>(block + (PackedMatrix.GroupRows * scaleBytes), row), sx, sum);
+        }
+
+        return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Scale<TFormat>(byte* scales, int row)
+        where TFormat : struct, IBlockFormat =>
+        TFormat.HasSingleScales ? ((float*)scales)[row] : HalfBits.ToSingle(((ushort*)scales)[row]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Weight<TFormat>(byte* weights, int row, int k)
+        where TFormat : struct, IBlockFormat
+    {
+        if (TFormat.IsByte)
+        {
+            return weights[(k / 4 * 64) + (row * 4) + (k % 4)];
+        }
+
+        int within = k % 16;
+        int pair = weights[(within / 4 * 64) + (row * 4) + (within % 4)];
+        return k < 16 ? pair & 15 : pair >> 4;
+    }
+}

@@ -1,0 +1,222 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Sluice.Inference.Kernels;
+
+namespace Sluice.Inference.Transformer;
+
+/// <summary>
+/// Causal attention of some query rows over one key/value head, block by block with a running softmax. Blocks start at fixed positions and are
+/// taken in order, so a row's result does not depend on the rows beside it nor on how its prompt was cut into steps.
+/// One instance per thread.
+/// </summary>
+internal sealed unsafe class AttentionKernel : IDisposable
+{
+    private const int BlockTokens = TransformerLimits.KvBlockTokens;
+    private const int TileTokens = VectorMath.Lanes;
+
+    private readonly int _headLength;
+    private readonly NativeBuffer _keys;
+    private readonly NativeBuffer _values;
+    private readonly NativeBuffer _scores;
+    private readonly NativeBuffer _sums;
+    private readonly float[] _maxima;
+    private readonly float[] _totals;
+
+    /// <param name="headLength">Values of a head, a multiple of 16.</param>
+    /// <param name="rowCapacity">Most query rows of a call; rounded up to 4.</param>
+    public AttentionKernel(int headLength, int rowCapacity)
+    {
+        _headLength = headLength;
+        int rows = (rowCapacity + 3) & ~3;
+        _keys = new NativeBuffer((long)BlockTokens * headLength * sizeof(float));
+        _values = new NativeBuffer((long)BlockTokens * headLength * sizeof(float));
+        _scores = new NativeBuffer((long)rows * BlockTokens * sizeof(float));
+        _sums = new NativeBuffer((long)rows * headLength * sizeof(float));
+        _maxima = new float[rows];
+        _totals = new float[rows];
+    }
+
+    /// <summary>Computes softmax(q · Kᵀ · scale) · V for each row.</summary>
+    /// <param name="cache">The cache.</param>
+    /// <param name="sequence">The sequence that all rows belong to.</param>
+    /// <param name="layer">Layer index.</param>
+    /// <param name="head">Key/value head index.</param>
+    /// <param name="queries">Address of each row's query.</param>
+    /// <param name="positions">Position of each row; it sees the keys up to and including that.</param>
+    /// <param name="outputs">Where each row's result goes.</param>
+    /// <param name="rowCount">Number of rows.</param>
+    /// <param name="scale">1/√KeyLength.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run(
+        KvCache cache, KvSequence sequence, int layer, int head, float** queries, int* positions, float** outputs, int rowCount, float scale)
+    {
+        int last = 0;
+        for (int r = 0; r < rowCount; r++)
+        {
+            last = Math.Max(last, positions[r]);
+            _maxima[r] = float.NegativeInfinity;
+            _totals[r] = 0;
+        }
+
+        new Span<float>(_sums.Singles, rowCount * _headLength).Clear();
+        for (int start = 0; start <= last; start += BlockTokens)
+        {
+            int count = Math.Min(BlockTokens, last - start + 1);
+            int block = sequence.Blocks[start / BlockTokens];
+            int tileCount = (count + TileTokens - 1) / TileTokens;
+            Widen(cache.Keys(block, layer, head), _keys.Singles, tileCount * TileTokens * _headLength);
+            Widen(cache.Values(block, layer, head), _values.Singles, count * _headLength);
+            for (int r = 0; r < rowCount; r += 4)
+            {
+                int r1 = Math.Min(r + 1, rowCount - 1);
+                int r2 = Math.Min(r + 2, rowCount - 1);
+                int r3 = Math.Min(r + 3, rowCount - 1);
+                for (int t = 0; t < tileCount; t++)
+                {
+                    Score(queries[r], queries[r1], queries[r2], queries[r3], t, r, r1, r2, r3, scale);
+                }
+
+                for (int i = r; i <= r3; i++)
+                {
+                    Weigh(i, positions[i] - start + 1, tileCount * TileTokens);
+                }
+
+                Accumulate(r, r1, r2, r3, count);
+            }
+        }
+
+        for (int r = 0; r < rowCount; r++)
+        {
+            Vector512<float> inverse = Vector512.Create(1f / _totals[r]);
+            for (int d = 0; d < _headLength; d += VectorMath.Lanes)
+            {
+                (Vector512.Load(_sums.Singles + (r * _headLength) + d) * inverse).Store(outputs[r] + d);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _keys.Dispose();
+        _values.Dispose();
+        _scores.Dispose();
+        _sums.Dispose();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Widen(ushort* halves, float* singles, int count)
+    {
+        for (int i = 0; i < count; i += VectorMath.Lanes)
+        {
+            VectorMath.LoadHalf(halves + i).Store(singles + i);
+        }
+    }
+
+    // Four rows against 16 tokens: per row and token one sum over the head's values in order.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Score(float* q0, float* q1, float* q2, float* q3, int tile, int r0, int r1, int r2, int r3, float scale)
+    {
+        Vector512<float> s0 = Vector512<float>.Zero;
+        Vector512<float> s1 = Vector512<float>.Zero;
+        Vector512<float> s2 = Vector512<float>.Zero;
+        Vector512<float> s3 = Vector512<float>.Zero;
+        float* keys = _keys.Singles + (tile * TileTokens * _headLength);
+        int length = _headLength;
+        for (int d = 0; d < length; d++)
+        {
+            Vector512<float> k = Vector512.Load(keys + (d * TileTokens));
+            s0 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q0[d]), s0);
+            s1 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q1[d]), s1);
+            s2 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q2[d]), s2);
+            s3 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q3[d]), s3);
+        }
+
+        float* scores = _scores.Singles + (tile * TileTokens);
+        (s3 * scale).Store(scores + (r3 * BlockTokens));
+        (s2 * scale).Store(scores + (r2 * BlockTokens));
+        (s1 * scale).Store(scores + (r1 * BlockTokens));
+        (s0 * scale).Store(scores + (r0 * BlockTokens));
+    }
+
+    // Turns a row's scores into weights e^(s - max) and rescales what was summed under a smaller maximum.
+    private void Weigh(int row, int visible, int count)
+    {
+        float* scores = _scores.Singles + (row * BlockTokens);
+        if (visible <= 0)
+        {
+            new Span<float>(scores, count).Clear();
+            return;
+        }
+
+        Vector512<float> largest = Vector512.Create(float.NegativeInfinity);
+        Vector512<int> lane = Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for (int i = 0; i < count; i += VectorMath.Lanes)
+        {
+            Vector512<float> seen = Vector512.LessThan(lane + Vector512.Create(i), Vector512.Create(visible)).AsSingle();
+            Vector512<float> s = Vector512.ConditionalSelect(seen, Vector512.Load(scores + i), Vector512.Create(float.NegativeInfinity));
+            s.Store(scores + i);
+            largest = Vector512.Max(largest, s);
+        }
+
+        float max = _maxima[row];
+        Vector256<float> half = Vector256.Max(largest.GetLower(), largest.GetUpper());
+        for (int i = 0; i < 8; i++)
+        {
+            max = MathF.Max(max, half[i]);
+        }
+
+        Vector512<float> total = Vector512<float>.Zero;
+        for (int i = 0; i < count; i += VectorMath.Lanes)
+        {
+            Vector512<float> weight = VectorMath.Exp(Vector512.Load(scores + i) - Vector512.Create(max));
+            weight.Store(scores + i);
+            total += weight;
+        }
+
+        float rescale = _maxima[row] == max ? 1 : MathF.Exp(_maxima[row] - max);
+        _maxima[row] = max;
+        _totals[row] = (_totals[row] * rescale) + Vector512.Sum(total);
+        if (rescale != 1)
+        {
+            float* sums = _sums.Singles + (row * _headLength);
+            for (int d = 0; d < _headLength; d += VectorMath.Lanes)
+            {
+                (Vector512.Load(sums + d) * rescale).Store(sums + d);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Accumulate(int r0, int r1, int r2, int r3, int count)
+    {
+        int length = _headLength;
+        float* p0 = _scores.Singles + (r0 * BlockTokens);
+        float* p1 = _scores.Singles + (r1 * BlockTokens);
+        float* p2 = _scores.Singles + (r2 * BlockTokens);
+        float* p3 = _scores.Singles + (r3 * BlockTokens);
+        float* sums = _sums.Singles;
+        for (int d = 0; d < length; d += VectorMath.Lanes)
+        {
+            Vector512<float> s0 = Vector512.Load(sums + (r0 * length) + d);
+            Vector512<float> s1 = Vector512.Load(sums + (r1 * length) + d);
+            Vector512<float> s2 = Vector512.Load(sums + (r2 * length) + d);
+            Vector512<float> s3 = Vector512.Load(sums + (r3 * length) + d);
+            float* values = _values.Singles + d;
+            for (int t = 0; t < count; t++)
+            {
+                Vector512<float> v = Vector512.Load(values);
+                s0 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p0[t]), s0);
+                s1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p1[t]), s1);
+                s2 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p2[t]), s2);
+                s3 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p3[t]), s3);
+                values += length;
+            }
+
+            // Rows beyond the last stand for the last one: the same numbers are stored again.
+            s3.Store(sums + (r3 * length) + d);
+            s2.Store(sums + (r2 * length) + d);
+            s1.Store(sums + (r1 * length) + d);
+            s0.Store(sums + (r0 * length) + d);
+        }
+    }
+}

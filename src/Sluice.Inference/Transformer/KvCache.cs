@@ -1,0 +1,154 @@
+using Sluice.Inference.Kernels;
+
+namespace Sluice.Inference.Transformer;
+
+/// <summary>
+/// Keys and values of all sequences in blocks of <see cref="TransformerLimits.KvBlockTokens"/> tokens. A block holds, per layer and key/value
+/// head: the keys in half precision as tiles of 16 tokens, (tile, KeyLength, 16), so that one vector load brings one dimension of 16 tokens;
+/// then the values, (token, KeyLength). Full blocks are never written again, so sequences share them by reference count.
+/// Owned by the engine's thread.
+/// </summary>
+internal sealed unsafe class KvCache : IDisposable
+{
+    private const int BlockTokens = TransformerLimits.KvBlockTokens;
+
+    private readonly List<NativeBuffer> _slabs = [];
+    private readonly Stack<int> _free = new();
+    private readonly List<int> _references = [];
+    private readonly int _blocksPerSlab;
+    private readonly int _headsPerLayer;
+
+    /// <param name="layerCount">Layers; 0 for a model that keeps nothing.</param>
+    /// <param name="headCountKv">Key/value heads of a layer.</param>
+    /// <param name="keyLength">Values of a head.</param>
+    /// <param name="tokenCapacity">Most tokens kept over all sequences; rounded up to whole blocks.</param>
+    public KvCache(int layerCount, int headCountKv, int keyLength, long tokenCapacity)
+    {
+        HeadBytes = 2L * BlockTokens * keyLength * sizeof(ushort);
+        _headsPerLayer = headCountKv;
+        BlockBytes = HeadBytes * headCountKv * layerCount;
+        BlockCapacity = (int)Math.Min(int.MaxValue, (tokenCapacity + BlockTokens - 1) / BlockTokens);
+        _blocksPerSlab = (int)Math.Clamp(TransformerLimits.KvSlabBytes / Math.Max(1, BlockBytes), 1, 4096);
+    }
+
+    /// <summary>Bytes of one block over all layers.</summary>
+    public long BlockBytes { get; }
+
+    /// <summary>Most blocks in use at once.</summary>
+    public int BlockCapacity { get; }
+
+    public int UsedCount => _references.Count - _free.Count;
+
+    public int AvailableCount => BlockCapacity - UsedCount;
+
+    private long HeadBytes { get; }
+
+    /// <summary>Makes room for tokens up to <paramref name="length"/>; false, with nothing changed, when too few blocks are left.</summary>
+    public bool TryGrow(KvSequence sequence, int length)
+    {
+        int missing = ((length + BlockTokens - 1) / BlockTokens) - sequence.Blocks.Count;
+        if (missing > AvailableCount)
+        {
+            return false;
+        }
+
+        for (; missing > 0; missing--)
+        {
+            sequence.Blocks.Add(Take());
+        }
+
+        return true;
+    }
+
+    /// <summary>Gives <paramref name="target"/> the first tokens of <paramref name="source"/>: full blocks shared, the last one copied.</summary>
+    /// <returns>False, with nothing changed, when no block is left for the copy.</returns>
+    public bool TryShare(KvSequence source, KvSequence target, int length)
+    {
+        int full = length / BlockTokens;
+        bool partial = length % BlockTokens != 0;
+        if (partial && AvailableCount == 0)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < full; i++)
+        {
+            int block = source.Blocks[i];
+            _references[block]++;
+            target.Blocks.Add(block);
+        }
+
+        if (partial)
+        {
+            int copy = Take();
+            target.Blocks.Add(copy);
+            if (BlockBytes > 0)
+            {
+                Buffer.MemoryCopy(Address(source.Blocks[full]), Address(copy), BlockBytes, BlockBytes);
+            }
+        }
+
+        target.Length = length;
+        return true;
+    }
+
+    /// <summary>Gives all blocks of a sequence back.</summary>
+    public void Release(KvSequence sequence)
+    {
+        foreach (int block in sequence.Blocks)
+        {
+            if (--_references[block] == 0)
+            {
+                _free.Push(block);
+            }
+        }
+
+        sequence.Blocks.Clear();
+        sequence.Length = 0;
+    }
+
+    /// <summary>Keys of one head: (2 tiles, KeyLength, 16 tokens) halves.</summary>
+    public ushort* Keys(int block, int layer, int head) => (ushort*)(Address(block) + (((layer * _headsPerLayer) + head) * HeadBytes));
+
+    /// <summary>Values of one head: (32 tokens, KeyLength) halves.</summary>
+    public ushort* Values(int block, int layer, int head) => (ushort*)((byte*)Keys(block, layer, head) + (HeadBytes / 2));
+
+    public void Dispose()
+    {
+        foreach (NativeBuffer slab in _slabs)
+        {
+            slab.Dispose();
+        }
+
+        _slabs.Clear();
+    }
+
+    private byte* Address(int block) => _slabs[block / _blocksPerSlab].Bytes + (block % _blocksPerSlab * BlockBytes);
+
+    private int Take()
+    {
+        if (!_free.TryPop(out int block))
+        {
+            block = _references.Count;
+            if (block % _blocksPerSlab == 0)
+            {
+                _slabs.Add(new NativeBuffer(BlockBytes * _blocksPerSlab));
+            }
+
+            _references.Add(0);
+        }
+
+        _references[block] = 1;
+        return block;
+    }
+}
+
+/// <summary>The cached tokens of one sequence.</summary>
+internal sealed class KvSequence
+{
+    /// <summary>Block indices in order.</summary>
+    public List<int> Blocks { get; } = [];
+
+    /// <summary>Tokens whose keys and values are there.</summary>
+    public int Length { get; set; }
+}

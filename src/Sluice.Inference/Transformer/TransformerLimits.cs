@@ -1,0 +1,29 @@
+namespace Sluice.Inference.Transformer;
+
+/// <summary>Bounds on what a file may claim about its model: several times the largest model known, so that a lie is refused early.</summary>
+internal static class TransformerLimits
+{
+    /// <summary>Layers; the largest open model has 126.</summary>
+    public const int BlockCountMax = 1024;
+
+    /// <summary>Values per token of any layer; the largest feed-forward width known is 53,248.</summary>
+    public const int WidthMax = 1 << 20;
+
+    /// <summary>Attention heads of a layer.</summary>
+    public const int HeadCountMax = 1024;
+
+    /// <summary>Values of one head; 256 is the largest in use.</summary>
+    public const int HeadWidthMax = 1024;
+
+    /// <summary>Tokens of context; models claim up to ten million.</summary>
+    public const int ContextLengthMax = 1 << 28;
+
+    /// <summary>Tokens computed in one step: the activations of so many stay in a second-level cache of 1 MiB.</summary>
+    public const int StepTokensMax = 256;
+
+    /// <summary>Tokens of one block of the key/value cache.</summary>
+    public const int KvBlockTokens = 32;
+
+    /// <summary>Bytes of key/value blocks taken from the system at once: a multiple of a huge page.</summary>
+    public const long KvSlabBytes = 16 << 20;
+}

@@ -1,0 +1,96 @@
+using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Gguf;
+using Sluice.Inference.Kernels;
+using Sluice.Inference.Tokenization;
+
+namespace Sluice.Inference.Transformer;
+
+/// <summary>A model loaded from a GGUF file.</summary>
+internal sealed class TransformerModel : LanguageModel
+{
+    private readonly GgufFile _file;
+    private readonly TransformerWeights _weights;
+    private readonly WorkerTeam _team;
+    private readonly TransformerForward _forward;
+
+    private TransformerModel(GgufFile file, TransformerConfig config, int threadCount, int slotCount, long kvTokenCapacity)
+    {
+        _file = file;
+        Tokenizer = Tokenizer.Load(file.Metadata);
+        ChatTemplate = file.Metadata.FindString("tokenizer.chat_template") is { } source ? ChatTemplate.Parse(source) : null;
+        _weights = new TransformerWeights(file, config);
+        if (_weights.VocabularySize < Tokenizer.VocabularySize)
+        {
+            throw new GgufException(
+                $"{file.Path}: tensor 'token_embd.weight': expected a row for each of {Tokenizer.VocabularySize} tokens, found {_weights.VocabularySize}.");
+        }
+
+        Cache = new KvCache(config.BlockCount, config.HeadCountKv, config.KeyLength, kvTokenCapacity);
+        _team = new WorkerTeam(threadCount);
+        _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, slotCount);
+        Description = new ModelDescription(
+            file.Metadata.FindString("general.name") ?? Path.GetFileNameWithoutExtension(file.Path),
+            config.Architecture,
+            config.ContextLength,
+            _weights.VocabularySize,
+            file.Tensors.Values.Sum(tensor => tensor.RowLength * tensor.RowCount),
+            file.SizeBytes,
+            _weights.SizeBytes + _forward.SizeBytes);
+    }
+
+    public override ModelDescription Description { get; }
+
+    public override Tokenizer Tokenizer { get; }
+
+    public override ChatTemplate? ChatTemplate { get; }
+
+    public override KvCache Cache { get; }
+
+    public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
+
+    /// <summary>Loads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="threadCount">Threads that compute a step, the caller's included.</param>
+    /// <param name="slotCount">Most sequences of one step.</param>
+    /// <param name="kvTokenCapacity">Most tokens kept in the cache; null allows every slot a full context, within half of the free memory.</param>
+    /// <exception cref="GgufException">The file is broken or not supported.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
+    public static TransformerModel Load(string path, int threadCount, int slotCount, long? kvTokenCapacity)
+    {
+        GgufFile file = GgufFile.Open(path);
+        try
+        {
+            var config = TransformerConfig.Read(file);
+            long tokenBytes = 2L * config.BlockCount * config.KeyValueLength * sizeof(ushort);
+            long free = MemoryBudget.FreeBytes() - file.SizeBytes;
+            if (free < 0)
+            {
+                throw new InsufficientMemoryException(
+                    $"{path}: the model needs about {file.SizeBytes >> 20} MiB of memory, {MemoryBudget.FreeBytes() >> 20} MiB are free; use a smaller model or a stronger quantisation.");
+            }
+
+            long capacity = Math.Min((long)slotCount * config.ContextLength, Math.Max(config.ContextLength, free / 2 / tokenBytes));
+            return new TransformerModel(file, config, threadCount, slotCount, kvTokenCapacity ?? capacity);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    public override bool Forward(StepBatch batch, Func<bool>? isAbandoned) => _forward.Run(batch, isAbandoned);
+
+    public override Span<float> Logits(int row) => _forward.Logits(row);
+
+    public override void Dispose()
+    {
+        _team.Dispose();
+        _forward.Dispose();
+        Cache.Dispose();
+        _weights.Dispose();
+        _file.Dispose();
+        base.Dispose();
+    }
+}

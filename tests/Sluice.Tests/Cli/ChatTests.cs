@@ -1,0 +1,116 @@
+using System.Text.RegularExpressions;
+using Sluice.Tests.Repository;
+using Xunit;
+
+namespace Sluice.Tests.Cli;
+
+/// <summary>`sluice chat` with the model that the project carries.</summary>
+public sealed class ChatTests
+{
+    private static readonly string Models = RepositoryFiles.FullPath("models");
+
+    [Fact]
+    public async Task A_pipe_gets_one_answer_and_nothing_else()
+    {
+        var terminal = new TestTerminal { Input = new StringReader("Say hello.\n") };
+        Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "8"));
+        Assert.Matches(@"\w", terminal.Output);
+        Assert.DoesNotContain("tokens/s", terminal.Output, StringComparison.Ordinal);
+        Assert.Matches(@"^\[\d tokens, [\d.]+ tokens/s, first after \d+ ms(, cut at the token limit)?\]", terminal.Error);
+    }
+
+    [Fact]
+    public async Task The_same_seed_gives_the_same_answer()
+    {
+        var first = new TestTerminal { Input = new StringReader("Tell me a story.") };
+        var second = new TestTerminal { Input = new StringReader("Tell me a story.") };
+        await ChatAsync(first, "--max-tokens", "16", "--seed", "5", "--temperature", "1");
+        await ChatAsync(second, "--max-tokens", "16", "--seed", "5", "--temperature", "1");
+        Assert.Equal(first.Output, second.Output);
+    }
+
+    [Fact]
+    public async Task A_person_is_asked_again_until_the_input_ends()
+    {
+        var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader("Say hello.\n\nSay it again.\n") };
+        Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "8"));
+        Assert.Equal(4, Regex.Count(terminal.Output, "^> ", RegexOptions.Multiline));
+        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d tokens", RegexOptions.Multiline));
+    }
+
+    [Fact]
+    public async Task Ctrl_C_stops_the_answer_and_not_the_conversation()
+    {
+        var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader("Count from one to one thousand.\nSay hello.\n") };
+        var isPressed = false;
+        terminal.Written = output =>
+        {
+            if (!isPressed && Regex.IsMatch(output, @"\n> ."))
+            {
+                isPressed = true;
+                terminal.PressCtrlC();
+            }
+        };
+        Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "400"));
+        Assert.Equal(1, Regex.Count(terminal.Output, "stopped"));
+        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d+ tokens", RegexOptions.Multiline));
+    }
+
+    [Fact]
+    public async Task Ctrl_C_at_the_prompt_leaves()
+    {
+        using var silence = new SilentReader();
+        var terminal = new TestTerminal { IsInteractive = true, Input = silence };
+        terminal.Written = output =>
+        {
+            if (output.EndsWith("> ", StringComparison.Ordinal))
+            {
+                terminal.PressCtrlC();
+            }
+        };
+        Assert.Equal(0, await ChatAsync(terminal));
+    }
+
+    [Fact]
+    public async Task A_message_longer_than_the_context_is_one_sentence()
+    {
+        var terminal = new TestTerminal { Input = new StringReader(string.Concat(Enumerable.Repeat("one two three ", 3000))) };
+        Assert.Equal(2, await ChatAsync(terminal));
+        Assert.Equal("sluice: The message is longer than the model's context of 8192 tokens.\n", terminal.Error);
+    }
+
+    [Theory]
+    [InlineData("The input is empty", "smollm2-135m-instruct")]
+    [InlineData("There is no model 'nope'; there is: ", "nope")]
+    [InlineData("--temperature is a number from 0 to 2, not '3'", "--temperature", "3")]
+    [InlineData("--max-tokens is a whole number from 1, not 'x'", "--max-tokens", "x")]
+    [InlineData("--seed is a whole number from 0, not '-1'", "--seed", "-1")]
+    public async Task What_cannot_be_is_one_sentence(string sentence, params string[] arguments)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync(["chat", .. arguments, "--models", Models]));
+        Assert.StartsWith("sluice: " + sentence, terminal.Error, StringComparison.Ordinal);
+        Assert.Equal(1, terminal.Error.AsSpan().Count('\n'));
+    }
+
+    private static Task<int> ChatAsync(TestTerminal terminal, params string[] options) =>
+        terminal.RunAsync(["chat", "smollm2-135m-instruct", "--models", Models, .. options]);
+
+    /// <summary>Input of a user who types nothing.</summary>
+    private sealed class SilentReader : TextReader
+    {
+        private readonly ManualResetEventSlim _end = new();
+
+        public override string? ReadLine()
+        {
+            _end.Wait();
+            return null;
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            _end.Set();
+            base.Dispose(disposing);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+using Sluice.Tests.Repository;
+using Xunit;
+
+namespace Sluice.Tests.Cli;
+
+/// <summary>`sluice models` and `sluice check`, which read headers only.</summary>
+public sealed class ModelsAndCheckTests : IDisposable
+{
+    private const string ModelFile = "SmolLM2-135M-Instruct.Q4_1.gguf";
+    private static readonly string Models = RepositoryFiles.FullPath("models");
+    private readonly string _folder = Directory.CreateTempSubdirectory("sluice-cli-").FullName;
+    private readonly TestTerminal _terminal = new();
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Models_are_listed_with_what_their_headers_say()
+    {
+        Assert.Equal(0, await _terminal.RunAsync("models", "--models", Models));
+        Assert.Matches($@"^smollm2-135m-instruct +{ModelFile} +98\.4 MB +llama +8192 +\S*/models *$", Line("smollm2-135m-instruct"));
+    }
+
+    [Fact]
+    public async Task A_configuration_names_the_models_that_are_listed()
+    {
+        var file = Write($"models:\n  - id: small\n    gguf: {ModelFile}\n    aliases: [gpt-4.1]\n");
+        Assert.Equal(0, await _terminal.RunAsync("models", "--models", Models, "--config", file));
+        Assert.StartsWith("small, gpt-4.1 ", Line("small"), StringComparison.Ordinal);
+        Assert.Equal(2, _terminal.Output.TrimEnd().Split('\n').Length);
+    }
+
+    [Fact]
+    public async Task A_broken_model_is_listed_and_named()
+    {
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "broken.gguf"), "GGUF"u8.ToArray());
+        Assert.Equal(2, await _terminal.RunAsync("models", "--models", _folder));
+        Assert.Contains("unreadable", Line("broken"), StringComparison.Ordinal);
+        Assert.StartsWith("sluice: ", _terminal.Error, StringComparison.Ordinal);
+        Assert.Contains("broken.gguf", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_example_is_valid()
+    {
+        var example = RepositoryFiles.FullPath("examples/seed.yaml");
+        Assert.Equal(0, await _terminal.RunAsync("check", example, "--models", Models));
+        Assert.Equal($"{example} is valid: 1 model, listening on http://127.0.0.1:7070.\n", _terminal.Output);
+    }
+
+    [Fact]
+    public async Task Every_error_is_one_line_with_its_place()
+    {
+        var file = Write("listen: x:y\nmodel: 3\n");
+        Assert.Equal(2, await _terminal.RunAsync("check", file));
+        var lines = _terminal.Error.TrimEnd().Split('\n');
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith($"{file}:1:9: ", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith($"{file}:2:1: ", lines[1], StringComparison.Ordinal);
+        Assert.Empty(_terminal.Output);
+    }
+
+    [Fact]
+    public async Task A_missing_model_is_an_error_of_the_line_that_names_it()
+    {
+        var file = Write("models:\n  - id: a\n    gguf: nope.gguf\n");
+        Assert.Equal(2, await _terminal.RunAsync("check", file));
+        Assert.StartsWith($"{file}:3:11: there is no file 'nope.gguf'", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_broken_model_is_an_error_of_the_line_that_names_it()
+    {
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "broken.gguf"), "GGUF"u8.ToArray());
+        var file = Write("models:\n  - id: a\n    gguf: ./broken.gguf\n");
+        Assert.Equal(2, await _terminal.RunAsync("check", file));
+        Assert.StartsWith($"{file}:3:11: ", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("check", "/nowhere/sluice.yaml")]
+    [InlineData("models", "--config", "/nowhere/sluice.yaml")]
+    [InlineData("models", "--models", "/nowhere")]
+    public async Task What_is_not_there_is_one_sentence(params string[] arguments)
+    {
+        Assert.Equal(2, await _terminal.RunAsync(arguments));
+        Assert.Matches(@"^sluice: There is no (configuration file|folder) /nowhere\S*\.\n$", _terminal.Error);
+    }
+
+    private string Write(string yaml)
+    {
+        var file = Path.Combine(_folder, "sluice.yaml");
+        File.WriteAllText(file, yaml);
+        return file;
+    }
+
+    private string Line(string start) => _terminal.Output.Split('\n').First(line => line.StartsWith(start, StringComparison.Ordinal));
+}
