@@ -47,7 +47,7 @@ internal sealed partial class ApiDispatcher(
             LogFault(error, scope.RequestId);
             await FailAsync(context, ApiErrors.ServerError());
         }
-        LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.Value, context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
+        LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
     }
 
     private Task DispatchAsync(HttpContext context, string path)
@@ -110,7 +110,7 @@ internal sealed partial class ApiDispatcher(
     }
 
     [LoggerMessage(1, LogLevel.Information, "{RequestId} {Method} {Path} {Status} {Milliseconds} ms")]
-    private partial void LogRequest(string requestId, string method, string? path, int status, long milliseconds);
+    private partial void LogRequest(string requestId, string method, string path, int status, long milliseconds);
 
     [LoggerMessage(2, LogLevel.Error, "{RequestId} failed")]
     private partial void LogFault(Exception error, string requestId);
