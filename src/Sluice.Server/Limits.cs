@@ -32,8 +32,8 @@ public sealed record Limits
     public TimeSpan WriteStalled { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Between an error event and the abort that follows it. The abort may overtake data that a client has queued but not read:
-    /// Node drops it. The default value is 200 ms, ten times what a busy client needs.
+    /// Between an error event and the abort that follows it. An abort throws away what the server has not handed to the network yet,
+    /// and a Node client what it has queued but not read: without this time every client misses the event. The default value is 200 ms.
     /// </summary>
     public TimeSpan ErrorEventLead { get; init; } = TimeSpan.FromMilliseconds(200);
 

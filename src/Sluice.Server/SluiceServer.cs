@@ -69,6 +69,9 @@ public static class SluiceServer
     public static WebApplication CreateApplication(SluiceOptions options, ModelCatalog catalog, Action<WebApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
+        // An abort then ends the connection in order (FIN), behind the error event that it follows; a reset (RST) may overtake it and
+        // makes some systems throw away what their client has not read yet. The switch is of the process, so it is set only here.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         // The framework's own lines would say each request twice.
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);

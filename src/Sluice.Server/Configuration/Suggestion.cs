@@ -3,13 +3,16 @@ namespace Sluice.Server.Configuration;
 /// <summary>Finds what a mistyped word was meant to be.</summary>
 internal static class Suggestion
 {
-    /// <summary>The nearest of <paramref name="candidates"/>, or null when none is near: more than a third of the letters differ.</summary>
+    private const int PrefixLengthMin = 3;
+
+    /// <summary>The nearest of <paramref name="candidates"/> that the word begins or nearly is; null when more than a third of the letters differ.</summary>
     public static string? Find(string word, IEnumerable<string> candidates)
     {
         var (best, bestDistance) = ((string?)null, int.MaxValue);
         foreach (var candidate in candidates)
         {
             var distance = Distance(word.ToLowerInvariant().Replace('-', '_'), candidate.ToLowerInvariant());
+            if (word.Length >= PrefixLengthMin && candidate.StartsWith(word, StringComparison.OrdinalIgnoreCase)) distance = int.Min(distance, 1);
             if (distance < bestDistance) (best, bestDistance) = (candidate, distance);
         }
         return bestDistance <= int.Max(1, int.Min(3, word.Length / 3)) ? best : null;

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
@@ -32,9 +33,10 @@ internal sealed partial class ApiDispatcher(
         {
             await DispatchAsync(context, Normalize(context.Request.Path.Value ?? ""));
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (Exception error) when (error is OperationCanceledException or ConnectionResetException)
         {
-            // The client has left: nobody is there to be told, and nothing went wrong.
+            // The client has left, and nobody is there to be told; or the hub stops. Nothing went wrong.
+            if (!context.RequestAborted.IsCancellationRequested) await FailAsync(context, ServerState.StoppingError);
         }
         catch (BadHttpRequestException error)
         {
@@ -47,7 +49,7 @@ internal sealed partial class ApiDispatcher(
             LogFault(error, scope.RequestId);
             await FailAsync(context, ApiErrors.ServerError());
         }
-        LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.Value, context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
+        LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
     }
 
     private Task DispatchAsync(HttpContext context, string path)
@@ -110,7 +112,7 @@ internal sealed partial class ApiDispatcher(
     }
 
     [LoggerMessage(1, LogLevel.Information, "{RequestId} {Method} {Path} {Status} {Milliseconds} ms")]
-    private partial void LogRequest(string requestId, string method, string? path, int status, long milliseconds);
+    private partial void LogRequest(string requestId, string method, string path, int status, long milliseconds);
 
     [LoggerMessage(2, LogLevel.Error, "{RequestId} failed")]
     private partial void LogFault(Exception error, string requestId);

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Sluice.Protocol.Errors;
 using Sluice.Streaming;
 
-namespace Sluice.Server.Endpoints;
+namespace Sluice.Server;
 
 /// <summary>Knows when the hub stops, and then stops what runs: streams end with an error event rather than with silence.</summary>
 internal sealed class ServerState : IDisposable
