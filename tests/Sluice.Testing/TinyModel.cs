@@ -28,9 +28,6 @@ public sealed record TinyModel(string Name)
 
     public int KeyLength { get; init; } = 16;
 
-    /// <summary>Values of a head that rotate; null for all.</summary>
-    public int? RopeDimensions { get; init; }
-
     public float RopeBase { get; init; } = 10000;
 
     /// <summary>none, linear or yarn.</summary>
@@ -57,8 +54,6 @@ public sealed record TinyModel(string Name)
 
     private int KeyValueLength => KeyValueHeads * KeyLength;
 
-    private int RopeLength => RopeDimensions ?? KeyLength;
-
     /// <summary>Every model of which llama.cpp's numbers are kept.</summary>
     public static IReadOnlyList<TinyModel> All { get; } =
     [
@@ -75,7 +70,6 @@ public sealed record TinyModel(string Name)
         new("qwen2-tied") { Architecture = "qwen2", IsTied = true },
         new("qwen2-yarn") { Architecture = "qwen2", RopeScaling = "yarn", KeyLength = 32, Heads = 2, KeyValueHeads = 1 },
         new("qwen2-linear") { Architecture = "qwen2", RopeScaling = "linear", RopeFactor = 2 },
-        new("qwen2-partial") { Architecture = "qwen2", KeyLength = 32, RopeDimensions = 16 },
         new("qwen3") { Architecture = "qwen3", KeyLength = 48, RopeBase = 1000000 },
         new("qwen3-tied") { Architecture = "qwen3", IsTied = true, KeyLength = 32, Heads = 6, KeyValueHeads = 2 },
         new("qwen3-yarn") { Architecture = "qwen3", KeyLength = 32, RopeScaling = "yarn", RopeFactor = 8 },
@@ -108,7 +102,8 @@ public sealed record TinyModel(string Name)
         var writer = new GgufWriter();
         WriteKeys(writer);
         WriteVocabulary(writer);
-        Matrix(writer, "token_embd", Embedding, VocabularySize, 1, transform);
+        var headDeviation = 3 / Math.Sqrt(Embedding);
+        Matrix(writer, "token_embd", Embedding, VocabularySize, IsTied ? headDeviation : 1, transform);
         for (var layer = 0; layer < Layers; layer++)
         {
             WriteLayer(writer, $"blk.{layer}.", transform);
@@ -117,13 +112,13 @@ public sealed record TinyModel(string Name)
         Norm(writer, "output_norm.weight", Embedding);
         if (!IsTied)
         {
-            Matrix(writer, "output", Embedding, VocabularySize, 3 / Math.Sqrt(Embedding), transform);
+            Matrix(writer, "output", Embedding, VocabularySize, headDeviation, transform);
         }
 
         if (HasRopeDivisors)
         {
-            var divisors = new RandomBlocks(Name + "rope_freqs").Singles(RopeLength / 2, 1);
-            writer.AddTensor("rope_freqs.weight", [RopeLength / 2], GgufTensorType.F32, divisors.Select(d => 1 + Math.Abs(d)).ToArray());
+            var divisors = new RandomBlocks(Name + "rope_freqs").Singles(KeyLength / 2, 1);
+            writer.AddTensor("rope_freqs.weight", [KeyLength / 2], GgufTensorType.F32, divisors.Select(d => 1 + Math.Abs(d)).ToArray());
         }
 
         return writer.ToArray();
@@ -163,7 +158,7 @@ public sealed record TinyModel(string Name)
             .Add($"{a}.attention.key_length", (uint)KeyLength)
             .Add($"{a}.attention.value_length", (uint)KeyLength)
             .Add($"{a}.attention.layer_norm_rms_epsilon", 1e-5f)
-            .Add($"{a}.rope.dimension_count", (uint)RopeLength)
+            .Add($"{a}.rope.dimension_count", (uint)KeyLength)
             .Add($"{a}.rope.freq_base", RopeBase)
             .Add($"{a}.vocab_size", (uint)VocabularySize);
         if (RopeScaling != "none")

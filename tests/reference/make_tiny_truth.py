@@ -44,7 +44,7 @@ def logprobs(server):
 
 
 def ask(folder, path):
-    with Server(folder, path, "-t", "1", "-c", "256", "-np", "1") as server:
+    with Server(folder, path, "-t", "2", "-c", "256", "-np", "1") as server:
         return logprobs(server)
 
 
