@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Sluice.Cli.Commands;
+using Sluice.Inference.ChatTemplates;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Cli;
@@ -40,6 +41,10 @@ internal static class CommandLine
         catch (CliException exception)
         {
             return Refuse(terminal, exception.Message);
+        }
+        catch (ChatTemplateException exception)
+        {
+            return Refuse(terminal, $"The model's chat template does not accept these messages: {exception.Message}");
         }
         catch (ConfigurationException exception)
         {

@@ -88,12 +88,11 @@ internal static class ServeCommand
             builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
             // The output has the one line that says where the hub is.
             builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-            // What goes wrong before is said below, in one sentence.
+            // What goes wrong before the hub serves is said in one sentence, and once.
             builder.Logging.AddFilter("Microsoft", level => isStarted && level >= LogLevel.Warning);
+            builder.Logging.AddFilter("Sluice", level => isStarted && level >= LogLevel.Information);
         });
         await StartAsync(application, options);
-        isStarted = true;
-
         using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
         if (catalog.Models is [var only] && await LoadAsync(application, only) is { } failure)
         {
@@ -101,6 +100,7 @@ internal static class ServeCommand
             throw new CliException(failure);
         }
 
+        isStarted = true;
         terminal.Output.WriteLine(Announce(application, options, catalog));
         terminal.Output.Flush();
         await application.WaitForShutdownAsync();

@@ -1,0 +1,132 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.RegularExpressions;
+using Sluice.Tests.Repository;
+using Xunit;
+
+namespace Sluice.Tests.Cli;
+
+/// <summary>`sluice serve`: what it says when it starts, and when it can't.</summary>
+public sealed partial class ServeTests : IDisposable
+{
+    private const string ModelFile = "SmolLM2-135M-Instruct.Q4_1.gguf";
+    private static readonly string Models = RepositoryFiles.FullPath("models");
+    private readonly string _folder = Directory.CreateTempSubdirectory("sluice-serve-").FullName;
+    private readonly TestTerminal _terminal = new();
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task The_line_at_the_start_has_a_request_that_works_and_Ctrl_C_ends_the_hub()
+    {
+        var example = RepositoryFiles.FullPath("examples/seed.yaml");
+        var serve = ServeAsync("--config", example, "--urls", "http://127.0.0.1:0");
+        var line = await AnnouncementAsync(serve);
+        var match = Announcement().Match(line);
+        Assert.True(match.Success, line);
+        Assert.Equal("smollm2-135m-instruct", match.Groups["model"].Value);
+
+        using var http = new HttpClient();
+        var body = match.Groups["body"].Value.Replace("\"stream\":true", "\"stream\":true,\"max_tokens\":2", StringComparison.Ordinal);
+        using var response = await http.PostAsync(new Uri(match.Groups["url"].Value), new StringContent(body, Encoding.UTF8, "application/json"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.EndsWith("data: [DONE]\n\n", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, match.Groups["url"].Value), StringComparison.Ordinal);
+
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+        Assert.Equal(1, _terminal.Output.AsSpan().Count('\n'));
+    }
+
+    [Fact]
+    public async Task A_key_is_part_of_the_example()
+    {
+        _terminal.Variables["SLUICE_API_KEYS"] = "secret";
+        var serve = ServeAsync("--config", Write($"models:\n  - id: small\n    gguf: {ModelFile}\n"), "--urls", "127.0.0.1:0");
+        var line = await AnnouncementAsync(serve);
+        Assert.Contains(" -H 'Authorization: Bearer KEY' ", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", line, StringComparison.Ordinal);
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+    }
+
+    [Fact]
+    public async Task A_taken_port_is_one_sentence()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var address = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        await AssertRefusedAsync($"{address} is taken by another program; choose another address with --urls.", "--urls", address);
+    }
+
+    [Fact]
+    public Task Other_machines_need_a_key() => AssertRefusedAsync(
+        "http://0.0.0.0:0 can be reached from other machines and no API key is set: set api_keys or SLUICE_API_KEYS, listen on 127.0.0.1, or say --insecure.",
+        "--urls", "http://0.0.0.0:0");
+
+    [Fact]
+    public Task An_address_that_is_none_is_one_sentence() => AssertRefusedAsync(
+        "--urls: 'ftp://x' has the unknown scheme 'ftp'; expected http://HOST:PORT, such as http://127.0.0.1:7070.", "--urls", "ftp://x");
+
+    [Fact]
+    public async Task A_broken_model_is_one_sentence()
+    {
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "broken.gguf"), "GGUF"u8.ToArray());
+        var file = Write("models:\n  - id: a\n    gguf: ./broken.gguf\n");
+        await AssertRefusedAsync($"{_folder}/broken.gguf: ", "--config", file);
+    }
+
+    [Fact]
+    public async Task A_model_larger_than_the_memory_is_one_sentence()
+    {
+        var file = Write($"memory_budget: 1MB\nmodels:\n  - id: small\n    gguf: {ModelFile}\n");
+        await AssertRefusedAsync("The model `small` needs 98.4 MB, and the memory budget is 1.0 MB.", "--config", file, "--urls", "127.0.0.1:0");
+    }
+
+    [Fact]
+    public async Task A_wrong_configuration_names_line_and_column()
+    {
+        var file = Write("listen: x:y\n");
+        Assert.Equal(2, await ServeAsync("--config", file));
+        Assert.StartsWith($"{file}:1:9: ", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    private Task<int> ServeAsync(params string[] options) => _terminal.RunAsync(["serve", "--models", Models, .. options]);
+
+    /// <summary>The line on the output; fails when the hub ends before it writes one.</summary>
+    private async Task<string> AnnouncementAsync(Task<int> serve)
+    {
+        var written = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _terminal.Written = output => written.TrySetResult(output);
+        if (_terminal.Output.Length > 0)
+        {
+            return _terminal.Output;
+        }
+
+        Assert.True(await Task.WhenAny(written.Task, serve) == written.Task, _terminal.Error);
+        return await written.Task;
+    }
+
+    private static async Task<string> ModelsAsync(HttpClient http, string url) =>
+        await http.GetStringAsync(new Uri(new Uri(url), "/v1/models/Llama-3.3-70B-Instruct"));
+
+    private async Task AssertRefusedAsync(string sentence, params string[] options)
+    {
+        Assert.Equal(2, await ServeAsync(options));
+        Assert.StartsWith("sluice: " + sentence, _terminal.Error, StringComparison.Ordinal);
+        Assert.Equal(1, _terminal.Error.AsSpan().Count('\n'));
+        Assert.Empty(_terminal.Output);
+    }
+
+    private string Write(string yaml)
+    {
+        var file = Path.Combine(_folder, "sluice.yaml");
+        File.WriteAllText(file, yaml);
+        return file;
+    }
+
+    [GeneratedRegex("^Sluice serves (?<model>\\S+) at \\S+; try: curl -N (?<url>\\S+) -H 'Content-Type: application/json' -d '(?<body>[^']+)'\n$")]
+    private static partial Regex Announcement();
+}
