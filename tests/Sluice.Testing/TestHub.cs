@@ -25,6 +25,9 @@ public sealed record TestHubOptions
     /// <summary>The server's clock; the default value is the system's.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>Where seeds and identifiers come from; the default value is the system's generator.</summary>
+    public RandomSource Random { get; init; } = new();
+
     /// <summary>The engine's options; the default value is its own.</summary>
     public EngineOptions Engine { get; init; } = new();
 }
@@ -124,7 +127,7 @@ public sealed class TestHub : IAsyncDisposable
             builder =>
             {
                 builder.Logging.ClearProviders().AddProvider(log);
-                builder.Services.AddSingleton(options.Limits).AddSingleton(options.Time);
+                builder.Services.AddSingleton(options.Limits).AddSingleton(options.Time).AddSingleton(options.Random);
                 builder.Services.AddSingleton(new ModelLoading<InferenceEngine>(path => engine = load(path), loaded => loaded.Model.MemoryBytes));
             });
         await application.StartAsync();
