@@ -167,6 +167,14 @@ public sealed class InferenceEngineTests : IDisposable
         Assert.Equal(end, attack.Count(token => token == 2));
     }
 
+    [Fact]
+    public void A_developer_is_the_system_for_a_template_that_does_not_know_one()
+    {
+        Assert.Equal(
+            _engine.EncodeChat([new PromptMessage("system", "Be brief."), new PromptMessage("user", "x")], TimeProvider.System),
+            _engine.EncodeChat([new PromptMessage("developer", "Be brief."), new PromptMessage("user", "x")], TimeProvider.System));
+    }
+
     private static GenerationRequest Request(string text, int maxTokens, float temperature, ulong seed = 0)
     {
         // Rendered by hand: the tokens of <|im_start|> and <|im_end|> are 1 and 2.
