@@ -1,1 +1,20 @@
-return 0;
+using Sluice.Benchmarks;
+
+return args switch
+{
+    ["engine", .. var rest] => EngineBenchmark.Run(Arguments.Parse(rest)),
+    ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
+    ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
+    _ => Usage(),
+};
+
+static int Usage()
+{
+    Console.Error.WriteLine("""
+        Usage: dotnet run -c Release --project bench/Sluice.Benchmarks -- VERB [--name value ...]
+          engine   this engine alone: prompt and decode speed, memory bandwidth (--model, --threads)
+          peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
+          http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
+        """);
+    return 2;
+}

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Sluice.Inference.Gguf;
+using Sluice.Server.Configuration;
 using Sluice.Server.Models;
 using Spectre.Console;
 
@@ -38,7 +39,7 @@ internal static class ModelsCommand
             var (architecture, context) = Describe(model, faults);
             table.AddRow([
                 .. ((string[])[
-                    string.Join(", ", model.Aliases.Prepend(model.Id)), Path.GetFileName(model.Path), ByteCount.Format(model.FileBytes),
+                    string.Join(", ", model.Aliases.Prepend(model.Id)), Path.GetFileName(model.Path), ByteSize.Format(model.FileBytes),
                     architecture, context, Path.GetDirectoryName(model.Path) ?? "",
                 ]).Select(text => new Text(text)),
             ]);

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
@@ -32,9 +33,10 @@ internal sealed partial class ApiDispatcher(
         {
             await DispatchAsync(context, Normalize(context.Request.Path.Value ?? ""));
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (Exception error) when (error is OperationCanceledException or ConnectionResetException)
         {
-            // The client has left: nobody is there to be told, and nothing went wrong.
+            // The client has left, and nobody is there to be told; or the hub stops. Nothing went wrong.
+            if (!context.RequestAborted.IsCancellationRequested) await FailAsync(context, ServerState.StoppingError);
         }
         catch (BadHttpRequestException error)
         {

@@ -21,6 +21,11 @@ internal static class FoldedReply
                 case ReadOutcome.Events:
                     fold.Add(events.WrittenSpan);
                     events.ResetWrittenCount();
+                    if (fold.Error is { } error)
+                    {
+                        await JsonReply.WriteErrorAsync(context, error);
+                        return;
+                    }
                     break;
                 case ReadOutcome.NothingYet:
                     if (context.RequestAborted.IsCancellationRequested) return;
@@ -48,6 +53,11 @@ internal static class FoldedReply
                 ChatChunkWriter.WriteDone(json);
                 fold.Add(json.WrittenSpan);
                 json.ResetWrittenCount();
+                if (fold.Error is { } error)
+                {
+                    await JsonReply.WriteErrorAsync(context, error);
+                    return;
+                }
                 fold.WriteTo(json);
                 await JsonReply.WriteAsync(context, json.WrittenMemory);
                 return;

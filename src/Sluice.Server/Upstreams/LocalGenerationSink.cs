@@ -96,8 +96,16 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnFailed(Exception error)
     {
-        LogFailed(error, _generation.Id);
-        _log.Fail(ApiErrors.ServerError());
+        if (error is OperationCanceledException)
+        {
+            // The engine itself is stopping: no fault of anything.
+            _log.Fail(ServerState.StoppingError);
+        }
+        else
+        {
+            LogFailed(error, _generation.Id);
+            _log.Fail(ApiErrors.ServerError());
+        }
         _lease.Dispose();
     }
 

@@ -4,6 +4,7 @@ using Markdig.Extensions.AutoIdentifiers;
 using Markdig.Renderers.Html;
 using Markdig.Syntax;
 using Markdig.Syntax.Inlines;
+using Sluice.Server.Configuration;
 using Xunit;
 
 namespace Sluice.Tests.Repository;
@@ -54,6 +55,17 @@ public sealed partial class DocumentationTests
             .SelectMany(text => text.Split('.')).Distinct()
             .Where(name => !Regex.IsMatch(source, $@"\b{name}\b"));
         Assert.Empty(missing);
+    }
+
+    [Fact]
+    public void Configurations_in_the_documents_and_examples_are_valid()
+    {
+        var blocks = RepositoryFiles.WithExtension(".md")
+            .SelectMany(path => Parse(path).Descendants<FencedCodeBlock>().Where(block => block.Info == "yaml").Select(block => (path, block.Lines.ToString())));
+        var examples = RepositoryFiles.WithExtension(".yaml", "examples/").Select(path => (path, RepositoryFiles.Read(path)));
+        var all = blocks.Concat(examples).ToList();
+        Assert.NotEmpty(all);
+        Assert.All(all, file => ConfigurationFile.Parse(file.Item2, file.path, name => name));
     }
 
     private static bool Leads(string from, string url)

@@ -92,12 +92,12 @@ public sealed class ModelCatalogTests : IDisposable
     {
         var program = Folder("repository/artifacts/bin");
         File.WriteAllText(Path.Combine(_root, "repository", "Sluice.slnx"), "");
-        var environment = new Dictionary<string, string> { ["SLUICE_MODELS"] = "/from/variable", ["XDG_DATA_HOME"] = "/home/someone/data" };
+        var environment = new Dictionary<string, string> { ["SLUICE_MODELS"] = "/from/variable", ["XDG_DATA_HOME"] = "/somewhere/data" };
         Assert.Equal(
-            ["/start/given", "/from/variable", "/start/models", Path.Combine(_root, "repository", "models"), "/home/someone/data/sluice/models"],
+            ["/start/given", "/from/variable", "/start/models", Path.Combine(_root, "repository", "models"), "/somewhere/data/sluice/models"],
             ModelFolders.Find("given", name => environment.GetValueOrDefault(name), "/start", program));
-        Assert.Equal(["/start/models", "/home/someone/data/sluice/models"], ModelFolders.Find(
-            null, name => name == "XDG_DATA_HOME" ? "/home/someone/data" : null, "/start", Path.Combine(_root, "elsewhere")));
+        Assert.Equal(["/start/models", "/somewhere/data/sluice/models"], ModelFolders.Find(
+            null, name => name == "XDG_DATA_HOME" ? "/somewhere/data" : null, "/start", Path.Combine(_root, "elsewhere")));
     }
 
     [Fact]

@@ -1,0 +1,138 @@
+using System.Buffers;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+using Xunit;
+
+namespace Sluice.Tests.Server;
+
+public sealed class LocalGenerationSinkTests
+{
+    private sealed class Lease : IDisposable
+    {
+        public int DisposeCount { get; private set; }
+        public void Dispose() => DisposeCount++;
+    }
+
+    private readonly Generation _generation = new("chatcmpl-1");
+    private readonly Lease _lease = new();
+
+    private LocalGenerationSink Create(ChatCompletionRequest request) => new(_generation, request, 1700000000, _lease, NullLogger.Instance);
+
+    private static ChatCompletionRequest Request() => new() { Model = "the-name-asked-for", Messages = [], Stream = true };
+
+    private string[] Events()
+    {
+        using var reader = _generation.Log.TryOpenReader()!;
+        var output = new ArrayBufferWriter<byte>();
+        reader.TryRead(output);
+        return Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    [Fact]
+    public void Events_StandInTheOrderOfTheApi()
+    {
+        var sink = Create(Request() with { N = 2, IncludeUsage = true });
+        Assert.Empty(Events());
+        sink.OnText(1, "one"u8, []);
+        sink.OnFinished(1, FinishReason.Length);
+        sink.OnText(0, "zero"u8, []);
+        sink.OnFinished(0, FinishReason.Stop);
+        sink.OnCompleted(new GenerationUsage(7, 3, 5));
+
+        string[] expected =
+        [
+            """[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}""",
+            """[{"index":1,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}""",
+            """[{"index":1,"delta":{"content":"one"},"logprobs":null,"finish_reason":null}],"usage":null}""",
+            """[{"index":1,"delta":{},"logprobs":null,"finish_reason":"length"}],"usage":null}""",
+            """[{"index":0,"delta":{"content":"zero"},"logprobs":null,"finish_reason":null}],"usage":null}""",
+            """[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}""",
+            """[],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":3,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}""",
+        ];
+        const string Head = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"the-name-asked-for","choices":""";
+        Assert.Equal(expected.Select(tail => Head + tail), Events());
+        Assert.Equal(GenerationState.Completed, _generation.State);
+        Assert.Equal(1, _lease.DisposeCount);
+    }
+
+    [Fact]
+    public void AnEmptyAnswer_HasARoleAndAFinish_AndNoUsageThatNobodyAskedFor()
+    {
+        var sink = Create(Request());
+        sink.OnFinished(0, FinishReason.Stop);
+        sink.OnCompleted(new GenerationUsage(7, 0, 1));
+        Assert.Collection(
+            Events(),
+            role => Assert.Contains("\"role\":\"assistant\"", role, StringComparison.Ordinal),
+            finish => Assert.EndsWith("\"finish_reason\":\"stop\"}]}", finish, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Logprobs_StandBesideTheirText_AndAreNotRepeated()
+    {
+        var sink = Create(Request() with { Logprobs = true, TopLogprobs = 1 });
+        sink.OnText(0, "a"u8, [new TokenLogprob(5, "a"u8.ToArray(), -0.5f, [new TokenAlternative(6, "b"u8.ToArray(), -0.25f)])]);
+        sink.OnText(0, "c"u8, []);
+        Assert.Contains(
+            """{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-0.25,"bytes":[98]}]}]""",
+            Events()[1], StringComparison.Ordinal);
+        Assert.Contains("""{"content":"c"},"logprobs":{"content":[],"refusal":null}""", Events()[2], StringComparison.Ordinal);
+        sink.OnFailed(new InvalidOperationException());
+    }
+
+    [Theory]
+    [InlineData(CancellationCause.ClientLeft, StreamEndKind.Cancelled, null)]
+    [InlineData(CancellationCause.Shutdown, StreamEndKind.Failed, 503)]
+    [InlineData(CancellationCause.Deadline, StreamEndKind.Failed, 504)]
+    public void TheThreeCancellations_StayApart(CancellationCause cause, StreamEndKind kind, int? status)
+    {
+        var sink = Create(Request());
+        sink.OnText(0, "a"u8, []);
+        _generation.Cancel(cause);
+        sink.OnCancelled(default);
+        Assert.Equal(kind, _generation.Log.End!.Kind);
+        Assert.Equal(status, (_generation.Log.End.Failure as ApiError)?.Status);
+        Assert.Equal(1, _lease.DisposeCount);
+    }
+
+    [Fact]
+    public void AFailure_IsToldWithoutItsDetails()
+    {
+        Create(Request()).OnFailed(new InvalidOperationException("secret"));
+        var error = Assert.IsType<ApiError>(_generation.Log.End!.Failure);
+        Assert.Equal(500, error.Status);
+        Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
+        Assert.Equal(1, _lease.DisposeCount);
+    }
+
+    // The budget of the server's path of one token: from the engine's thread into the log, and from the log to a reader's buffer.
+    [Fact]
+    public void OneToken_FromTheEngineToAReadersBuffer_AllocatesNothing()
+    {
+        using var generation = new Generation("chatcmpl-1", new StreamLimits { HotBytes = 64 << 10 });
+        var sink = new LocalGenerationSink(generation, Request(), 1700000000, _lease, NullLogger.Instance);
+        using var reader = generation.Log.TryOpenReader()!;
+        var output = new ArrayBufferWriter<byte>(1 << 16);
+        Run(1000);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Run(10_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        sink.OnCompleted(default);
+
+        void Run(int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                sink.OnText(0, "⟨token⟩ \n"u8, []);
+                reader.TryRead(output);
+                output.ResetWrittenCount();
+            }
+        }
+    }
+}
