@@ -63,24 +63,31 @@ internal sealed class ScriptedModel : LanguageModel
         while (_logits.Count <= run.LogitRow) _logits.Add(new float[Vocabulary.VocabularySize]);
         var logits = _logits[run.LogitRow];
         Array.Fill(logits, float.NegativeInfinity);
-        var (script, answerStart) = _scripts.GetValue(run.Sequence, _ => new(FindScript(run.Tokens))).Value;
+        if (!_scripts.TryGetValue(run.Sequence, out var found)) _scripts.Add(run.Sequence, found = new(FindScript(run.Tokens)));
+        var (script, answerStart) = found.Value;
         if (script.At(run.Tokens.Count - answerStart) is not { } step)
         {
             logits[ScriptedVocabulary.TurnEnd] = 0;
             return true;
         }
 
-        step.Gate?.Reach();
-        if (!WaitUntil(() => step.Gate is not { IsOpen: false }, isAbandoned) || !Pass(step.Delay, isAbandoned)) return false;
+        if (step.Gate is { } gate && !Pass(gate, isAbandoned)) return false;
+        if (step.Delay > TimeSpan.Zero && !Pass(step.Delay, isAbandoned)) return false;
         if (step.Throws) throw new InvalidOperationException("The script says so.");
         foreach (var (token, probability) in step.Tokens) logits[token] = MathF.Log(probability);
         return true;
     }
 
+    private static bool Pass(Gate gate, Func<bool>? isAbandoned)
+    {
+        gate.Reach();
+        return WaitUntil(() => gate.IsOpen, isAbandoned);
+    }
+
     private static bool Pass(TimeSpan delay, Func<bool>? isAbandoned)
     {
         var start = TimeProvider.System.GetTimestamp();
-        return delay == TimeSpan.Zero || WaitUntil(() => TimeProvider.System.GetElapsedTime(start) >= delay, isAbandoned);
+        return WaitUntil(() => TimeProvider.System.GetElapsedTime(start) >= delay, isAbandoned);
     }
 
     // The engine's thread asks, as a real model does between its layers, whether anybody still wants what it computes.
