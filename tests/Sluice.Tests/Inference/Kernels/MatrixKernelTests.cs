@@ -1,41 +1,57 @@
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Kernels;
-using Sluice.Inference.Quantization;
-using Sluice.Tests.Inference.Quantization;
+using Sluice.Testing;
 using Xunit;
 
 namespace Sluice.Tests.Inference.Kernels;
 
-/// <summary>
-/// Every path against the scalar reference, bit for bit, and the reference against double precision. Runs again under the switches that hide
-/// instruction sets, see docs/testing.md.
-/// </summary>
+/// <summary>Matrix products on every instruction set that this process may use.</summary>
 public sealed unsafe class MatrixKernelTests
 {
-    private static readonly int[] ColumnCounts = [1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16, 17, 20];
+    private static readonly KernelPath[] Paths = [.. Enum.GetValues<KernelPath>().Where(KernelPaths.IsSupported)];
 
-    public static TheoryData<GgufTensorType> Types =>
-    [
-        .. RandomBlocks.QuantizedTypes, GgufTensorType.F32, GgufTensorType.F16, GgufTensorType.BF16,
-    ];
+    public static TheoryData<GgufTensorType> Types => [.. WeightFormats.All];
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void Every_path_gives_the_scalar_results_bit_for_bit(GgufTensorType type)
+    public void Every_path_gives_the_bits_of_the_scalar_kernel(GgufTensorType type)
     {
-        foreach (int rowCount in (int[])[16, 5, 37])
+        var random = new RandomBlocks($"paths {type}");
+        for (var columns = 1; columns <= 20; columns++)
         {
-            using PackedMatrix matrix = Pack(type, rowCount, 512, out _);
-            foreach (int columnCount in ColumnCounts)
+            using var matrix = Matrix(type, random);
+            using var input = Input(matrix.Packed, columns, random);
+            var expected = matrix.Multiply(input, KernelPath.Scalar);
+            var accumulated = matrix.Multiply(input, KernelPath.Scalar, expected);
+            foreach (var path in Paths)
             {
-                using BatchInput input = RandomInput(512, columnCount, seed: columnCount);
-                foreach (bool accumulate in (bool[])[false, true])
+                Assert.Equal(Bits(expected), Bits(matrix.Multiply(input, path)));
+                Assert.Equal(Bits(accumulated), Bits(matrix.Multiply(input, path, expected)));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void A_column_has_the_same_bits_whatever_stands_beside_it(GgufTensorType type)
+    {
+        var random = new RandomBlocks($"columns {type}");
+        using var matrix = Matrix(type, random);
+        var length = matrix.Packed.Length;
+        var stride = matrix.Packed.GroupCount * PackedMatrix.GroupRows;
+        var values = random.Singles(20L * length, 1);
+        using var alone = new BatchInput(length, 20, matrix.Packed.ReadsQuantized);
+        using var together = new BatchInput(length, 20, matrix.Packed.ReadsQuantized);
+        foreach (var columns in (int[])[2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 20])
+        {
+            Fill(together, columns, values);
+            foreach (var path in Paths)
+            {
+                var all = matrix.Multiply(together, path);
+                for (var column = 0; column < columns; column++)
                 {
-                    int[] expected = Multiply(matrix, KernelPath.Scalar, input, accumulate);
-                    foreach (KernelPath path in Enum.GetValues<KernelPath>().Where(KernelPaths.IsSupported))
-                    {
-                        Assert.Equal(expected, Multiply(matrix, path, input, accumulate));
-                    }
+                    Fill(alone, 1, values.AsSpan(column * length, length));
+                    Assert.Equal(Bits(matrix.Multiply(alone, path)), Bits(all.AsSpan(column * stride, stride)));
                 }
             }
         }
@@ -43,174 +59,92 @@ public sealed unsafe class MatrixKernelTests
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void A_column_does_not_depend_on_the_columns_beside_it(GgufTensorType type)
+    public void Products_are_within_the_bound_of_8_bit_activations(GgufTensorType type)
     {
-        using PackedMatrix matrix = Pack(type, 16, 256, out _);
-        using BatchInput all = RandomInput(256, 20, seed: 1);
-        int[] together = Multiply(matrix, KernelPaths.Best, all, accumulate: false);
-        for (int column = 0; column < 20; column++)
+        var random = new RandomBlocks($"bounds {type}");
+        using var matrix = Matrix(type, random);
+        using var input = Input(matrix.Packed, 5, random);
+        var result = matrix.Multiply(input, KernelPaths.Best);
+        var stride = matrix.Packed.GroupCount * PackedMatrix.GroupRows;
+        for (var column = 0; column < input.ColumnCount; column++)
         {
-            using var one = new BatchInput(256, 1, quantized: true);
-            one.Begin(1);
-            new Span<float>(all.Column(column), 256).CopyTo(new Span<float>(one.Column(0), 256));
-            one.Seal(0);
-            Assert.Equal(together[(column * 16)..((column + 1) * 16)], Multiply(matrix, KernelPaths.Best, one, accumulate: false));
+            for (var row = 0; row < matrix.Packed.RowCount; row++)
+            {
+                double expected = 0, bound = 0, magnitude = 0;
+                for (var k = 0; k < matrix.Packed.Length; k++)
+                {
+                    var weight = matrix.Weight(row, k);
+                    double x = input.Column(column)[k];
+                    expected += weight * x;
+                    magnitude += Math.Abs(weight * x);
+
+                    // Half a step of the block's scale for each value.
+                    bound += matrix.Packed.ReadsQuantized ? Math.Abs(weight) * BlockMax(input.Column(column), k) / 127 * 0.5 : 0;
+                }
+
+                // Beside it single precision rounds terms that may be larger than their sum.
+                bound += magnitude * 2e-5;
+                Assert.InRange(result[(column * stride) + row], expected - bound, expected + bound);
+            }
         }
     }
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void The_scalar_reference_is_the_product_within_the_rounding_of_the_activations(GgufTensorType type)
+    public void Rows_beyond_the_last_are_zero(GgufTensorType type)
     {
-        const int Rows = 21;
-        const int Length = 512;
-        using PackedMatrix matrix = Pack(type, Rows, Length, out byte[] bytes);
-        using BatchInput input = RandomInput(Length, 3, seed: 5);
-        int[] results = Multiply(matrix, KernelPath.Scalar, input, accumulate: false);
-        long rowBytes = bytes.Length / Rows;
-        float[] row = new float[Length];
-        for (int r = 0; r < Rows; r++)
+        var random = new RandomBlocks($"padding {type}");
+        using var matrix = new RandomMatrix(type, 17, 256, random);
+        using var input = Input(matrix.Packed, 3, random);
+        foreach (var path in Paths)
         {
-            fixed (byte* source = bytes)
-            fixed (float* target = row)
-            {
-                RowReader.Read(type, source + (r * rowBytes), target, Length);
-            }
-
-            for (int c = 0; c < 3; c++)
-            {
-                double exact = 0;
-                double rounding = 0;
-                for (int k = 0; k < Length; k++)
-                {
-                    exact += (double)row[k] * input.Column(c)[k];
-
-                    // Half a step of the activation's scale per value; inputs are at most 1 in size.
-                    rounding += Math.Abs(row[k]) * 0.5 / 127;
-                }
-
-                double tolerance = matrix.ReadsQuantized ? rounding : 1e-4;
-                Assert.Equal(exact, BitConverter.Int32BitsToSingle(results[(c * 32) + r]), tolerance + 1e-4);
-            }
+            var result = matrix.Multiply(input, path);
+            Assert.All(Enumerable.Range(0, 3), column => Assert.All(result[((column * 32) + 17)..((column + 1) * 32)], value => Assert.Equal(0, value)));
         }
     }
 
-    [Fact]
-    public void Quantised_activations_are_within_half_a_step_and_remember_their_sums()
+    private static RandomMatrix Matrix(GgufTensorType type, RandomBlocks random)
     {
-        using BatchInput input = RandomInput(96, 5, seed: 8);
-        QuantizedActivations quantized = input.Quantized!;
-        for (int column = 0; column < 5; column++)
-        {
-            int start = ActivationLayout.TileStart(column);
-            int width = ActivationLayout.TileWidth(start, 5);
-            for (int block = 0; block < 3; block++)
-            {
-                float scale = quantized.TileScales(start)[(block * 2 * width) + column - start];
-                int sum = 0;
-                for (int i = 0; i < 32; i++)
-                {
-                    int k = (block * 32) + i;
-                    int q = quantized.TileValues(start)[(((k / 4 * width) + column - start) * 4) + (k % 4)];
-                    sum += q;
-                    Assert.InRange(q, -127, 127);
-                    Assert.Equal(input.Column(column)[k], q * scale, scale * 0.5001);
-                }
-
-                Assert.Equal(scale * sum, quantized.TileScales(start)[(((block * 2) + 1) * width) + column - start], 1e-4);
-            }
-        }
+        var blockLength = Math.Max(32, GgufTensorTypes.BlockElements(type));
+        return new RandomMatrix(type, 1 + random.Next(50), blockLength * (1 + random.Next(512 / blockLength)), random);
     }
 
-    [Fact]
-    public void The_best_path_is_the_widest_one_that_the_processor_has()
+    private static BatchInput Input(PackedMatrix matrix, int columns, RandomBlocks random)
     {
-        Assert.True(KernelPaths.IsSupported(KernelPaths.Best));
-        Assert.DoesNotContain(Enum.GetValues<KernelPath>(), path => path > KernelPaths.Best && KernelPaths.IsSupported(path));
-    }
-
-    // Results of all padded rows as bits, column after column.
-    private static int[] Multiply(PackedMatrix matrix, KernelPath path, BatchInput input, bool accumulate)
-    {
-        matrix.GetType().GetProperty("Path")!.SetValue(matrix, path);
-        int stride = matrix.GroupCount * PackedMatrix.GroupRows;
-        float[] output = new float[stride * input.ColumnCount];
-        for (int i = 0; i < output.Length; i++)
-        {
-            output[i] = i * 0.01f;
-        }
-
-        fixed (float* target = output)
-        {
-            for (int group = 0; group < matrix.GroupCount; group++)
-            {
-                matrix.MultiplyGroup(group, input, target + (group * PackedMatrix.GroupRows), stride, accumulate);
-            }
-        }
-
-        return [.. output.Select(BitConverter.SingleToInt32Bits)];
-    }
-
-    private static BatchInput RandomInput(int length, int columnCount, int seed)
-    {
-        var random = new Random(seed);
-        var input = new BatchInput(length, columnCount, quantized: true);
-        input.Begin(columnCount);
-        for (int column = 0; column < columnCount; column++)
-        {
-            for (int k = 0; k < length; k++)
-            {
-                input.Column(column)[k] = (float)((random.NextDouble() * 2) - 1);
-            }
-
-            input.Seal(column);
-        }
-
+        var input = new BatchInput(matrix.Length, columns, matrix.ReadsQuantized);
+        Fill(input, columns, random.Singles((long)columns * matrix.Length, 1));
         return input;
     }
 
-    private static PackedMatrix Pack(GgufTensorType type, int rowCount, int length, out byte[] bytes)
+    private static void Fill(BatchInput input, int columns, ReadOnlySpan<float> values)
     {
-        bytes = RandomBlocks.Create(type, rowCount, length, seed: rowCount + length);
-        fixed (byte* source = bytes)
+        input.Begin(columns);
+        for (var column = 0; column < columns; column++)
         {
-            nint address = (nint)source;
-            long rowBytes = bytes.Length / rowCount;
-            return type switch
-            {
-                GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => Quantized<NibbleHalf>(),
-                GgufTensorType.Q4_K => Quantized<NibbleSingle>(),
-                GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => Quantized<ByteHalf>(),
-                GgufTensorType.Q5_K => Quantized<ByteSingle>(),
-                GgufTensorType.Q6_K => Quantized<ByteSingle16>(),
-                GgufTensorType.F32 => Float<SingleFormat>(),
-                GgufTensorType.F16 => Float<HalfFormat>(),
-                _ => Float<BFloat16Format>(),
-            };
-
-            PackedMatrix Quantized<TFormat>()
-                where TFormat : struct, IBlockFormat
-            {
-                var matrix = new QuantizedMatrix<TFormat>(type, rowCount, length);
-                for (int group = 0; group < matrix.GroupCount; group++)
-                {
-                    matrix.PackGroup(group, (byte*)address, rowBytes, static row => row);
-                }
-
-                return matrix;
-            }
-
-            PackedMatrix Float<TFormat>()
-                where TFormat : struct, IFloatFormat
-            {
-                var matrix = new FloatMatrix<TFormat>(type, rowCount, length);
-                for (int group = 0; group < matrix.GroupCount; group++)
-                {
-                    matrix.PackGroup(group, (byte*)address, rowBytes, static row => row);
-                }
-
-                return matrix;
-            }
+            values.Slice(column * input.Length, input.Length).CopyTo(new Span<float>(input.Column(column), input.Length));
+            input.Seal(column);
         }
+    }
+
+    private static double BlockMax(float* column, int k)
+    {
+        double max = 0;
+        for (var i = k / 32 * 32; i < (k / 32 * 32) + 32; i++)
+        {
+            max = Math.Max(max, Math.Abs(column[i]));
+        }
+
+        return max;
+    }
+
+    private static int[] Bits(ReadOnlySpan<float> values)
+    {
+        var bits = new int[values.Length];
+        for (var i = 0; i < bits.Length; i++)
+        {
+            bits[i] = BitConverter.SingleToInt32Bits(values[i]);
+        }
+
+        return bits;
     }
 }

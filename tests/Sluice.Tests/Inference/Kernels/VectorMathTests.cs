@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using Sluice.Inference.Kernels;
+using Sluice.Testing;
 using Xunit;
 
 namespace Sluice.Tests.Inference.Kernels;
@@ -7,71 +8,119 @@ namespace Sluice.Tests.Inference.Kernels;
 public sealed unsafe class VectorMathTests
 {
     [Fact]
-    public void Every_half_widens_to_its_own_value()
+    public void Halves_widen_exactly()
     {
         ushort* halves = stackalloc ushort[16];
-        for (int i = 0; i <= ushort.MaxValue; i++)
+        for (var start = 0; start < 65536; start += 16)
         {
-            float expected = (float)BitConverter.UInt16BitsToHalf((ushort)i);
-            if (!float.IsFinite(expected))
+            for (var i = 0; i < 16; i++)
             {
-                continue;
+                halves[i] = (ushort)(start + i);
             }
 
-            new Span<ushort>(halves, 16).Fill((ushort)i);
-            Assert.Equal(expected, VectorMath.LoadHalf(halves)[i % 16]);
-            Assert.Equal(expected, HalfBits.ToSingle((ushort)i));
-        }
-    }
-
-    [Fact]
-    public void Singles_round_to_halves_as_the_cast_does()
-    {
-        var random = new Random(1);
-        for (int i = 0; i < 200_000; i++)
-        {
-            float value = i % 2 == 0
-                ? BitConverter.Int32BitsToSingle(random.Next() | (random.Next(2) << 31))
-                : (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-9, 6)));
-            if (!float.IsNaN(value))
+            var wide = VectorMath.LoadHalf(halves);
+            for (var i = 0; i < 16; i++)
             {
-                Assert.Equal(BitConverter.HalfToUInt16Bits((Half)value), VectorMath.ToHalf(Vector512.Create(value))[i % 16]);
+                var expected = BitConverter.UInt16BitsToHalf(halves[i]);
+                if (Half.IsFinite(expected))
+                {
+                    Assert.Equal(BitConverter.SingleToInt32Bits((float)expected), BitConverter.SingleToInt32Bits(wide[i]));
+                }
             }
         }
     }
 
     [Fact]
-    public void Exp_is_within_two_units_in_the_last_place_and_zero_far_below()
+    public void Singles_round_to_the_halves_of_the_platform()
     {
-        for (double x = -87; x < 88; x += 0.0037)
+        var random = new RandomBlocks("halves");
+        var borders = Enumerable.Range(0, 0x7C00).SelectMany(h => Around((float)BitConverter.UInt16BitsToHalf((ushort)h), (float)BitConverter.UInt16BitsToHalf((ushort)(h + 1))));
+        var values = borders.Concat(Enumerable.Range(0, 100_000).Select(_ => BitConverter.UInt32BitsToSingle((uint)random.Next()))).Where(float.IsFinite);
+        foreach (var sixteen in values.Chunk(16).Where(chunk => chunk.Length == 16))
         {
-            Assert.Equal(1, VectorMath.Exp(Vector512.Create((float)x))[3] / Math.Exp((float)x), 2.5e-7);
+            var actual = VectorMath.ToHalf(Vector512.Create<float>(sixteen));
+            for (var i = 0; i < 16; i++)
+            {
+                Assert.Equal(BitConverter.HalfToUInt16Bits((Half)sixteen[i]), actual[i]);
+            }
         }
-
-        Assert.Equal(0, VectorMath.Exp(Vector512.Create(-88f))[0]);
-        Assert.Equal(0, VectorMath.Exp(Vector512.Create(float.NegativeInfinity))[0]);
     }
 
     [Fact]
-    public void Norm_and_gate_follow_their_formulas()
+    public void Exponentials_have_a_relative_error_below_2e_7()
     {
-        const int Count = 96;
-        var random = new Random(2);
-        float[] x = [.. Enumerable.Range(0, Count).Select(_ => (float)((random.NextDouble() * 8) - 4))];
-        float[] w = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble())];
-        float[] normed = new float[Count];
-        float[] gated = new float[Count];
-        fixed (float* px = x, pw = w, pn = normed, pg = gated)
+        var x = new float[16];
+        for (var start = -87.2; start < 88; start += 0.016)
         {
-            VectorMath.RmsNorm(px, pw, pn, Count, 1e-5f);
-            VectorMath.SwiGlu(px, pw, pg, Count);
+            for (var i = 0; i < 16; i++)
+            {
+                x[i] = (float)(start + (i * 0.001));
+            }
+
+            var actual = VectorMath.Exp(Vector512.Create<float>(x));
+            for (var i = 0; i < 16; i++)
+            {
+                var expected = Math.Exp(x[i]);
+                Assert.InRange(actual[i], expected * (1 - 2e-7), expected * (1 + 2e-7));
+            }
         }
 
-        double rms = Math.Sqrt((x.Sum(v => (double)v * v) / Count) + 1e-5);
-        for (int i = 0; i < Count; i++)
+        Assert.Equal(Vector512<float>.Zero, VectorMath.Exp(Vector512.Create(-88f)));
+        Assert.Equal(Vector512<float>.Zero, VectorMath.Exp(Vector512.Create(float.NegativeInfinity)));
+        Assert.Equal(Vector512<float>.One, VectorMath.Exp(Vector512<float>.Zero));
+    }
+
+    [Theory]
+    [InlineData(16)]
+    [InlineData(64)]
+    [InlineData(576)]
+    public void Rms_norm_agrees_with_double_precision(int count)
+    {
+        var random = new RandomBlocks($"norm {count}");
+        var x = random.Singles(count, 30);
+        var weight = random.Singles(count, 1);
+        var actual = new float[count];
+        fixed (float* px = x)
+        fixed (float* pw = weight)
+        fixed (float* pa = actual)
         {
-            Assert.Equal(x[i] / rms * w[i], normed[i], 1e-6);
-            Assert.Equal(x[i] / (1 + Math.Exp(-x[i])) * w[i], gated[i], 1e-6);
+            VectorMath.RmsNorm(px, pw, pa, count, 1e-5f);
+            var rms = Math.Sqrt((x.Sum(v => (double)v * v) / count) + 1e-5);
+            for (var i = 0; i < count; i++)
+            {
+                Assert.Equal(x[i] / rms * weight[i], actual[i], 1e-6 * Math.Abs(x[i] / rms * weight[i]) + 1e-9);
+            }
+
+            VectorMath.RmsNorm(px, pw, px, count, 1e-5f);
         }
+
+        Assert.Equal(actual, x);
+    }
+
+    [Fact]
+    public void Swi_glu_agrees_with_double_precision_over_the_whole_range()
+    {
+        var gate = Enumerable.Range(0, 4096).Select(i => (i - 2048) / 16f).ToArray();
+        var up = new RandomBlocks("up").Singles(gate.Length, 2);
+        var actual = new float[gate.Length];
+        fixed (float* pg = gate)
+        fixed (float* pu = up)
+        fixed (float* pa = actual)
+        {
+            VectorMath.SwiGlu(pg, pu, pa, gate.Length);
+        }
+
+        for (var i = 0; i < gate.Length; i++)
+        {
+            var expected = gate[i] / (1 + Math.Exp(-gate[i])) * up[i];
+            Assert.Equal(expected, actual[i], (1e-6 * Math.Abs(expected)) + 1e-30);
+        }
+    }
+
+    // Both sides of the middle between two neighbouring halves, the middle itself, and each with its sign turned.
+    private static IEnumerable<float> Around(float low, float high)
+    {
+        var middle = float.IsFinite(high) ? (float)(((double)low + high) / 2) : 65520f;
+        return ((float[])[low, MathF.BitDecrement(middle), middle, MathF.BitIncrement(middle)]).SelectMany(v => (float[])[v, -v]);
     }
 }

@@ -9,41 +9,44 @@ public sealed class WorkerTeamTests
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(5)]
-    public void Every_item_of_every_phase_is_done_once_and_phases_do_not_overlap(int threadCount)
+    public void Every_item_of_every_phase_is_taken_once_and_phases_do_not_overlap(int threadCount)
     {
         using var team = new WorkerTeam(threadCount);
-        for (int run = 0; run < 200; run++)
+        var job = new CountingJob(team);
+        for (var round = 0; round < 200; round++)
         {
-            var job = new PhasedJob(team);
             team.Run(job);
-            Assert.Equal(PhasedJob.PhaseCount * PhasedJob.ItemCount, job.DoneCount);
-            Assert.Equal(0, job.OverlapCount);
+            Assert.All(job.Taken, count => Assert.Equal(round + 1, count));
         }
+
+        Assert.Equal(0, job.Overlaps);
     }
 
-    private sealed class PhasedJob(WorkerTeam team) : ITeamJob
+    private sealed class CountingJob(WorkerTeam team) : ITeamJob
     {
-        public const int PhaseCount = 6;
-        public const int ItemCount = 37;
-        private int _done;
+        private const int Items = 37;
+        private const int Phases = 3;
+        private int _finished;
         private int _overlaps;
 
-        public int DoneCount => _done;
+        public int[] Taken { get; } = new int[Items * Phases];
 
-        public int OverlapCount => _overlaps;
+        public int Overlaps => Volatile.Read(ref _overlaps);
 
         public void Execute(int threadIndex)
         {
-            for (int phase = 0; phase < PhaseCount; phase++)
+            var before = Volatile.Read(ref _finished) / (Items * Phases) * Items * Phases;
+            for (var phase = 0; phase < Phases; phase++)
             {
-                for (int first = team.Claim(3); first < ItemCount; first = team.Claim(3))
+                for (var item = team.Claim(1); item < Items; item = team.Claim(1))
                 {
-                    int count = Math.Min(3, ItemCount - first);
-                    int before = Interlocked.Add(ref _done, count) - count;
-                    if (before < phase * ItemCount || before >= (phase + 1) * ItemCount)
+                    if (Volatile.Read(ref _finished) - before < phase * Items)
                     {
                         Interlocked.Increment(ref _overlaps);
                     }
+
+                    Interlocked.Increment(ref Taken[(phase * Items) + item]);
+                    Interlocked.Increment(ref _finished);
                 }
 
                 team.Meet();
