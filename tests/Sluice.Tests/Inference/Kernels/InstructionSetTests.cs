@@ -19,6 +19,8 @@ public sealed partial class InstructionSetTests(ShippedModel shipped, ITestOutpu
     private const string ExpectedPath = "SLUICE_TEST_KERNEL_PATH";
     private const string ExpectedLogits = "SLUICE_TEST_LOGITS";
 
+    private static readonly string[] Switches = ["DOTNET_EnableAVX512", "DOTNET_EnableAVX2", "DOTNET_EnableHWIntrinsic"];
+
     // Generous: without vectors everything is slow, and the machine may be busy.
     private static readonly TimeSpan ChildTimeMax = TimeSpan.FromMinutes(4);
 
@@ -34,7 +36,8 @@ public sealed partial class InstructionSetTests(ShippedModel shipped, ITestOutpu
     [InlineData("DOTNET_EnableHWIntrinsic", KernelPath.Scalar)]
     internal async Task The_kernels_pass_with_instructions_hidden(string variable, KernelPath left)
     {
-        if (IsChild || !KernelPaths.IsSupported(left))
+        // A process that hides something already, as .ci/run starts them, is such a child itself.
+        if (IsChild || Switches.Any(name => Environment.GetEnvironmentVariable(name) == "0") || !KernelPaths.IsSupported(left))
         {
             return;
         }
