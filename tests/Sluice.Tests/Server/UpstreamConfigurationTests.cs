@@ -50,7 +50,7 @@ public sealed class UpstreamConfigurationTests
     }
 
     [Theory]
-    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:33: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort")]
+    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort")]
     [InlineData("upstreams: [{kind: azure, url: http://x}]", "4:24: 'azure' comes with a later version; allowed here: openai")]
     [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai")]
     [InlineData("upstreams: []", "4:16: 'upstreams' is empty; expected at least one, such as {url: http://gpu-1:8000/v1}")]
@@ -69,7 +69,7 @@ public sealed class UpstreamConfigurationTests
     [InlineData("upstreams: [{url: http://gpu}]\n    timeouts: {idle: 5}", "5:22: '5' is no duration; expected a number with a unit, such as 500ms, 5s or 10m, up to 24h")]
     [InlineData("upstreams: [{url: http://gpu}]\n    fallbacks: [smal]", "5:17: the fallback 'smal' is no model of this configuration; did you mean 'small'?")]
     [InlineData("upstreams: [{url: http://gpu}]\n    fallbacks: [A]", "5:17: the model 'a' can't be its own fallback")]
-    [InlineData("upstreams: [{url: http://gpu}]\n    gguf: a.gguf", "4:9: a model has either 'gguf' or 'upstreams', and this one has both")]
+    [InlineData("upstreams: [{url: http://gpu}]\n    gguf: a.gguf", "4:5: a model has either 'gguf' or 'upstreams', and this one has both")]
     [InlineData("gguf: a.gguf\n    timeouts: {idle: 5s}", "5:5: 'timeouts' is about upstreams, and this model has none")]
     public void Something_wrong_has_its_place_and_what_would_be_right(string yaml, string error)
     {
