@@ -23,8 +23,8 @@ internal sealed class AnswerStream(TimeProvider time) : IGenerationSink
 
     public FinishReason? FinishReason { get; private set; }
 
-    /// <summary>From the request to the first text.</summary>
-    public TimeSpan TimeToFirstToken => time.GetElapsedTime(_start, _first == 0 ? _last : _first);
+    /// <summary>From the request to the first text; null when there was none.</summary>
+    public TimeSpan? TimeToFirstToken => _first == 0 ? null : time.GetElapsedTime(_start, _first);
 
     /// <summary>Of the tokens after the first text; null for answers too short to say.</summary>
     public double? TokensPerSecond =>

@@ -71,7 +71,16 @@ internal sealed class ChatSession(Terminal terminal, InferenceEngine engine, Cha
         _running = engine.TrySubmit(request, answer) ?? throw new CliException("The engine takes no further request.");
         var text = await PrintAsync(answer);
         _running = null;
-        _messages.Add(new PromptMessage("assistant", text));
+        if (text.Length > 0)
+        {
+            _messages.Add(new PromptMessage("assistant", text));
+        }
+        else
+        {
+            // An exchange without an answer would leave two questions in a row, which many templates refuse.
+            _messages.RemoveAt(_messages.Count - 1);
+        }
+
         terminal.Output.WriteLine();
         // Beside the answer of a pipe, the figures belong on the other stream.
         (terminal.IsInputInteractive ? terminal.Output : terminal.Error).WriteLine(Summarize(answer));
@@ -133,11 +142,15 @@ internal sealed class ChatSession(Terminal terminal, InferenceEngine engine, Cha
         var parts = new List<string>
         {
             string.Create(CultureInfo.InvariantCulture, $"{answer.Usage.CompletionTokens} tokens"),
-            string.Create(CultureInfo.InvariantCulture, $"first after {answer.TimeToFirstToken.TotalMilliseconds:0} ms"),
         };
         if (answer.TokensPerSecond is { } rate)
         {
-            parts.Insert(1, string.Create(CultureInfo.InvariantCulture, $"{rate:0.0} tokens/s"));
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"{rate:0.0} tokens/s"));
+        }
+
+        if (answer.TimeToFirstToken is { } first)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"first after {first.TotalMilliseconds:0} ms"));
         }
 
         if (answer.IsCancelled)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Sluice.Inference.Gguf;
+using Sluice.Server.Configuration;
 using Sluice.Server.Models;
 using Spectre.Console;
 
@@ -58,7 +59,7 @@ internal static class ModelsCommand
         if (model is UpstreamModel { Route.Upstreams: var upstreams }) return [string.Join(", ", upstreams), "", "", "", ""];
         var local = (LocalModel)model;
         var (architecture, context) = ReadHeader(local, faults);
-        return [Path.GetFileName(local.Path), ByteCount.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""];
+        return [Path.GetFileName(local.Path), ByteSize.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""];
     }
 
     private static (string Architecture, string Context) ReadHeader(LocalModel model, List<string> faults)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Sluice.Cli.Pull;
+using Sluice.Server.Configuration;
 using Sluice.Server.Models;
 using Spectre.Console;
 
@@ -36,7 +37,7 @@ internal static class PullCommand
 
         terminal.Error.WriteLine($"{source.Url} to {folder}");
         var model = await WithProgressAsync(terminal, source.FileName, report => download.RunAsync(source, folder, report, interrupt.Token));
-        terminal.Output.WriteLine($"{model.Path}  {ByteCount.Format(model.SizeBytes)}  {(model.IsChecked ? "SHA-256 checked" : "unchecked: the server states no SHA-256")}");
+        terminal.Output.WriteLine($"{model.Path}  {ByteSize.Format(model.SizeBytes)}  {(model.IsChecked ? "SHA-256 checked" : "unchecked: the server states no SHA-256")}");
         return ExitCodes.Success;
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
+using Sluice.Server.Configuration;
 
 namespace Sluice.Cli.Pull;
 
@@ -196,8 +197,8 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
             }
             else
             {
-                var of = total is { } all ? $" of {ByteCount.Format(all)}" : "";
-                throw new CliException($"The download of {source.FileName} broke off after {ByteCount.Format(file.Position)}{of}; run the command again to go on.");
+                var of = total is { } all ? $" of {ByteSize.Format(all)}" : "";
+                throw new CliException($"The download of {source.FileName} broke off after {ByteSize.Format(file.Position)}{of}; run the command again to go on.");
             }
         }
     }
@@ -225,7 +226,7 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
         var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
         if (missing > free - PullLimits.FreeBytesMin)
         {
-            throw new CliException($"{folder} has {ByteCount.Format(free)} free, and {ByteCount.Format(missing.Value)} are still to come.");
+            throw new CliException($"{folder} has {ByteSize.Format(free)} free, and {ByteSize.Format(missing.Value)} are still to come.");
         }
     }
 

@@ -22,7 +22,14 @@ public sealed class ChatTemplate
 {
     private readonly IReadOnlyList<Statement> _body;
 
-    private ChatTemplate(IReadOnlyList<Statement> body) => _body = body;
+    private ChatTemplate(string source, IReadOnlyList<Statement> body)
+    {
+        Source = source;
+        _body = body;
+    }
+
+    /// <summary>The text that was parsed.</summary>
+    public string Source { get; }
 
     /// <summary>Parses a template's source.</summary>
     /// <exception cref="ChatTemplateException">
@@ -38,7 +45,7 @@ public sealed class ChatTemplate
         }
 
         var cursor = new TokenCursor(Lexer.Read(source));
-        return new ChatTemplate(new StatementParser(cursor).ParseTemplate());
+        return new ChatTemplate(source, new StatementParser(cursor).ParseTemplate());
     }
 
     /// <summary>Renders the template.</summary>

@@ -84,7 +84,7 @@ public sealed class InferenceEngine : IDisposable
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     public IReadOnlyList<int> EncodeChat(IReadOnlyList<PromptMessage> messages, TimeProvider time)
     {
-        RenderedPrompt prompt = _template.Render(PromptVariables.Create(messages, Tokenizer), time);
+        RenderedPrompt prompt = _template.Render(PromptVariables.Create(messages, Tokenizer, _template.Source), time);
         var tokens = new List<int>(prompt.Text.Length / 3);
         Tokenizer.Encode(prompt.Text, parseSpecial: true, [.. prompt.InputSpans], tokens);
         if (Tokenizer.AddsBeginOfSequence && Tokenizer.BeginOfSequenceToken is { } begin && (tokens.Count == 0 || tokens[0] != begin))

@@ -120,6 +120,10 @@ public sealed record ChatCompletionRequest
         {
             if (Messages[i].HasMediaParts) return ApiErrors.MediaNotSupported(Messages[i].MediaParts[0]);
             if (Messages[i].HasAudio) return ApiErrors.NotYetLocal($"messages[{i}].audio");
+
+            // Left out of the prompt they would change what the conversation says.
+            if (Messages[i].ToolCalls is not null) return ApiErrors.NotYetLocal($"messages[{i}].tool_calls");
+            if (Messages[i].FunctionCall is not null) return ApiErrors.NotYetLocal($"messages[{i}].function_call");
         }
 
         return null;

@@ -116,6 +116,19 @@ public sealed class RequestMessagesTests
             (refusal.Status, refusal.Message, refusal.Param, refusal.Code));
     }
 
+    [Fact]
+    public void A_history_with_tool_calls_is_valid_and_refused_by_the_local_engine_that_would_lose_them()
+    {
+        var request = Accept(Conversation("""
+            [{"role":"user","content":"a"},
+             {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
+             {"role":"tool","tool_call_id":"c","content":"b"}]
+            """));
+        var refusal = request.FindLocalRefusal();
+        Assert.NotNull(refusal);
+        Assert.Equal((400, "messages[1].tool_calls", "unsupported_parameter"), (refusal.Status, refusal.Param, refusal.Code));
+    }
+
     [Theory]
     [InlineData("[]", "Invalid 'messages[0].content': empty array. Expected an array with minimum length 1, but got an empty array instead.", "messages[0].content", "empty_array")]
     [InlineData("[7]", "Invalid type for 'messages[0].content[0]': expected an object, but got an integer instead.", "messages[0].content[0]", "invalid_type")]

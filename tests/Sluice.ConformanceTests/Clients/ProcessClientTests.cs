@@ -1,0 +1,112 @@
+using Sluice.ConformanceTests.Harness;
+using Sluice.Server;
+using Sluice.Testing;
+using Sluice.Testing.Scripting;
+using Xunit;
+
+namespace Sluice.ConformanceTests.Clients;
+
+/// <summary>The official SDKs for Python and Node and curl, whichever model is behind the hub. The scripts have the assertions.</summary>
+public abstract class ProcessClientTests(HubFixture fixture)
+{
+    protected TestHub Hub => fixture.Hub;
+
+    protected ApiClient Client => fixture.Client;
+
+    [Fact]
+    public Task Python_reads_answers() => ClientProcess.PythonAsync(Hub, "answers.py", "Name three colours.");
+
+    [Fact]
+    public Task Node_reads_answers() => ClientProcess.NodeAsync(Hub, "answers.mjs", "Name three colours.");
+
+    [Fact]
+    public Task R09_Python_leaves_by_with_and_break() => LeaveAsync(() => ClientProcess.StartPythonAsync(Hub, "leave.py", Long()));
+
+    [Theory]
+    [InlineData("break")]
+    [InlineData("abort")]
+    public Task R09_Node_leaves(string way) => LeaveAsync(() => ClientProcess.StartNodeAsync(Hub, "leave.mjs", Long(), way));
+
+    [Fact]
+    public async Task Curl_gets_the_bytes()
+    {
+        var body = await ClientProcess.CurlAsync(Hub, Client.Chat("Hello", "\"stream\":true,\"max_tokens\":8,\"seed\":1"));
+        Assert.Equal((await Client.StreamAsync("Hello", "\"max_tokens\":8,\"seed\":1")).Content(), ChatStream.Parse(body).Content());
+    }
+
+    [Fact]
+    public async Task R09_Curl_is_killed_in_mid_stream()
+    {
+        using var curl = ClientProcess.StartCurl(Hub, Client.Chat(Long(), "\"stream\":true"));
+        Assert.StartsWith("data: {", await curl.StandardOutput.ReadLineAsync(), StringComparison.Ordinal);
+        Assert.Equal(1, Hub.ActiveCount);
+        curl.Kill();
+        await Hub.WhenIdleAsync();
+    }
+
+    private async Task LeaveAsync(Func<Task<System.Diagnostics.Process>> start)
+    {
+        var complaints = Hub.Complaints.Count;
+        using var process = await start();
+        try
+        {
+            Assert.Equal("left", await process.StandardOutput.ReadLineAsync());
+            await Hub.WhenIdleAsync();
+            Assert.False(process.HasExited);
+            Assert.Equal(complaints, Hub.Complaints.Count);
+        }
+        finally
+        {
+            process.Kill(entireProcessTree: true);
+        }
+    }
+
+    private string Long()
+    {
+        if (Hub.IsScripted) Hub.Scripts["forever"] = new Script().Say(" one two").Delay(TimeSpan.FromMilliseconds(1)).Say(" three").Forever();
+        return Hub.IsScripted ? "forever" : "Write a very long story about the sea.";
+    }
+}
+
+public sealed class ScriptedProcessClientTests(ScriptedHub fixture) : ProcessClientTests(fixture), IClassFixture<ScriptedHub>
+{
+    [Fact]
+    public Task R01_Python_raises() => FailAsync(closed => ClientProcess.PythonAsync(Hub, "failures.py", closed));
+
+    [Fact]
+    public Task R01_Node_raises() => FailAsync(closed => ClientProcess.NodeAsync(Hub, "failures.mjs", closed));
+
+    [Fact]
+    public Task T10_Python_waits() => WaitAsync(hub => ClientProcess.PythonAsync(hub, "patience.py"));
+
+    [Fact]
+    public Task T10_Node_waits() => WaitAsync(hub => ClientProcess.NodeAsync(hub, "patience.mjs"));
+
+    [Fact]
+    public async Task R08_Nobody_is_there()
+    {
+        var hub = await TestHub.StartScriptedAsync();
+        await hub.DisposeAsync();
+        await ClientProcess.PythonAsync(hub, "nobody.py");
+        await ClientProcess.NodeAsync(hub, "nobody.mjs");
+    }
+
+    private async Task FailAsync(Func<string, Task<string>> run)
+    {
+        Hub.Scripts["fails"] = new Script().Say(" one two three").Throw();
+        Hub.Scripts["fails at once"] = new Script().Throw();
+        await using var closed = await TestHub.StartScriptedAsync(new TestHubOptions { ApiKeys = ["sk-right"] });
+        await run(new Uri(closed.Address, "v1").ToString());
+    }
+
+    private static async Task WaitAsync(Func<TestHub, Task> run)
+    {
+        var limits = new Limits { HeadersHeld = TimeSpan.FromMilliseconds(20), HeartbeatInterval = TimeSpan.FromMilliseconds(20) };
+        await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { Limits = limits });
+        hub.Scripts["silent"] = new Script().Delay(TimeSpan.FromMilliseconds(500)).Say("Hello world");
+        await run(hub);
+    }
+}
+
+[Collection(DefaultModelCollection.Name)]
+public sealed class DefaultModelProcessClientTests(DefaultModelHub fixture) : ProcessClientTests(fixture);

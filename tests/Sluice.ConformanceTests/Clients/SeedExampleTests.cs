@@ -1,0 +1,60 @@
+using Sluice.ConformanceTests.Harness;
+using Sluice.Server;
+using Sluice.Testing;
+using Xunit;
+
+namespace Sluice.ConformanceTests.Clients;
+
+/// <summary>The examples of the streaming guide as they stand there, with the two variables that they read.</summary>
+/// <remarks>They name no seed and no limit. Each has a hub of its own whose seeds are the same every time, so that no run is a long one.</remarks>
+[Collection(DefaultModelCollection.Name)]
+public sealed class SeedExampleTests : IAsyncLifetime
+{
+    private TestHub? _hub;
+
+    private TestHub Hub => _hub!;
+
+    public async ValueTask InitializeAsync() => _hub = await TestHub.StartDefaultModelAsync(new TestHubOptions { Random = new RandomSource(1) });
+
+    public ValueTask DisposeAsync() => Hub.DisposeAsync();
+
+    [Fact]
+    public async Task Curl()
+    {
+        var stream = ChatStream.Parse(await ClientProcess.RunAsync(Hub, "bash", [ClientProcess.Path("seed", "stream.sh")]));
+        Assert.NotEqual("", stream.Content());
+        Assert.All(stream.Chunks, chunk => Assert.Equal("Llama-3.3-70B-Instruct", chunk.Text("model")));
+    }
+
+    [Fact]
+    public async Task Collect()
+    {
+        var output = await ClientProcess.PythonAsync(Hub, "../seed/collect.py");
+        Assert.Matches(@"\n\nTotal length: [1-9][0-9]* characters\n$", output);
+    }
+
+    [Fact]
+    public async Task Retry()
+    {
+        // The guide defines a function and does not call it.
+        var output = await ClientProcess.PythonCodeAsync(
+            Hub, "retry.py", "text = stream_with_retry([{'role': 'user', 'content': 'What is the capital of France?'}])\nassert text\nprint(f'<{len(text)}>')");
+        Assert.Matches(@"<[1-9][0-9]*>\n$", output);
+        Assert.DoesNotContain("Retry", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Usage()
+    {
+        var output = await ClientProcess.PythonAsync(Hub, "../seed/usage.py");
+        Assert.Matches(@"\nTokens — prompt: [1-9][0-9]*, completion: [1-9][0-9]*, total: [1-9][0-9]*\n$", output);
+    }
+
+    [Fact]
+    public async Task Tools_are_refused_honestly()
+    {
+        var output = await ClientProcess.PythonCodeAsync(
+            Hub, null, $"import openai, runpy\ntry:\n    runpy.run_path({ApiClient.Quote(ClientProcess.Path("seed", "tools.py"))})\nexcept openai.BadRequestError as error:\n    print(error.code, error.param)");
+        Assert.Equal("unsupported_parameter tools\n", output);
+    }
+}

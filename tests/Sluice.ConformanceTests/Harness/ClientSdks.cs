@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using Sluice.Testing;
+
+namespace Sluice.ConformanceTests.Harness;
+
+/// <summary>Where the SDKs of other languages are: where the environment says, otherwise installed once into <c>artifacts/</c>.</summary>
+public static class ClientSdks
+{
+    public const string NoPython =
+        "Needs Python with the openai package: set SLUICE_PYTHON, or have Python 3.11 and the wheels in SLUICE_SHARED.";
+
+    public const string NoNode =
+        "Needs Node 22 with the openai package: set SLUICE_NODE and SLUICE_NODE_MODULES, or have npm and a network.";
+
+    private const string NodePackage = "openai@7.57.0";
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+    private static readonly Lazy<Task<string?>> s_python = new(FindOrInstallPythonAsync);
+    private static readonly Lazy<Task<(string Node, string Modules)?>> s_node = new(FindOrInstallNodeAsync);
+
+    /// <summary>A Python that can <c>import openai</c>, or null.</summary>
+    public static Task<string?> FindPythonAsync() => s_python.Value;
+
+    /// <summary>Node and a <c>node_modules</c> folder with <c>openai</c>, or null.</summary>
+    public static Task<(string Node, string Modules)?> FindNodeAsync() => s_node.Value;
+
+    private static string Artifacts(params string[] parts) => Path.Combine([TestFiles.RepositoryRoot, "artifacts", .. parts]);
+
+    private static async Task<string?> FindOrInstallPythonAsync()
+    {
+        if (Environment.GetEnvironmentVariable("SLUICE_PYTHON") is { Length: > 0 } given) return given;
+        var folder = Artifacts("clients-python");
+        var python = Path.Combine(folder, "bin", "python");
+        if (await SucceedsAsync(python, folder: null, "-c", "import openai")) return python;
+        if (TestFiles.FindShared("wheels") is not { } wheels || !await SucceedsAsync("python3", null, "-m", "venv", folder)) return null;
+        return await SucceedsAsync(python, null, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "openai") ? python : null;
+    }
+
+    private static async Task<(string Node, string Modules)?> FindOrInstallNodeAsync()
+    {
+        if (Environment.GetEnvironmentVariable("SLUICE_NODE") is { Length: > 0 } given
+            && Environment.GetEnvironmentVariable("SLUICE_NODE_MODULES") is { Length: > 0 } modules)
+        {
+            return (given, modules);
+        }
+
+        var folder = Artifacts("clients-node");
+        var found = (Node: Path.Combine(folder, "node_modules", "node", "bin", "node"), Modules: Path.Combine(folder, "node_modules"));
+        if (File.Exists(found.Node) && Directory.Exists(Path.Combine(found.Modules, "openai"))) return found;
+        Directory.CreateDirectory(folder);
+        await File.WriteAllTextAsync(Path.Combine(folder, "package.json"), "{\"private\":true}");
+        return await SucceedsAsync("npm", folder, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", NodePackage, "node@22") ? found : null;
+    }
+
+    private static async Task<bool> SucceedsAsync(string program, string? folder, params string[] arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                WorkingDirectory = folder ?? "",
+            })!;
+            _ = process.StandardOutput.ReadToEndAsync();
+            _ = process.StandardError.ReadToEndAsync();
+            using var patience = new CancellationTokenSource(s_patience);
+            try
+            {
+                await process.WaitForExitAsync(patience.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                process.Kill(entireProcessTree: true);
+                return false;
+            }
+
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            // There is no such program.
+            return false;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text;
+using Sluice.Inference.Generation;
+
+namespace Sluice.Tests.Inference.Generation;
+
+/// <summary>Keeps what a generation delivers.</summary>
+internal sealed class CollectingSink(int choiceCount = 1) : IGenerationSink
+{
+    private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<byte>[] _text = [.. Enumerable.Range(0, choiceCount).Select(_ => new List<byte>())];
+
+    /// <summary>"completed", "cancelled" or the failure's message.</summary>
+    public Task<string> Ended => _ended.Task;
+
+    public Task Started => _started.Task;
+
+    public List<TokenLogprob> Tokens { get; } = [];
+
+    public Dictionary<int, FinishReason> Reasons { get; } = [];
+
+    public GenerationUsage Usage { get; private set; }
+
+    public string Text(int choice = 0) => Encoding.UTF8.GetString([.. _text[choice]]);
+
+    public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
+    {
+        _text[choiceIndex].AddRange(utf8);
+        Tokens.AddRange(tokens);
+        _started.TrySetResult();
+    }
+
+    public void OnFinished(int choiceIndex, FinishReason reason) => Reasons.Add(choiceIndex, reason);
+
+    public void OnCompleted(GenerationUsage usage) => End(usage, "completed");
+
+    public void OnCancelled(GenerationUsage usage) => End(usage, "cancelled");
+
+    public void OnFailed(Exception error) => End(default, error.Message);
+
+    private void End(GenerationUsage usage, string how)
+    {
+        Usage = usage;
+        _started.TrySetResult();
+        _ended.SetResult(how);
+    }
+}

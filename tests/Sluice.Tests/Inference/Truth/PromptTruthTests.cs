@@ -1,0 +1,41 @@
+using Sluice.Inference.Generation;
+using Xunit;
+
+namespace Sluice.Tests.Inference.Truth;
+
+/// <summary>Rendered prompts and their tokens against llama.cpp's.</summary>
+[Collection(ShippedModel.Collection)]
+public sealed class PromptTruthTests(ShippedModel shipped)
+{
+    [Fact]
+    public void Conversations_render_to_the_same_text()
+    {
+        foreach (var c in TruthCase.All.Where(c => c.Messages.Count > 0))
+        {
+            var rendered = shipped.Model.ChatTemplate!.Render(PromptVariables.Create(Messages(c), shipped.Model.Tokenizer), TimeProvider.System);
+            Assert.Equal(c.Text, rendered.Text);
+        }
+    }
+
+    [Fact]
+    public void Conversations_encode_to_the_same_tokens()
+    {
+        foreach (var c in TruthCase.All.Where(c => c.Messages.Count > 0))
+        {
+            Assert.Equal(c.Tokens, shipped.Engine.EncodeChat(Messages(c), TimeProvider.System));
+        }
+    }
+
+    [Fact]
+    public void Plain_texts_encode_to_the_same_tokens()
+    {
+        foreach (var c in TruthCase.All.Where(c => c.Messages.Count == 0))
+        {
+            var tokens = new List<int>();
+            shipped.Model.Tokenizer.Encode(c.Text, parseSpecial: false, [], tokens);
+            Assert.Equal(c.Tokens, tokens);
+        }
+    }
+
+    private static PromptMessage[] Messages(TruthCase c) => [.. c.Messages.Select(m => new PromptMessage(m.Role, m.Content))];
+}
