@@ -9,6 +9,7 @@ namespace Sluice.Server.Upstreams;
 /// <summary>What an upstream's failure means: for trying again, and for the client.</summary>
 internal static class UpstreamFailure
 {
+    private const int SecretLengthMin = 8;
     private const string CodePrefix = "upstream_";
 
     /// <summary>It can't be reached, or broke the connection before it had answered.</summary>
@@ -82,7 +83,8 @@ internal static class UpstreamFailure
     private static string Redact(string text, UpstreamOptions options)
     {
         if (options.ApiKey is { } key) text = text.Replace(key, "***", StringComparison.Ordinal);
-        foreach (var value in options.Headers.Values) text = text.Replace(value, "***", StringComparison.Ordinal);
+        // A short value is no secret, and is a part of many a word.
+        foreach (var value in options.Headers.Values.Where(value => value.Length >= SecretLengthMin)) text = text.Replace(value, "***", StringComparison.Ordinal);
         return text;
     }
 

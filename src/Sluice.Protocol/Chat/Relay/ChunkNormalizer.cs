@@ -166,7 +166,10 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         SetIfOther(json, "id"u8, s_idName, _id);
         SetIfOther(json, "object"u8, s_objectName, s_object);
         SetIfOther(json, "created"u8, s_createdName, _created);
-        if (_root.Find(json, "model"u8) is var model && _root.Text(json, model) != ModelValue) _root.Set(model, s_modelName, _model);
+        var model = _root.Find(json, "model"u8);
+        // The same name may be escaped in another way, and then it stays.
+        var isSame = model >= 0 && (_root.Value(json, model).SequenceEqual(_model) || _root.Text(json, model) == ModelValue);
+        if (!isSame) _root.Set(model, s_modelName, _model);
     }
 
     private void SetIfOther(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name, byte[] quotedName, byte[] value)

@@ -230,6 +230,19 @@ public sealed class ChunkNormalizerTests
     }
 
     [Fact]
+    public void A_frame_that_passes_allocates_nothing()
+    {
+        var normalizer = new ChunkNormalizer(s_answer with { IncludesUsage = true });
+        var output = new ArrayBufferWriter<byte>(1 << 20);
+        normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Role()), output);
+        var frame = Encoding.UTF8.GetBytes(ScriptedUpstream.Text("token").Replace("}]}", "}],\"usage\":null}", StringComparison.Ordinal));
+        for (var i = 0; i < 100; i++) normalizer.Add(frame, output);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++) normalizer.Add(frame, output);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
     public void The_fold_of_a_relayed_stream_keeps_what_it_does_not_know()
     {
         var events = Run(
