@@ -1,10 +1,11 @@
 using System.CommandLine;
 using Sluice.Inference.Gguf;
 using Sluice.Server.Configuration;
+using Sluice.Server.Models;
 
 namespace Sluice.Cli.Commands;
 
-/// <summary>Validates a configuration and the headers of the files that it names.</summary>
+/// <summary>Validates a configuration and the headers of the files that it names. Upstreams are not asked.</summary>
 internal static class CheckCommand
 {
     public static Command Create(Terminal terminal)
@@ -26,7 +27,7 @@ internal static class CheckCommand
         var catalog = lookup.CreateCatalog();
         var configured = lookup.Options.Models?.ToDictionary(model => model.Id, StringComparer.OrdinalIgnoreCase);
         var errors = new List<ConfigurationError>();
-        foreach (var model in catalog.Models)
+        foreach (var model in catalog.Models.OfType<LocalModel>())
         {
             try
             {
@@ -34,7 +35,7 @@ internal static class CheckCommand
             }
             catch (GgufException exception)
             {
-                var position = configured?.GetValueOrDefault(model.Id)?.GgufPosition ?? new SourcePosition(path, 1, 1);
+                var position = configured?.GetValueOrDefault(model.Id)?.Position ?? new SourcePosition(path, 1, 1);
                 errors.Add(new ConfigurationError(position, exception.Message));
             }
         }
