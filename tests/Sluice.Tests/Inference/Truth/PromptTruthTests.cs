@@ -12,7 +12,7 @@ public sealed class PromptTruthTests(ShippedModel shipped)
     {
         foreach (var c in TruthCase.All.Where(c => c.Messages.Count > 0))
         {
-            var rendered = shipped.Model.ChatTemplate!.Render(PromptVariables.Create(Messages(c), shipped.Model.Tokenizer), TimeProvider.System);
+            var rendered = shipped.Model.ChatTemplate!.Render(PromptVariables.Create(Messages(c), shipped.Model.Tokenizer, shipped.Model.ChatTemplate.Source), TimeProvider.System);
             Assert.Equal(c.Text, rendered.Text);
         }
     }
