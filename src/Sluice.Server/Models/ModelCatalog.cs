@@ -64,7 +64,8 @@ public sealed class ModelCatalog
 
     private static List<string> Candidates(ModelOptions model, IReadOnlyList<string> folders)
     {
-        var configurationFolder = Path.GetDirectoryName(Path.GetFullPath(model.GgufPosition?.File ?? ".")) ?? Environment.CurrentDirectory;
+        var file = model.GgufPosition?.File;
+        var configurationFolder = (file is null ? null : Path.GetDirectoryName(Path.GetFullPath(file))) ?? Environment.CurrentDirectory;
         var isBareName = model.Gguf.AsSpan().IndexOfAny('/', Path.DirectorySeparatorChar) < 0;
         if (!isBareName) return [Path.GetFullPath(model.Gguf, configurationFolder)];
         return [.. folders.Append(configurationFolder).Select(folder => Path.Combine(folder, model.Gguf)).Distinct()];
