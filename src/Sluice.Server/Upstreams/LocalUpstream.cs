@@ -13,6 +13,10 @@ namespace Sluice.Server.Upstreams;
 internal sealed partial class LocalUpstream(
     ModelMemory<InferenceEngine> memory, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
 {
+    // Prompts of the whole process that are rendered and tokenised at a time. Each keeps a processor busy, for seconds if it is long;
+    // more at once would only starve those threads that serve streams.
+    private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
+
     /// <summary>
     /// Sets the engine to work on a request. Everything that comes of it, refusals too, is appended to the generation's log, which
     /// always comes to an end; the task completes, never with an exception, when the engine has taken over or there is nothing to do.
@@ -22,7 +26,7 @@ internal sealed partial class LocalUpstream(
         try
         {
             var (lease, error) = await memory.AcquireAsync(model, generation.Cancellation);
-            error ??= Submit(generation, request, lease!);
+            error ??= await SubmitAsync(generation, request, lease!);
             if (error is not null) generation.Log.Fail(error);
         }
         catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
@@ -39,14 +43,16 @@ internal sealed partial class LocalUpstream(
     }
 
     // Keeps the lease for the sink when it returns null.
-    private ApiError? Submit(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
+    private async Task<ApiError?> SubmitAsync(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
     {
         var handedOver = false;
         try
         {
             var engine = lease.Engine;
-            var prompt = engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time);
             var contextLength = engine.Model.ContextLength;
+            if (PromptSize.FindRefusal(request.Messages, contextLength) is { } tooLarge) return tooLarge;
+            var prompt = await EncodeAsync(engine, request, generation.Cancellation);
+            if (prompt.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
             if (prompt.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Count);
 
             var sink = new LocalGenerationSink(generation, request, time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
@@ -67,7 +73,21 @@ internal sealed partial class LocalUpstream(
         }
     }
 
-    private static PromptMessage ToPromptMessage(ChatMessage message) => new(message.Role.ToWireName(), message.Text ?? "", message.Name);
+    private async Task<IReadOnlyList<int>> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
+    {
+        await s_encoders.WaitAsync(cancellation);
+        try
+        {
+            return engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time);
+        }
+        finally
+        {
+            s_encoders.Release();
+        }
+    }
+
+    private static PromptMessage ToPromptMessage(ChatMessage message) =>
+        new(message.Role.ToWireName(), message.Text ?? message.Refusal ?? "", message.Name);
 
     private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, IReadOnlyList<int> prompt, int contextLength) => new()
     {
