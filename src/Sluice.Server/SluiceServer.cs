@@ -90,7 +90,8 @@ public static class SluiceServer
         kestrel.AddServerHeader = false;
         // The endpoints have a limit of their own, which answers with JSON.
         kestrel.Limits.MaxRequestBodySize = null;
-        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled.
+        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled,
+        // of a JSON reply too. Over HTTP/2 the rate can't be set per request, and it would cut every stream of a connection.
         kestrel.Limits.MinResponseDataRate = null;
         foreach (var address in options.Listen)
         {

@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Sluice.Inference;
 using Sluice.Inference.Generation;
 using Sluice.Inference.Gguf;
 using Sluice.Server;
@@ -52,7 +53,7 @@ internal static class ServeCommand
         return addresses.Count > 0 ? addresses : throw new CliException("--urls names no address.");
     }
 
-    /// <summary>The models whose headers are sound. One that the configuration names must be; one that only lies in a folder is left out.</summary>
+    /// <summary>The models that can be loaded, as far as their headers say. One that the configuration names must be; one that only lies in a folder is left out.</summary>
     private static ModelCatalog FindModels(Terminal terminal, ConfigurationLookup lookup)
     {
         var catalog = lookup.CreateCatalog();
@@ -68,7 +69,7 @@ internal static class ServeCommand
 
             try
             {
-                using var file = GgufFile.Open(local.Path);
+                ModelProbe.Check(local.Path);
                 usable.Add(model);
             }
             catch (GgufException exception) when (lookup.Options.Models is null)

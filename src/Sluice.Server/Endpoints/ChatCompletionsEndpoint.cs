@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
@@ -34,7 +35,9 @@ internal sealed partial class ChatCompletionsEndpoint(
             return;
         }
 
-        if (generations.TryCreate(IdPrefix + random.NextId(time.GetUtcNow())) is not { } generation)
+        // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
+        int? hotBytes = request!.Stream ? null : ProtocolLimits.CompletionBytesMax;
+        if (generations.TryCreate(IdPrefix + random.NextId(time.GetUtcNow()), hotBytes) is not { } generation)
         {
             await JsonReply.WriteErrorAsync(context, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
             return;
@@ -74,7 +77,7 @@ internal sealed partial class ChatCompletionsEndpoint(
                 },
                 (generation, reader));
             if (request.Stream) await new StreamReply(context, generation.Log, reader, limits, time).WriteAsync();
-            else await FoldedReply.WriteAsync(context, generation.Log, reader, limits);
+            else await FoldedReply.WriteAsync(context, generation.Log, reader, limits, time);
         }
         finally
         {

@@ -87,7 +87,8 @@ public sealed class ModelCatalog
 
     private static List<string> Candidates(ModelOptions model, string gguf, IReadOnlyList<string> folders)
     {
-        var configurationFolder = Path.GetDirectoryName(Path.GetFullPath(model.Position?.File ?? ".")) ?? Environment.CurrentDirectory;
+        var file = model.Position?.File;
+        var configurationFolder = (file is null ? null : Path.GetDirectoryName(Path.GetFullPath(file))) ?? Environment.CurrentDirectory;
         var isBareName = gguf.AsSpan().IndexOfAny('/', Path.DirectorySeparatorChar) < 0;
         if (!isBareName) return [Path.GetFullPath(gguf, configurationFolder)];
         return [.. folders.Append(configurationFolder).Select(folder => Path.Combine(folder, gguf)).Distinct()];

@@ -72,6 +72,21 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         get { lock (_lock) return _slots.Values.Sum(slot => slot.Bytes); }
     }
 
+    /// <summary>How far a model is.</summary>
+    /// <param name="path">Of its file.</param>
+    public ModelPresence PresenceOf(string path)
+    {
+        lock (_lock)
+        {
+            return _slots.GetValueOrDefault(path) switch
+            {
+                { Engine: not null } => ModelPresence.Loaded,
+                { Loading: not null } => ModelPresence.Loading,
+                _ => ModelPresence.Absent,
+            };
+        }
+    }
+
     /// <summary>The loaded model, after loading it if need be. Exactly one of the two results is null.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="cancellation">Stops the waiting; the load goes on for others.</param>
@@ -125,11 +140,12 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
 
     private ApiError? Load(LocalModel entry, Slot slot)
     {
-        var stamp = StampOf(entry);
-        if (MakeRoom(slot, entry) is { } refusal) return Fail(slot, entry, refusal);
-        LogLoading(entry.Id, entry.Path);
+        (long, DateTime) stamp = default;
         try
         {
+            stamp = StampOf(entry);
+            if (MakeRoom(slot, entry) is { } refusal) return Fail(slot, entry, refusal);
+            LogLoading(entry.Id, entry.Path);
             var engine = _loading.Load(entry.Path);
             var bytes = _loading.Measure(engine);
             lock (_lock)
@@ -215,6 +231,19 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
 
     [LoggerMessage(4, LogLevel.Error, "{Path} is not loaded: {Reason}")]
     private partial void LogFailed(Exception? error, string path, string reason);
+}
+
+/// <summary>How far a model is.</summary>
+public enum ModelPresence
+{
+    /// <summary>Nobody has asked for it, loading it has failed, or it made room for another one.</summary>
+    Absent,
+
+    /// <summary>It is being loaded.</summary>
+    Loading,
+
+    /// <summary>It can be used.</summary>
+    Loaded,
 }
 
 /// <summary>How a model is loaded.</summary>

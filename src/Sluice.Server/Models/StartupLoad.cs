@@ -8,16 +8,23 @@ internal sealed class StartupLoad(ModelCatalog catalog, ModelMemory<InferenceEng
 {
     public const string Ready = "ok";
 
-    /// <summary><see cref="Ready"/>, <c>loading</c> or <c>failed</c>.</summary>
-    public string State { get; private set; } = catalog.Models is [LocalModel] ? "loading" : Ready;
+    private volatile bool _hasTried;
+
+    /// <summary><see cref="Ready"/>, <c>loading</c> or <c>failed</c>: as it is now, for a request may load what could not be loaded at the start.</summary>
+    public string State => catalog.Models is not [LocalModel only] ? Ready : memory.PresenceOf(only.Path) switch
+    {
+        ModelPresence.Loaded => Ready,
+        ModelPresence.Absent when _hasTried => "failed",
+        _ => "loading",
+    };
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (catalog.Models is not [LocalModel only]) return;
         // Off the thread that starts the host.
         await Task.Yield();
-        var (lease, error) = await memory.AcquireAsync(only, stoppingToken);
+        var (lease, _) = await memory.AcquireAsync(only, stoppingToken);
         lease?.Dispose();
-        State = error is null ? Ready : "failed";
+        _hasTried = true;
     }
 }

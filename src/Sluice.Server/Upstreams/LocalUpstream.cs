@@ -13,12 +13,16 @@ namespace Sluice.Server.Upstreams;
 internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngine> memory, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
     : IUpstream
 {
+    // Prompts of the whole process that are rendered and tokenised at a time. Each keeps a processor busy, for seconds if it is long;
+    // more at once would only starve those threads that serve streams.
+    private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
+
     /// <summary>Completes when the engine has taken over: from then on it writes to the log, and ends it.</summary>
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         if (attempt.Request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Refused, refusal);
         var (lease, error) = await memory.AcquireAsync(model, attempt.Generation.Cancellation);
-        error ??= Submit(attempt.Generation, attempt.Request, lease!);
+        error ??= await SubmitAsync(attempt.Generation, attempt.Request, lease!);
         return error is null ? AttemptResult.Answered : AttemptResult.Failed(KindOf(error), error);
     }
 
@@ -32,14 +36,16 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
     };
 
     // Keeps the lease for the sink when it returns null.
-    private ApiError? Submit(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
+    private async Task<ApiError?> SubmitAsync(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
     {
         var handedOver = false;
         try
         {
             var engine = lease.Engine;
-            var prompt = engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time);
             var contextLength = engine.Model.ContextLength;
+            if (PromptSize.FindRefusal(request.Messages, contextLength) is { } tooLarge) return tooLarge;
+            var prompt = await EncodeAsync(engine, request, generation.Cancellation);
+            if (prompt.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
             if (prompt.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Count);
 
             var sink = new LocalGenerationSink(generation, request, time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
@@ -60,7 +66,21 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
         }
     }
 
-    private static PromptMessage ToPromptMessage(ChatMessage message) => new(message.Role.ToWireName(), message.Text ?? "", message.Name);
+    private async Task<IReadOnlyList<int>> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
+    {
+        await s_encoders.WaitAsync(cancellation);
+        try
+        {
+            return engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time);
+        }
+        finally
+        {
+            s_encoders.Release();
+        }
+    }
+
+    private static PromptMessage ToPromptMessage(ChatMessage message) =>
+        new(message.Role.ToWireName(), message.Text ?? message.Refusal ?? "", message.Name);
 
     private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, IReadOnlyList<int> prompt, int contextLength) => new()
     {

@@ -69,6 +69,14 @@ public sealed class ModelCatalogTests : IDisposable
     }
 
     [Fact]
+    public void Create_WithoutAFile_ResolvesAPathAgainstTheWorkingDirectory()
+    {
+        var path = Path.Combine(Folder("files", "X.gguf"), "X.gguf");
+        var options = new SluiceOptions { Models = [new ModelOptions("x", Path.GetRelativePath(Environment.CurrentDirectory, path))] };
+        Assert.Equal(path, ModelCatalog.Create(options, []).Find("x")!.Path);
+    }
+
+    [Fact]
     public void Create_ResolvesAPathAgainstTheConfigurationsFolder()
     {
         Folder("configuration/files", "X.gguf");
