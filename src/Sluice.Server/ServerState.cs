@@ -8,12 +8,13 @@ namespace Sluice.Server;
 internal sealed class ServerState : IDisposable
 {
     private readonly CancellationTokenRegistration _registration;
+    private int _isStopping;
 
     public ServerState(IHostApplicationLifetime lifetime, GenerationTable generations)
     {
         _registration = lifetime.ApplicationStopping.Register(() =>
         {
-            IsStopping = true;
+            Interlocked.Exchange(ref _isStopping, 1);
             generations.CancelAll(CancellationCause.Shutdown);
         });
     }
@@ -21,7 +22,8 @@ internal sealed class ServerState : IDisposable
     /// <summary>What a request gets that comes, or is running, when the hub stops.</summary>
     public static ApiError StoppingError { get; } = ApiErrors.Unavailable(TimeSpan.FromSeconds(1)) with { Message = "The server is stopping. You can retry your request." };
 
-    public bool IsStopping { get; private set; }
+    /// <summary>A full fence, on both sides: who reads false has put what it created into the table before those that stop are looked up.</summary>
+    public bool IsStopping => Interlocked.CompareExchange(ref _isStopping, 0, 0) != 0;
 
     public void Dispose() => _registration.Dispose();
 }

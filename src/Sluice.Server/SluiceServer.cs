@@ -11,7 +11,7 @@ using Sluice.Inference.Generation;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
-using Sluice.Server.Upstreams;
+using Sluice.Server.Routing;
 using Sluice.Streaming;
 
 namespace Sluice.Server;
@@ -41,7 +41,8 @@ public static class SluiceServer
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
         services.AddSingleton<ServerState>();
-        services.AddSingleton<LocalUpstream>();
+        services.AddSingleton<ModelRouter>();
+        services.AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<ModelsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
@@ -89,7 +90,8 @@ public static class SluiceServer
         kestrel.AddServerHeader = false;
         // The endpoints have a limit of their own, which answers with JSON.
         kestrel.Limits.MaxRequestBodySize = null;
-        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled.
+        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled,
+        // of a JSON reply too. Over HTTP/2 the rate can't be set per request, and it would cut every stream of a connection.
         kestrel.Limits.MinResponseDataRate = null;
         foreach (var address in options.Listen)
         {

@@ -13,16 +13,18 @@ public sealed class GenerationTable(StreamLimits limits)
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Starts a generation.</summary>
+    /// <param name="id">Unique.</param>
+    /// <param name="hotBytes">What its log keeps, in place of <see cref="StreamLimits.HotBytes"/>.</param>
     /// <returns>Null when the table is full.</returns>
     /// <exception cref="ArgumentException">The id is taken.</exception>
-    public Generation? TryCreate(string id)
+    public Generation? TryCreate(string id, int? hotBytes = null)
     {
         if (Interlocked.Increment(ref _count) > limits.GenerationsMax)
         {
             Interlocked.Decrement(ref _count);
             return null;
         }
-        var generation = new Generation(id, limits);
+        var generation = new Generation(id, hotBytes is { } bytes ? limits with { HotBytes = bytes } : limits);
         if (_generations.TryAdd(id, generation)) return generation;
         Interlocked.Decrement(ref _count);
         throw new ArgumentException($"There is a generation '{id}' already.", nameof(id));

@@ -28,6 +28,9 @@ public sealed record TestHubOptions
     /// <summary>Where seeds and identifiers come from; the default value is the system's generator.</summary>
     public RandomSource Random { get; init; } = new();
 
+    /// <summary>Of the scripted model, which understands ChatML only; the default value, null, is that.</summary>
+    public string? ChatTemplate { get; init; }
+
     /// <summary>The engine's options; the default value is its own.</summary>
     public EngineOptions Engine { get; init; } = new();
 }
@@ -80,8 +83,8 @@ public sealed class TestHub : IAsyncDisposable
     public static Task<TestHub> StartScriptedAsync(TestHubOptions? options = null)
     {
         options ??= new TestHubOptions();
-        var model = new ScriptedModel();
-        var entry = new ModelEntry("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"] };
+        var model = new ScriptedModel(options.ChatTemplate);
+        var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"] };
         var hub = new SluiceOptions { ApiKeys = options.ApiKeys, CorsOrigins = options.CorsOrigins };
         return StartAsync(hub, new ModelCatalog([entry]), options, model, _ => new InferenceEngine(model, options.Engine));
     }

@@ -50,6 +50,9 @@ public sealed record TinyModel(string Name)
     /// <summary>Type of a matrix by its name within a layer, or of token_embd and output.</summary>
     public Func<string, GgufTensorType> TypeOf { get; init; } = static _ => GgufTensorType.F32;
 
+    /// <summary>Null writes none.</summary>
+    public string? ChatTemplate { get; init; }
+
     private int QueryLength => Heads * KeyLength;
 
     private int KeyValueLength => KeyValueHeads * KeyLength;
@@ -161,6 +164,7 @@ public sealed record TinyModel(string Name)
             .Add($"{a}.rope.dimension_count", (uint)KeyLength)
             .Add($"{a}.rope.freq_base", RopeBase)
             .Add($"{a}.vocab_size", (uint)VocabularySize);
+        if (ChatTemplate is not null) writer.Add("tokenizer.chat_template", ChatTemplate);
         if (RopeScaling != "none")
         {
             writer.Add($"{a}.rope.scaling.type", RopeScaling)

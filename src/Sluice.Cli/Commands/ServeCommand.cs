@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Sluice.Inference;
 using Sluice.Inference.Generation;
 using Sluice.Inference.Gguf;
 using Sluice.Server;
@@ -52,7 +53,7 @@ internal static class ServeCommand
         return addresses.Count > 0 ? addresses : throw new CliException("--urls names no address.");
     }
 
-    /// <summary>The models whose headers are sound. One that the configuration names must be; one that only lies in a folder is left out.</summary>
+    /// <summary>The models that can be loaded, as far as their headers say. One that the configuration names must be; one that only lies in a folder is left out.</summary>
     private static ModelCatalog FindModels(Terminal terminal, ConfigurationLookup lookup)
     {
         var catalog = lookup.CreateCatalog();
@@ -60,9 +61,15 @@ internal static class ServeCommand
         var fault = ModelsCommand.NoModels(lookup.Folders);
         foreach (var model in catalog.Models)
         {
+            if (model is not LocalModel local)
+            {
+                usable.Add(model);
+                continue;
+            }
+
             try
             {
-                using var file = GgufFile.Open(model.Path);
+                ModelProbe.Check(local.Path);
                 usable.Add(model);
             }
             catch (GgufException exception) when (lookup.Options.Models is null)
@@ -94,7 +101,7 @@ internal static class ServeCommand
         });
         await StartAsync(application, options);
         using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
-        if (catalog.Models is [var only] && await LoadAsync(application, only) is { } failure)
+        if (catalog.Models is [LocalModel only] && await LoadAsync(application, only) is { } failure)
         {
             await application.StopAsync();
             throw new CliException(failure);
@@ -141,7 +148,7 @@ internal static class ServeCommand
     private static string Addresses(SluiceOptions options) => string.Join(" or ", options.Listen);
 
     /// <summary>Waits until the only model is loaded; one sentence when it can't be.</summary>
-    private static async Task<string?> LoadAsync(WebApplication application, ModelEntry model)
+    private static async Task<string?> LoadAsync(WebApplication application, LocalModel model)
     {
         var memory = application.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
         try

@@ -9,6 +9,9 @@ namespace Sluice.Inference.Kernels;
 /// </summary>
 internal sealed unsafe class QuantizedActivations : IDisposable
 {
+    // Below this the inverse of a scale overflows; such a block counts as zero.
+    private const float ScaleMin = 1e-38f;
+
     private readonly NativeBuffer _values;
     private readonly NativeBuffer _scales;
     private readonly NativeBuffer _halfSums;
@@ -66,7 +69,7 @@ internal sealed unsafe class QuantizedActivations : IDisposable
             quarter = Vector128.Max(quarter, Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1)));
             float max = Math.Max(quarter[0], quarter[1]);
             float scale = max / 127f;
-            float inverse = scale > 0 ? 1f / scale : 0;
+            float inverse = scale > ScaleMin ? 1f / scale : 0;
 
             Vector512<int> q0 = Vector512.ConvertToInt32(Vector512.Round(first * inverse));
             Vector512<int> q1 = Vector512.ConvertToInt32(Vector512.Round(second * inverse));

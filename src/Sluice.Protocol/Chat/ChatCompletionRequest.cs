@@ -123,6 +123,7 @@ public sealed record ChatCompletionRequest
 
             // Left out of the prompt they would change what the conversation says.
             if (Messages[i].ToolCalls is not null) return ApiErrors.NotYetLocal($"messages[{i}].tool_calls");
+            if (Messages[i].Role == ChatRole.Function) return ApiErrors.NotYetLocal($"messages[{i}].role");
             if (Messages[i].FunctionCall is not null) return ApiErrors.NotYetLocal($"messages[{i}].function_call");
         }
 

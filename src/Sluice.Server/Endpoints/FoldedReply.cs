@@ -9,7 +9,7 @@ namespace Sluice.Server.Endpoints;
 /// <summary>The reply to a request that did not ask for a stream: the events of a log, folded into one object.</summary>
 internal static class FoldedReply
 {
-    public static async Task WriteAsync(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits)
+    public static async Task WriteAsync(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
     {
         var fold = new ChatCompletionFold();
         var events = new ArrayBufferWriter<byte>();
@@ -32,13 +32,13 @@ internal static class FoldedReply
                     await reader.WaitAsync();
                     break;
                 default:
-                    await EndAsync(context, outcome == ReadOutcome.Ended ? log.End! : StreamReply.Lost, fold);
+                    await EndAsync(context, outcome == ReadOutcome.Ended ? log.End! : StreamReply.Lost, fold, limits, time);
                     return;
             }
         }
     }
 
-    private static async Task EndAsync(HttpContext context, StreamEnd end, ChatCompletionFold fold)
+    private static async Task EndAsync(HttpContext context, StreamEnd end, ChatCompletionFold fold, Limits limits, TimeProvider time)
     {
         switch (end.Kind)
         {
@@ -59,7 +59,7 @@ internal static class FoldedReply
                     return;
                 }
                 fold.WriteTo(json);
-                await JsonReply.WriteAsync(context, json.WrittenMemory);
+                await JsonReply.WriteAsync(context, json.WrittenMemory, limits, time);
                 return;
         }
     }

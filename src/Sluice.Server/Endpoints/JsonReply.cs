@@ -36,4 +36,20 @@ internal static class JsonReply
         if (HttpMethods.IsHead(context.Request.Method)) return;
         await context.Response.BodyWriter.WriteAsync(json, context.RequestAborted);
     }
+
+    /// <summary>Sends JSON of any size, and cuts the connection of a client that takes nothing for <see cref="Limits.WriteStalled"/>.</summary>
+    public static async Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> json, Limits limits, TimeProvider time)
+    {
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = json.Length;
+        await using var timer = time.CreateTimer(static state => ((HttpContext)state!).Abort(), context, limits.WriteStalled, Timeout.InfiniteTimeSpan);
+        while (json.Length > 0)
+        {
+            var batch = json[..int.Min(json.Length, limits.ReadBatchBytes)];
+            json = json[batch.Length..];
+            var result = await context.Response.BodyWriter.WriteAsync(batch, context.RequestAborted);
+            if (result.IsCompleted) return;
+            timer.Change(limits.WriteStalled, Timeout.InfiniteTimeSpan);
+        }
+    }
 }

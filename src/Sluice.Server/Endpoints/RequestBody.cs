@@ -42,7 +42,9 @@ internal static class RequestBody
     private static async Task<ApiError> RefuseAsync(PipeReader reader, Limits limits, HttpContext context)
     {
         var error = ApiErrors.BodyTooLarge(limits.RequestBodyBytes);
-        if (context.Request.ContentLength > limits.DiscardedBodyBytes)
+        // Who asks before sending is told no, and then sends nothing.
+        var asksFirst = context.Request.Headers.Expect.Any(static value => string.Equals(value, "100-continue", StringComparison.OrdinalIgnoreCase));
+        if (context.Request.ContentLength > limits.DiscardedBodyBytes || (asksFirst && context.Request.ContentLength > limits.RequestBodyBytes))
         {
             context.Response.Headers.Connection = "close";
             return error;

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Streaming;
@@ -77,6 +78,8 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         headers.CacheControl = "no-cache, no-store, no-transform";
         headers["X-Accel-Buffering"] = "no";
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        // Within another application Kestrel may have a least rate, which a stream that pauses can't hold.
+        if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
     }
 
     // The timer was set by a guess; it is set anew for what is left of the silence.

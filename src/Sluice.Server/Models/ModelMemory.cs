@@ -72,10 +72,25 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         get { lock (_lock) return _slots.Values.Sum(slot => slot.Bytes); }
     }
 
+    /// <summary>How far a model is.</summary>
+    /// <param name="path">Of its file.</param>
+    public ModelPresence PresenceOf(string path)
+    {
+        lock (_lock)
+        {
+            return _slots.GetValueOrDefault(path) switch
+            {
+                { Engine: not null } => ModelPresence.Loaded,
+                { Loading: not null } => ModelPresence.Loading,
+                _ => ModelPresence.Absent,
+            };
+        }
+    }
+
     /// <summary>The loaded model, after loading it if need be. Exactly one of the two results is null.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="cancellation">Stops the waiting; the load goes on for others.</param>
-    public async ValueTask<(ModelLease<TEngine>? Lease, ApiError? Error)> AcquireAsync(ModelEntry entry, CancellationToken cancellation)
+    public async ValueTask<(ModelLease<TEngine>? Lease, ApiError? Error)> AcquireAsync(LocalModel entry, CancellationToken cancellation)
     {
         while (true)
         {
@@ -123,13 +138,14 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         });
     }
 
-    private ApiError? Load(ModelEntry entry, Slot slot)
+    private ApiError? Load(LocalModel entry, Slot slot)
     {
-        var stamp = StampOf(entry);
-        if (MakeRoom(slot, entry) is { } refusal) return Fail(slot, entry, refusal);
-        LogLoading(entry.Id, entry.Path);
+        (long, DateTime) stamp = default;
         try
         {
+            stamp = StampOf(entry);
+            if (MakeRoom(slot, entry) is { } refusal) return Fail(slot, entry, refusal);
+            LogLoading(entry.Id, entry.Path);
             var engine = _loading.Load(entry.Path);
             var bytes = _loading.Measure(engine);
             lock (_lock)
@@ -154,7 +170,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         }
     }
 
-    private ApiError Fail(Slot slot, ModelEntry entry, ApiError failure, Exception? error = null)
+    private ApiError Fail(Slot slot, LocalModel entry, ApiError failure, Exception? error = null)
     {
         bool isNews;
         lock (_lock)
@@ -171,7 +187,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     }
 
     // Reserves room for the model, taking its file's size as the estimate, and unloads what must go for it.
-    private ApiError? MakeRoom(Slot slot, ModelEntry entry)
+    private ApiError? MakeRoom(Slot slot, LocalModel entry)
     {
         var victims = new List<(string Path, TEngine Engine)>();
         lock (_lock)
@@ -198,7 +214,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         return null;
     }
 
-    private static (long, DateTime) StampOf(ModelEntry entry)
+    private static (long, DateTime) StampOf(LocalModel entry)
     {
         var file = new FileInfo(entry.Path);
         return file.Exists ? (file.Length, file.LastWriteTimeUtc) : default;
@@ -215,6 +231,19 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
 
     [LoggerMessage(4, LogLevel.Error, "{Path} is not loaded: {Reason}")]
     private partial void LogFailed(Exception? error, string path, string reason);
+}
+
+/// <summary>How far a model is.</summary>
+public enum ModelPresence
+{
+    /// <summary>Nobody has asked for it, loading it has failed, or it made room for another one.</summary>
+    Absent,
+
+    /// <summary>It is being loaded.</summary>
+    Loading,
+
+    /// <summary>It can be used.</summary>
+    Loaded,
 }
 
 /// <summary>How a model is loaded.</summary>

@@ -11,7 +11,7 @@ namespace Sluice.Testing.Scripting;
 /// A model without weights: the last message names a script, and its tokens get all the probability. A message that names none is repeated.
 /// Everything around it, from the batch to the socket, is real.
 /// </summary>
-internal sealed class ScriptedModel : LanguageModel
+internal sealed class ScriptedModel(string? template = null) : LanguageModel
 {
     public const int ContextLength = 8192;
     private const int TokensPerStepMax = 4096;
@@ -30,8 +30,8 @@ internal sealed class ScriptedModel : LanguageModel
 
     public override Tokenizer Tokenizer => Vocabulary;
 
-    // The engine's own is ChatML.
-    public override ChatTemplate? ChatTemplate => null;
+    // Null is the engine's own, ChatML.
+    public override ChatTemplate? ChatTemplate { get; } = template is null ? null : ChatTemplate.Parse(template);
 
     public override KvCache Cache { get; } = new(layerCount: 0, headCountKv: 1, keyLength: 16, tokenCapacity: 64 * ContextLength);
 

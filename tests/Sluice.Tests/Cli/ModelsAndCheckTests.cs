@@ -1,3 +1,4 @@
+using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Xunit;
 
@@ -48,6 +49,18 @@ public sealed class ModelsAndCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task Models_of_upstreams_are_checked_and_listed_without_being_asked()
+    {
+        _terminal.Variables["OPENAI_API_KEY"] = "sk-secret";
+        var example = RepositoryFiles.FullPath("examples/vllm-pair.yaml");
+        Assert.Equal(0, await _terminal.RunAsync("check", example));
+        Assert.Equal(0, await _terminal.RunAsync("models", "--config", example));
+        Assert.Contains("is valid: 2 models", _terminal.Output, StringComparison.Ordinal);
+        Assert.Matches("^Llama-3.3-70B-Instruct +http://gpu-1:8000/v1, http://gpu-2:8000/v1 *$", Line("Llama"));
+        Assert.DoesNotContain("sk-secret", _terminal.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Every_error_is_one_line_with_its_place()
     {
         var file = Write("listen: x:y\nmodel: 3\n");
@@ -74,6 +87,26 @@ public sealed class ModelsAndCheckTests : IDisposable
         var file = Write("models:\n  - id: a\n    gguf: ./broken.gguf\n");
         Assert.Equal(2, await _terminal.RunAsync("check", file));
         Assert.StartsWith($"{file}:3:11: ", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_that_the_engine_does_not_know_is_an_error_of_the_line_that_names_it()
+    {
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        var file = Write("models:\n  - id: a\n    gguf: ./other.gguf\n");
+        Assert.Equal(2, await _terminal.RunAsync("check", file));
+        Assert.StartsWith($"{file}:3:11: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_of_a_folder_that_the_engine_does_not_know_is_named_and_left_out()
+    {
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "good.gguf"), new TinyModel("good").ToArray());
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        var file = Write("listen: http://127.0.0.1:0\n");
+        Assert.Equal(0, await _terminal.RunAsync("check", file, "--models", _folder));
+        Assert.StartsWith($"sluice: not served: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);
+        Assert.Equal(1, _terminal.Error.AsSpan().Count('\n'));
     }
 
     [Theory]

@@ -117,6 +117,15 @@ public sealed class RequestMessagesTests
     }
 
     [Fact]
+    public void A_functions_result_is_valid_and_refused_by_the_local_engine()
+    {
+        var request = Accept(Conversation("""[{"role":"user","content":"a"},{"role":"function","name":"f","content":"b"}]"""));
+        var refusal = request.FindLocalRefusal();
+        Assert.NotNull(refusal);
+        Assert.Equal((400, "messages[1].role", "unsupported_parameter"), (refusal.Status, refusal.Param, refusal.Code));
+    }
+
+    [Fact]
     public void A_history_with_tool_calls_is_valid_and_refused_by_the_local_engine_that_would_lose_them()
     {
         var request = Accept(Conversation("""

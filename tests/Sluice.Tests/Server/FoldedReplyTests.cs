@@ -20,7 +20,7 @@ public sealed class FoldedReplyTests
     private async Task<string> RunAsync(Action produce)
     {
         using var reader = _log.TryOpenReader()!;
-        var reply = FoldedReply.WriteAsync(_context, _log, reader, new Limits());
+        var reply = FoldedReply.WriteAsync(_context, _log, reader, new Limits(), TimeProvider.System);
         produce();
         await reply;
         await _context.Response.BodyWriter.FlushAsync(TestContext.Current.CancellationToken);

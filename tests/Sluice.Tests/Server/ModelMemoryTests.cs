@@ -12,7 +12,14 @@ public sealed class ModelMemoryTests
     {
         public string Path => path;
         public bool IsDisposed { get; private set; }
-        public void Dispose() => IsDisposed = true;
+        public bool ThrowsOnce { get; set; }
+        public void Dispose()
+        {
+            IsDisposed = true;
+            if (!ThrowsOnce) return;
+            ThrowsOnce = false;
+            throw new InvalidOperationException();
+        }
     }
 
     private sealed class Lines : ILogger
@@ -40,7 +47,7 @@ public sealed class ModelMemoryTests
         budget,
         logger ?? NullLogger.Instance);
 
-    private static ModelEntry Entry(string id, long bytes = 100) => new(id, "/models/" + id, bytes, default);
+    private static LocalModel Entry(string id, long bytes = 100) => new(id, "/models/" + id, bytes, default);
 
     private static async Task<ModelLease<Engine>> AcquireAsync(ModelMemory<Engine> memory, string id)
     {
@@ -144,7 +151,7 @@ public sealed class ModelMemoryTests
                 attempts++;
                 throw new GgufException($"{file}: expected 4 tensors, found 3.");
             });
-            var entry = new ModelEntry("a", path, 100, default);
+            var entry = new LocalModel("a", path, 100, default);
             for (var i = 0; i < 3; i++)
             {
                 var (_, error) = await memory.AcquireAsync(entry, TestContext.Current.CancellationToken);
@@ -160,6 +167,40 @@ public sealed class ModelMemoryTests
         {
             File.Delete(path);
         }
+    }
+
+    [Fact]
+    public async Task Acquire_WhenMakingRoomFails_IsAnError_AndTriesAgainTheNextTime()
+    {
+        await using var memory = Create(150);
+        (await AcquireAsync(memory, "a")).Dispose();
+        _loaded[0].ThrowsOnce = true;
+        var (_, error) = await memory.AcquireAsync(Entry("b"), TestContext.Current.CancellationToken);
+        Assert.Equal(500, error!.Status);
+        Assert.Equal(0, memory.UsedBytes);
+        (await AcquireAsync(memory, "b")).Dispose();
+    }
+
+    [Fact]
+    public async Task Presence_FollowsTheModel_NotTheFirstAttempt()
+    {
+        using var gate = new ManualResetEventSlim();
+        var attempts = 0;
+        await using var memory = Create(150, load: path =>
+        {
+            gate.Wait();
+            return ++attempts == 1 ? throw new InsufficientMemoryException() : new Engine(path);
+        });
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf("/models/a"));
+        var first = memory.AcquireAsync(Entry("a"), TestContext.Current.CancellationToken);
+        Assert.Equal(ModelPresence.Loading, memory.PresenceOf("/models/a"));
+        gate.Set();
+        Assert.NotNull((await first).Error);
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf("/models/a"));
+        (await AcquireAsync(memory, "a")).Dispose();
+        Assert.Equal(ModelPresence.Loaded, memory.PresenceOf("/models/a"));
+        (await AcquireAsync(memory, "b")).Dispose();
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf("/models/a"));
     }
 
     [Fact]

@@ -66,6 +66,19 @@ public sealed class StreamReplyTests : IAsyncDisposable
         return text;
     }
 
+    [Fact]
+    public async Task AJsonReplyThatIsNotTaken_CutsTheConnection()
+    {
+        var reply = JsonReply.WriteAsync(_context, new byte[1 << 20], _limits, _clock);
+        Assert.Equal(_limits.ReadBatchBytes, (await ReadAsync()).Length);
+        Advance(29);
+        Assert.False(_connection.IsAborted);
+        Advance(2);
+        Assert.True(_connection.IsAborted);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reply);
+        Assert.Equal(0, _clock.PendingTimerCount);
+    }
+
     private void Advance(double seconds) => _clock.Advance(TimeSpan.FromSeconds(seconds));
 
     [Fact]

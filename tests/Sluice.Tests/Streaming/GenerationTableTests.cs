@@ -24,6 +24,20 @@ public sealed class GenerationTableTests
     }
 
     [Fact]
+    public void TryCreate_WithABoundOfItsOwn_KeepsThatMuch()
+    {
+        var table = new GenerationTable(new StreamLimits { HotBytes = 10 });
+        var usual = table.TryCreate("usual")!;
+        var larger = table.TryCreate("larger", hotBytes: 100)!;
+        for (var i = 0; i < 5; i++)
+        {
+            usual.Log.Append("12345"u8);
+            larger.Log.Append("12345"u8);
+        }
+        Assert.Equal((10, 25), (usual.Log.RetainedBytes, larger.Log.RetainedBytes));
+    }
+
+    [Fact]
     public void TryCreate_WithATakenId_Throws_AndKeepsTheCount()
     {
         var table = new GenerationTable(new StreamLimits());

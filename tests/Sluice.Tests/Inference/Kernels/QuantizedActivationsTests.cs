@@ -54,10 +54,11 @@ public sealed unsafe class QuantizedActivationsTests
     }
 
     [Theory]
-    [InlineData(0f)]
-    [InlineData(1e-42f)]
-    [InlineData(-1e30f)]
-    public void Blocks_of_one_extreme_value_are_finite(float extreme)
+    [InlineData(0f, 0)]
+    [InlineData(1e-42f, 0)]
+    [InlineData(1e-30f, 127)]
+    [InlineData(-1e30f, -127)]
+    public void One_extreme_value_is_the_largest_step_and_one_too_small_is_zero(float extreme, int expected)
     {
         using var activations = new QuantizedActivations(32, 1) { ColumnCount = 1 };
         var values = new float[32];
@@ -67,9 +68,11 @@ public sealed unsafe class QuantizedActivationsTests
             activations.Quantize(0, source, 0, 1);
         }
 
-        var scale = activations.TileScales(0)[0];
-        Assert.True(float.IsFinite(scale));
-        Assert.InRange(activations.TileValues(0)[7] * (double)scale, Math.Min(extreme, 0) * 1.01, Math.Max(extreme, 0) * 1.01);
+        Assert.Equal(Math.Abs(extreme) / 127, activations.TileScales(0)[0], Math.Abs(extreme) * 1e-6f);
+        for (var i = 0; i < 32; i++)
+        {
+            Assert.Equal(i == 7 ? expected : 0, activations.TileValues(0)[i]);
+        }
     }
 
     private static void Check(QuantizedActivations activations, int column, int block, ReadOnlySpan<float> values)

@@ -1,0 +1,36 @@
+using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Gguf;
+using Sluice.Inference.Tokenization;
+using Sluice.Inference.Transformer;
+
+namespace Sluice.Inference;
+
+/// <summary>Says whether the engine can run a model, without reading its weights.</summary>
+public static class ModelProbe
+{
+    private const string TemplateKey = "tokenizer.chat_template";
+
+    /// <summary>Reads what a load reads before the weights: the header, the shape, the tokenizer and the chat template.</summary>
+    /// <param name="path">The GGUF file.</param>
+    /// <exception cref="GgufException">The file is broken or not supported; the message is one sentence that names file and key.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    public static void Check(string path)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        TransformerConfig.Read(file);
+        Tokenizer.Load(file.Metadata);
+        if (file.Metadata.FindString(TemplateKey) is not { } source)
+        {
+            return;
+        }
+
+        try
+        {
+            ChatTemplate.Parse(source);
+        }
+        catch (ChatTemplateException error)
+        {
+            throw new GgufException($"{path}: key '{TemplateKey}': {error.Message}", error);
+        }
+    }
+}
