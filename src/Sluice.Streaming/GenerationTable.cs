@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
 
 namespace Sluice.Streaming;
 
@@ -29,9 +28,6 @@ public sealed class GenerationTable(StreamLimits limits)
         Interlocked.Decrement(ref _count);
         throw new ArgumentException($"There is a generation '{id}' already.", nameof(id));
     }
-
-    /// <summary>Finds a generation.</summary>
-    public bool TryGet(string id, [NotNullWhen(true)] out Generation? generation) => _generations.TryGetValue(id, out generation);
 
     /// <summary>Forgets a generation that has ended, and gives its memory back.</summary>
     public void Remove(Generation generation)

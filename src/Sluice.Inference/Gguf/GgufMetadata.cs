@@ -47,24 +47,6 @@ public sealed class GgufMetadata
     public bool GetBoolean(string key, bool fallback) =>
         Find(key, GgufValueType.Boolean, "a boolean") is { } value ? _bytes[value.Offset] != 0 : fallback;
 
-    /// <summary>An array of strings, or null without the key.</summary>
-    public IReadOnlyList<string>? FindStrings(string key)
-    {
-        if (FindUtf8Strings(key) is not { } array)
-        {
-            return null;
-        }
-
-        var strings = new string[array.Count];
-        var index = 0;
-        foreach (var text in array)
-        {
-            strings[index++] = Encoding.UTF8.GetString(text);
-        }
-
-        return strings;
-    }
-
     /// <summary>An array of numbers, or null without the key.</summary>
     public float[]? FindSingles(string key)
     {

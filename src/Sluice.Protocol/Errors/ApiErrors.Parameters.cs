@@ -15,9 +15,6 @@ public static partial class ApiErrors
     public static ApiError MissingParameter(string path) => Invalid(
         $"Missing required parameter: '{path}'.", path, "missing_required_parameter");
 
-    /// <summary>400: strict mode only; unknown keys are accepted by default.</summary>
-    public static ApiError UnknownParameter(string path) => Invalid($"Unknown parameter: '{path}'.", path, "unknown_parameter");
-
     /// <summary>400: a value of another JSON type.</summary>
     /// <param name="path">Path of the parameter.</param>
     /// <param name="expected">With its article, such as <c>an integer</c>.</param>

@@ -104,17 +104,6 @@ public static partial class ApiErrors
         };
     }
 
-    /// <summary>429: the budget of this key is spent. Retrying does not help.</summary>
-    public static ApiError InsufficientQuota() => new(
-        429,
-        "You exceeded your current quota, please check your plan and billing details.",
-        "insufficient_quota",
-        Param: null,
-        Code: "insufficient_quota")
-    {
-        ShouldRetry = false,
-    };
-
     /// <summary>500: something failed that the request did not cause. Details belong in the log, not here.</summary>
     public static ApiError ServerError() => new(
         500,

@@ -34,7 +34,6 @@ public sealed class ApiErrorsTests
             "Rate limit reached: too many requests are waiting for this model. Please try again in 2s.",
             "requests", null, "rate_limit_exceeded"
         },
-        { ApiErrors.InsufficientQuota(), 429, "You exceeded your current quota, please check your plan and billing details.", "insufficient_quota", null, "insufficient_quota" },
         {
             ApiErrors.ServerError(), 500,
             "The server had an error while processing your request. Sorry about that! You can retry your request.",
@@ -45,7 +44,6 @@ public sealed class ApiErrorsTests
             "The server is currently overloaded with other requests. Sorry about that! You can retry your request.",
             "server_error", null, null
         },
-        { ApiErrors.UnknownParameter("zzz"), 400, "Unknown parameter: 'zzz'.", "invalid_request_error", "zzz", "unknown_parameter" },
         { ApiErrors.Forbidden("This host is not allowed."), 403, "This host is not allowed.", "invalid_request_error", null, null },
     };
 
@@ -61,14 +59,13 @@ public sealed class ApiErrorsTests
     [Fact]
     public void The_object_is_written_with_its_keys_in_order() => Assert.Equal(
         """{"error":{"message":"Unknown parameter: 'z\"z'.","type":"invalid_request_error","param":"z\"z","code":"unknown_parameter"}}""",
-        ReadOutcome.Write(ApiErrors.UnknownParameter("z\"z")));
+        ReadOutcome.Write(new ApiError(400, "Unknown parameter: 'z\"z'.", ApiErrors.InvalidRequestType, "z\"z", "unknown_parameter")));
 
     [Fact]
     public void A_full_queue_says_when_to_come_back_in_whole_seconds_and_at_least_one()
     {
         Assert.Equal(TimeSpan.FromSeconds(2), ApiErrors.RateLimited(TimeSpan.FromSeconds(1.2)).RetryAfter);
         Assert.Equal(TimeSpan.FromSeconds(1), ApiErrors.RateLimited(TimeSpan.Zero).RetryAfter);
-        Assert.False(ApiErrors.InsufficientQuota().ShouldRetry);
     }
 
     [Fact]

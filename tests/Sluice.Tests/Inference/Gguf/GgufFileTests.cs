@@ -65,7 +65,7 @@ public sealed class GgufFileTests
                 file.GetPointer(tensor);
             }
         });
-        Assert.Empty(file.Metadata.FindStrings("none") ?? []);
+        Assert.Empty(GgufMetadataTests.Strings(file.Metadata, "none") ?? []);
     }
 
     [Fact]

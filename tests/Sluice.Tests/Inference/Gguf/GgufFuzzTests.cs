@@ -102,7 +102,7 @@ public sealed class GgufFuzzTests
             Try(() => metadata.GetInteger(key, 0));
             Try(() => metadata.GetNumber(key, 0));
             Try(() => metadata.GetBoolean(key, false));
-            Try(() => metadata.FindStrings(key));
+            Try(() => GgufMetadataTests.Strings(metadata, key));
             Try(() => metadata.FindSingles(key));
             Try(() => metadata.FindIntegers(key));
             Try(() => metadata.GetIntegerAt(key, 3));

@@ -1,3 +1,4 @@
+using System.Text;
 using Sluice.Inference.Gguf;
 using Sluice.Testing;
 using Xunit;
@@ -11,6 +12,22 @@ public sealed class GgufMetadataTests
         using var temporary = new TemporaryGguf(writer.ToArray());
         using var file = GgufFile.Open(temporary.Path);
         return file.Metadata;
+    }
+
+    internal static List<string>? Strings(GgufMetadata metadata, string key)
+    {
+        if (metadata.FindUtf8Strings(key) is not { } array)
+        {
+            return null;
+        }
+
+        var strings = new List<string>();
+        foreach (var text in array)
+        {
+            strings.Add(Encoding.UTF8.GetString(text));
+        }
+
+        return strings;
     }
 
     [Fact]
@@ -37,7 +54,7 @@ public sealed class GgufMetadataTests
         Assert.False(metadata.Contains("a"));
         Assert.Equal((7L, 0.25, true), (metadata.GetInteger("a", 7), metadata.GetNumber("a", 0.25), metadata.GetBoolean("a", true)));
         Assert.Null(metadata.FindString("a"));
-        Assert.Null(metadata.FindStrings("a"));
+        Assert.Null(Strings(metadata, "a"));
         Assert.Null(metadata.FindSingles("a"));
         Assert.Null(metadata.FindIntegers("a"));
         AssertRefused("key 'a': expected an integer, found no such key.", () => metadata.GetInteger("a"));
@@ -58,14 +75,14 @@ public sealed class GgufMetadataTests
             .AddArray("none", Array.Empty<string>())
             .Add("last", 5u));
 
-        Assert.Equal(["a", "", "größer", "🦙"], metadata.FindStrings("strings")!);
+        Assert.Equal(["a", "", "größer", "🦙"], Strings(metadata, "strings")!);
         Assert.Equal([1.5f, -2f], metadata.FindSingles("singles")!);
         Assert.Equal([0.25f], metadata.FindSingles("doubles")!);
         Assert.Equal([1, 255], metadata.FindIntegers("bytes")!);
-        Assert.Empty(metadata.FindStrings("none")!);
+        Assert.Empty(Strings(metadata, "none")!);
         Assert.Equal(5, metadata.GetInteger("last"));
         AssertRefused("expected integers that fit in 32 bits, found 1099511627776 as element 0.", () => metadata.FindIntegers("longs"));
-        AssertRefused("expected an array of strings, found an array with elements of type u8.", () => metadata.FindStrings("bytes"));
+        AssertRefused("expected an array of strings, found an array with elements of type u8.", () => Strings(metadata, "bytes"));
         AssertRefused(
             "expected an array of integers, found an array with elements of type a boolean.",
             () => metadata.FindIntegers("booleans"));
