@@ -4,8 +4,8 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Testing;
 
 /// <summary>
-/// Random weights, the same on every machine: plain numbers, or blocks of a quantised type with every field drawn, so that scales, minima and
-/// bits take values that a quantiser seldom writes. About symmetric around zero.
+/// Random weights, the same on every machine: plain numbers, or blocks of a quantised type with every field drawn, so that scales,
+/// minima and bits take values that a quantiser seldom writes. About symmetric around zero.
 /// </summary>
 public sealed class RandomBlocks
 {
@@ -112,7 +112,7 @@ public sealed class RandomBlocks
         Half(block[2..], -d * (largest / 2.0) * (1 + (0.1 * Signed())));
     }
 
-    // The six-bit minima follow the scales by chance only, so that blocks are moved off zero; a fifth of the full range keeps that in bounds.
+    // A sub-block's minimum stays within a few steps of what would centre its values.
     private void SuperBlock(Span<byte> block, double scale, double middle)
     {
         Half(block, scale);

@@ -81,7 +81,10 @@ public sealed record TinyModel(string Name)
         Wide("qwen3-mixed", Mixed) with { Architecture = "qwen3", KeyLength = 64 },
         Wide("qwen2-tied-Q6_K", _ => GgufTensorType.Q6_K) with { Architecture = "qwen2", IsTied = true },
         Wide("qwen3-tied-Q8_0", _ => GgufTensorType.Q8_0) with { Architecture = "qwen3", IsTied = true },
-        Wide("llama-narrow-Q5_1", _ => GgufTensorType.Q5_1) with { Embedding = 96, FeedForward = 160, Heads = 6, KeyValueHeads = 3, KeyLength = 16 },
+        Wide("llama-narrow-Q5_1", _ => GgufTensorType.Q5_1) with
+        {
+            Embedding = 96, FeedForward = 160, Heads = 6, KeyValueHeads = 3, KeyLength = 16,
+        },
     ];
 
     /// <summary>The model of that name.</summary>
@@ -253,7 +256,7 @@ public sealed record TinyModel(string Name)
     }
 
     private void Norm(GgufWriter writer, string name, int length) =>
-        writer.AddTensor(name, [length], GgufTensorType.F32, new RandomBlocks(Name + name).Singles(length, 0.2).Select(v => 1 + v).ToArray());
+        writer.AddTensor(name, [length], GgufTensorType.F32, [.. new RandomBlocks(Name + name).Singles(length, 0.2).Select(v => 1 + v)]);
 
     private void Vector(GgufWriter writer, string name, int length) =>
         writer.AddTensor(name, [length], GgufTensorType.F32, new RandomBlocks(Name + name).Singles(length, 0.5));

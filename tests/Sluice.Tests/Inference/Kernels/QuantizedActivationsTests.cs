@@ -49,7 +49,8 @@ public sealed unsafe class QuantizedActivationsTests
             }
         }
 
-        Assert.True(new ReadOnlySpan<sbyte>(whole.TileValues(0), 8 * Length).SequenceEqual(new ReadOnlySpan<sbyte>(parts.TileValues(0), 8 * Length)));
+        var expected = new ReadOnlySpan<sbyte>(whole.TileValues(0), 8 * Length);
+        Assert.True(expected.SequenceEqual(new ReadOnlySpan<sbyte>(parts.TileValues(0), 8 * Length)));
         Assert.True(new ReadOnlySpan<float>(whole.TileScales(0), 48).SequenceEqual(new ReadOnlySpan<float>(parts.TileScales(0), 48)));
     }
 

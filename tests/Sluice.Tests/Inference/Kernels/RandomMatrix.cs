@@ -17,9 +17,12 @@ internal sealed unsafe class RandomMatrix : IDisposable
         _rows = type switch
         {
             GgufTensorType.F32 => Encode(random.Singles(count, 1), 4, static (value, target) => BitConverter.TryWriteBytes(target, value)),
-            GgufTensorType.F16 => Encode(random.Singles(count, 1), 2, static (value, target) => BitConverter.TryWriteBytes(target, (Half)value)),
+            GgufTensorType.F16 => Encode(
+                random.Singles(count, 1), 2, static (value, target) => BitConverter.TryWriteBytes(target, (Half)value)),
             GgufTensorType.BF16 => Encode(
-                random.Singles(count, 1), 2, static (value, target) => BitConverter.TryWriteBytes(target, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))),
+                random.Singles(count, 1),
+                2,
+                static (value, target) => BitConverter.TryWriteBytes(target, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))),
             _ => random.Blocks(type, count, 1),
         };
         _rowBytes = _rows.Length / rowCount;

@@ -3,7 +3,9 @@ using Sluice.Inference.Gguf;
 
 namespace Sluice.Tests.Inference.Kernels;
 
-/// <summary>The weight formats once more, from ggml's documentation and independent of the engine: one value at a time, in double precision.</summary>
+/// <summary>
+/// The weight formats once more, from ggml's documentation and independent of the engine: one value at a time, in double precision.
+/// </summary>
 internal static class WeightFormats
 {
     public static readonly GgufTensorType[] Quantized =

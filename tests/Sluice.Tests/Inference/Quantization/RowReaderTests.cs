@@ -52,7 +52,8 @@ public sealed unsafe class RowReaderTests
     public void Every_half_is_read_as_the_platform_reads_it()
     {
         // Infinities and NaN are no weights.
-        var halves = Enumerable.Range(0, 65536).Select(i => (ushort)i).Where(h => Half.IsFinite(BitConverter.UInt16BitsToHalf(h))).ToArray();
+        var halves = Enumerable.Range(0, 65536).Select(i => (ushort)i)
+            .Where(h => Half.IsFinite(BitConverter.UInt16BitsToHalf(h))).ToArray();
         var actual = Read(GgufTensorType.F16, MemoryMarshal.AsBytes(halves.AsSpan()).ToArray(), halves.Length);
         for (var i = 0; i < halves.Length; i++)
         {

@@ -74,8 +74,9 @@ public sealed unsafe class AttentionKernelTests
                 var within = t % BlockTokens;
                 for (var d = 0; d < headLength; d++)
                 {
-                    keys[(within / 16 * 16 * headLength) + (d * 16) + (within % 16)] = BitConverter.HalfToUInt16Bits((Half)_keys[(t * headLength) + d]);
-                    values[(within * headLength) + d] = BitConverter.HalfToUInt16Bits((Half)_values[(t * headLength) + d]);
+                    var index = (t * headLength) + d;
+                    keys[(within / 16 * 16 * headLength) + (d * 16) + (within % 16)] = BitConverter.HalfToUInt16Bits((Half)_keys[index]);
+                    values[(within * headLength) + d] = BitConverter.HalfToUInt16Bits((Half)_values[index]);
                 }
             }
         }

@@ -4,10 +4,11 @@ using Xunit;
 
 namespace Sluice.Tests.Inference.Transformer;
 
-/// <summary>Logits of a sequence have the same bits however its tokens are cut into steps, beside whatever else, on however many threads.</summary>
+/// <summary>A sequence's logits have the same bits however its tokens are cut into steps, beside whatever else, on any number of threads.</summary>
 public sealed class BatchInvarianceTests
 {
-    public static TheoryData<string> Models => ["llama", "qwen3-yarn", "llama-Q4_1", "llama-Q8_0", "llama-Q6_K", "qwen2-mixed", "llama-one-kv-head"];
+    public static TheoryData<string> Models =>
+        ["llama", "qwen3-yarn", "llama-Q4_1", "llama-Q8_0", "llama-Q6_K", "qwen2-mixed", "llama-one-kv-head"];
 
     [Theory]
     [MemberData(nameof(Models))]

@@ -50,7 +50,7 @@ internal static class TeacherForcing
         }
     }
 
-    /// <summary>Computes a prompt in steps of at most <paramref name="stepTokens"/>; row 0 then holds the logits of its last token.</summary>
+    /// <summary>Computes a prompt in steps of at most <paramref name="stepTokens"/>; row 0 then holds its last token's logits.</summary>
     public static void Prefill(LanguageModel model, KvSequence cache, int[] tokens, int length, int stepTokens = int.MaxValue)
     {
         var batch = new StepBatch();

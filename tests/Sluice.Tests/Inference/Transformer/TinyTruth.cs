@@ -13,7 +13,8 @@ internal static class TinyTruth
 
     /// <summary>1, 33 and 100 tokens.</summary>
     public static int[][] Prompts { get; } =
-        [.. Document.Value.RootElement.GetProperty("prompts").EnumerateArray().Select(p => p.EnumerateArray().Select(t => t.GetInt32()).ToArray())];
+        [.. Document.Value.RootElement.GetProperty("prompts").EnumerateArray()
+            .Select(p => p.EnumerateArray().Select(t => t.GetInt32()).ToArray())];
 
     /// <summary>Per prompt, by token id; of the model as it is.</summary>
     public static double[][] Logprobs(string model) => Read(model, "logprobs");

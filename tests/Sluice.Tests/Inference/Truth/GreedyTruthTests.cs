@@ -20,7 +20,8 @@ public sealed class GreedyTruthTests(ShippedModel shipped, ITestOutputHelper out
         foreach (var p in positions.Where(p => !p.Agrees))
         {
             output.WriteLine(
-                $"near-tie: {p.Case.Name}, token {p.Index}: {p.Choice} here by {p.Gap:F3}, {p.Case.Greedy[p.Index]} there by {p.Case.Gap(p.Index):F3}");
+                $"near-tie: {p.Case.Name}, token {p.Index}: "
+                + $"{p.Choice} here by {p.Gap:F3}, {p.Case.Greedy[p.Index]} there by {p.Case.Gap(p.Index):F3}");
         }
 
         output.WriteLine($"{positions.Count(p => p.Agrees)} of {positions.Count} agree");
