@@ -45,6 +45,9 @@ public static class ProtocolLimits
     /// <summary>Tools, or functions, of one request, as in the API's schema.</summary>
     public const int ToolsMax = 128;
 
+    /// <summary>Tool calls of one folded choice: as many as there may be tools, each called twice.</summary>
+    public const int ToolCallsMax = 256;
+
     /// <summary>Top-k candidates. Larger than any vocabulary, small enough for an array index.</summary>
     public const int TopKMax = 1_000_000;
 

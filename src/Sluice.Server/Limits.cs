@@ -40,6 +40,48 @@ public sealed record Limits
     /// <summary>Bytes copied from a log before they are flushed: what one reader that catches up holds in memory. The default value is 64 KiB, Kestrel's own output bound.</summary>
     public int ReadBatchBytes { get; init; } = 64 << 10;
 
+    /// <summary>
+    /// Silence in the middle of an answer that nobody else can go on with: longer than where there is a choice, for the alternative
+    /// is an error. The default value is 60 s.
+    /// </summary>
+    public TimeSpan LastIdle { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>After a finish reason, until usage and the end have come. The answer is whole by then. The default value is 2 s.</summary>
+    public TimeSpan AfterFinish { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Wait before the first retry of the same upstream; it doubles each time, and a half of it is random. The default value is 500 ms.</summary>
+    public TimeSpan BackoffFirst { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The longest of these waits. The default value is 8 s, as in the SDKs.</summary>
+    public TimeSpan BackoffMax { get; init; } = TimeSpan.FromSeconds(8);
+
+    /// <summary>A longer <c>Retry-After</c> is not waited for but passed on: the client knows better whether it wants to. The default value is 10 s.</summary>
+    public TimeSpan RetryAfterMax { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Faults in a row after which an upstream is left alone. The default value is 3: one request with its retries.</summary>
+    public int BreakerFaults { get; init; } = 3;
+
+    /// <summary>How long it is left alone before one request probes it; doubles with each probe that fails. The default value is 5 s.</summary>
+    public TimeSpan BreakerOpenFirst { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The longest time that it is left alone. The default value is 20 s, so that it is back in use within half a minute.</summary>
+    public TimeSpan BreakerOpenMax { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Bytes read of an upstream's error. The default value is 64 KiB; messages are a few hundred.</summary>
+    public int ErrorBodyBytes { get; init; } = 64 << 10;
+
+    /// <summary>How long an unwanted answer is read on where its upstream drains. The default value is 10 min, as long as a wanted one may take.</summary>
+    public TimeSpan Drain { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Age at which a connection to an upstream is no longer used, so that changes in DNS are seen. The default value is 10 min.</summary>
+    public TimeSpan UpstreamConnectionLifetime { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Bytes that are read behind the end of an answer to use its connection again. The default value is 4 KiB.</summary>
+    public int ResponseDrainBytes { get; init; } = 4 << 10;
+
+    /// <summary>How long that may take; an aborted answer is never waited for longer. The default value is 20 ms.</summary>
+    public TimeSpan ResponseDrain { get; init; } = TimeSpan.FromMilliseconds(20);
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

@@ -11,7 +11,7 @@ using Sluice.Inference.Generation;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
-using Sluice.Server.Upstreams;
+using Sluice.Server.Routing;
 using Sluice.Streaming;
 
 namespace Sluice.Server;
@@ -41,7 +41,8 @@ public static class SluiceServer
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
         services.AddSingleton<ServerState>();
-        services.AddSingleton<LocalUpstream>();
+        services.AddSingleton<ModelRouter>();
+        services.AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<ModelsEndpoint>();
         services.AddSingleton<HealthEndpoint>();

@@ -84,7 +84,7 @@ public sealed class TestHub : IAsyncDisposable
     {
         options ??= new TestHubOptions();
         var model = new ScriptedModel(options.ChatTemplate);
-        var entry = new ModelEntry("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"] };
+        var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"] };
         var hub = new SluiceOptions { ApiKeys = options.ApiKeys, CorsOrigins = options.CorsOrigins };
         return StartAsync(hub, new ModelCatalog([entry]), options, model, _ => new InferenceEngine(model, options.Engine));
     }

@@ -7,6 +7,7 @@ using Sluice.Cli.Chat;
 using Sluice.Inference.Generation;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Sampling;
+using Sluice.Server.Models;
 
 namespace Sluice.Cli.Commands;
 
@@ -81,13 +82,17 @@ internal static class ChatCommand
         }
 
         var catalog = lookup.CreateCatalog();
-        var ids = string.Join(", ", catalog.Models.Select(model => model.Id));
-        return (name, catalog.Models) switch
+        var local = catalog.Models.OfType<LocalModel>().ToList();
+        var ids = string.Join(", ", local.Select(model => model.Id));
+        return (name, local) switch
         {
-            (_, []) => throw new CliException(ModelsCommand.NoModels(lookup.Folders)),
             (null, [var only]) => only.Path,
-            (null, _) => throw new CliException($"There are several models; say which: {ids}."),
-            _ => catalog.Find(name)?.Path ?? throw new CliException($"There is no model '{name}'; there is: {ids}."),
+            (null, [_, ..]) => throw new CliException($"There are several models; say which: {ids}."),
+            (not null, _) when catalog.Find(name) is LocalModel model => model.Path,
+            (not null, _) when catalog.Find(name) is not null =>
+                throw new CliException($"The model '{name}' runs on an upstream server; 'sluice chat' talks to models that run here. Ask for it through 'sluice serve'."),
+            (_, []) => throw new CliException(ModelsCommand.NoModels(lookup.Folders)),
+            _ => throw new CliException($"There is no model '{name}'; there is: {ids}."),
         };
     }
 

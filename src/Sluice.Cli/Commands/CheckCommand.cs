@@ -2,10 +2,14 @@ using System.CommandLine;
 using Sluice.Inference;
 using Sluice.Inference.Gguf;
 using Sluice.Server.Configuration;
+using Sluice.Server.Models;
 
 namespace Sluice.Cli.Commands;
 
-/// <summary>Validates a configuration and the headers of the files that it names; one that only lies in a folder is named if it can't be served.</summary>
+/// <summary>
+/// Validates a configuration and the headers of the files that it names; one that only lies in a folder is named if it can't be served.
+/// Upstreams are not asked.
+/// </summary>
 internal static class CheckCommand
 {
     public static Command Create(Terminal terminal)
@@ -28,7 +32,7 @@ internal static class CheckCommand
         var configured = lookup.Options.Models?.ToDictionary(model => model.Id, StringComparer.OrdinalIgnoreCase);
         var errors = new List<ConfigurationError>();
         var leftOut = new List<string>();
-        foreach (var model in catalog.Models)
+        foreach (var model in catalog.Models.OfType<LocalModel>())
         {
             try
             {
@@ -40,7 +44,7 @@ internal static class CheckCommand
             }
             catch (GgufException exception)
             {
-                var position = configured?.GetValueOrDefault(model.Id)?.GgufPosition ?? new SourcePosition(path, 1, 1);
+                var position = configured?.GetValueOrDefault(model.Id)?.Position ?? new SourcePosition(path, 1, 1);
                 errors.Add(new ConfigurationError(position, exception.Message));
             }
         }

@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace Sluice.Cli.Commands;
 
-/// <summary>Lists the models that there are, reading the headers of their files only.</summary>
+/// <summary>Lists the models that there are, reading the headers of their files only. Upstreams are not asked.</summary>
 internal static class ModelsCommand
 {
     public static Command Create(Terminal terminal)
@@ -36,13 +36,8 @@ internal static class ModelsCommand
         var faults = new List<string>();
         foreach (var model in catalog.Models)
         {
-            var (architecture, context) = Describe(model, faults);
-            table.AddRow([
-                .. ((string[])[
-                    string.Join(", ", model.Aliases.Prepend(model.Id)), Path.GetFileName(model.Path), ByteSize.Format(model.FileBytes),
-                    architecture, context, Path.GetDirectoryName(model.Path) ?? "",
-                ]).Select(text => new Text(text)),
-            ]);
+            var names = string.Join(", ", model.Aliases.Prepend(model.Id));
+            table.AddRow(Describe(model, faults).Prepend(names).Select(text => new Text(text)));
         }
 
         terminal.CreateConsole().Write(table);
@@ -58,7 +53,16 @@ internal static class ModelsCommand
     public static string NoModels(IReadOnlyList<string> folders) =>
         $"There is no model in {string.Join(", ", folders)}; get one with 'sluice pull smollm2-135m-instruct'.";
 
-    private static (string Architecture, string Context) Describe(ModelEntry model, List<string> faults)
+    // File, size, architecture, context, folder. An upstream's model has its address in place of the file.
+    private static string[] Describe(ModelEntry model, List<string> faults)
+    {
+        if (model is UpstreamModel { Route.Upstreams: var upstreams }) return [string.Join(", ", upstreams), "", "", "", ""];
+        var local = (LocalModel)model;
+        var (architecture, context) = ReadHeader(local, faults);
+        return [Path.GetFileName(local.Path), ByteSize.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""];
+    }
+
+    private static (string Architecture, string Context) ReadHeader(LocalModel model, List<string> faults)
     {
         try
         {

@@ -61,9 +61,15 @@ internal static class ServeCommand
         var fault = ModelsCommand.NoModels(lookup.Folders);
         foreach (var model in catalog.Models)
         {
+            if (model is not LocalModel local)
+            {
+                usable.Add(model);
+                continue;
+            }
+
             try
             {
-                ModelProbe.Check(model.Path);
+                ModelProbe.Check(local.Path);
                 usable.Add(model);
             }
             catch (GgufException exception) when (lookup.Options.Models is null)
@@ -95,7 +101,7 @@ internal static class ServeCommand
         });
         await StartAsync(application, options);
         using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
-        if (catalog.Models is [var only] && await LoadAsync(application, only) is { } failure)
+        if (catalog.Models is [LocalModel only] && await LoadAsync(application, only) is { } failure)
         {
             await application.StopAsync();
             throw new CliException(failure);
@@ -142,7 +148,7 @@ internal static class ServeCommand
     private static string Addresses(SluiceOptions options) => string.Join(" or ", options.Listen);
 
     /// <summary>Waits until the only model is loaded; one sentence when it can't be.</summary>
-    private static async Task<string?> LoadAsync(WebApplication application, ModelEntry model)
+    private static async Task<string?> LoadAsync(WebApplication application, LocalModel model)
     {
         var memory = application.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
         try

@@ -9,15 +9,14 @@ namespace Sluice.Inference.Generation;
 /// </summary>
 internal sealed class ChoiceState
 {
+    private Sampler? _sampler;
+    private TextAssembler? _text;
+
     public ChoiceState(EngineGeneration generation, int index, int tokenLimit)
     {
-        GenerationRequest request = generation.Request;
         Generation = generation;
         Index = index;
         TokenLimit = tokenLimit;
-        Tokens = [.. request.PromptTokens];
-        Sampler = new Sampler(request.Sampling, index, request.PromptTokens);
-        Text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
     }
 
     public EngineGeneration Generation { get; }
@@ -28,17 +27,17 @@ internal sealed class ChoiceState
     public int TokenLimit { get; }
 
     /// <summary>Prompt and generated tokens. They outlive the cache: a choice whose blocks were taken away is computed again from here.</summary>
-    public List<int> Tokens { get; }
+    public List<int> Tokens { get; } = [];
 
     public KvSequence Cache { get; } = new();
 
-    public Sampler Sampler { get; }
+    public Sampler Sampler => _sampler!;
 
-    public TextAssembler Text { get; }
+    public TextAssembler Text => _text!;
 
     public int PromptLength => Generation.Request.PromptTokens.Count;
 
-    public int GeneratedCount => Tokens.Count - PromptLength;
+    public int GeneratedCount => Math.Max(0, Tokens.Count - PromptLength);
 
     /// <summary>Tokens that the next steps have to compute, at least 1.</summary>
     public int PendingCount => Tokens.Count - Cache.Length;
@@ -47,6 +46,15 @@ internal sealed class ChoiceState
 
     public bool IsFinished { get; set; }
 
-    /// <summary>Order of admission: the youngest gives way when the cache is full.</summary>
+    /// <summary>Order of admission: the youngest gives way when the cache is full. 0 before the first one.</summary>
     public long Admission { get; set; }
+
+    /// <summary>Takes up the prompt, at the first admission: what waits in the queue holds no copy of it.</summary>
+    public void Begin()
+    {
+        GenerationRequest request = Generation.Request;
+        Tokens.AddRange(request.PromptTokens);
+        _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
+        _text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
+    }
 }

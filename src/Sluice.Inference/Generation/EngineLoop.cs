@@ -19,6 +19,7 @@ internal sealed class EngineLoop
     private readonly Action _onStarted;
     private readonly LinkedList<ChoiceState> _waiting = new();
     private readonly List<ChoiceState> _active = [];
+    private readonly List<ChoiceState> _order = [];
     private readonly List<(ChoiceState Choice, int Count)> _planned = [];
     private readonly StepBatch _batch = new();
     private readonly Func<bool> _isAbandoned;
@@ -74,7 +75,7 @@ internal sealed class EngineLoop
 
         long start = Stopwatch.GetTimestamp();
         bool computed;
-#pragma warning disable CA1031 // A model that fails must not take the engine's thread and every later request with it.
+#pragma warning disable CA1031 // What the model failed at ends the generations of this step; those that wait are served.
         try
         {
             computed = _model.Forward(_batch, _isAbandoned);
@@ -89,7 +90,6 @@ internal sealed class EngineLoop
             return true;
         }
 #pragma warning restore CA1031
-
         if (!computed)
         {
             return true;
@@ -119,9 +119,17 @@ internal sealed class EngineLoop
     /// <summary>Ends everything that has not ended.</summary>
     public void FailAll(Exception error)
     {
-        foreach (EngineGeneration generation in _generations.ToArray())
+        while (_generations.Count > 0)
         {
-            Fail(generation, error);
+#pragma warning disable CA1031 // A sink that throws when it is told of a failure has nothing more to be told.
+            try
+            {
+                Fail(_generations[^1], error);
+            }
+            catch (Exception)
+            {
+            }
+#pragma warning restore CA1031
         }
     }
 
@@ -163,6 +171,11 @@ internal sealed class EngineLoop
             // Further choices start from the first one's prompt, so they wait until it has been read.
             if (choice.Index == 0 || choice.Admission > 0 || generation.PromptCache.Length > 0 || generation.Choices[0].IsFinished)
             {
+                if (!HasRoomToStart(choice))
+                {
+                    break;
+                }
+
                 _waiting.Remove(node);
                 Start(choice);
             }
@@ -173,9 +186,22 @@ internal sealed class EngineLoop
         _activeCount = _active.Count;
     }
 
+    // All its tokens and one block for every stream that is running: else it would be evicted again at once.
+    private bool HasRoomToStart(ChoiceState choice)
+    {
+        int tokens = Math.Max(choice.Tokens.Count, choice.PromptLength) - choice.Generation.PromptCache.Length;
+        int blocks = (tokens / TransformerLimits.KvBlockTokens) + 1 + _active.Count;
+        return _active.Count == 0 || _model.Cache.AvailableCount >= blocks;
+    }
+
     private void Start(ChoiceState choice)
     {
         EngineGeneration generation = choice.Generation;
+        if (choice.Admission == 0)
+        {
+            choice.Begin();
+        }
+
         if (generation.PromptCache.Length > 0)
         {
             _model.Cache.TryShare(generation.PromptCache, choice.Cache, generation.PromptCache.Length);
@@ -203,8 +229,10 @@ internal sealed class EngineLoop
     private void Plan()
     {
         _planned.Clear();
+        _order.Clear();
+        _order.AddRange(_active);
         int room = _model.StepTokenCapacity;
-        foreach (ChoiceState choice in _active.ToArray())
+        foreach (ChoiceState choice in _order)
         {
             if (choice.IsDecoding && room > 0 && HasRoom(choice, 1))
             {
@@ -217,54 +245,59 @@ internal sealed class EngineLoop
             ? room
             : Math.Min(room, Math.Max(
                 EngineLimits.PrefillTokensMin, (int)(EngineLimits.PrefillShareMilliseconds / Math.Max(1e-3, _prefillMillisecondsPerToken))));
-        foreach (ChoiceState choice in _active.Where(static c => !c.IsDecoding).OrderBy(static c => c.PendingCount).ThenBy(static c => c.Admission).ToArray())
+        _order.Sort(static (a, b) =>
+            a.PendingCount != b.PendingCount ? a.PendingCount.CompareTo(b.PendingCount) : a.Admission.CompareTo(b.Admission));
+        foreach (ChoiceState choice in _order)
         {
             int count = Math.Min(budget, choice.PendingCount);
-            if (count > 0 && HasRoom(choice, count))
+            if (!choice.IsDecoding && count > 0 && HasRoom(choice, count))
             {
                 _planned.Add((choice, count));
                 budget -= count;
             }
         }
 
-        // A choice that gave its blocks away after it was planned has nothing left to continue from.
-        _planned.RemoveAll(planned => !_active.Contains(planned.Choice));
+        for (int i = _planned.Count - 1; i >= 0; i--)
+        {
+            // A choice that gave its blocks away after it was planned has nothing left to continue from.
+            if (!_active.Contains(_planned[i].Choice))
+            {
+                _planned.RemoveAt(i);
+            }
+        }
+
         _activeCount = _active.Count;
     }
 
     // Takes blocks from the youngest choices until there is room; they wait and are computed again, to the same tokens.
     private bool HasRoom(ChoiceState choice, int count)
     {
-        if (!_active.Contains(choice))
+        while (_active.Contains(choice))
         {
-            return false;
-        }
-
-        while (!_model.Cache.TryGrow(choice.Cache, choice.Cache.Length + count))
-        {
-            ChoiceState? youngest = _active.Where(c => c != choice).MaxBy(static c => c.Admission);
-            if (youngest == null || youngest.Admission < choice.Admission)
+            if (_model.Cache.TryGrow(choice.Cache, choice.Cache.Length + count))
             {
-                youngest = choice;
+                return true;
             }
 
-            if (youngest == choice && _active.Count == 1)
+            if (_active.Count == 1)
             {
                 Fail(choice.Generation, new InsufficientMemoryException(
                     "The key/value cache is too small for this prompt; shorten the prompt or give the engine a larger cache."));
                 return false;
             }
 
+            ChoiceState youngest = choice;
+            foreach (ChoiceState other in _active)
+            {
+                youngest = other.Admission > youngest.Admission ? other : youngest;
+            }
+
             _active.Remove(youngest);
             _model.Cache.Release(youngest.Cache);
             _waiting.AddFirst(youngest);
-            if (youngest == choice)
-            {
-                return false;
-            }
         }
 
-        return true;
+        return false;
     }
 
     private void KeepPrompt(ChoiceState choice)

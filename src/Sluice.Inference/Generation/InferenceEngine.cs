@@ -11,6 +11,8 @@ namespace Sluice.Inference.Generation;
 /// </summary>
 public sealed class InferenceEngine : IDisposable
 {
+    private const string StoppingMessage = "The engine is stopping.";
+
     private readonly LanguageModel _model;
     private readonly EngineOptions _options;
     private readonly ChatTemplate _template;
@@ -121,6 +123,12 @@ public sealed class InferenceEngine : IDisposable
         var generation = new EngineGeneration(this, request, sink, Model.ContextLength);
         _submitted.Enqueue(generation);
         Wake();
+        if (_stopping)
+        {
+            // The engine's thread may have looked for the last time already.
+            FailSubmitted();
+        }
+
         return generation;
     }
 
@@ -158,22 +166,36 @@ public sealed class InferenceEngine : IDisposable
     {
         while (!_stopping)
         {
-            while (_submitted.TryDequeue(out EngineGeneration? generation))
+#pragma warning disable CA1031 // The one error door of this thread: whatever fails ends the generations that run, and the next ones are served.
+            try
             {
-                _loop.Accept(generation);
-            }
+                while (_submitted.TryDequeue(out EngineGeneration? generation))
+                {
+                    _loop.Accept(generation);
+                }
 
-            if (!_loop.Step())
-            {
-                _wakeup.Wait();
+                if (!_loop.Step())
+                {
+                    _wakeup.Wait();
+                }
             }
+            catch (Exception error)
+            {
+                _loop.FailAll(error);
+            }
+#pragma warning restore CA1031
         }
 
+        _loop.FailAll(new OperationCanceledException(StoppingMessage));
+        FailSubmitted();
+    }
+
+    private void FailSubmitted()
+    {
         while (_submitted.TryDequeue(out EngineGeneration? generation))
         {
-            _loop.Accept(generation);
+            Interlocked.Decrement(ref _unstarted);
+            generation.Sink.OnFailed(new OperationCanceledException(StoppingMessage));
         }
-
-        _loop.FailAll(new OperationCanceledException("The engine is stopping."));
     }
 }

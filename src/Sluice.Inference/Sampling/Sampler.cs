@@ -12,6 +12,9 @@ internal sealed class Sampler
     // Half-width, in nats, of the first set of candidates that is sorted; doubled until it holds what top-k and top-p keep.
     private const float FirstWindow = 10;
 
+    // vLLM's bound: below it the distribution is a single token to single precision, and its inverse overflows.
+    private const float GreedyTemperatureMax = 1e-5f;
+
     private readonly SamplingParameters _parameters;
     private readonly uint _stream;
     private readonly HashSet<int>? _promptTokens;
@@ -41,7 +44,7 @@ internal sealed class Sampler
         Bias(logits);
         Penalize(logits);
         int best = ArgMax(logits);
-        int token = _parameters.Temperature <= 0 || !float.IsFinite(logits[best]) ? best : Draw(logits, logits[best], position);
+        int token = _parameters.Temperature < GreedyTemperatureMax || !float.IsFinite(logits[best]) ? best : Draw(logits, logits[best], position);
         if (_outputCounts != null)
         {
             _outputCounts[token] = _outputCounts.GetValueOrDefault(token) + 1;

@@ -6,7 +6,7 @@ namespace Sluice.Inference.Sampling;
 /// </summary>
 public sealed record SamplingParameters
 {
-    /// <summary>0 is greedy (lowest id wins a tie). The default value is 1.</summary>
+    /// <summary>Below 1e-5 is greedy (lowest id wins a tie). The default value is 1.</summary>
     public float Temperature { get; init; } = 1;
 
     /// <summary>Keep the smallest set of tokens whose probabilities reach this sum, in (0, 1]. The default value is 1: all.</summary>

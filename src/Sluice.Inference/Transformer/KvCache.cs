@@ -52,9 +52,24 @@ internal sealed unsafe class KvCache : IDisposable
             return false;
         }
 
-        for (; missing > 0; missing--)
+        int before = sequence.Blocks.Count;
+        try
         {
-            sequence.Blocks.Add(Take());
+            for (; missing > 0; missing--)
+            {
+                sequence.Blocks.Add(Take());
+            }
+        }
+        catch (OutOfMemoryException)
+        {
+            // The system has less than was free at load; the caller takes blocks from others, as when the cache is full.
+            for (int i = sequence.Blocks.Count - 1; i >= before; i--)
+            {
+                Return(sequence.Blocks[i]);
+                sequence.Blocks.RemoveAt(i);
+            }
+
+            return false;
         }
 
         return true;
@@ -97,10 +112,7 @@ internal sealed unsafe class KvCache : IDisposable
     {
         foreach (int block in sequence.Blocks)
         {
-            if (--_references[block] == 0)
-            {
-                _free.Push(block);
-            }
+            Return(block);
         }
 
         sequence.Blocks.Clear();
@@ -124,6 +136,14 @@ internal sealed unsafe class KvCache : IDisposable
     }
 
     private byte* Address(int block) => _slabs[block / _blocksPerSlab].Bytes + (block % _blocksPerSlab * BlockBytes);
+
+    private void Return(int block)
+    {
+        if (--_references[block] == 0)
+        {
+            _free.Push(block);
+        }
+    }
 
     private int Take()
     {

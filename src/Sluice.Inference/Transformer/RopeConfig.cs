@@ -32,18 +32,29 @@ internal sealed record RopeConfig(
         };
         double factor = metadata.GetNumber(prefix + "scaling.factor", metadata.GetNumber(prefix + "scale_linear", 1));
         double frequencyBase = metadata.GetNumber(prefix + "freq_base", 10000);
-        if (!(factor > 0) || !(frequencyBase > 0))
-        {
-            throw TransformerConfig.Error(file, prefix + "freq_base", "positive numbers here and in scaling.factor", $"{frequencyBase} and {factor}");
-        }
+        double attentionFactor = metadata.GetNumber(prefix + "scaling.attn_factor", 1);
+        long originalContextLength = metadata.GetInteger(prefix + "scaling.original_context_length", contextLength);
+        CheckRange(file, prefix + "freq_base", frequencyBase, 1.001, 1e12);
+        CheckRange(file, prefix + "scaling.factor", factor, 1e-3, 1e6);
+        CheckRange(file, prefix + "scaling.attn_factor", attentionFactor, 1e-3, 1e3);
+        CheckRange(file, prefix + "scaling.original_context_length", originalContextLength, 1, TransformerLimits.ContextLengthMax);
 
         return new RopeConfig(
             (int)dimensions,
             frequencyBase,
             scaling,
             factor,
-            (int)metadata.GetInteger(prefix + "scaling.original_context_length", contextLength),
-            metadata.GetNumber(prefix + "scaling.attn_factor", 1));
+            (int)originalContextLength,
+            attentionFactor);
+    }
+
+    private static void CheckRange(GgufFile file, string key, double value, double min, double max)
+    {
+        if (!(value >= min && value <= max))
+        {
+            throw TransformerConfig.Error(
+                file, key, FormattableString.Invariant($"{min} to {max}"), value.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
     }
 }
 

@@ -18,6 +18,9 @@ internal static class TransformerLimits
     /// <summary>Tokens of context; models claim up to ten million.</summary>
     public const int ContextLengthMax = 1 << 28;
 
+    /// <summary>Fewest tokens of context that are worth loading a model for, where memory does not allow its own.</summary>
+    public const int ContextLengthMin = 512;
+
     /// <summary>Tokens computed in one step: the activations of so many stay in a second-level cache of 1 MiB.</summary>
     public const int StepTokensMax = 256;
 

@@ -13,26 +13,36 @@ internal sealed class TransformerModel : LanguageModel
     private readonly WorkerTeam _team;
     private readonly TransformerForward _forward;
 
-    private TransformerModel(GgufFile file, TransformerConfig config, int threadCount, int slotCount, long kvTokenCapacity)
+    private TransformerModel(GgufFile file, TransformerConfig config, int threadCount, int slotCount, long kvTokenCapacity, int contextLength)
     {
         _file = file;
         Tokenizer = Tokenizer.Load(file.Metadata);
-        ChatTemplate = file.Metadata.FindString("tokenizer.chat_template") is { } source ? ChatTemplate.Parse(source) : null;
+        ChatTemplate = ParseTemplate(file);
         _weights = new TransformerWeights(file, config);
-        if (_weights.VocabularySize < Tokenizer.VocabularySize)
+        try
         {
-            throw new GgufException(
-                $"{file.Path}: tensor 'token_embd.weight': expected a row for each of {Tokenizer.VocabularySize} tokens, found {_weights.VocabularySize}.");
+            if (_weights.VocabularySize < Tokenizer.VocabularySize)
+            {
+                throw new GgufException(
+                    $"{file.Path}: tensor 'token_embd.weight': expected a row for each of {Tokenizer.VocabularySize} tokens, found {_weights.VocabularySize}.");
+            }
+
+            Cache = new KvCache(config.BlockCount, config.HeadCountKv, config.KeyLength, kvTokenCapacity);
+            _team = new WorkerTeam(threadCount);
+            _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, slotCount);
+        }
+        catch
+        {
+            _team?.Dispose();
+            _weights.Dispose();
+            throw;
         }
 
-        Cache = new KvCache(config.BlockCount, config.HeadCountKv, config.KeyLength, kvTokenCapacity);
-        _team = new WorkerTeam(threadCount);
-        _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, slotCount);
         Description = new ModelDescription(
             file.Metadata.FindString("general.name") ?? Path.GetFileNameWithoutExtension(file.Path),
             config.Architecture,
-            config.ContextLength,
-            _weights.VocabularySize,
+            contextLength,
+            Tokenizer.VocabularySize,
             file.Tensors.Values.Sum(tensor => tensor.RowLength * tensor.RowCount),
             file.SizeBytes,
             _weights.SizeBytes + _forward.SizeBytes);
@@ -52,7 +62,8 @@ internal sealed class TransformerModel : LanguageModel
     /// <param name="path">The file.</param>
     /// <param name="threadCount">Threads that compute a step, the caller's included.</param>
     /// <param name="slotCount">Most sequences of one step.</param>
-    /// <param name="kvTokenCapacity">Most tokens kept in the cache; null allows every slot a full context, within half of the free memory.</param>
+    /// <param name="kvTokenCapacity">Most tokens kept in the cache; null allows every slot a full context, within half of what is free
+    /// beside the weights; where not even one full context fits, the model's context is that much shorter.</param>
     /// <exception cref="GgufException">The file is broken or not supported.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
@@ -62,16 +73,19 @@ internal sealed class TransformerModel : LanguageModel
         try
         {
             var config = TransformerConfig.Read(file);
+            long weights = TransformerWeights.EstimateBytes(file);
+            long free = MemoryBudget.FreeBytes();
             long tokenBytes = 2L * config.BlockCount * config.KeyValueLength * sizeof(ushort);
-            long free = MemoryBudget.FreeBytes() - file.SizeBytes;
-            if (free < 0)
+            long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
+            int contextLength = kvTokenCapacity == null ? (int)Math.Min(config.ContextLength, affordable) : config.ContextLength;
+            if (contextLength < Math.Min(config.ContextLength, TransformerLimits.ContextLengthMin))
             {
                 throw new InsufficientMemoryException(
-                    $"{path}: the model needs about {file.SizeBytes >> 20} MiB of memory, {MemoryBudget.FreeBytes() >> 20} MiB are free; use a smaller model or a stronger quantisation.");
+                    $"{path}: the model needs about {weights >> 20} MiB of memory and some for its context, {free >> 20} MiB are free; use a smaller model or a stronger quantisation.");
             }
 
-            long capacity = Math.Min((long)slotCount * config.ContextLength, Math.Max(config.ContextLength, free / 2 / tokenBytes));
-            return new TransformerModel(file, config, threadCount, slotCount, kvTokenCapacity ?? capacity);
+            long capacity = Math.Min((long)slotCount * config.ContextLength, affordable);
+            return new TransformerModel(file, config, threadCount, slotCount, capacity, contextLength);
         }
         catch
         {
@@ -80,9 +94,23 @@ internal sealed class TransformerModel : LanguageModel
         }
     }
 
+    private static ChatTemplate? ParseTemplate(GgufFile file)
+    {
+        const string Key = "tokenizer.chat_template";
+        try
+        {
+            return file.Metadata.FindString(Key) is { } source ? ChatTemplate.Parse(source) : null;
+        }
+        catch (ChatTemplateException error)
+        {
+            throw new GgufException($"{file.Path}: key '{Key}': expected a chat template, found one that can't be read: {error.Message}");
+        }
+    }
+
     public override bool Forward(StepBatch batch, Func<bool>? isAbandoned) => _forward.Run(batch, isAbandoned);
 
-    public override Span<float> Logits(int row) => _forward.Logits(row);
+    // Files may pad the matrix beyond the vocabulary; those rows are no tokens.
+    public override Span<float> Logits(int row) => _forward.Logits(row)[..Tokenizer.VocabularySize];
 
     public override void Dispose()
     {

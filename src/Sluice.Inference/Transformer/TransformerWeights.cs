@@ -12,6 +12,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     private readonly byte* _embeddingRows;
     private readonly long _embeddingRowBytes;
     private readonly List<IDisposable> _owned = [];
+    private readonly HashSet<string> _read = [];
 
     /// <exception cref="GgufException">A tensor is missing or has another shape than the configuration says.</exception>
     /// <exception cref="OutOfMemoryException">The weights do not fit into memory.</exception>
@@ -42,11 +43,20 @@ internal sealed unsafe class TransformerWeights : IDisposable
             if (file.Tensors.TryGetValue("rope_freqs.weight", out GgufTensor? factors))
             {
                 MatrixPacker.CheckShape(file, factors, 1, config.Rope.DimensionCount / 2);
+                _read.Add(factors.Name);
                 RopeDivisors = new float[factors.RowLength];
                 fixed (float* target = RopeDivisors)
                 {
                     RowReader.Read(factors.Type, file.GetPointer(factors), target, factors.RowLength);
                 }
+            }
+
+            _read.Add(_embedding.Name);
+            if (file.Tensors.Keys.FirstOrDefault(name => !_read.Contains(name)) is { } unknown)
+            {
+                // A bias or a scale that is left out gives wrong text without a word.
+                throw new GgufException(
+                    $"{file.Path}: tensor '{unknown}': expected only tensors that architecture '{config.Architecture}' is computed with, found one more.");
             }
         }
         catch
@@ -70,6 +80,18 @@ internal sealed unsafe class TransformerWeights : IDisposable
     public float[]? RopeDivisors { get; }
 
     public long SizeBytes { get; private set; }
+
+    /// <summary>Bytes that a file's weights take when they are repacked, to within the padding of rows.</summary>
+    public static long EstimateBytes(GgufFile file) => file.Tensors.Values.Sum(static tensor => tensor.RowLength * tensor.RowCount * (tensor.Type switch
+    {
+        GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => QuantizedKernel.BlockBytes<NibbleHalf>(),
+        GgufTensorType.Q4_K => QuantizedKernel.BlockBytes<NibbleSingle>(),
+        GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => QuantizedKernel.BlockBytes<ByteHalf>(),
+        GgufTensorType.Q5_K => QuantizedKernel.BlockBytes<ByteSingle>(),
+        GgufTensorType.Q6_K => 2 * QuantizedKernel.BlockBytes<ByteSingle16>(),
+        GgufTensorType.F32 => 32 * PackedMatrix.GroupRows * sizeof(float),
+        _ => 32 * PackedMatrix.GroupRows * sizeof(ushort),
+    }) / (32 * PackedMatrix.GroupRows));
 
     /// <summary>Writes the embedding of a token: <see cref="TransformerConfig.EmbeddingLength"/> floats.</summary>
     public void ReadEmbedding(int token, float* destination) =>
@@ -120,6 +142,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
 
     private PackedMatrix Matrix(string name, int rowCount, int length, Func<int, int>? sourceRow = null)
     {
+        _read.Add(name);
         PackedMatrix matrix = MatrixPacker.Pack(_file, name, rowCount, length, sourceRow);
         _owned.Add(matrix);
         SizeBytes += matrix.SizeBytes;
@@ -150,6 +173,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
 
     private float* Vector(string name, int length)
     {
+        _read.Add(name);
         GgufTensor tensor = _file.GetTensor(name);
         MatrixPacker.CheckShape(_file, tensor, 1, length);
         float* vector = NewVector(length);

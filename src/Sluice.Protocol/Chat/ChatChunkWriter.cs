@@ -133,6 +133,32 @@ public sealed class ChatChunkWriter
         JsonText.WriteRaw(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}}\n\n"u8);
     }
 
+    /// <summary>The usage chunk, with usage that an upstream has stated.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="usage">A JSON object on one line.</param>
+    public void WriteUsage(IBufferWriter<byte> output, ReadOnlySpan<byte> usage)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, _prefix);
+        JsonText.WriteRaw(output, "],\"usage\":"u8);
+        JsonText.WriteRaw(output, usage);
+        JsonText.WriteRaw(output, "}\n\n"u8);
+    }
+
+    /// <summary>The usage chunk where nobody has counted: it says so.</summary>
+    public void WriteEstimatedUsage(IBufferWriter<byte> output, int promptTokens, int completionTokens)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, _prefix);
+        JsonText.WriteRaw(output, "],\"usage\":{\"prompt_tokens\":"u8);
+        JsonText.WriteInteger(output, promptTokens);
+        JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
+        JsonText.WriteInteger(output, completionTokens);
+        JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
+        JsonText.WriteInteger(output, (long)promptTokens + completionTokens);
+        JsonText.WriteRaw(output, "},\"sluice\":{\"usage_estimated\":true}}\n\n"u8);
+    }
+
     /// <summary>The end of a complete stream; clients compare it by equality.</summary>
     public static void WriteDone(IBufferWriter<byte> output)
     {

@@ -11,12 +11,13 @@ namespace Sluice.Protocol.Chat;
 /// <see cref="ProtocolLimits.CompletionBytesMax"/>. For one thread at a time.
 /// </summary>
 /// <remarks>
-/// Reads what <see cref="ChatChunkWriter"/> writes. The usage of the result is that of the usage chunk, so the stream must have one
+/// Reads what <see cref="ChatChunkWriter"/> and <see cref="Relay.ChunkNormalizer"/> write; members that it does not know it keeps. The usage of the result is that of the usage chunk, so the stream must have one
 /// for the result to have it.
 /// </remarks>
 public sealed class ChatCompletionFold
 {
     private readonly SortedDictionary<int, FoldedChoice> _choices = [];
+    private readonly FoldedMembers _members = new(["id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation"]);
     private string? _id;
     private string? _model;
     private string? _serviceTier;
@@ -86,6 +87,7 @@ public sealed class ChatCompletionFold
             JsonText.WriteStringOrNull(output, _systemFingerprint);
         }
 
+        _members.WriteTo(output);
         JsonText.WriteRaw(output, "}"u8);
     }
 
@@ -140,6 +142,7 @@ public sealed class ChatCompletionFold
             _systemFingerprint = FindText(chunk, "system_fingerprint"u8);
         }
 
+        _members.Add(chunk);
         foreach (var element in chunk.GetProperty("choices"u8).EnumerateArray())
         {
             var index = element.GetProperty("index"u8).GetInt32();

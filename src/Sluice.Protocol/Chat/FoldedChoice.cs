@@ -14,6 +14,9 @@ internal sealed class FoldedChoice
     // Elements as they came, joined by commas.
     private readonly StringBuilder _contentLogprobs = new();
     private readonly StringBuilder _refusalLogprobs = new();
+    private readonly FoldedToolCalls _tools = new();
+    private readonly FoldedMembers _deltaMembers = new(["role", "content", "refusal", "tool_calls", "function_call"]);
+    private readonly FoldedMembers _members = new(["index", "delta", "logprobs", "finish_reason"]);
     private bool _hasContent;
     private bool _hasRefusal;
     private bool _hasContentLogprobs;
@@ -29,6 +32,9 @@ internal sealed class FoldedChoice
         var delta = choice.GetProperty("delta"u8);
         _hasContent |= Append(delta, "content"u8, _content);
         _hasRefusal |= Append(delta, "refusal"u8, _refusal);
+        _tools.Add(delta);
+        _deltaMembers.Add(delta);
+        _members.Add(choice);
         if (choice.TryGetProperty("logprobs"u8, out var logprobs) && logprobs.ValueKind == JsonValueKind.Object)
         {
             _hasContentLogprobs |= AppendElements(logprobs, "content"u8, _contentLogprobs);
@@ -47,10 +53,14 @@ internal sealed class FoldedChoice
         JsonText.WriteRaw(output, "{\"index\":"u8);
         JsonText.WriteInteger(output, index);
         JsonText.WriteRaw(output, ",\"message\":{\"role\":\"assistant\",\"content\":"u8);
-        JsonText.WriteStringOrNull(output, _hasContent ? _content.ToString() : null);
+        // A call alone has no content; the empty text of its role chunk is not one.
+        JsonText.WriteStringOrNull(output, _hasContent && !(_tools.HasCalls && _content.Length == 0) ? _content.ToString() : null);
         JsonText.WriteRaw(output, ",\"refusal\":"u8);
         JsonText.WriteStringOrNull(output, _hasRefusal ? _refusal.ToString() : null);
-        JsonText.WriteRaw(output, ",\"annotations\":[]},\"logprobs\":"u8);
+        _tools.WriteTo(output);
+        if (!_deltaMembers.Contains("annotations")) JsonText.WriteRaw(output, ",\"annotations\":[]"u8);
+        _deltaMembers.WriteTo(output);
+        JsonText.WriteRaw(output, "},\"logprobs\":"u8);
         if (_hasContentLogprobs || _hasRefusalLogprobs)
         {
             JsonText.WriteRaw(output, "{\"content\":"u8);
@@ -66,6 +76,7 @@ internal sealed class FoldedChoice
 
         JsonText.WriteRaw(output, ",\"finish_reason\":"u8);
         JsonText.WriteStringOrNull(output, _finishReason);
+        _members.WriteTo(output);
         JsonText.WriteRaw(output, "}"u8);
     }
 

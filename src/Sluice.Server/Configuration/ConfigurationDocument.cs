@@ -16,6 +16,9 @@ internal sealed class ConfigurationSection(string name, YamlMappingNode node, Di
 
     public bool Contains(string key) => values.ContainsKey(key);
 
+    /// <summary>Where a key that is there stands.</summary>
+    public Mark KeyMark(string key) => node.Children.Keys.First(child => child is YamlScalarNode { Value: { } name } && name == key).Start;
+
     /// <summary>Null also when the value is null in the file: that is the same as absent.</summary>
     public YamlNode? Find(string key) =>
         values.TryGetValue(key, out var value) && value is not YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or null or "~" or "null" } ? value : null;
@@ -54,7 +57,7 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
             if (keys.Contains(key)) continue;
             if (laterKeys.Contains(key))
             {
-                Report(keyNode.Start, $"'{key}' comes with a later version; this one serves GGUF files, named by 'gguf'");
+                Report(keyNode.Start, $"'{key}' comes with a later version; allowed here: {string.Join(", ", keys)}");
                 continue;
             }
             var suggestion = Suggestion.Find(key, keys.Concat(laterKeys)) is { } near ? $"; did you mean '{near}'?" : ";";
@@ -97,7 +100,10 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
         return null;
     }
 
-    private Located? Text(YamlNode node, string name)
+    /// <summary>Null when wrong, which is reported.</summary>
+    /// <param name="node">The value.</param>
+    /// <param name="name">As a message calls it.</param>
+    public Located? Text(YamlNode node, string name)
     {
         if (node is not YamlScalarNode scalar)
         {

@@ -8,11 +8,6 @@ public static class ConfigurationFile
 {
     private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget"];
 
-    private static readonly string[] s_modelKeys = ["id", "gguf", "aliases"];
-
-    // Keys of the design that this version does not know: an honest answer instead of "unknown".
-    private static readonly string[] s_laterModelKeys = ["upstreams", "retries", "timeouts", "fallbacks", "store"];
-
     /// <summary>Reads and validates a file.</summary>
     /// <param name="path">Path of the file; errors name it as it is given.</param>
     /// <param name="environment">Value of an environment variable, or null; by default the process's own.</param>
@@ -66,7 +61,7 @@ public static class ConfigurationFile
         return new SluiceOptions
         {
             Listen = ReadListen(document, root),
-            Models = ReadModels(document, root),
+            Models = ModelSection.Read(document, root),
             ApiKeys = keys is null ? KeysOf(environment) : [.. keys.Select(key => key.Value)],
             AllowedHosts = ReadHosts(document, root),
             CorsOrigins = ReadOrigins(document, root),
@@ -115,36 +110,6 @@ public static class ConfigurationFile
         var bytes = ByteSize.Parse(text);
         if (bytes is null) document.Report(mark, $"'{text}' is no size; expected a number with a unit, such as 8GB or 512MiB");
         return bytes;
-    }
-
-    private static List<ModelOptions>? ReadModels(ConfigurationDocument document, ConfigurationSection root)
-    {
-        if (document.Sequence(root, "models") is not { } nodes) return null;
-        var models = new List<ModelOptions>();
-        var names = new Dictionary<string, Mark>(StringComparer.OrdinalIgnoreCase);
-        foreach (var node in nodes)
-        {
-            if (document.Mapping(node, "a model", s_modelKeys, s_laterModelKeys) is not { } section) continue;
-            var id = document.RequiredString(section, "id");
-            var aliases = document.Strings(section, "aliases") ?? [];
-            if (id is var (name, mark)) ClaimName(document, names, name, mark);
-            foreach (var (alias, aliasMark) in aliases) ClaimName(document, names, alias, aliasMark);
-
-            // A model of a later version has its error already; a second one about the missing file would only confuse.
-            if (s_laterModelKeys.Any(section.Contains)) continue;
-            if (document.RequiredString(section, "gguf") is not var (gguf, ggufMark) || id is null) continue;
-            models.Add(new ModelOptions(id.Value.Value, gguf)
-            {
-                Aliases = [.. aliases.Select(alias => alias.Value)],
-                GgufPosition = document.PositionOf(ggufMark),
-            });
-        }
-        return models;
-    }
-
-    private static void ClaimName(ConfigurationDocument document, Dictionary<string, Mark> names, string name, Mark mark)
-    {
-        if (!names.TryAdd(name, mark)) document.Report(mark, $"the name '{name}' is taken by line {names[name].Line}; ids and aliases must be unique, upper and lower case being the same");
     }
 
     private static string[] KeysOf(Func<string, string?> environment) =>

@@ -25,16 +25,22 @@ public sealed record SluiceOptions
     public long? MemoryBudgetBytes { get; init; }
 }
 
-/// <summary>One model that the hub serves.</summary>
+/// <summary>One model that the hub serves: by its own engine, or by upstreams.</summary>
 /// <param name="Id">Name to ask with.</param>
-/// <param name="Gguf">Path of the file: absolute, or relative to the configuration's folder, or a bare file name in a model folder.</param>
-public sealed record ModelOptions(string Id, string Gguf)
+/// <param name="Gguf">Path of the file: absolute, or relative to the configuration's folder, or a bare file name in a model folder. Null where <see cref="Route"/> is set.</param>
+public sealed record ModelOptions(string Id, string? Gguf)
 {
     /// <summary>Other names for the same model. The default value is none.</summary>
     public IReadOnlyList<string> Aliases { get; init; } = [];
 
-    /// <summary>Where the configuration names the file; null without a configuration file.</summary>
-    public SourcePosition? GgufPosition { get; init; }
+    /// <summary>The upstreams; null where <see cref="Gguf"/> is set.</summary>
+    public RouteOptions? Route { get; init; }
+
+    /// <summary>Names of models that are asked, in order and once each, when this one can't answer. The default value is none.</summary>
+    public IReadOnlyList<string> Fallbacks { get; init; } = [];
+
+    /// <summary>Where the configuration names the file or the upstreams; null without a configuration file.</summary>
+    public SourcePosition? Position { get; init; }
 }
 
 /// <summary>A place in a configuration file; line and column count from 1.</summary>

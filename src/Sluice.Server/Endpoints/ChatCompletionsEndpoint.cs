@@ -1,10 +1,10 @@
+using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Models;
-using Sluice.Server.Upstreams;
+using Sluice.Server.Routing;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Endpoints;
@@ -14,9 +14,9 @@ namespace Sluice.Server.Endpoints;
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events.
 /// </summary>
 internal sealed partial class ChatCompletionsEndpoint(
-    ModelCatalog catalog,
+    ModelRouter router,
+    GenerationPump pump,
     GenerationTable generations,
-    LocalUpstream upstream,
     ServerState server,
     RandomSource random,
     Limits limits,
@@ -27,9 +27,7 @@ internal sealed partial class ChatCompletionsEndpoint(
 
     public async Task InvokeAsync(HttpContext context)
     {
-        var (request, error) = await ReadAsync(context);
-        var model = request is null ? null : catalog.Find(request.Model);
-        error ??= model is null ? ApiErrors.ModelNotFound(request!.Model) : request!.FindLocalRefusal();
+        var (request, route, body, error) = await ReadAsync(context);
         error ??= server.IsStopping ? ServerState.StoppingError : null;
         if (error is not null)
         {
@@ -46,23 +44,27 @@ internal sealed partial class ChatCompletionsEndpoint(
         }
         // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
         if (server.IsStopping) generation.Cancel(CancellationCause.Shutdown);
-        await RunAsync(context, generation, request!, model!);
+        await RunAsync(context, generation, request!, body, route!);
     }
 
-    private async Task<(ChatCompletionRequest? Request, ApiError? Error)> ReadAsync(HttpContext context)
+    private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context)
     {
-        if (RequestBody.CheckContentType(context.Request) is { } unsupported) return (null, unsupported);
+        if (RequestBody.CheckContentType(context.Request) is { } unsupported) return (null, null, [], unsupported);
         var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
-        if (tooLarge is not null) return (null, tooLarge);
+        if (tooLarge is not null) return (null, null, [], tooLarge);
         ChatCompletionRequestReader.TryRead(body, out var request, out var error);
+        var route = request is null ? null : router.Find(request.Model);
+        if (route is null) error ??= ApiErrors.ModelNotFound(request!.Model);
+        // The buffers are given back now, and an upstream gets what the client wrote.
+        var copy = route is { NeedsBody: true } ? body.ToArray() : [];
         context.Request.BodyReader.AdvanceTo(body.End);
-        return (request, error);
+        return (request, route, copy, error);
     }
 
-    private async Task RunAsync(HttpContext context, Generation generation, ChatCompletionRequest request, ModelEntry model)
+    private async Task RunAsync(HttpContext context, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
     {
         using var reader = generation.Log.TryOpenReader()!;
-        var producing = upstream.StartAsync(generation, request, model);
+        var producing = pump.RunAsync(generation, request, body, ForwardedHeaders.Of(context.Request), route);
         try
         {
             // The reply ends when the client does; what it did not want any more need not be computed.

@@ -9,17 +9,17 @@ internal static class LoadFailure
 {
     private static readonly TimeSpan s_retryAfter = TimeSpan.FromSeconds(5);
 
-    public static ApiError LargerThanBudget(ModelEntry entry, long budgetBytes) => Unavailable(
+    public static ApiError LargerThanBudget(LocalModel entry, long budgetBytes) => Unavailable(
         $"The model `{entry.Id}` needs {ByteSize.Format(entry.FileBytes)}, and the memory budget is {ByteSize.Format(budgetBytes)}.") with
     {
         RetryAfter = null,
         ShouldRetry = false,
     };
 
-    public static ApiError OthersInUse(ModelEntry entry) => Unavailable(
+    public static ApiError OthersInUse(LocalModel entry) => Unavailable(
         $"The model `{entry.Id}` can't be loaded now: models in use take the memory. Please retry.");
 
-    public static ApiError Describe(ModelEntry entry, Exception error) => error switch
+    public static ApiError Describe(LocalModel entry, Exception error) => error switch
     {
         GgufException => Broken(entry, error),
         FileNotFoundException or DirectoryNotFoundException => ApiErrors.ServerError($"The file of the model `{entry.Id}` is gone.") with { ShouldRetry = false },
@@ -32,7 +32,7 @@ internal static class LoadFailure
     public static bool IsExpected(Exception error) => error is GgufException or FileNotFoundException or DirectoryNotFoundException or OutOfMemoryException;
 
     // The file's message names the file by path, which is not the client's business.
-    private static ApiError Broken(ModelEntry entry, Exception error) => ApiErrors.ServerError(
+    private static ApiError Broken(LocalModel entry, Exception error) => ApiErrors.ServerError(
         $"The model `{entry.Id}` can't be loaded: {error.Message.Replace(entry.Path, Path.GetFileName(entry.Path), StringComparison.Ordinal)}") with
     {
         ShouldRetry = false,

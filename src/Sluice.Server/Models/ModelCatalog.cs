@@ -5,14 +5,28 @@ namespace Sluice.Server.Models;
 
 /// <summary>A model that may be asked for.</summary>
 /// <param name="Id">Its name.</param>
-/// <param name="Path">Full path of its GGUF file.</param>
-/// <param name="FileBytes">Size of the file when the catalog was made.</param>
-/// <param name="Modified">When the file was last written.</param>
-public sealed record ModelEntry(string Id, string Path, long FileBytes, DateTimeOffset Modified)
+/// <param name="Modified">When its file, or the configuration that names it, was last written.</param>
+public abstract record ModelEntry(string Id, DateTimeOffset Modified)
 {
     /// <summary>Its other names.</summary>
     public IReadOnlyList<string> Aliases { get; init; } = [];
+
+    /// <summary>Names of models that are asked when this one can't answer.</summary>
+    public IReadOnlyList<string> Fallbacks { get; init; } = [];
 }
+
+/// <summary>A model that the hub's own engine runs.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Path">Full path of its GGUF file.</param>
+/// <param name="FileBytes">Size of the file when the catalog was made.</param>
+/// <param name="Modified">When the file was last written.</param>
+public sealed record LocalModel(string Id, string Path, long FileBytes, DateTimeOffset Modified) : ModelEntry(Id, Modified);
+
+/// <summary>A model that other servers run.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Route">The servers.</param>
+/// <param name="Modified">When the configuration was last written.</param>
+public sealed record UpstreamModel(string Id, RouteOptions Route, DateTimeOffset Modified) : ModelEntry(Id, Modified);
 
 /// <summary>The models that the hub serves, by name. Immutable.</summary>
 public sealed class ModelCatalog
@@ -51,27 +65,36 @@ public sealed class ModelCatalog
         var errors = new List<ConfigurationError>();
         foreach (var model in models)
         {
-            var candidates = Candidates(model, folders);
-            if (candidates.FirstOrDefault(File.Exists) is { } path)
-                entries.Add(Describe(model.Id, path) with { Aliases = model.Aliases });
-            else
-                errors.Add(new ConfigurationError(
-                    model.GgufPosition ?? new SourcePosition("models", 1, 1),
-                    $"there is no file '{model.Gguf}' for the model '{model.Id}'; looked for {string.Join(" and ", candidates)}"));
+            if (Find(model, folders, errors) is { } entry) entries.Add(entry with { Aliases = model.Aliases, Fallbacks = model.Fallbacks });
         }
         return errors.Count == 0 ? entries : throw new ConfigurationException(errors);
     }
 
-    private static List<string> Candidates(ModelOptions model, IReadOnlyList<string> folders)
+    private static ModelEntry? Find(ModelOptions model, IReadOnlyList<string> folders, List<ConfigurationError> errors)
     {
-        var file = model.GgufPosition?.File;
-        var configurationFolder = (file is null ? null : Path.GetDirectoryName(Path.GetFullPath(file))) ?? Environment.CurrentDirectory;
-        var isBareName = model.Gguf.AsSpan().IndexOfAny('/', Path.DirectorySeparatorChar) < 0;
-        if (!isBareName) return [Path.GetFullPath(model.Gguf, configurationFolder)];
-        return [.. folders.Append(configurationFolder).Select(folder => Path.Combine(folder, model.Gguf)).Distinct()];
+        if (model.Route is { } route)
+        {
+            var written = model.Position is { } position && File.Exists(position.File) ? File.GetLastWriteTimeUtc(position.File) : DateTime.UnixEpoch;
+            return new UpstreamModel(model.Id, route, new DateTimeOffset(written));
+        }
+        var candidates = Candidates(model, model.Gguf!, folders);
+        if (candidates.FirstOrDefault(File.Exists) is { } path) return Describe(model.Id, path);
+        errors.Add(new ConfigurationError(
+            model.Position ?? new SourcePosition("models", 1, 1),
+            $"there is no file '{model.Gguf}' for the model '{model.Id}'; looked for {string.Join(" and ", candidates)}"));
+        return null;
     }
 
-    private static IEnumerable<ModelEntry> FindFiles(IReadOnlyList<string> folders)
+    private static List<string> Candidates(ModelOptions model, string gguf, IReadOnlyList<string> folders)
+    {
+        var file = model.Position?.File;
+        var configurationFolder = (file is null ? null : Path.GetDirectoryName(Path.GetFullPath(file))) ?? Environment.CurrentDirectory;
+        var isBareName = gguf.AsSpan().IndexOfAny('/', Path.DirectorySeparatorChar) < 0;
+        if (!isBareName) return [Path.GetFullPath(gguf, configurationFolder)];
+        return [.. folders.Append(configurationFolder).Select(folder => Path.Combine(folder, gguf)).Distinct()];
+    }
+
+    private static IEnumerable<LocalModel> FindFiles(IReadOnlyList<string> folders)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var folder in folders.Where(Directory.Exists))
@@ -84,9 +107,9 @@ public sealed class ModelCatalog
         }
     }
 
-    private static List<ModelEntry> FindAll(IReadOnlyList<string> folders)
+    private static List<LocalModel> FindAll(IReadOnlyList<string> folders)
     {
-        var entries = new Dictionary<string, ModelEntry>(StringComparer.OrdinalIgnoreCase);
+        var entries = new Dictionary<string, LocalModel>(StringComparer.OrdinalIgnoreCase);
         foreach (var sameId in FindFiles(folders).GroupBy(entry => entry.Id, StringComparer.OrdinalIgnoreCase))
         {
             var several = sameId.Count() > 1;
@@ -100,9 +123,9 @@ public sealed class ModelCatalog
         return [.. entries.Values.OrderBy(entry => entry.Id, StringComparer.Ordinal)];
     }
 
-    private static ModelEntry Describe(string id, string path)
+    private static LocalModel Describe(string id, string path)
     {
         var file = new FileInfo(path);
-        return new ModelEntry(id, file.FullName, file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
+        return new LocalModel(id, file.FullName, file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
     }
 }

@@ -90,7 +90,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     /// <summary>The loaded model, after loading it if need be. Exactly one of the two results is null.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="cancellation">Stops the waiting; the load goes on for others.</param>
-    public async ValueTask<(ModelLease<TEngine>? Lease, ApiError? Error)> AcquireAsync(ModelEntry entry, CancellationToken cancellation)
+    public async ValueTask<(ModelLease<TEngine>? Lease, ApiError? Error)> AcquireAsync(LocalModel entry, CancellationToken cancellation)
     {
         while (true)
         {
@@ -138,7 +138,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         });
     }
 
-    private ApiError? Load(ModelEntry entry, Slot slot)
+    private ApiError? Load(LocalModel entry, Slot slot)
     {
         (long, DateTime) stamp = default;
         try
@@ -170,7 +170,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         }
     }
 
-    private ApiError Fail(Slot slot, ModelEntry entry, ApiError failure, Exception? error = null)
+    private ApiError Fail(Slot slot, LocalModel entry, ApiError failure, Exception? error = null)
     {
         bool isNews;
         lock (_lock)
@@ -187,7 +187,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     }
 
     // Reserves room for the model, taking its file's size as the estimate, and unloads what must go for it.
-    private ApiError? MakeRoom(Slot slot, ModelEntry entry)
+    private ApiError? MakeRoom(Slot slot, LocalModel entry)
     {
         var victims = new List<(string Path, TEngine Engine)>();
         lock (_lock)
@@ -214,7 +214,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         return null;
     }
 
-    private static (long, DateTime) StampOf(ModelEntry entry)
+    private static (long, DateTime) StampOf(LocalModel entry)
     {
         var file = new FileInfo(entry.Path);
         return file.Exists ? (file.Length, file.LastWriteTimeUtc) : default;

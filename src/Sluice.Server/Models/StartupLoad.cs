@@ -3,7 +3,7 @@ using Sluice.Inference.Generation;
 
 namespace Sluice.Server.Models;
 
-/// <summary>Loads the only model while the hub starts, so that the first request need not wait. Several load when they are asked for.</summary>
+/// <summary>Loads the only model, where it is a file, while the hub starts, so that the first request need not wait. Several load when they are asked for.</summary>
 internal sealed class StartupLoad(ModelCatalog catalog, ModelMemory<InferenceEngine> memory) : BackgroundService
 {
     public const string Ready = "ok";
@@ -11,7 +11,7 @@ internal sealed class StartupLoad(ModelCatalog catalog, ModelMemory<InferenceEng
     private volatile bool _hasTried;
 
     /// <summary><see cref="Ready"/>, <c>loading</c> or <c>failed</c>: as it is now, for a request may load what could not be loaded at the start.</summary>
-    public string State => catalog.Models is not [var only] ? Ready : memory.PresenceOf(only.Path) switch
+    public string State => catalog.Models is not [LocalModel only] ? Ready : memory.PresenceOf(only.Path) switch
     {
         ModelPresence.Loaded => Ready,
         ModelPresence.Absent when _hasTried => "failed",
@@ -20,7 +20,7 @@ internal sealed class StartupLoad(ModelCatalog catalog, ModelMemory<InferenceEng
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (catalog.Models is not [var only]) return;
+        if (catalog.Models is not [LocalModel only]) return;
         // Off the thread that starts the host.
         await Task.Yield();
         var (lease, _) = await memory.AcquireAsync(only, stoppingToken);

@@ -41,23 +41,6 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _writer = new ChatChunkWriter(generation.Id, created, request.Model, _includesUsage, request.EffectiveServiceTier);
     }
 
-    /// <summary>Ends the log of a generation that stopped because it was told to, as the cause demands.</summary>
-    public static void EndCancelled(Generation generation)
-    {
-        switch (generation.CancellationCause)
-        {
-            case CancellationCause.Shutdown:
-                generation.Log.Fail(ServerState.StoppingError);
-                break;
-            case CancellationCause.Deadline:
-                generation.Log.Fail(ApiErrors.ServerError("The request took longer than it may.") with { Status = 504 });
-                break;
-            default:
-                generation.Log.Cancel();
-                break;
-        }
-    }
-
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
         if (_log.End is not null) return;
@@ -89,7 +72,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnCancelled(GenerationUsage usage)
     {
-        EndCancelled(_generation);
+        CancelledEnd.Write(_generation);
         _lease.Dispose();
         LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
     }

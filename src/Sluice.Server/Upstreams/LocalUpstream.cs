@@ -10,37 +10,30 @@ using Sluice.Streaming;
 namespace Sluice.Server.Upstreams;
 
 /// <summary>The one place where the API's words become the engine's, and the engine's tokens become the API's events.</summary>
-internal sealed partial class LocalUpstream(
-    ModelMemory<InferenceEngine> memory, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
+internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngine> memory, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
+    : IUpstream
 {
     // Prompts of the whole process that are rendered and tokenised at a time. Each keeps a processor busy, for seconds if it is long;
     // more at once would only starve those threads that serve streams.
     private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
 
-    /// <summary>
-    /// Sets the engine to work on a request. Everything that comes of it, refusals too, is appended to the generation's log, which
-    /// always comes to an end; the task completes, never with an exception, when the engine has taken over or there is nothing to do.
-    /// </summary>
-    public async Task StartAsync(Generation generation, ChatCompletionRequest request, ModelEntry model)
+    /// <summary>Completes when the engine has taken over: from then on it writes to the log, and ends it.</summary>
+    public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
-        try
-        {
-            var (lease, error) = await memory.AcquireAsync(model, generation.Cancellation);
-            error ??= await SubmitAsync(generation, request, lease!);
-            if (error is not null) generation.Log.Fail(error);
-        }
-        catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
-        {
-            LocalGenerationSink.EndCancelled(generation);
-        }
-#pragma warning disable CA1031 // Whatever it was, the log must end: a reader waits for it.
-        catch (Exception error)
-#pragma warning restore CA1031
-        {
-            LogFault(error, generation.Id);
-            generation.Log.Fail(ApiErrors.ServerError());
-        }
+        if (attempt.Request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Refused, refusal);
+        var (lease, error) = await memory.AcquireAsync(model, attempt.Generation.Cancellation);
+        error ??= await SubmitAsync(attempt.Generation, attempt.Request, lease!);
+        return error is null ? AttemptResult.Answered : AttemptResult.Failed(KindOf(error), error);
     }
+
+    private static FailureKind KindOf(ApiError error) => error switch
+    {
+        { Code: "context_length_exceeded" } => FailureKind.ContextLength,
+        { Status: 429 } => FailureKind.RateLimited,
+        { Status: < 500 } => FailureKind.Refused,
+        // A model that can't be loaded is no fault of the engine's, and the breaker would only hide the reason.
+        _ => FailureKind.Unserved,
+    };
 
     // Keeps the lease for the sink when it returns null.
     private async Task<ApiError?> SubmitAsync(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
@@ -109,7 +102,4 @@ internal sealed partial class LocalUpstream(
             TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
         },
     };
-
-    [LoggerMessage(1, LogLevel.Error, "{Id} could not be started.")]
-    private partial void LogFault(Exception error, string id);
 }

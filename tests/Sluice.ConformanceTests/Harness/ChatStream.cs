@@ -7,6 +7,8 @@ namespace Sluice.ConformanceTests.Harness;
 /// <summary>A chat stream that came to its end as it should. Comments are left out.</summary>
 public sealed class ChatStream
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
     private const string Done = "data: [DONE]\n\n";
 
     private ChatStream(string body, IReadOnlyList<JsonElement> chunks) => (Body, Chunks) = (body, chunks);
@@ -22,7 +24,7 @@ public sealed class ChatStream
 
     public static async Task<ChatStream> ReadAsync(HttpResponseMessage response)
     {
-        var body = Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync());
+        var body = Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync().WaitAsync(s_patience));
         Assert.True(response.IsSuccessStatusCode, body);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         return Parse(body);

@@ -7,6 +7,8 @@ namespace Sluice.ConformanceTests.Harness;
 /// <summary>A TCP connection on which the test writes and reads HTTP/1.1 itself, read by read.</summary>
 public sealed class RawConnection : IDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+
     private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly List<byte> _received = [];
 
@@ -73,8 +75,7 @@ public sealed class RawConnection : IDisposable
         if (_received.Count == 0)
         {
             var buffer = new byte[1 << 16];
-            var count = await _socket.ReceiveAsync(buffer);
-            return buffer[..count];
+            return buffer[..await ReceiveAsync(buffer)];
         }
 
         byte[] rest = [.. _received];
@@ -86,10 +87,16 @@ public sealed class RawConnection : IDisposable
 
     private int Find(string text) => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_received).IndexOf(Encoding.ASCII.GetBytes(text));
 
+    private async Task<int> ReceiveAsync(byte[] buffer)
+    {
+        using var patience = new CancellationTokenSource(s_patience);
+        return await _socket.ReceiveAsync(buffer, patience.Token);
+    }
+
     private async Task FillAsync()
     {
         var buffer = new byte[1 << 16];
-        var count = await _socket.ReceiveAsync(buffer);
+        var count = await ReceiveAsync(buffer);
         if (count == 0) throw new EndOfStreamException("The server closed the connection.");
         _received.AddRange(buffer.AsSpan(0, count));
     }

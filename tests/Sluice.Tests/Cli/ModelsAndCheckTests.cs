@@ -49,6 +49,18 @@ public sealed class ModelsAndCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task Models_of_upstreams_are_checked_and_listed_without_being_asked()
+    {
+        _terminal.Variables["OPENAI_API_KEY"] = "sk-secret";
+        var example = RepositoryFiles.FullPath("examples/vllm-pair.yaml");
+        Assert.Equal(0, await _terminal.RunAsync("check", example));
+        Assert.Equal(0, await _terminal.RunAsync("models", "--config", example));
+        Assert.Contains("is valid: 2 models", _terminal.Output, StringComparison.Ordinal);
+        Assert.Matches("^Llama-3.3-70B-Instruct +http://gpu-1:8000/v1, http://gpu-2:8000/v1 *$", Line("Llama"));
+        Assert.DoesNotContain("sk-secret", _terminal.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Every_error_is_one_line_with_its_place()
     {
         var file = Write("listen: x:y\nmodel: 3\n");

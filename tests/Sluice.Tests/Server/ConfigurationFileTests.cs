@@ -37,7 +37,7 @@ public sealed class ConfigurationFileTests
         Assert.Equal(8_000_000_000, options.MemoryBudgetBytes);
         Assert.Equal(["small", "large"], options.Models!.Select(model => model.Id));
         Assert.Equal(["gpt-4o-mini", "Llama"], options.Models![0].Aliases);
-        Assert.Equal(new SourcePosition("sluice.yaml", 10, 11), options.Models![0].GgufPosition);
+        Assert.Equal(new SourcePosition("sluice.yaml", 10, 11), options.Models![0].Position);
     }
 
     [Theory]
@@ -55,11 +55,10 @@ public sealed class ConfigurationFileTests
     [Theory]
     [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget")]
     [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget")]
-    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, gguf, aliases")]
-    [InlineData("models:\n  - id: a\n    upstreams: [{url: http://gpu/v1}]", "sluice.yaml:3:5: 'upstreams' comes with a later version; this one serves GGUF files, named by 'gguf'")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, fallbacks")]
     [InlineData("models:\n  - id: a\n    gguf: [x]", "sluice.yaml:3:11: 'gguf' must be text, but this is a list")]
     [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
-    [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has no 'gguf'")]
+    [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; one of them says what answers")]
     [InlineData("models: a", "sluice.yaml:1:9: 'models' must be a list, but this is text")]
     [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, but this is a list")]
     [InlineData("models:\n  - {id: a, gguf: a}\n  - {id: b, gguf: b, aliases: [A]}", "sluice.yaml:3:32: the name 'A' is taken by line 2; ids and aliases must be unique, upper and lower case being the same")]

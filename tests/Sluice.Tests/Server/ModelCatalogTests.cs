@@ -39,7 +39,7 @@ public sealed class ModelCatalogTests : IDisposable
         var catalog = ModelCatalog.Create(new SluiceOptions(), [first, Path.Combine(_root, "missing"), second]);
 
         Assert.Equal(["a", "b"], catalog.Models.Select(model => model.Id));
-        Assert.Equal(Path.Combine(first, "B.Q4_1.gguf"), catalog.Find("B")!.Path);
+        Assert.Equal(Path.Combine(first, "B.Q4_1.gguf"), ((LocalModel)catalog.Find("B")!).Path);
         Assert.Null(catalog.Find("mmproj-b"));
     }
 
@@ -62,9 +62,9 @@ public sealed class ModelCatalogTests : IDisposable
             },
             [folder]);
 
-        Assert.Equal(Path.Combine(folder, "A.Q4_1.gguf"), catalog.Find("llama-3.3")!.Path);
+        Assert.Equal(Path.Combine(folder, "A.Q4_1.gguf"), ((LocalModel)catalog.Find("llama-3.3")!).Path);
         Assert.Same(catalog.Find("mine"), catalog.Find("Llama-3.3"));
-        Assert.Equal(elsewhere, catalog.Find("other")!.Path);
+        Assert.Equal(elsewhere, ((LocalModel)catalog.Find("other")!).Path);
         Assert.Null(catalog.Find("b"));
     }
 
@@ -81,15 +81,15 @@ public sealed class ModelCatalogTests : IDisposable
     {
         Folder("configuration/files", "X.gguf");
         var configuration = Path.Combine(_root, "configuration", "sluice.yaml");
-        var options = new SluiceOptions { Models = [new ModelOptions("x", "files/X.gguf") { GgufPosition = new SourcePosition(configuration, 3, 11) }] };
-        Assert.Equal(Path.Combine(_root, "configuration", "files", "X.gguf"), ModelCatalog.Create(options, []).Find("x")!.Path);
+        var options = new SluiceOptions { Models = [new ModelOptions("x", "files/X.gguf") { Position = new SourcePosition(configuration, 3, 11) }] };
+        Assert.Equal(Path.Combine(_root, "configuration", "files", "X.gguf"), ((LocalModel)ModelCatalog.Create(options, []).Find("x")!).Path);
     }
 
     [Fact]
     public void Create_WithoutTheFile_SaysWhereItLooked()
     {
         var folder = Folder("models");
-        var options = new SluiceOptions { Models = [new ModelOptions("x", "X.gguf") { GgufPosition = new SourcePosition(Path.Combine(_root, "s.yaml"), 3, 11) }] };
+        var options = new SluiceOptions { Models = [new ModelOptions("x", "X.gguf") { Position = new SourcePosition(Path.Combine(_root, "s.yaml"), 3, 11) }] };
         var error = Assert.Throws<ConfigurationException>(() => ModelCatalog.Create(options, [folder]));
         Assert.Equal(
             $"{_root}/s.yaml:3:11: there is no file 'X.gguf' for the model 'x'; looked for {folder}/X.gguf and {_root}/X.gguf", error.Message);

@@ -47,7 +47,7 @@ public sealed class ModelMemoryTests
         budget,
         logger ?? NullLogger.Instance);
 
-    private static ModelEntry Entry(string id, long bytes = 100) => new(id, "/models/" + id, bytes, default);
+    private static LocalModel Entry(string id, long bytes = 100) => new(id, "/models/" + id, bytes, default);
 
     private static async Task<ModelLease<Engine>> AcquireAsync(ModelMemory<Engine> memory, string id)
     {
@@ -151,7 +151,7 @@ public sealed class ModelMemoryTests
                 attempts++;
                 throw new GgufException($"{file}: expected 4 tensors, found 3.");
             });
-            var entry = new ModelEntry("a", path, 100, default);
+            var entry = new LocalModel("a", path, 100, default);
             for (var i = 0; i < 3; i++)
             {
                 var (_, error) = await memory.AcquireAsync(entry, TestContext.Current.CancellationToken);

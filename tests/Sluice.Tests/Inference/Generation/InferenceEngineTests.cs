@@ -159,6 +159,34 @@ public sealed class InferenceEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_sink_that_throws_ends_its_own_step_and_not_the_engine()
+    {
+        Assert.NotNull(_engine.TrySubmit(Request("Hello", 50, temperature: 0), new ThrowingSink()));
+        await Task.Yield();
+        for (int i = 0; i < 3; i++)
+        {
+            // What runs beside it may be failed with it; what comes later is served.
+            CollectingSink sink = Submit(_engine, Request("Hi", 3, temperature: 0));
+            await sink.Ended;
+        }
+
+        await RunAsync(_engine, Request("Hi", 3, temperature: 0));
+    }
+
+    private sealed class ThrowingSink : IGenerationSink
+    {
+        public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens) => throw new InvalidOperationException("Thrown by a test.");
+
+        public void OnFinished(int choiceIndex, FinishReason reason) => throw new InvalidOperationException("Thrown by a test.");
+
+        public void OnCompleted(GenerationUsage usage) => throw new InvalidOperationException("Thrown by a test.");
+
+        public void OnCancelled(GenerationUsage usage) => throw new InvalidOperationException("Thrown by a test.");
+
+        public void OnFailed(Exception error) => throw new InvalidOperationException("Thrown by a test.");
+    }
+
+    [Fact]
     public void Text_of_a_user_can_not_close_a_turn()
     {
         int end = _engine.EncodeChat([new PromptMessage("user", "x")], TimeProvider.System).Count(token => token == 2);

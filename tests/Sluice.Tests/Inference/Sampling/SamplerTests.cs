@@ -38,6 +38,18 @@ public sealed class SamplerTests
     }
 
     [Theory]
+    [InlineData(1e-39f, 0.9f, 0)]
+    [InlineData(1e-39f, 1f, 0)]
+    [InlineData(1e-30f, 1f, 3)]
+    [InlineData(float.Epsilon, 0.5f, 2)]
+    [InlineData(1e-4f, 0.9f, 0)]
+    public void A_temperature_whose_inverse_overflows_is_greedy(float temperature, float topP, int topK)
+    {
+        var sampler = new Sampler(new SamplingParameters { Temperature = temperature, TopP = topP, TopK = topK }, 0, []);
+        Assert.Equal(2, sampler.Sample([1, 2, 3, 0], 0));
+    }
+
+    [Theory]
     [InlineData(1f, 1f, 0, 0f)]
     [InlineData(0.5f, 1f, 0, 0f)]
     [InlineData(1.7f, 1f, 0, 0f)]

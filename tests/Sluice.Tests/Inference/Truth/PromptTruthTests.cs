@@ -12,8 +12,9 @@ public sealed class PromptTruthTests(ShippedModel shipped)
     {
         foreach (var c in TruthCase.All.Where(c => c.Messages.Count > 0))
         {
-            var rendered = shipped.Model.ChatTemplate!.Render(PromptVariables.Create(Messages(c), shipped.Model.Tokenizer, shipped.Model.ChatTemplate.Source), TimeProvider.System);
-            Assert.Equal(c.Text, rendered.Text);
+            var template = shipped.Model.ChatTemplate!;
+            var variables = PromptVariables.Create(Messages(c), shipped.Model.Tokenizer, template.Source);
+            Assert.Equal(c.Text, template.Render(variables, TimeProvider.System).Text);
         }
     }
 

@@ -1,0 +1,89 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Sluice.Protocol.Json;
+
+namespace Sluice.Protocol.Chat;
+
+/// <summary>The tool calls of one choice, and the older function call, joined from their fragments.</summary>
+internal sealed class FoldedToolCalls
+{
+    private sealed class Call
+    {
+        public string? Id;
+        public string? Type;
+        public string Name = "";
+        public StringBuilder Arguments { get; } = new();
+        public string? Custom;
+    }
+
+    private readonly SortedDictionary<int, Call> _calls = [];
+    private Call? _function;
+
+    public bool HasCalls => _calls.Count > 0 || _function is not null;
+
+    public void Add(JsonElement delta)
+    {
+        if (delta.TryGetProperty("tool_calls"u8, out var fragments) && fragments.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var fragment in fragments.EnumerateArray()) AddFragment(fragment);
+        }
+        if (delta.TryGetProperty("function_call"u8, out var function) && function.ValueKind == JsonValueKind.Object) AddFunction(_function ??= new Call(), function);
+    }
+
+    public void WriteTo(IBufferWriter<byte> output)
+    {
+        if (_calls.Count > 0)
+        {
+            JsonText.WriteRaw(output, ",\"tool_calls\":["u8);
+            var isFirst = true;
+            foreach (var call in _calls.Values)
+            {
+                if (!isFirst) JsonText.WriteRaw(output, ","u8);
+                isFirst = false;
+                JsonText.WriteRaw(output, "{\"id\":"u8);
+                JsonText.WriteStringOrNull(output, call.Id);
+                JsonText.WriteRaw(output, ",\"type\":"u8);
+                JsonText.WriteStringOrNull(output, call.Type ?? "function");
+                JsonText.WriteRaw(output, call.Custom is null ? ",\"function\":"u8 : ",\"custom\":"u8);
+                if (call.Custom is null) WriteFunction(output, call);
+                else Encoding.UTF8.GetBytes(call.Custom, output);
+                JsonText.WriteRaw(output, "}"u8);
+            }
+            JsonText.WriteRaw(output, "]"u8);
+        }
+        if (_function is null) return;
+        JsonText.WriteRaw(output, ",\"function_call\":"u8);
+        WriteFunction(output, _function);
+    }
+
+    private void AddFragment(JsonElement fragment)
+    {
+        var index = fragment.GetProperty("index"u8).GetInt32();
+        if ((uint)index >= ProtocolLimits.ToolCallsMax) throw new FormatException("A tool call's index is out of range.");
+        if (!_calls.TryGetValue(index, out var call)) _calls.Add(index, call = new Call());
+        call.Id ??= Text(fragment, "id"u8);
+        call.Type ??= Text(fragment, "type"u8);
+        if (fragment.TryGetProperty("function"u8, out var function) && function.ValueKind == JsonValueKind.Object) AddFunction(call, function);
+        if (fragment.TryGetProperty("custom"u8, out var custom) && custom.ValueKind == JsonValueKind.Object) call.Custom = custom.GetRawText();
+    }
+
+    private static void AddFunction(Call call, JsonElement function)
+    {
+        call.Name += Text(function, "name"u8);
+        call.Arguments.Append(Text(function, "arguments"u8));
+    }
+
+    // A call without arguments must still be JSON.
+    private static void WriteFunction(IBufferWriter<byte> output, Call call)
+    {
+        JsonText.WriteRaw(output, "{\"name\":"u8);
+        JsonText.WriteStringOrNull(output, call.Name);
+        JsonText.WriteRaw(output, ",\"arguments\":"u8);
+        JsonText.WriteStringOrNull(output, call.Arguments.Length > 0 ? call.Arguments.ToString() : "{}");
+        JsonText.WriteRaw(output, "}"u8);
+    }
+
+    private static string? Text(JsonElement element, ReadOnlySpan<byte> name) =>
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+}

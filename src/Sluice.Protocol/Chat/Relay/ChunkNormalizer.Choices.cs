@@ -1,0 +1,193 @@
+using System.Buffers;
+using System.Text.Json;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
+
+namespace Sluice.Protocol.Chat.Relay;
+
+/// <content>One element of a frame's <c>choices</c>. A chunk carries one choice, and of it a role, content, one tool call fragment, or the end.</content>
+public sealed partial class ChunkNormalizer
+{
+    // True when there was content.
+    private bool AddChoice(ReadOnlySpan<byte> json, int choices, int element, IBufferWriter<byte> output)
+    {
+        _choice.Read(json, _elements[element].Start);
+        if (_choice.HasSubstance(_choice.Find(json, "error"u8)))
+        {
+            Error = UpstreamError.ReadEvent(_choice.Value(json, _choice.Find(json, "error"u8)));
+            return false;
+        }
+        _choice.Drop(_choice.Find(json, "error"u8));
+        var index = _choice.Integer(json, _choice.Find(json, "index"u8));
+        if (index is null)
+        {
+            index = 0;
+            _choice.Set(_choice.Find(json, "index"u8), "\"index\""u8.ToArray(), "0"u8.ToArray());
+        }
+        // Clients fail on a choice that they did not ask for, and on anything that follows a choice's end.
+        if (index < 0 || index >= _choices.Length || _choices[(int)index] is not { IsFinished: false } state) return false;
+
+        var finishMember = _choice.Find(json, "finish_reason"u8);
+        var finish = _choice.Text(json, finishMember);
+        if (string.IsNullOrEmpty(finish)) finish = null;
+        if (finish is not null && FinishReasons.IsFailure(finish))
+        {
+            Error = ApiErrors.ServerError($"The upstream broke its answer off: {ApiErrors.Elide(finish)}.") with { Status = 502 };
+            return false;
+        }
+
+        var delta = _choice.Find(json, "delta"u8);
+        var hasDelta = _choice.TypeOf(delta) == JsonTokenType.StartObject;
+        if (hasDelta) _delta.Read(json, _choice.ValueStart(delta));
+        else _delta.Read("{}"u8, 0);
+        if (!hasDelta && finish is null) return false;
+
+        var hasRole = TakeRole(json, (int)index, output);
+        var tools = _delta.Find(json, "tool_calls"u8);
+        var toolCount = _delta.TypeOf(tools) == JsonTokenType.StartArray ? ReadToolCalls(json, tools) : 0;
+        if (toolCount == 0) _delta.Drop(tools);
+        var hasText = HasSubstanceBeside(json, tools);
+        var isContent = HasContent(json) || toolCount > 0 || finish is not null;
+        if (isContent && !hasRole) CompleteRoles(output);
+        SetUsage(json);
+
+        // While the choice goes on there is no reason, and that is null and nothing else.
+        if (finishMember < 0 || (finish is not null ? hasText || toolCount > 0 : _choice.TypeOf(finishMember) != JsonTokenType.Null))
+            _choice.Set(finishMember, s_finishName, s_null);
+        if (toolCount > 0) WriteToolCalls(json, choices, delta, tools, toolCount, state, hasText, output);
+        else if (finish is null ? IsWorthWriting(json, hasRole) : hasText) WriteChoice(json, choices, delta, output);
+        else if (hasRole) Writer.WriteRole(output, (int)index, logprobs: false);
+        if (finish is not null) WriteFinish(json, choices, delta, finishMember, finish, state, hasText || toolCount > 0, output);
+        return isContent;
+    }
+
+    // The first role of the choice is passed, every other dropped; roles go out in the order of the choices. Whether this delta keeps it.
+    private bool TakeRole(ReadOnlySpan<byte> json, int index, IBufferWriter<byte> output)
+    {
+        var role = _delta.Find(json, "role"u8);
+        if (role < 0) return false;
+        var isRole = _delta.TypeOf(role) == JsonTokenType.String && _delta.Value(json, role).SequenceEqual("\"assistant\""u8);
+        if (!isRole || index < _roleCount)
+        {
+            _delta.Drop(role);
+            return false;
+        }
+        while (_roleCount < index) Writer.WriteRole(output, _roleCount++, logprobs: false);
+        _roleCount++;
+        return true;
+    }
+
+    private void CompleteRoles(IBufferWriter<byte> output)
+    {
+        while (_roleCount < _choices.Length) Writer.WriteRole(output, _roleCount++, logprobs: false);
+    }
+
+    private int ReadToolCalls(ReadOnlySpan<byte> json, int tools)
+    {
+        _toolCalls.Read(json, _delta.ValueStart(tools));
+        return _toolCalls.Count;
+    }
+
+    private bool HasSubstanceBeside(ReadOnlySpan<byte> json, int tools)
+    {
+        for (var i = 0; i < _delta.Count; i++)
+        {
+            if (i != tools && _delta.HasSubstance(i) && !_delta.IsNamed(json, i, "role"u8)) return true;
+        }
+        return false;
+    }
+
+    private bool HasContent(ReadOnlySpan<byte> json)
+    {
+        var hasContent = false;
+        for (var i = 0; i < _delta.Count; i++)
+        {
+            if (!_delta.HasSubstance(i)) continue;
+            var isText = _delta.IsNamed(json, i, "content"u8) || _delta.IsNamed(json, i, "reasoning_content"u8) || _delta.IsNamed(json, i, "reasoning"u8)
+                || _delta.IsNamed(json, i, "refusal"u8) || _delta.IsNamed(json, i, "tool_calls"u8) || _delta.IsNamed(json, i, "function_call"u8);
+            if (isText) _contentBytes += _delta.Value(json, i).Length - 2;
+            hasContent |= isText || _delta.IsNamed(json, i, "audio"u8) || _delta.IsNamed(json, i, "reasoning_details"u8);
+        }
+        return hasContent;
+    }
+
+    private void SetUsage(ReadOnlySpan<byte> json)
+    {
+        var usage = _root.Find(json, "usage"u8);
+        if (usage < 0) return;
+        if (!answer.IncludesUsage) _root.Drop(usage);
+        else if (_root.TypeOf(usage) != JsonTokenType.Null) _root.Set(usage, default, s_null);
+    }
+
+    // An empty delta says nothing, unless something stands beside it.
+    private bool IsWorthWriting(ReadOnlySpan<byte> json, bool hasRole)
+    {
+        if (hasRole) return true;
+        if (_choice.HasSubstance(_choice.Find(json, "logprobs"u8))) return true;
+        return _delta.IsEdited ? HasSubstanceBeside(json, -1) : _delta.Count > 0;
+    }
+
+    private void WriteToolCalls(ReadOnlySpan<byte> json, int choices, int delta, int tools, int count, ChoiceState state, bool hasText, IBufferWriter<byte> output)
+    {
+        var position = count > 1 ? 0 : (int?)null;
+        var isFirst = true;
+        for (var i = 0; i < count; i++)
+        {
+            if (_toolCalls[i].Type != JsonTokenType.StartObject) continue;
+            var entry = new ArrayBufferWriter<byte>();
+            JsonText.WriteRaw(entry, "["u8);
+            if (state.Tools.Write(json, _toolCalls[i].Start, position + i, entry) is not { } isEdited) continue;
+            JsonText.WriteRaw(entry, "]"u8);
+            if (isFirst)
+            {
+                if (isEdited || count > 1) _delta.Set(tools, default, entry.WrittenMemory);
+                WriteChoice(json, choices, delta, output);
+                isFirst = false;
+                continue;
+            }
+            // What stands beside the calls has gone out with the first of them.
+            _delta.Set(tools, default, entry.WrittenMemory);
+            for (var member = 0; member < _delta.Count; member++)
+            {
+                if (member != tools) _delta.Drop(member);
+            }
+            WriteChoice(json, choices, delta, output);
+        }
+        if (!isFirst || !hasText) return;
+        _delta.Drop(tools);
+        WriteChoice(json, choices, delta, output);
+    }
+
+    private void WriteFinish(
+        ReadOnlySpan<byte> json, int choices, int delta, int finishMember, string finish, ChoiceState state, bool wasSplit, IBufferWriter<byte> output)
+    {
+        state.IsFinished = true;
+        if (finish == "stop" && state.Tools.HasCalls && !answer.HasForcedTool) _choice.Set(finishMember, s_finishName, FinishReasons.ToolCalls);
+        else if (!FinishReasons.IsKnown(finish)) _choice.Set(finishMember, s_finishName, FinishReasons.Translate(finish));
+        else _choice.Restore(finishMember);
+        var logprobs = _choice.Find(json, "logprobs"u8);
+        if (wasSplit && logprobs >= 0) _choice.Set(logprobs, default, s_null);
+        var isEmpty = delta >= 0 && _choice.Value(json, delta).SequenceEqual(s_emptyObject);
+        WriteChoice(json, choices, delta, output, isEmpty ? default : s_emptyObject);
+    }
+
+    private void WriteChoice(ReadOnlySpan<byte> json, int choices, int delta, IBufferWriter<byte> output, ReadOnlyMemory<byte> newDelta = default)
+    {
+        if (newDelta.IsEmpty && _delta.IsEdited)
+        {
+            var edited = new ArrayBufferWriter<byte>();
+            _delta.WriteTo(edited, json);
+            newDelta = edited.WrittenMemory;
+        }
+        if (!newDelta.IsEmpty) _choice.Set(delta, s_deltaName, newDelta);
+        if (_choice.IsEdited || _elements.Count > 1)
+        {
+            var array = new ArrayBufferWriter<byte>();
+            JsonText.WriteRaw(array, "["u8);
+            _choice.WriteTo(array, json);
+            JsonText.WriteRaw(array, "]"u8);
+            _root.Set(choices, default, array.WrittenMemory);
+        }
+        WriteRoot(output, json);
+    }
+}

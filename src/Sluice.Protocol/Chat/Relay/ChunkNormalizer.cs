@@ -1,0 +1,211 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Unicode;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
+
+namespace Sluice.Protocol.Chat.Relay;
+
+/// <summary>
+/// Passes the frames of an upstream's stream on. A frame that has OpenAI's shape keeps every byte but the values of <c>id</c>,
+/// <c>model</c>, <c>created</c> and <c>usage</c>; what is known to break clients is put right. For one thread at a time.
+/// </summary>
+/// <param name="answer">What is known before the first frame.</param>
+public sealed partial class ChunkNormalizer(RelayedAnswer answer)
+{
+    private const int EstimatedBytesPerToken = 4;
+
+    private static readonly byte[] s_null = "null"u8.ToArray();
+    private static readonly byte[] s_emptyObject = "{}"u8.ToArray();
+    private static readonly byte[] s_object = "\"chat.completion.chunk\""u8.ToArray();
+    private static readonly byte[] s_idName = "\"id\""u8.ToArray();
+    private static readonly byte[] s_objectName = "\"object\""u8.ToArray();
+    private static readonly byte[] s_createdName = "\"created\""u8.ToArray();
+    private static readonly byte[] s_modelName = "\"model\""u8.ToArray();
+    private static readonly byte[] s_finishName = "\"finish_reason\""u8.ToArray();
+    private static readonly byte[] s_deltaName = "\"delta\""u8.ToArray();
+
+    private readonly byte[] _id = Quote(answer.Id);
+    private readonly ChoiceState[] _choices = [.. Enumerable.Range(0, answer.ChoiceCount).Select(index => new ChoiceState(answer.Id, index))];
+    private readonly JsonObjectText _root = new();
+    private readonly JsonArrayText _elements = new();
+    private readonly JsonObjectText _choice = new();
+    private readonly JsonObjectText _delta = new();
+    private readonly JsonArrayText _toolCalls = new();
+    private byte[] _model = [];
+    private byte[] _created = [];
+    private ChatChunkWriter? _writer;
+    private int _roleCount;
+    private byte[]? _usage;
+    private byte[]? _usageFrame;
+    private long _contentBytes;
+
+    private sealed class ChoiceState(string id, int index)
+    {
+        public ToolCallNormalizer Tools { get; } = new($"call_{id.AsSpan(id.IndexOf('-', StringComparison.Ordinal) + 1)}_{index}");
+
+        public bool IsFinished { get; set; }
+    }
+
+    /// <summary>How the stream failed; null while it has not.</summary>
+    public ApiError? Error { get; private set; }
+
+    /// <summary>Whether every choice has its finish reason.</summary>
+    public bool IsFinished => Array.TrueForAll(_choices, static choice => choice.IsFinished);
+
+    /// <summary>Whether the upstream has stated usage.</summary>
+    public bool HasUsage => _usage is not null;
+
+    /// <summary>Takes one frame.</summary>
+    /// <param name="data">The event's data.</param>
+    /// <param name="output">Receives any number of whole events.</param>
+    public RelayedFrame Add(ReadOnlySpan<byte> data, IBufferWriter<byte> output)
+    {
+        data = data.Trim(" \t\r\n"u8);
+        if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return RelayedFrame.Done;
+        // A comment that some gateway has wrapped as data.
+        if (data.IsEmpty || data[0] == (byte)':') return RelayedFrame.Empty;
+        if (data[0] != (byte)'{' || !Utf8.IsValid(data)) return FailAsGarbage();
+        try
+        {
+            return AddObject(data.IndexOfAny((byte)'\r', (byte)'\n') < 0 ? data : ToOneLine(data), output);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return FailAsGarbage();
+        }
+    }
+
+    /// <summary>Writes what follows the last choice's end: the usage, where it belongs to the answer.</summary>
+    public void WriteEnd(IBufferWriter<byte> output)
+    {
+        if (!answer.IncludesUsage) return;
+        if (_usageFrame is not null)
+        {
+            _root.Read(_usageFrame, 0);
+            SetIdentity(_usageFrame);
+            _root.Drop(_root.Find(_usageFrame, "error"u8));
+            WriteRoot(output, _usageFrame);
+        }
+        else if (_usage is not null)
+        {
+            Writer.WriteUsage(output, _usage);
+        }
+        else
+        {
+            Writer.WriteEstimatedUsage(output, answer.EstimatedPromptTokens, EstimateTokens(_contentBytes));
+        }
+    }
+
+    /// <summary>A rough count of the tokens in a text of that many bytes, for want of the model's own.</summary>
+    public static int EstimateTokens(long bytes) => (int)long.Min(int.MaxValue, (bytes + EstimatedBytesPerToken - 1) / EstimatedBytesPerToken);
+
+    private ChatChunkWriter Writer => _writer ??= new ChatChunkWriter(answer.Id, CreatedValue, ModelValue, answer.IncludesUsage, serviceTier: null);
+
+    private long CreatedValue { get; set; } = answer.Created;
+
+    private string ModelValue { get; set; } = answer.Model;
+
+    private RelayedFrame AddObject(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
+    {
+        var end = _root.Read(json, 0);
+        if (end != json.Length) return FailAsGarbage();
+        var error = _root.Find(json, "error"u8);
+        if (error >= 0 && _root.TypeOf(error) != JsonTokenType.Null) return Fail(UpstreamError.ReadEvent(_root.Value(json, error)));
+        var choices = _root.Find(json, "choices"u8);
+        var usage = TakeUsage(json);
+        if (_root.TypeOf(choices) != JsonTokenType.StartArray)
+        {
+            // A ping of some kind, or metadata. An answer that came whole in place of a stream has choices.
+            return RelayedFrame.Empty;
+        }
+        _elements.Read(json, _root.ValueStart(choices));
+        if (_elements.Count == 0)
+        {
+            if (usage) _usageFrame = json.ToArray();
+            return RelayedFrame.Empty;
+        }
+        if (usage) _usageFrame = null;
+
+        TakeIdentity(json);
+        SetIdentity(json);
+        _root.Drop(error);
+        var result = RelayedFrame.Empty;
+        for (var i = 0; i < _elements.Count && Error is null; i++)
+        {
+            if (AddChoice(json, choices, i, output)) result = RelayedFrame.Content;
+        }
+        return Error is null ? result : RelayedFrame.Failed;
+    }
+
+    // Whether the frame has usage that makes sense. Only the last is sent, and at the end.
+    private bool TakeUsage(ReadOnlySpan<byte> json)
+    {
+        var index = _root.Find(json, "usage"u8);
+        if (_root.TypeOf(index) != JsonTokenType.StartObject) return false;
+        _delta.Read(json, _root.ValueStart(index));
+        if (_delta.Integer(json, _delta.Find(json, "prompt_tokens"u8)) is null || _delta.Integer(json, _delta.Find(json, "completion_tokens"u8)) is null) return false;
+        _usage = _root.Value(json, index).ToArray();
+        return true;
+    }
+
+    private void TakeIdentity(ReadOnlySpan<byte> json)
+    {
+        if (_model.Length > 0) return;
+        if (answer.KeepsUpstreamModel && _root.Text(json, _root.Find(json, "model"u8)) is { Length: > 0 } model) ModelValue = model;
+        if (_root.Integer(json, _root.Find(json, "created"u8)) is > 0 and <= uint.MaxValue and var created) CreatedValue = created;
+        _model = Quote(ModelValue);
+        var text = new ArrayBufferWriter<byte>();
+        JsonText.WriteInteger(text, CreatedValue);
+        _created = text.WrittenSpan.ToArray();
+    }
+
+    private void SetIdentity(ReadOnlySpan<byte> json)
+    {
+        TakeIdentity(json);
+        SetIfOther(json, "id"u8, s_idName, _id);
+        SetIfOther(json, "object"u8, s_objectName, s_object);
+        SetIfOther(json, "created"u8, s_createdName, _created);
+        var model = _root.Find(json, "model"u8);
+        // The same name may be escaped in another way, and then it stays.
+        var isSame = model >= 0 && (_root.Value(json, model).SequenceEqual(_model) || _root.Text(json, model) == ModelValue);
+        if (!isSame) _root.Set(model, s_modelName, _model);
+    }
+
+    private void SetIfOther(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name, byte[] quotedName, byte[] value)
+    {
+        var index = _root.Find(json, name);
+        if (index < 0 || !_root.Value(json, index).SequenceEqual(value)) _root.Set(index, quotedName, value);
+    }
+
+    private void WriteRoot(IBufferWriter<byte> output, ReadOnlySpan<byte> json)
+    {
+        JsonText.WriteRaw(output, "data: "u8);
+        _root.WriteTo(output, json);
+        JsonText.WriteRaw(output, "\n\n"u8);
+    }
+
+    private RelayedFrame FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+
+    private RelayedFrame Fail(ApiError error)
+    {
+        Error ??= error;
+        return RelayedFrame.Failed;
+    }
+
+    // Outside of strings, where alone line ends may be, they are white space.
+    private static byte[] ToOneLine(ReadOnlySpan<byte> json)
+    {
+        var line = json.ToArray();
+        line.AsSpan().Replace((byte)'\r', (byte)' ');
+        line.AsSpan().Replace((byte)'\n', (byte)' ');
+        return line;
+    }
+
+    private static byte[] Quote(string text)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        JsonText.WriteStringOrNull(output, text);
+        return output.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,39 @@
+namespace Sluice.Protocol.Chat.Relay;
+
+/// <summary>What is known of an answer before its first frame.</summary>
+/// <param name="Id">The completion's id, in every frame.</param>
+/// <param name="Model">The model's name in the answer.</param>
+/// <param name="Created">Unix time in seconds, for an upstream that states none.</param>
+public sealed record RelayedAnswer(string Id, string Model, long Created)
+{
+    /// <summary>Whether the upstream's own name for the model stays where it states one: it has been asked by the same name, and may say which version answers.</summary>
+    public bool KeepsUpstreamModel { get; init; }
+
+    /// <summary>Choices asked for, 1 to <see cref="ProtocolLimits.ChoicesMax"/>.</summary>
+    public int ChoiceCount { get; init; } = 1;
+
+    /// <summary>Whether usage is part of the answer.</summary>
+    public bool IncludesUsage { get; init; }
+
+    /// <summary>Whether one function was named to be called: the API's own answer then finishes with <c>stop</c>.</summary>
+    public bool HasForcedTool { get; init; }
+
+    /// <summary>Tokens of the prompt, for an upstream that states no usage.</summary>
+    public int EstimatedPromptTokens { get; init; }
+}
+
+/// <summary>What a frame was.</summary>
+public enum RelayedFrame
+{
+    /// <summary>Nothing of an answer yet: a role, an empty delta, usage, a ping.</summary>
+    Empty,
+
+    /// <summary>Text, reasoning, a refusal, a tool call, or a finish reason.</summary>
+    Content,
+
+    /// <summary>The end of the stream.</summary>
+    Done,
+
+    /// <summary>The stream has failed; <see cref="ChunkNormalizer.Error"/> says how.</summary>
+    Failed,
+}

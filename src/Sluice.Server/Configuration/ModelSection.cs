@@ -1,0 +1,207 @@
+using System.Globalization;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Sluice.Server.Configuration;
+
+/// <summary>Reads the <c>models</c> of a configuration.</summary>
+internal static class ModelSection
+{
+    private const int RetriesMax = 10;
+
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "fallbacks"];
+    private static readonly string[] s_laterKeys = ["store"];
+    private static readonly string[] s_routeKeys = ["retries", "timeouts"];
+    private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort"];
+    private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
+    private static readonly string[] s_kinds = ["openai"];
+    private static readonly string[] s_laterKinds = ["azure", "anthropic"];
+
+    // What the hub itself says to an upstream, or what belongs to one connection.
+    private static readonly HashSet<string> s_reservedHeaders = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "Host", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "TE", "Trailer",
+        "Accept", "Accept-Encoding", "Expect",
+    };
+
+    public static List<ModelOptions>? Read(ConfigurationDocument document, ConfigurationSection root)
+    {
+        if (document.Sequence(root, "models") is not { } nodes) return null;
+        var models = new List<ModelOptions>();
+        var names = new Dictionary<string, Mark>(StringComparer.OrdinalIgnoreCase);
+        var fallbacks = new List<(string Model, Located Fallback)>();
+        foreach (var node in nodes)
+        {
+            if (document.Mapping(node, "a model", s_keys, s_laterKeys) is not { } section) continue;
+            var id = document.RequiredString(section, "id");
+            var aliases = document.Strings(section, "aliases") ?? [];
+            if (id is var (name, mark)) ClaimName(document, names, name, mark);
+            foreach (var (alias, aliasMark) in aliases) ClaimName(document, names, alias, aliasMark);
+            var model = ReadModel(document, section, id?.Value ?? "");
+            foreach (var fallback in document.Strings(section, "fallbacks") ?? []) fallbacks.Add((id?.Value ?? "", fallback));
+            if (model is null || id is null) continue;
+            models.Add(model with
+            {
+                Aliases = [.. aliases.Select(alias => alias.Value)],
+                Fallbacks = [.. fallbacks.Where(fallback => fallback.Model == id.Value.Value).Select(fallback => fallback.Fallback.Value)],
+            });
+        }
+        foreach (var (model, fallback) in fallbacks) CheckFallback(document, names, model, fallback);
+        return models;
+    }
+
+    // Null when it is wrong, which is reported.
+    private static ModelOptions? ReadModel(ConfigurationDocument document, ConfigurationSection section, string id)
+    {
+        var gguf = document.String(section, "gguf");
+        if (section.Find("upstreams") is not { } upstreams)
+        {
+            foreach (var key in s_routeKeys.Where(section.Contains))
+                document.Report(section.KeyMark(key), $"'{key}' is about upstreams, and this model has none");
+            if (section.Find("gguf") is null) document.Report(section.Start, "a model has neither 'gguf' nor 'upstreams'; one of them says what answers");
+            return gguf is var (path, mark) ? new ModelOptions(id, path) { Position = document.PositionOf(mark) } : null;
+        }
+        if (section.Find("gguf") is not null) document.Report(section.KeyMark("upstreams"), "a model has either 'gguf' or 'upstreams', and this one has both");
+        return ReadRoute(document, section) is { } route
+            ? new ModelOptions(id, null) { Route = route, Position = document.PositionOf(upstreams.Start) }
+            : null;
+    }
+
+    private static RouteOptions? ReadRoute(ConfigurationDocument document, ConfigurationSection section)
+    {
+        var nodes = document.Sequence(section, "upstreams")!;
+        if (nodes.Count == 0 && section.Find("upstreams") is YamlSequenceNode empty)
+            document.Report(empty.Start, "'upstreams' is empty; expected at least one, such as {url: http://gpu-1:8000/v1}");
+        var upstreams = new List<UpstreamOptions>();
+        foreach (var node in nodes)
+        {
+            if (ReadUpstream(document, node) is { } upstream) upstreams.Add(upstream);
+        }
+        var route = new RouteOptions(upstreams) { Timeouts = ReadTimeouts(document, section) };
+        if (document.String(section, "retries") is var (text, mark))
+        {
+            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var retries) && retries <= RetriesMax) route = route with { Retries = retries };
+            else document.Report(mark, $"'{text}' is no number of retries; expected 0 to {RetriesMax}");
+        }
+        return upstreams.Count > 0 ? route : null;
+    }
+
+    private static UpstreamOptions? ReadUpstream(ConfigurationDocument document, YamlNode node)
+    {
+        if (document.Mapping(node, "an upstream", s_upstreamKeys, []) is not { } section) return null;
+        if (document.String(section, "kind") is var (kind, kindMark) && !s_kinds.Contains(kind))
+        {
+            var suggestion = s_laterKinds.Contains(kind) ? "comes with a later version" : "is no kind of upstream";
+            var near = s_laterKinds.Contains(kind) || Suggestion.Find(kind, s_kinds.Concat(s_laterKinds)) is not { } word ? "" : $"; did you mean '{word}'?";
+            document.Report(kindMark, $"'{kind}' {suggestion}{near}{(near.Length > 0 ? "" : ";")} allowed here: {string.Join(", ", s_kinds)}");
+            return null;
+        }
+        var url = document.RequiredString(section, "url");
+        if (url is var (address, urlMark) && FindUrlProblem(address) is { } problem) document.Report(urlMark, problem);
+        var key = document.String(section, "api_key");
+        if (key is var (keyText, keyMark) && !IsHeaderValue(keyText, spacesAllowed: false))
+            document.Report(keyMark, "an API key has a character that a header can't carry; expected visible ASCII without spaces");
+        return new UpstreamOptions(url?.Value.TrimEnd('/') ?? "")
+        {
+            ApiKey = key?.Value,
+            Model = document.String(section, "model")?.Value,
+            Weight = ReadWeight(document, section),
+            Headers = ReadHeaders(document, section),
+            OnAbort = ReadAbortPolicy(document, section),
+        };
+    }
+
+    // The address may hold a password, so the message doesn't repeat it.
+    private static string? FindUrlProblem(string text)
+    {
+        const string Expected = "expected http://HOST:PORT/v1 or https://HOST/v1";
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0) return $"the url is none; {Expected}";
+        if (url.UserInfo.Length > 0) return "the url carries a user or password; use 'api_key' or 'headers'";
+        if (url.Query.Length > 0 || url.Fragment.Length > 0) return $"the url has a query or a fragment; {Expected}";
+        return url.AbsolutePath.TrimEnd('/').EndsWith("/chat/completions", StringComparison.Ordinal)
+            ? "the url names an endpoint; expected where the API begins, such as http://HOST:PORT/v1"
+            : null;
+    }
+
+    private static double? ReadWeight(ConfigurationDocument document, ConfigurationSection section)
+    {
+        if (document.String(section, "weight") is not var (text, mark)) return null;
+        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var weight) && weight is > 0 and <= 1_000_000) return weight;
+        document.Report(mark, $"'{text}' is no weight; expected a number above 0");
+        return null;
+    }
+
+    private static AbortPolicy ReadAbortPolicy(ConfigurationDocument document, ConfigurationSection section)
+    {
+        if (document.String(section, "on_abort") is not var (text, mark) || text == "cancel") return AbortPolicy.Cancel;
+        if (text != "drain") document.Report(mark, $"'{text}' is no policy for aborts; allowed here: cancel, drain");
+        return AbortPolicy.Drain;
+    }
+
+    private static Dictionary<string, string> ReadHeaders(ConfigurationDocument document, ConfigurationSection section)
+    {
+        var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        if (section.Find("headers") is not { } node) return headers;
+        if (node is not YamlMappingNode mapping)
+        {
+            document.Report(node.Start, "'headers' must be a mapping of names and values");
+            return headers;
+        }
+        foreach (var (keyNode, valueNode) in mapping.Children)
+        {
+            var name = (keyNode as YamlScalarNode)?.Value ?? "";
+            if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal)))
+                document.Report(keyNode.Start, $"'{name}' is no header name");
+            else if (s_reservedHeaders.Contains(name))
+                document.Report(keyNode.Start, $"the header '{name}' is the hub's own and can't be set");
+            else if (document.Text(valueNode, $"the header '{name}'") is not var (value, mark))
+                continue;
+            else if (!IsHeaderValue(value, spacesAllowed: true))
+                document.Report(mark, $"the header '{name}' has a character that a header can't carry; expected visible ASCII");
+            else if (!headers.TryAdd(name, value))
+                document.Report(keyNode.Start, $"the header '{name}' is there twice");
+        }
+        return headers;
+    }
+
+    private static RouteTimeouts ReadTimeouts(ConfigurationDocument document, ConfigurationSection section)
+    {
+        var timeouts = new RouteTimeouts();
+        if (section.Find("timeouts") is not { } node || document.Mapping(node, "'timeouts'", s_timeoutKeys, []) is not { } times) return timeouts;
+        return new RouteTimeouts
+        {
+            Connect = ReadDuration(document, times, "connect") ?? timeouts.Connect,
+            FirstToken = ReadDuration(document, times, "first_token") ?? timeouts.FirstToken,
+            Idle = ReadDuration(document, times, "idle") ?? timeouts.Idle,
+            Total = ReadDuration(document, times, "total") ?? timeouts.Total,
+        };
+    }
+
+    private static TimeSpan? ReadDuration(ConfigurationDocument document, ConfigurationSection section, string key)
+    {
+        if (document.String(section, key) is not var (text, mark)) return null;
+        var duration = Duration.Parse(text);
+        if (duration is null) document.Report(mark, $"'{text}' is no duration; expected a number with a unit, such as 500ms, 5s or 10m, up to 24h");
+        return duration;
+    }
+
+    private static bool IsHeaderValue(string text, bool spacesAllowed) => text.All(c => c is > ' ' and <= '~' || (spacesAllowed && c == ' '));
+
+    private static void CheckFallback(ConfigurationDocument document, Dictionary<string, Mark> names, string model, Located fallback)
+    {
+        if (string.Equals(model, fallback.Value, StringComparison.OrdinalIgnoreCase))
+        {
+            document.Report(fallback.Mark, $"the model '{model}' can't be its own fallback");
+        }
+        else if (!names.ContainsKey(fallback.Value))
+        {
+            var suggestion = Suggestion.Find(fallback.Value, names.Keys) is { } near ? $"; did you mean '{near}'?" : "";
+            document.Report(fallback.Mark, $"the fallback '{fallback.Value}' is no model of this configuration{suggestion}");
+        }
+    }
+
+    private static void ClaimName(ConfigurationDocument document, Dictionary<string, Mark> names, string name, Mark mark)
+    {
+        if (!names.TryAdd(name, mark)) document.Report(mark, $"the name '{name}' is taken by line {names[name].Line}; ids and aliases must be unique, upper and lower case being the same");
+    }
+}

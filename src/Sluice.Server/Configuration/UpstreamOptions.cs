@@ -1,0 +1,71 @@
+namespace Sluice.Server.Configuration;
+
+/// <summary>What an upstream server speaks.</summary>
+public enum UpstreamKind
+{
+    /// <summary>OpenAI's API: vLLM, SGLang, llama-server, Ollama, OpenAI, Mistral, DeepSeek, OpenRouter and many more.</summary>
+    OpenAI,
+}
+
+/// <summary>What becomes of an upstream's work that nobody wants any more.</summary>
+public enum AbortPolicy
+{
+    /// <summary>The request is aborted at once.</summary>
+    Cancel,
+
+    /// <summary>The answer is read to its end and thrown away, for providers that bill all of it anyway.</summary>
+    Drain,
+}
+
+/// <summary>One server that can answer for a model.</summary>
+/// <param name="Url">Where its API begins, such as <c>http://gpu-1:8000/v1</c>: <c>http</c> or <c>https</c>, without query, and without a slash at the end.</param>
+public sealed record UpstreamOptions(string Url)
+{
+    /// <summary>What it speaks. The default value is <see cref="UpstreamKind.OpenAI"/>.</summary>
+    public UpstreamKind Kind { get; init; }
+
+    /// <summary>Sent as a bearer token; never shown. Null sends none.</summary>
+    public string? ApiKey { get; init; }
+
+    /// <summary>The model's name there. The default value, null, is the id of the model.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>Its share among neighbours that have one too, above 0; null makes it a tier of its own.</summary>
+    public double? Weight { get; init; }
+
+    /// <summary>Sent with every request. The default value is none.</summary>
+    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The default value is <see cref="AbortPolicy.Cancel"/>.</summary>
+    public AbortPolicy OnAbort { get; init; }
+
+    /// <summary>Without the key and the headers' values, which are secrets.</summary>
+    public override string ToString() => Url;
+}
+
+/// <summary>The servers of one model, and how long and how often they are tried.</summary>
+/// <param name="Upstreams">At least one, in the order in which they are tried.</param>
+public sealed record RouteOptions(IReadOnlyList<UpstreamOptions> Upstreams)
+{
+    /// <summary>Further attempts after the first, over all upstreams, 0 to 10. The default value is 2.</summary>
+    public int Retries { get; init; } = 2;
+
+    /// <summary>How long is waited.</summary>
+    public RouteTimeouts Timeouts { get; init; } = new();
+}
+
+/// <summary>How long an upstream may take. Each is above 0.</summary>
+public sealed record RouteTimeouts
+{
+    /// <summary>For the connection. The default value is 5 s.</summary>
+    public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Until the first content of an answer. It ends an attempt only while another one is left. The default value is 10 s.</summary>
+    public TimeSpan FirstToken { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Between two pieces of content. Where nothing else is left to try it is at least <see cref="Limits.LastIdle"/>. The default value is 15 s.</summary>
+    public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>For the whole answer, all attempts together. The default value is 10 min.</summary>
+    public TimeSpan Total { get; init; } = TimeSpan.FromMinutes(10);
+}

@@ -1,0 +1,49 @@
+using Sluice.Server.Upstreams;
+
+namespace Sluice.Server.Routing;
+
+/// <summary>One place where a model runs, and what is known of it. Thread-safe.</summary>
+/// <param name="upstream">Answers.</param>
+/// <param name="weight">Its share among its neighbours, above 0.</param>
+/// <param name="breaker">Its own.</param>
+/// <param name="time">Clock of the pauses.</param>
+internal sealed class Deployment(IUpstream upstream, double weight, Breaker breaker, TimeProvider time)
+{
+    private int _inFlight;
+    private long _pausedUntil;
+
+    public IUpstream Upstream => upstream;
+
+    public Breaker Breaker => breaker;
+
+    /// <summary>Attempts that run, by its share: where this is least the next one goes.</summary>
+    public double Load => Volatile.Read(ref _inFlight) / weight;
+
+    /// <summary>Whether it is better left alone now: it fails, or has asked for a pause.</summary>
+    public bool IsAvoided => breaker.IsOpen || time.GetUtcNow().UtcTicks < Volatile.Read(ref _pausedUntil);
+
+    /// <summary>It has said when to come again.</summary>
+    public void Pause(TimeSpan pause) => Volatile.Write(ref _pausedUntil, time.GetUtcNow().UtcTicks + pause.Ticks);
+
+    /// <summary>Makes an attempt and learns from it.</summary>
+    public async Task<AttemptResult> RunAsync(Attempt attempt)
+    {
+        Interlocked.Increment(ref _inFlight);
+        breaker.Enter();
+        var isKnown = false;
+        try
+        {
+            var result = await upstream.RunAsync(attempt);
+            isKnown = true;
+            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
+            if (result.Outcome == AttemptOutcome.Broken || (result.Outcome == AttemptOutcome.Failed && result.Kind is FailureKind.Faulted or FailureKind.Silent)) breaker.Fail();
+            else breaker.Succeed();
+            return result;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inFlight);
+            if (!isKnown) breaker.Forget();
+        }
+    }
+}

@@ -1,0 +1,245 @@
+using System.Buffers;
+using System.IO.Compression;
+using System.Text.Json;
+using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams;
+
+internal sealed partial class HttpUpstream
+{
+    /// <summary>One request to the server and its answer.</summary>
+    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt) : IDisposable
+    {
+        private readonly AttemptDeadline _deadline = new(upstream._time);
+        private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
+        private readonly ArrayBufferWriter<byte> _events = new();
+        private readonly CancellationToken _cancellation = attempt.Generation.Cancellation;
+        private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
+        private HttpResponseMessage? _response;
+        private bool _isCommitted;
+        private bool _isHandedOver;
+
+        public async Task<AttemptResult> RunAsync()
+        {
+            // Whoever cancels closes the connection before the call returns.
+            var left = _drains ? default : _cancellation.UnsafeRegister(static state => ((AttemptDeadline)state!).Cancel(), _deadline);
+            try
+            {
+                _deadline.Restart(attempt.IsLast ? Timeout.InfiniteTimeSpan : upstream._timeouts.FirstToken);
+                return await ExchangeAsync();
+            }
+            catch (OperationCanceledException) when (_cancellation.IsCancellationRequested)
+            {
+                throw;
+            }
+            catch (OperationCanceledException) when (_deadline.IsExpired)
+            {
+                if (_normalizer.IsFinished) return Complete();
+                return _isCommitted ? Break(UpstreamFailure.Stalled) : UpstreamFailure.NoToken();
+            }
+            catch (OperationCanceledException)
+            {
+                return UpstreamFailure.NoConnection();
+            }
+            catch (InvalidDataException)
+            {
+                return Break(UpstreamFailure.Oversized);
+            }
+            catch (Exception exception) when (exception is HttpRequestException or IOException)
+            {
+                _cancellation.ThrowIfCancellationRequested();
+                if (_normalizer.IsFinished) return Complete();
+                return _response is null ? UpstreamFailure.Unreachable() : Break(UpstreamFailure.Truncated);
+            }
+            finally
+            {
+                await left.DisposeAsync();
+                if (!_isHandedOver) Dispose();
+            }
+        }
+
+        public void Dispose()
+        {
+            _response?.Dispose();
+            _deadline.Dispose();
+        }
+
+        private async Task<AttemptResult> ExchangeAsync()
+        {
+            using var request = upstream.CreateRequest(attempt);
+            var sending = upstream._http.SendAsync(request, _deadline.Token);
+            if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
+            _response = await sending;
+            if (!_response.IsSuccessStatusCode)
+                return UpstreamFailure.FromStatus(_response.StatusCode, _response.Headers, await ReadBodyAsync(_response), upstream.Options, upstream._time);
+            if (_response.Content.Headers.ContentType?.MediaType is { } type && !type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase))
+                return FromOtherContent(await ReadBodyAsync(_response));
+
+            var stream = await OpenAsync(_response.Content);
+            var events = ServerSentEventReader.ReadAsync(stream, cancellationToken: _deadline.Token).GetAsyncEnumerator(_deadline.Token);
+            try
+            {
+                while (true)
+                {
+                    if (!await MoveNextAsync(events)) return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
+                    _cancellation.ThrowIfCancellationRequested();
+                    if (Add(events.Current) is { } result) return result;
+                }
+            }
+            finally
+            {
+                if (!_isHandedOver) await events.DisposeAsync();
+            }
+        }
+
+        private ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ServerSentEvent> events) => _drains ? MoveNextOrHandOverAsync(events) : events.MoveNextAsync();
+
+        private async ValueTask<bool> MoveNextOrHandOverAsync(IAsyncEnumerator<ServerSentEvent> events)
+        {
+            var moving = events.MoveNextAsync().AsTask();
+            if (await IsUnwantedAsync(moving)) throw HandOver(moving, events);
+            return await moving;
+        }
+
+        // Null while the stream goes on.
+        private AttemptResult? Add(in ServerSentEvent item)
+        {
+            var frame = _normalizer.Add(item.Data.Span, _events);
+            switch (frame)
+            {
+                case RelayedFrame.Done:
+                    return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
+                case RelayedFrame.Failed:
+                    Flush();
+                    return _normalizer.IsFinished ? Complete() : Break(_normalizer.Error!);
+                case RelayedFrame.Empty when item.Type == "error" && !_normalizer.IsFinished:
+                    return Break(UpstreamError.Read(500, item.Data.Span));
+                case RelayedFrame.Content:
+                    _isCommitted = true;
+                    // Between a finish and usage there is no token to wait for.
+                    _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
+                    break;
+            }
+            Flush();
+            return null;
+        }
+
+        // Nothing that would be left to try can go on with an answer that has begun.
+        private TimeSpan IdleTime => TimeSpan.FromTicks(long.Max(upstream._timeouts.Idle.Ticks, upstream._limits.LastIdle.Ticks));
+
+        private void Flush()
+        {
+            if (!_isCommitted) return;
+            var events = _events.WrittenSpan;
+            while (!events.IsEmpty)
+            {
+                var end = events.IndexOf("\n\n"u8) + 2;
+                attempt.Generation.Log.Append(events[..end]);
+                events = events[end..];
+            }
+            _events.ResetWrittenCount();
+        }
+
+        private AttemptResult Complete()
+        {
+            _normalizer.WriteEnd(_events);
+            _isCommitted = true;
+            Flush();
+            attempt.Generation.Log.Complete();
+            return AttemptResult.Answered;
+        }
+
+        private AttemptResult Break(ApiError error)
+        {
+            var result = UpstreamFailure.Classify(error, upstream.Options);
+            return _isCommitted ? result with { Outcome = AttemptOutcome.Broken } : result;
+        }
+
+        private AttemptResult FromOtherContent(byte[] body)
+        {
+            try
+            {
+                var reader = new Utf8JsonReader(body);
+                using var document = JsonDocument.ParseValue(ref reader);
+                if (document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
+                    return Break(UpstreamError.Read(500, body));
+            }
+            catch (JsonException)
+            {
+                // HTML, most likely: the page of something in between.
+            }
+            return Break(UpstreamFailure.NoStream);
+        }
+
+        private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response)
+        {
+            await using var stream = await OpenAsync(response.Content);
+            var body = new byte[upstream._limits.ErrorBodyBytes];
+            var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, _deadline.Token);
+            return body[..length];
+        }
+
+        // An upstream may compress although it was asked not to.
+        private async Task<Stream> OpenAsync(HttpContent content)
+        {
+            var stream = await content.ReadAsStreamAsync(_deadline.Token);
+            return content.Headers.ContentEncoding.LastOrDefault()?.ToLowerInvariant() switch
+            {
+                "gzip" or "x-gzip" => new GZipStream(stream, CompressionMode.Decompress),
+                "br" => new BrotliStream(stream, CompressionMode.Decompress),
+                "deflate" => new ZLibStream(stream, CompressionMode.Decompress),
+                _ => stream,
+            };
+        }
+
+        // Waits; true when the generation was cancelled first and the answer is to be drained.
+        private async Task<bool> IsUnwantedAsync(Task task)
+        {
+            if (!_drains) return false;
+            var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            await using var registration = _cancellation.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetResult(), cancelled);
+            await Task.WhenAny(task, cancelled.Task);
+            return _cancellation.IsCancellationRequested && !task.IsCompleted;
+        }
+
+        // From here on the log is not touched any more: it is given back while the rest is read.
+        private OperationCanceledException HandOver(Task pending, IAsyncEnumerator<ServerSentEvent>? events)
+        {
+            _isHandedOver = true;
+            upstream.LogDrained(attempt.Generation.Id, upstream.Options.Url);
+            _deadline.Restart(upstream._limits.Drain);
+            _ = DrainAsync(pending, events);
+            return new OperationCanceledException(_cancellation);
+        }
+
+        private async Task DrainAsync(Task pending, IAsyncEnumerator<ServerSentEvent>? events)
+        {
+            try
+            {
+                await pending;
+                if (pending is Task<HttpResponseMessage> sending)
+                {
+                    _response = await sending;
+                    var stream = await _response.Content.ReadAsStreamAsync(_deadline.Token);
+                    await stream.CopyToAsync(Stream.Null, _deadline.Token);
+                    return;
+                }
+                while (await events!.MoveNextAsync())
+                {
+                }
+            }
+            catch (Exception exception) when (exception is OperationCanceledException or HttpRequestException or IOException or InvalidDataException)
+            {
+                // Nobody wants the answer, so nobody wants to know that it broke off.
+            }
+            finally
+            {
+                if (events is not null) await events.DisposeAsync();
+                Dispose();
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Http.Headers;
+using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Chat.Relay;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>A server that speaks OpenAI's API. It is always asked for a stream, also where the client wants one object.</summary>
+internal sealed partial class HttpUpstream : IUpstream, IDisposable
+{
+    private readonly HttpMessageInvoker _http;
+    private readonly Uri _endpoint;
+    private readonly string _model;
+    private readonly RouteTimeouts _timeouts;
+    private readonly Limits _limits;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+
+    /// <param name="options">The server.</param>
+    /// <param name="modelId">The model's id here, which is its name there unless the options say otherwise.</param>
+    /// <param name="timeouts">How long is waited.</param>
+    /// <param name="limits">Bounds.</param>
+    /// <param name="time">Clock of every timeout but that of the connection.</param>
+    /// <param name="logger">Told of failures.</param>
+    public HttpUpstream(UpstreamOptions options, string modelId, RouteTimeouts timeouts, Limits limits, TimeProvider time, ILogger logger)
+    {
+        Options = options;
+        _model = options.Model ?? modelId;
+        _timeouts = timeouts;
+        _limits = limits;
+        _time = time;
+        _logger = logger;
+        _endpoint = new Uri(options.Url + "/chat/completions");
+        // Its own connections have Nagle's algorithm off.
+        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            ConnectTimeout = timeouts.Connect,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            EnableMultipleHttp2Connections = true,
+            PooledConnectionLifetime = limits.UpstreamConnectionLifetime,
+            // What is left of an aborted answer is not worth waiting for; the end of a complete one is a few bytes.
+            MaxResponseDrainSize = limits.ResponseDrainBytes,
+            ResponseDrainTimeout = limits.ResponseDrain,
+        });
+    }
+
+    public UpstreamOptions Options { get; }
+
+    public void Dispose() => _http.Dispose();
+
+    public async Task<AttemptResult> RunAsync(Attempt attempt)
+    {
+        var exchange = new HttpExchange(this, attempt);
+        var result = await exchange.RunAsync();
+        if (result.Error is { } error) LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Message);
+        return result;
+    }
+
+    private HttpRequestMessage CreateRequest(Attempt attempt)
+    {
+        var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
+        UpstreamRequest.Write(attempt.Body.Span, _model, body);
+        var request = new HttpRequestMessage(HttpMethod.Post, _endpoint)
+        {
+            Content = new ReadOnlyMemoryContent(body.WrittenMemory),
+            // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        request.Headers.Accept.ParseAdd("text/event-stream");
+        // A compressed stream comes in blocks, not in tokens.
+        request.Headers.AcceptEncoding.ParseAdd("identity");
+        foreach (var (name, value) in attempt.Headers) request.Headers.TryAddWithoutValidation(name, value);
+        if (Options.ApiKey is { } key) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        foreach (var (name, value) in Options.Headers)
+        {
+            request.Headers.Remove(name);
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+        return request;
+    }
+
+    private RelayedAnswer CreateAnswer(Attempt attempt)
+    {
+        var request = attempt.Request;
+        var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
+        return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, _time.GetUtcNow().ToUnixTimeSeconds())
+        {
+            KeepsUpstreamModel = _model == attempt.ModelName,
+            ChoiceCount = request.N,
+            // A folded reply always has usage.
+            IncludesUsage = request.IncludeUsage || !request.Stream,
+            HasForcedTool = request.ToolChoice is { ValueKind: System.Text.Json.JsonValueKind.Object },
+            EstimatedPromptTokens = ChunkNormalizer.EstimateTokens(promptBytes),
+        };
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "{Id}: {Upstream}: {Outcome} ({Kind}): {Status} {Message}")]
+    private partial void LogFailure(string id, string upstream, AttemptOutcome outcome, FailureKind kind, int status, string message);
+
+    [LoggerMessage(2, LogLevel.Debug, "{Id}: {Upstream} is drained: its answer is no longer wanted.")]
+    private partial void LogDrained(string id, string upstream);
+}

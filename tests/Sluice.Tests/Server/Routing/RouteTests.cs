@@ -1,0 +1,99 @@
+using Sluice.Protocol.Errors;
+using Sluice.Server;
+using Sluice.Server.Models;
+using Sluice.Server.Routing;
+using Sluice.Server.Upstreams;
+using Sluice.Testing;
+using Xunit;
+
+namespace Sluice.Tests.Server.Routing;
+
+/// <summary>Which deployment comes next.</summary>
+public sealed class RouteTests
+{
+    private readonly ManualTimeProvider _clock = new();
+
+    private sealed class Upstream : IUpstream
+    {
+        public List<TaskCompletionSource<AttemptResult>> Running { get; } = [];
+
+        public Task<AttemptResult> RunAsync(Attempt attempt)
+        {
+            Running.Add(new TaskCompletionSource<AttemptResult>());
+            return Running[^1].Task;
+        }
+    }
+
+    private Deployment Deploy(double weight = 1) => new(new Upstream(), weight, new Breaker(new Limits(), _clock), _clock);
+
+    private static Route Create(params Deployment[][] tiers) => new(new LocalModel("m", "", 0, default), tiers, 2, null);
+
+    private static HashSet<Deployment> Set(params Deployment[] deployments) => [.. deployments];
+
+    [Fact]
+    public void Tiers_come_in_order_and_the_tried_come_last()
+    {
+        var (a, b, c) = (Deploy(), Deploy(), Deploy());
+        var route = Create([a], [b], [c]);
+        Assert.Same(a, route.Choose(Set(), Set(), true));
+        Assert.Same(b, route.Choose(Set(a), Set(), true));
+        Assert.Same(c, route.Choose(Set(a), Set(b), true));
+        Assert.Same(a, route.Choose(Set(a, b, c), Set(), true));
+        Assert.Null(route.Choose(Set(a, b, c), Set(a, b, c), true));
+    }
+
+    [Fact]
+    public void Within_a_tier_the_least_loaded_by_weight_comes_first()
+    {
+        var (a, b) = (Deploy(1), Deploy(3));
+        var route = Create([a, b]);
+        var counts = new Dictionary<Deployment, int> { [a] = 0, [b] = 0 };
+        for (var i = 0; i < 8; i++)
+        {
+            var next = route.Choose(Set(), Set(), true)!;
+            counts[next]++;
+            _ = next.RunAsync(null!);
+        }
+        Assert.Equal((2, 6), (counts[a], counts[b]));
+    }
+
+    [Fact]
+    public async Task One_that_fails_again_and_again_is_avoided_until_its_probe()
+    {
+        var (a, b) = (Deploy(), Deploy());
+        var route = Create([a], [b]);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Same(a, route.Choose(Set(), Set(), true));
+            await FinishAsync(a, AttemptResult.Failed(FailureKind.Faulted, ApiErrors.ServerError()));
+        }
+        Assert.Same(b, route.Choose(Set(), Set(), true));
+        _clock.Advance(TimeSpan.FromSeconds(5));
+        Assert.Same(a, route.Choose(Set(), Set(), true));
+        var probe = a.RunAsync(null!);
+        Assert.Same(b, route.Choose(Set(), Set(), true));
+        ((Upstream)a.Upstream).Running[^1].SetResult(AttemptResult.Answered);
+        await probe;
+        Assert.Same(a, route.Choose(Set(), Set(), true));
+    }
+
+    [Fact]
+    public async Task One_that_asks_for_a_pause_gets_it()
+    {
+        var (a, b) = (Deploy(), Deploy());
+        var route = Create([a], [b]);
+        await FinishAsync(a, AttemptResult.Failed(FailureKind.RateLimited, ApiErrors.RateLimited(TimeSpan.FromSeconds(3))));
+        Assert.Same(b, route.Choose(Set(), Set(), true));
+        Assert.Null(Create([a]).Choose(Set(), Set(), avoidedAllowed: false));
+        Assert.Same(a, Create([a]).Choose(Set(), Set(), avoidedAllowed: true));
+        _clock.Advance(TimeSpan.FromSeconds(3));
+        Assert.Same(a, route.Choose(Set(), Set(), true));
+    }
+
+    private static async Task FinishAsync(Deployment deployment, AttemptResult result)
+    {
+        var running = deployment.RunAsync(null!);
+        ((Upstream)deployment.Upstream).Running[^1].SetResult(result);
+        await running;
+    }
+}
