@@ -77,6 +77,9 @@ public sealed class ScriptedProcessClientTests(ScriptedHub fixture) : ProcessCli
     public Task R01_Node_raises() => FailAsync(closed => ClientProcess.NodeAsync(Hub, "failures.mjs", closed));
 
     [Fact]
+    public Task R02_The_Vercel_SDK_gives_an_error_part() => FailAsync(closed => ClientProcess.NodeAsync(Hub, "other-sdks.mjs", closed));
+
+    [Fact]
     public Task T10_Python_waits() => WaitAsync(hub => ClientProcess.PythonAsync(hub, "patience.py"));
 
     [Fact]
