@@ -15,8 +15,11 @@ internal static class GrammarLimits
     /// <summary>States of a pattern; 13 bits of a machine's state hold them.</summary>
     public const int PatternStatesMax = 8191;
 
-    /// <summary>Elementary steps that all patterns of a grammar together may take: some tenths of a second.</summary>
-    public const long PatternStepsMax = 50_000_000;
+    /// <summary>
+    /// Elementary steps that all patterns of a grammar together may take: some tenths of a second, and 20 MB of tables at worst. Fifty
+    /// pairs of bounds take a tenth of it.
+    /// </summary>
+    public const long PatternStepsMax = 5_000_000;
 
     /// <summary>Longest count of a repetition in a pattern; larger ones meet the bound on states anyway.</summary>
     public const int PatternRepeatMax = 10_000;

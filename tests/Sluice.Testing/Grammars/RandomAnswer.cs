@@ -63,7 +63,7 @@ public sealed class RandomAnswer
                 throw new InvalidOperationException($"No end after {count} tokens: {Encoding.UTF8.GetString([.. text])}");
             }
 
-            bool closes = count > patience || random.Next(4) == 0;
+            bool closes = count > patience ? random.Next(4) > 0 : random.Next(4) == 0;
             int token = (closes ? FindClosing(tokens, random) : null) ?? tokens[random.Next(tokens.Count)];
             if (_trie.Tokenizer.IsEndOfGeneration(token))
             {
