@@ -4,6 +4,7 @@ return args switch
 {
     ["engine", .. var rest] => EngineBenchmark.Run(Arguments.Parse(rest)),
     ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
+    ["grammar", .. var rest] => GrammarBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
     ["write-tiny", var folder] => TinyModelFiles.Write(folder),
     _ => Usage(),
@@ -15,6 +16,7 @@ static int Usage()
         Usage: dotnet run -c Release --project bench/Sluice.Benchmarks -- VERB [--name value ...]
           engine   this engine alone: prompt and decode speed, memory bandwidth (--model, --threads)
           peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
+          grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
           http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
           write-tiny DIR  small random models, for tests/reference/make_tiny_truth.py
         """);
