@@ -4,7 +4,7 @@ namespace Sluice.Inference.Grammars;
 
 /// <summary>
 /// The tokens that a grammar allows next. What a token does within one terminal depends on the terminal's state alone: that part is computed
-/// once and kept. Only tokens that go beyond the terminal are looked at anew, with the stack that is there. Owned by one thread.
+/// once and kept, or looked up in the trie where few tokens can follow. Only tokens that go beyond the terminal are looked at anew, with the stack that is there. Owned by one thread.
 /// </summary>
 internal sealed class TokenMasks(TokenTrie trie)
 {
@@ -29,6 +29,12 @@ internal sealed class TokenMasks(TokenTrie trie)
         {
             Frame top = matcher.Tops[i];
             ByteMachine machine = matcher.Machine(top);
+            if (machine.IsNarrow)
+            {
+                Walk(matcher, 0, top);
+                continue;
+            }
+
             TerminalMask terminal = FindTerminal(machine, machine.Canonicalize(top.Value, GrammarLimits.TokenBytesMax));
             for (int word = 0; word < _mask.Length; word++)
             {
@@ -73,32 +79,48 @@ internal sealed class TokenMasks(TokenTrie trie)
     private void Walk(GrammarMatcher matcher, int node, Frame top)
     {
         ByteMachine machine = matcher.Machine(top);
+        if (node == 0 && machine.NextByte(top.Value) is >= 0 and var only)
+        {
+            if (trie.FirstNode((byte)only) is > 0 and var first)
+            {
+                Enter(matcher, first, machine, top);
+            }
+
+            return;
+        }
+
         int end = trie.End(node);
         for (int child = node + 1; child < end; child = trie.End(child))
         {
-            int state = machine.Step(top.Value, trie.Label(child));
-            if (state < 0)
-            {
-                continue;
-            }
+            Enter(matcher, child, machine, top);
+        }
+    }
 
-            trie.AddTokens(child, _mask);
-            if (trie.End(child) == child + 1)
-            {
-                continue;
-            }
+    // The same for a node whose last byte is still to be taken.
+    private void Enter(GrammarMatcher matcher, int node, ByteMachine machine, Frame top)
+    {
+        int state = machine.Step(top.Value, trie.Label(node));
+        if (state < 0)
+        {
+            return;
+        }
 
-            Walk(matcher, child, top with { Value = state });
-            if (machine.IsAccepting(state))
-            {
-                int mark = matcher.Mark();
-                int from = _peeked.Count;
-                matcher.Peek(top.Parent, _peeked);
-                int to = _peeked.Count;
-                WalkAll(matcher, child, from, to);
-                _peeked.RemoveRange(from, to - from);
-                matcher.Forget(mark);
-            }
+        trie.AddTokens(node, _mask);
+        if (trie.End(node) == node + 1)
+        {
+            return;
+        }
+
+        Walk(matcher, node, top with { Value = state });
+        if (machine.IsAccepting(state))
+        {
+            int mark = matcher.Mark();
+            int from = _peeked.Count;
+            matcher.Peek(top.Parent, _peeked);
+            int to = _peeked.Count;
+            WalkAll(matcher, node, from, to);
+            _peeked.RemoveRange(from, to - from);
+            matcher.Forget(mark);
         }
     }
 

@@ -21,6 +21,7 @@ public sealed class RandomAnswer
     });
 
     private static readonly Lazy<RandomAnswer> s_tiny = new(() => new RandomAnswer(ScriptedVocabulary.CreateTokenizer()));
+    private readonly Lock _lock = new();
     private readonly TokenTrie _trie;
     private readonly TokenMasks _masks;
     private readonly ForcedTokens _forced;
@@ -51,6 +52,8 @@ public sealed class RandomAnswer
     /// <inheritdoc cref="Write(string, int, int, bool)"/>
     public string Write(Grammar grammar, int seed, int patience = 60, bool forces = true)
     {
+        // Masks belong to one thread at a time; tests run on several.
+        using Lock.Scope scope = _lock.EnterScope();
         var random = new Random(seed);
         var matcher = new GrammarMatcher(grammar);
         var text = new List<byte>();

@@ -49,6 +49,8 @@ internal sealed class LiteralMachine : ByteMachine
 
     public override int Start => 0;
 
+    public override bool IsNarrow => true;
+
     public override int Step(int state, byte value)
     {
         int first = _firstEdge[state];
