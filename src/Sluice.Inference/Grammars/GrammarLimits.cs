@@ -39,6 +39,18 @@ internal static class GrammarLimits
     /// <summary>Bytes of the tokens that a grammar may choose; longer ones are runs of blanks and the like, which shorter ones write too.</summary>
     public const int TokenBytesMax = 64;
 
+    /// <summary>
+    /// Positions in which one answer may be at once. Ambiguous schemas multiply them; beyond it those of later alternatives are dropped, which
+    /// allows less and never more.
+    /// </summary>
+    public const int PositionsMax = 8192;
+
+    /// <summary>
+    /// Nodes of the vocabulary's trie that are looked at for one mask, some tens of milliseconds: forty kinds of strings at once. Beyond it the tokens of
+    /// later alternatives are not found, which allows less and never more.
+    /// </summary>
+    public const int MaskStepsMax = 4_000_000;
+
     /// <summary>Masks of machine states kept per model: 6 MiB with 49,152 tokens, 19 MiB with 152,000.</summary>
     public const int CachedMasksMax = 1024;
 

@@ -13,6 +13,7 @@ internal sealed class TokenMasks(TokenTrie trie)
     private readonly List<Frame> _peeked = [];
     private readonly int[] _states = new int[GrammarLimits.TokenBytesMax + 1];
     private readonly List<int> _exits = [];
+    private int _steps;
 
     public TokenTrie Trie => trie;
 
@@ -24,8 +25,9 @@ internal sealed class TokenMasks(TokenTrie trie)
     public ReadOnlySpan<ulong> Find(GrammarMatcher matcher)
     {
         Array.Clear(_mask);
+        _steps = 0;
         int mark = matcher.Mark();
-        for (int i = 0; i < matcher.Tops.Count; i++)
+        for (int i = 0; i < matcher.Tops.Count && _steps < GrammarLimits.MaskStepsMax; i++)
         {
             Frame top = matcher.Tops[i];
             ByteMachine machine = matcher.Machine(top);
@@ -36,6 +38,8 @@ internal sealed class TokenMasks(TokenTrie trie)
             }
 
             TerminalMask terminal = FindTerminal(machine, machine.Canonicalize(top.Value, GrammarLimits.TokenBytesMax));
+            // Counted as if it had been computed now: a mask must not depend on what others have asked before.
+            _steps += terminal.StepCount;
             for (int word = 0; word < _mask.Length; word++)
             {
                 _mask[word] |= terminal.Tokens[word];
@@ -69,7 +73,7 @@ internal sealed class TokenMasks(TokenTrie trie)
 
     private void WalkAll(GrammarMatcher matcher, int node, int from, int to)
     {
-        for (int i = from; i < to; i++)
+        for (int i = from; i < to && _steps < GrammarLimits.MaskStepsMax; i++)
         {
             Walk(matcher, node, _peeked[i]);
         }
@@ -99,6 +103,7 @@ internal sealed class TokenMasks(TokenTrie trie)
     // The same for a node whose last byte is still to be taken.
     private void Enter(GrammarMatcher matcher, int node, ByteMachine machine, Frame top)
     {
+        _steps++;
         int state = machine.Step(top.Value, trie.Label(node));
         if (state < 0)
         {
@@ -118,6 +123,7 @@ internal sealed class TokenMasks(TokenTrie trie)
             int from = _peeked.Count;
             matcher.Peek(top.Parent, _peeked);
             int to = _peeked.Count;
+            _steps += to - from;
             WalkAll(matcher, node, from, to);
             _peeked.RemoveRange(from, to - from);
             matcher.Forget(mark);
@@ -147,8 +153,10 @@ internal sealed class TokenMasks(TokenTrie trie)
         var tokens = new ulong[_mask.Length];
         _exits.Clear();
         _states[0] = state;
+        int steps = 0;
         for (int node = 1; node < trie.NodeCount;)
         {
+            steps++;
             int depth = trie.Depth(node);
             int next = machine.Step(_states[depth - 1], trie.Label(node));
             if (next < 0)
@@ -167,11 +175,12 @@ internal sealed class TokenMasks(TokenTrie trie)
             node++;
         }
 
-        return new TerminalMask(tokens, [.. _exits]);
+        return new TerminalMask(tokens, [.. _exits], steps);
     }
 
     /// <summary>What a terminal does with tokens in one of its states.</summary>
     /// <param name="Tokens">Those that end within it, as bits by id.</param>
     /// <param name="Exits">Nodes of the trie that complete it and have others below.</param>
-    private sealed record TerminalMask(ulong[] Tokens, int[] Exits);
+    /// <param name="StepCount">Nodes of the trie that were looked at.</param>
+    private sealed record TerminalMask(ulong[] Tokens, int[] Exits, int StepCount);
 }

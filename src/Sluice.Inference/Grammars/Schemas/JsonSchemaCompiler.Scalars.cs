@@ -62,8 +62,7 @@ internal sealed partial class JsonSchemaCompiler
         }
 
         (int fractionDigits, int divisor) = ReadDivisor(schema);
-        PatternDfa? numbers = PatternDfa.Compile(
-            isInteger || fractionDigits == 0 ? NumberPatterns.Integer : NumberPatterns.Plain(fractionDigits), graph.Budget);
+        PatternDfa? numbers = NumberPatterns.Plain(isInteger ? 0 : fractionDigits);
         Bound("minimum", bound => NumberPatterns.AtLeast(bound, isExclusive: false));
         Bound("exclusiveMinimum", bound => NumberPatterns.AtLeast(bound, isExclusive: true));
         Bound("maximum", bound => NumberPatterns.AtMost(bound, isExclusive: false));

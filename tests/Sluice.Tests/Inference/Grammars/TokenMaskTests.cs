@@ -94,6 +94,47 @@ public sealed class TokenMaskTests
     }
 
     [Fact]
+    public void Ambiguous_schemas_cost_what_is_bounded_and_stay_sound()
+    {
+        // Each level could be any of the three arrays: 3^12 ways at the deepest.
+        const string Schema = """
+            {"$ref":"#/$defs/t","$defs":{"t":{"anyOf":[{"type":"array","items":{"$ref":"#/$defs/t"}},{"type":"array","items":{"$ref":"#/$defs/t"},"maxItems":9},
+            {"type":"array","items":{"$ref":"#/$defs/t"},"minItems":1},{"type":"integer"}]}}}
+            """;
+        var masks = new TokenMasks(s_trie);
+        var matcher = new GrammarMatcher(Grammar.FromJsonSchema(JsonElement.Parse(Schema)));
+        foreach (byte value in "[[[[[[[[[[[[1]]]]]],[2"u8)
+        {
+            Assert.True(matcher.TryAdvance([value]));
+            Assert.InRange(matcher.Tops.Count, 1, 8192 + 1);
+        }
+
+        foreach (byte value in "]]]]]]]"u8)
+        {
+            Assert.True(TokenSet.Contains(masks.Find(matcher), s_trie.FindLongest([value])));
+            Assert.True(matcher.TryAdvance([value]));
+        }
+
+        Assert.True(matcher.IsComplete && matcher.IsExhausted);
+    }
+
+    [Fact]
+    public void Long_arrays_do_not_keep_what_is_behind_them()
+    {
+        var matcher = new GrammarMatcher(Grammar.FromJsonSchema(JsonElement.Parse(
+            """{"type":"array","minItems":30000,"maxItems":30000,"items":{"type":"array","items":{"type":"integer"},"maxItems":3}}""")));
+        Assert.True(matcher.TryAdvance("["u8));
+        for (int i = 0; i < 30_000; i++)
+        {
+            Assert.False(matcher.TryAdvance("]"u8));
+            Assert.True(matcher.TryAdvance(i == 0 ? "[1, 2]"u8 : ",[1, 2]"u8));
+            Assert.InRange(matcher.Mark(), 0, 5000);
+        }
+
+        Assert.True(matcher.TryAdvance("]"u8) && matcher.IsExhausted);
+    }
+
+    [Fact]
     public void A_token_in_the_steady_state_allocates_nothing()
     {
         var matcher = new GrammarMatcher(Grammar.FromJsonSchema(JsonElement.Parse($$"""{"type":"array","items":{{Report}}}""")));
