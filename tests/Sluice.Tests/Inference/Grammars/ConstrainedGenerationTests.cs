@@ -90,6 +90,16 @@ public sealed class ConstrainedGenerationTests(ShippedModel shipped)
         Assert.StartsWith(cut.Text(), sink.Text(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_the_vocabulary_can_not_write_fails_and_says_so()
+    {
+        // The shipped vocabulary has no token for the first byte of U+40000.
+        CollectingSink sink = Submit(shipped.Engine, Request(0, Grammar.FromJsonSchema(JsonElement.Parse("{\"const\":\"\U00040000\"}"))));
+        Assert.Equal("The model's vocabulary can't write what the grammar asks for.", await sink.Ended);
+        CollectingSink next = Submit(shipped.Engine, Request(0, Grammar.FromJsonSchema(JsonElement.Parse("{\"const\":1}"))));
+        Assert.Equal("completed", await next.Ended);
+    }
+
     private GenerationRequest Request(int number, Grammar grammar) => new()
     {
         PromptTokens = shipped.Engine.EncodeChat([new PromptMessage("user", $"Describe city number {number} as JSON.")], TimeProvider.System),
