@@ -37,30 +37,49 @@ public sealed class TokenMaskTests
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(35)]
+    [InlineData(36)]
+    [InlineData(97)]
+    [InlineData(100)]
+    [InlineData(120)]
+    [InlineData(134)]
+    [InlineData(136)]
+    [InlineData(199)]
+    [InlineData(200)]
+    public void Masks_are_exact_on_both_sides_of_where_counts_matter(int length) => Compare(
+        """{"type":"array","items":{"type":"string","minLength":100,"maxLength":200}}""", Encoding.UTF8.GetBytes("[\"" + new string('x', length)));
+
+    [Theory]
     [InlineData("{\"title\": \"The sea, \\\"wide\\\" \\u00e9 und grün 😀\", \"count\": -12, \"tags\": [\"grey\", \"red\"], \"mail\": \"a.b@example.org\", \"tree\": null}")]
     [InlineData("{\n  \"title\": \"\",\n  \"tags\": [\n    \"green\"\n  ],\n  \"tree\": {\"title\":\"x\",\"tags\":[\"red\"],\"tree\":\"abc\"}\n}")]
     public void A_mask_is_what_is_accepted_token_by_token(string text)
     {
-        Grammar grammar = Grammar.FromJsonSchema(JsonElement.Parse(Report));
         byte[] bytes = Encoding.UTF8.GetBytes(text);
-        Assert.True(grammar.Accepts(bytes));
-        var masks = new TokenMasks(s_trie);
+        Assert.True(Grammar.FromJsonSchema(JsonElement.Parse(Report)).Accepts(bytes));
         for (int length = 0; length <= bytes.Length; length += length < 12 ? 1 : 7)
         {
-            var matcher = new GrammarMatcher(grammar);
-            Assert.True(matcher.TryAdvance(bytes.AsSpan(0, length)));
-            ulong[] mask = masks.Find(matcher).ToArray();
-            for (int token = 0; token < s_trie.Tokenizer.VocabularySize; token++)
+            Compare(Report, bytes.AsSpan(0, length));
+        }
+    }
+
+    private static void Compare(string schema, ReadOnlySpan<byte> before)
+    {
+        Grammar grammar = Grammar.FromJsonSchema(JsonElement.Parse(schema));
+        var matcher = new GrammarMatcher(grammar);
+        Assert.True(matcher.TryAdvance(before));
+        ulong[] mask = new TokenMasks(s_trie).Find(matcher).ToArray();
+        for (int token = 0; token < s_trie.Tokenizer.VocabularySize; token++)
+        {
+            ReadOnlySpan<byte> more = s_trie.Tokenizer.GetBytes(token).Span;
+            bool isEnd = s_trie.Tokenizer.IsEndOfGeneration(token);
+            bool expected = isEnd ? matcher.IsComplete : more.Length is > 0 and <= 64 && matcher.TryAdvance(more);
+            Assert.True(
+                expected == TokenSet.Contains(mask, token), $"{Encoding.UTF8.GetString(before)}: token {token}, {s_trie.Tokenizer.GetPiece(token)}");
+            if (expected && !isEnd)
             {
-                ReadOnlySpan<byte> more = s_trie.Tokenizer.GetBytes(token).Span;
-                bool isEnd = s_trie.Tokenizer.IsEndOfGeneration(token);
-                bool expected = isEnd ? matcher.IsComplete : more.Length is > 0 and <= 64 && matcher.TryAdvance(more);
-                Assert.True(expected == TokenSet.Contains(mask, token), $"{text[..Math.Min(text.Length, length)]}: token {token}, {s_trie.Tokenizer.GetPiece(token)}");
-                if (expected && !isEnd)
-                {
-                    matcher = new GrammarMatcher(grammar);
-                    matcher.TryAdvance(bytes.AsSpan(0, length));
-                }
+                matcher = new GrammarMatcher(grammar);
+                matcher.TryAdvance(before);
             }
         }
     }
