@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 
@@ -15,6 +16,7 @@ internal sealed partial class HttpUpstream
     {
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
+        private readonly MessagesStream? _translation = upstream._dialect.OpenTranslation();
         private readonly ArrayBufferWriter<byte> _events = new();
         private readonly CancellationToken _cancellation = attempt.Generation.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
@@ -107,7 +109,7 @@ internal sealed partial class HttpUpstream
         // Null while the stream goes on.
         private AttemptResult? Add(in ServerSentEvent item)
         {
-            var frame = _normalizer.Add(item.Data.Span, _events);
+            var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
             switch (frame)
             {
                 case RelayedFrame.Done:

@@ -1,0 +1,30 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams.Dialects;
+
+/// <summary>Anthropic's Messages API, translated both ways.</summary>
+internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) : UpstreamDialect
+{
+    // The only version since 2023; what came later is asked for by anthropic-beta.
+    private const string Version = "2023-06-01";
+
+    private readonly MessagesOptions _messages = new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking);
+
+    public override Uri Endpoint { get; } = new(options.Url + "/messages");
+
+    public override string Model => _messages.Model;
+
+    public override void AddHeaders(HttpRequestHeaders headers)
+    {
+        headers.TryAddWithoutValidation("anthropic-version", Version);
+        if (options.ApiKey is { } key) headers.TryAddWithoutValidation("x-api-key", key);
+    }
+
+    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output) => MessagesRequest.Write(attempt.Body, attempt.Request, _messages, output);
+
+    public override MessagesStream OpenTranslation() => new();
+}
