@@ -14,4 +14,8 @@ public enum ThinkingMode
 /// <param name="Model">The model's name there.</param>
 /// <param name="DefaultMaxTokens">Most tokens of an answer for a client that states none, at least 1: the API has no default.</param>
 /// <param name="Thinking">What <c>reasoning_effort</c> becomes.</param>
-public sealed record MessagesOptions(string Model, int DefaultMaxTokens, ThinkingMode Thinking);
+/// <param name="TakesSampling">
+/// Whether the version of the API has <c>temperature</c>, <c>top_p</c> and <c>top_k</c>. That of 2026-10-21 has none of them and
+/// refuses what has.
+/// </param>
+public sealed record MessagesOptions(string Model, int DefaultMaxTokens, ThinkingMode Thinking, bool TakesSampling);

@@ -50,10 +50,7 @@ public static class MessagesRequest
             foreach (var sequence in request.Stop) writer.WriteStringValue(sequence);
             writer.WriteEndArray();
         }
-        // The range ends at 1 there, and what lies above is as random as it gets.
-        if (request.Temperature is { } temperature) writer.WriteNumber("temperature"u8, double.Min(temperature, 1));
-        if (request.TopP is { } topP) writer.WriteNumber("top_p"u8, topP);
-        if (request.TopK is { } topK) writer.WriteNumber("top_k"u8, topK);
+        if (options.TakesSampling) WriteSampling(writer, request);
         if ((FindText(body, "user"u8) ?? FindText(body, "safety_identifier"u8)) is { Length: > 0 } user)
         {
             writer.WriteStartObject("metadata"u8);
@@ -71,6 +68,14 @@ public static class MessagesRequest
         }
         writer.WriteEndObject();
         return null;
+    }
+
+    private static void WriteSampling(Utf8JsonWriter writer, ChatCompletionRequest request)
+    {
+        // The range ends at 1 there, and what lies above is as random as it gets.
+        if (request.Temperature is { } temperature) writer.WriteNumber("temperature"u8, double.Min(temperature, 1));
+        if (request.TopP is { } topP) writer.WriteNumber("top_p"u8, topP);
+        if (request.TopK is { } topK) writer.WriteNumber("top_k"u8, topK);
     }
 
     // How much is thought, and in which form the answer comes.

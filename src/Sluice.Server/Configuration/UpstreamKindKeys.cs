@@ -16,7 +16,7 @@ internal static class UpstreamKindKeys
     private static readonly (string Key, UpstreamKind[] Kinds)[] s_keys =
     [
         ("deployment", [UpstreamKind.Azure]),
-        ("api_version", [UpstreamKind.Azure]),
+        ("api_version", [UpstreamKind.Azure, UpstreamKind.Anthropic]),
         ("default_max_tokens", [UpstreamKind.Anthropic]),
         ("thinking", [UpstreamKind.Anthropic]),
         ("max_tokens_parameter", [UpstreamKind.OpenAI, UpstreamKind.Azure]),
@@ -91,6 +91,11 @@ internal static class UpstreamKindKeys
                 upstream = upstream with { DefaultMaxTokens = tokens };
             else
                 document.Report(mark, $"'{text}' is no number of tokens; expected 1 to {DefaultMaxTokensMax}");
+        }
+        if (document.String(section, "api_version") is var (version, versionMark))
+        {
+            if (version is AnthropicDialect.SamplingVersion or AnthropicDialect.DefaultVersion) upstream = upstream with { ApiVersion = version };
+            else document.Report(versionMark, $"'{version}' is no version of Anthropic's API; allowed here: {AnthropicDialect.SamplingVersion}, {AnthropicDialect.DefaultVersion}");
         }
         if (document.String(section, "thinking") is var (mode, modeMark))
         {

@@ -44,7 +44,10 @@ public sealed record UpstreamOptions(string Url)
     /// </summary>
     public string? Deployment { get; init; }
 
-    /// <summary>Azure's version of the API, such as <c>2024-10-21</c>. Null only where <see cref="Url"/> ends with <c>/openai/v1</c>.</summary>
+    /// <summary>
+    /// The version of the API: Azure's, such as <c>2024-10-21</c>, null only where <see cref="Url"/> ends with <c>/openai/v1</c>; or
+    /// Anthropic's, <c>2023-06-01</c> or <c>2026-10-21</c>, the latter where this is null.
+    /// </summary>
     public string? ApiVersion { get; init; }
 
     /// <summary>For Anthropic: most tokens of an answer for clients that state none, at least 1. The default value is 4096.</summary>

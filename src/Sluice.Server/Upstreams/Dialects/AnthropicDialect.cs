@@ -9,10 +9,14 @@ namespace Sluice.Server.Upstreams.Dialects;
 /// <summary>Anthropic's Messages API, translated both ways.</summary>
 internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) : UpstreamDialect
 {
-    // The only version since 2023; what came later is asked for by anthropic-beta.
-    private const string Version = "2023-06-01";
+    /// <summary>The version of the API where the configuration names none.</summary>
+    public const string DefaultVersion = "2026-10-21";
 
-    private readonly MessagesOptions _messages = new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking);
+    /// <summary>The version before, the last that has parameters for sampling.</summary>
+    public const string SamplingVersion = "2023-06-01";
+
+    private readonly string _version = options.ApiVersion ?? DefaultVersion;
+    private readonly MessagesOptions _messages = new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == SamplingVersion);
 
     public override Uri Endpoint { get; } = new(options.Url + "/messages");
 
@@ -20,7 +24,7 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
 
     public override void AddHeaders(HttpRequestHeaders headers)
     {
-        headers.TryAddWithoutValidation("anthropic-version", Version);
+        headers.TryAddWithoutValidation("anthropic-version", _version);
         if (options.ApiKey is { } key) headers.TryAddWithoutValidation("x-api-key", key);
     }
 

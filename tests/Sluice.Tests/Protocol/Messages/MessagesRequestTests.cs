@@ -13,12 +13,12 @@ public sealed class MessagesRequestTests
 {
     private const string Hi = """[{"role":"user","content":"Hi"}]""";
 
-    private static (string? Body, ApiError? Error) Translate(string body, ThinkingMode thinking = ThinkingMode.Adaptive)
+    private static (string? Body, ApiError? Error) Translate(string body, ThinkingMode thinking = ThinkingMode.Adaptive, bool takesSampling = false)
     {
         var bytes = Encoding.UTF8.GetBytes(body);
         Assert.True(ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(bytes), out var request, out var refused), refused?.Message);
         var output = new ArrayBufferWriter<byte>();
-        var error = MessagesRequest.Write(bytes, request, new MessagesOptions("claude-x", 4096, thinking), output);
+        var error = MessagesRequest.Write(bytes, request, new MessagesOptions("claude-x", 4096, thinking, takesSampling), output);
         return (error is null ? Encoding.UTF8.GetString(output.WrittenSpan) : null, error);
     }
 
@@ -46,9 +46,7 @@ public sealed class MessagesRequestTests
     [Theory]
     [InlineData(",\"max_tokens\":7", """{"max_tokens":7}""")]
     [InlineData(",\"max_tokens\":7,\"max_completion_tokens\":9", """{"max_tokens":9,"max_completion_tokens":null}""")]
-    [InlineData(",\"temperature\":0.25,\"top_p\":0.5,\"top_k\":40", """{"temperature":0.25,"top_p":0.5,"top_k":40}""")]
-    [InlineData(",\"temperature\":1.7", """{"temperature":1}""")]
-    [InlineData(",\"top_k\":-1", """{"top_k":null}""")]
+    [InlineData(",\"temperature\":0.25,\"top_p\":0.5,\"top_k\":40", """{"temperature":null,"top_p":null,"top_k":null}""")]
     [InlineData(",\"stop\":\"END\"", """{"stop":null,"stop_sequences":["END"]}""")]
     [InlineData(",\"stop\":[\"A\",\"B\\n\"]", """{"stop_sequences":["A","B\n"]}""")]
     [InlineData(",\"user\":\"u-1\",\"safety_identifier\":\"s-1\"", """{"user":null,"metadata":{"user_id":"u-1"}}""")]
@@ -58,6 +56,12 @@ public sealed class MessagesRequestTests
     [InlineData(",\"inference_geo\":\"eu\",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},\"unheard\":null",
         """{"inference_geo":"eu","thinking":{"type":"enabled","budget_tokens":2000},"unheard":null}""")]
     public void Parameters_are_translated_dropped_or_none_of_ours(string more, string expected) => HasMembers(expected, Translate(Ask(more)).Body);
+
+    [Theory]
+    [InlineData(",\"temperature\":0.25,\"top_p\":0.5,\"top_k\":40", """{"temperature":0.25,"top_p":0.5,"top_k":40}""")]
+    [InlineData(",\"temperature\":1.7", """{"temperature":1}""")]
+    [InlineData(",\"top_k\":-1", """{"top_k":null}""")]
+    public void Sampling_is_told_to_a_version_that_knows_it(string more, string expected) => HasMembers(expected, Translate(Ask(more), takesSampling: true).Body);
 
     [Theory]
     [InlineData("none", """{"thinking":{"type":"disabled"},"output_config":null}""")]

@@ -121,6 +121,17 @@ public sealed class MessagesStreamTests
             Block(2, """{"type":"text","text":"x","citations":[]}"""), Delta(2, """{"type":"citations_delta","citation":{}}"""), End(2),
             """{"type":"brand_new"}""", """{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":3}}""", Finish()));
 
+    [Fact]
+    public void Roles_pings_and_empty_texts_are_no_content()
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        var stream = new MessagesStream();
+        var output = new ArrayBufferWriter<byte>();
+        foreach (var data in (string[])[Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("")])
+            Assert.Equal(RelayedFrame.Empty, stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output));
+        Assert.Equal(RelayedFrame.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), normalizer, output));
+    }
+
     [Theory]
     [InlineData("end_turn", "stop")]
     [InlineData("stop_sequence", "stop")]
