@@ -42,7 +42,7 @@ public static class SluiceServer
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
         services.AddSingleton<ServerState>();
         services.AddSingleton<ModelRouter>();
-        services.AddSingleton<GenerationPump>();
+        services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<ModelsEndpoint>();
         services.AddSingleton<HealthEndpoint>();

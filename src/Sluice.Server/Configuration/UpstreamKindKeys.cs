@@ -15,6 +15,7 @@ internal static class UpstreamKindKeys
 
     private static readonly (string Key, UpstreamKind[] Kinds)[] s_keys =
     [
+        ("continues", [UpstreamKind.OpenAI]),
         ("deployment", [UpstreamKind.Azure]),
         ("api_version", [UpstreamKind.Azure, UpstreamKind.Anthropic]),
         ("default_max_tokens", [UpstreamKind.Anthropic]),

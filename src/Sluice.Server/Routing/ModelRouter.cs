@@ -52,7 +52,11 @@ internal sealed class ModelRouter : IDisposable
             else tiers.Add([deployment]);
             lastHasWeight = options.Weight is not null;
         }
-        return new Route(model, tiers, model.Route.Retries, model.Route.Timeouts);
+        return new Route(model, tiers, model.Route.Retries, model.Route.Timeouts)
+        {
+            Rescues = model.Route.Rescue,
+            Hedging = model.Route.Hedge is { } share ? new Hedging(share) : null,
+        };
     }
 
     private static Deployment Deploy(IUpstream upstream, double weight, Limits limits, TimeProvider time) => new(upstream, weight, new Breaker(limits, time), time);

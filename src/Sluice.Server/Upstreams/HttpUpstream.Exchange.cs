@@ -12,16 +12,17 @@ namespace Sluice.Server.Upstreams;
 internal sealed partial class HttpUpstream
 {
     /// <summary>One request to the server and its answer.</summary>
-    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt) : IDisposable
+    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadOnlyMemory<byte> body) : IDisposable
     {
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
         private readonly MessagesStream? _translation = upstream._dialect.OpenTranslation();
         private readonly ArrayBufferWriter<byte> _events = new();
-        private readonly CancellationToken _cancellation = attempt.Generation.Cancellation;
+        private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
         private HttpResponseMessage? _response;
-        private bool _isCommitted;
+        private bool _hasContent;
+        private bool _isDelivered;
         private bool _isHandedOver;
 
         public async Task<AttemptResult> RunAsync()
@@ -33,14 +34,14 @@ internal sealed partial class HttpUpstream
                 _deadline.Restart(attempt.IsLast ? Timeout.InfiniteTimeSpan : upstream._timeouts.FirstToken);
                 return await ExchangeAsync();
             }
-            catch (OperationCanceledException) when (_cancellation.IsCancellationRequested)
+            catch (OperationCanceledException) when (_cancellation.IsCancellationRequested || IsBeaten)
             {
                 throw;
             }
             catch (OperationCanceledException) when (_deadline.IsExpired)
             {
                 if (_normalizer.IsFinished) return Complete();
-                return _isCommitted ? Break(UpstreamFailure.Stalled) : UpstreamFailure.NoToken();
+                return _hasContent ? Break(UpstreamFailure.Stalled) with { Kind = FailureKind.Silent } : UpstreamFailure.NoToken();
             }
             catch (OperationCanceledException)
             {
@@ -59,6 +60,7 @@ internal sealed partial class HttpUpstream
             finally
             {
                 await left.DisposeAsync();
+                if (_hasContent) attempt.Record.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
                 if (!_isHandedOver) Dispose();
             }
         }
@@ -71,7 +73,7 @@ internal sealed partial class HttpUpstream
 
         private async Task<AttemptResult> ExchangeAsync()
         {
-            using var request = upstream.CreateRequest(attempt);
+            using var request = upstream.CreateRequest(attempt, body);
             var sending = upstream._http.SendAsync(request, _deadline.Token);
             if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
             _response = await sending;
@@ -120,7 +122,8 @@ internal sealed partial class HttpUpstream
                 case RelayedFrame.Empty when item.Type == "error" && !_normalizer.IsFinished:
                     return Break(UpstreamError.Read(500, item.Data.Span));
                 case RelayedFrame.Content:
-                    _isCommitted = true;
+                    Commit();
+                    attempt.Record.AddContent();
                     // Between a finish and usage there is no token to wait for.
                     _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
                     break;
@@ -129,12 +132,25 @@ internal sealed partial class HttpUpstream
             return null;
         }
 
-        // Nothing that would be left to try can go on with an answer that has begun.
-        private TimeSpan IdleTime => TimeSpan.FromTicks(long.Max(upstream._timeouts.Idle.Ticks, upstream._limits.LastIdle.Ticks));
+        // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.
+        private bool IsHeld => !attempt.Request.Stream;
 
-        private void Flush()
+        private TimeSpan IdleTime => (IsHeld ? !attempt.IsLast : attempt.IsRescuable)
+            ? upstream._timeouts.Idle
+            : TimeSpan.FromTicks(long.Max(upstream._timeouts.Idle.Ticks, upstream._limits.LastIdle.Ticks));
+
+        private bool IsBeaten => attempt.Commit.Winner is { } winner && !ReferenceEquals(winner, attempt);
+
+        private void Commit()
         {
-            if (!_isCommitted) return;
+            if (!attempt.Commit.TryPass(attempt)) throw new OperationCanceledException("Another attempt was faster.", _cancellation);
+            _hasContent = true;
+        }
+
+        private void Flush(bool isEnd = false)
+        {
+            if (!_hasContent || (IsHeld && !isEnd)) return;
+            _isDelivered = true;
             var events = _events.WrittenSpan;
             while (!events.IsEmpty)
             {
@@ -147,9 +163,9 @@ internal sealed partial class HttpUpstream
 
         private AttemptResult Complete()
         {
+            Commit();
             _normalizer.WriteEnd(_events);
-            _isCommitted = true;
-            Flush();
+            Flush(isEnd: true);
             attempt.Generation.Log.Complete();
             return AttemptResult.Answered;
         }
@@ -157,17 +173,17 @@ internal sealed partial class HttpUpstream
         private AttemptResult Break(ApiError error)
         {
             var result = UpstreamFailure.Classify(error, upstream.Options);
-            return _isCommitted ? result with { Outcome = AttemptOutcome.Broken } : result;
+            return _isDelivered ? result with { Outcome = AttemptOutcome.Broken } : result;
         }
 
-        private AttemptResult FromOtherContent(byte[] body)
+        private AttemptResult FromOtherContent(byte[] content)
         {
             try
             {
-                var reader = new Utf8JsonReader(body);
+                var reader = new Utf8JsonReader(content);
                 using var document = JsonDocument.ParseValue(ref reader);
                 if (document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
-                    return Break(UpstreamError.Read(500, body));
+                    return Break(UpstreamError.Read(500, content));
             }
             catch (JsonException)
             {
@@ -179,9 +195,9 @@ internal sealed partial class HttpUpstream
         private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response)
         {
             await using var stream = await OpenAsync(response.Content);
-            var body = new byte[upstream._limits.ErrorBodyBytes];
-            var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, _deadline.Token);
-            return body[..length];
+            var content = new byte[upstream._limits.ErrorBodyBytes];
+            var length = await stream.ReadAtLeastAsync(content, content.Length, throwOnEndOfStream: false, _deadline.Token);
+            return content[..length];
         }
 
         // An upstream may compress although it was asked not to.

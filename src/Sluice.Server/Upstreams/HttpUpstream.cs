@@ -48,6 +48,10 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     public UpstreamOptions Options { get; }
 
+    public string Name => Options.Url;
+
+    public bool Continues => Options.Continues;
+
     public void Dispose() => _http.Dispose();
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
@@ -55,18 +59,17 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
         // Another upstream of the model may well have a word for what this one has none for.
         if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Unserved, refusal);
-        var exchange = new HttpExchange(this, attempt with { Body = body.WrittenMemory });
+        var exchange = new HttpExchange(this, attempt, body.WrittenMemory);
         var result = await exchange.RunAsync();
         if (result.Error is { } error) LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Message);
         return result;
     }
 
-    // The body of the attempt is the server's by now.
-    private HttpRequestMessage CreateRequest(Attempt attempt)
+    private HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, _dialect.Endpoint)
         {
-            Content = new ReadOnlyMemoryContent(attempt.Body),
+            Content = new ReadOnlyMemoryContent(body),
             // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
@@ -89,9 +92,10 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     {
         var request = attempt.Request;
         var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
-        return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, _time.GetUtcNow().ToUnixTimeSeconds())
+        return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? _time.GetUtcNow().ToUnixTimeSeconds())
         {
-            KeepsUpstreamModel = _dialect.Model == attempt.ModelName,
+            KeepsUpstreamModel = attempt.Created is null && _dialect.Model == attempt.ModelName,
+            KeepsUpstreamCreated = attempt.Created is null,
             ChoiceCount = request.N,
             // A folded reply always has usage.
             IncludesUsage = request.IncludeUsage || !request.Stream,

@@ -50,7 +50,7 @@ public sealed class UpstreamConfigurationTests
     }
 
     [Theory]
-    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, deployment, api_version, default_max_tokens, thinking, max_tokens_parameter")]
+    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, continues, deployment, api_version, default_max_tokens, thinking, max_tokens_parameter")]
     [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic")]
     [InlineData("upstreams: []", "4:16: 'upstreams' is empty; expected at least one, such as {url: http://gpu-1:8000/v1}")]
     [InlineData("upstreams: [{model: a}]", "4:17: an upstream has no 'url'")]

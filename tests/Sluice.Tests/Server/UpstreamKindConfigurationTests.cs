@@ -44,6 +44,7 @@ public sealed class UpstreamKindConfigurationTests
     [InlineData("{kind: azure, url: http://x, deployment: d, api_version: v, model: m}", "4:69: 'model' is not for the kind azure; 'deployment' names what is asked there")]
     [InlineData("{kind: azure, url: http://x/openai/deployments/d}", "4:28: the url names a deployment; expected the resource, such as https://NAME.openai.azure.com, and the name as 'deployment'")]
     [InlineData("{kind: azure, url: http://x, deployment: d, api_version: v, default_max_tokens: 1}", "4:69: 'default_max_tokens' is for the kind anthropic, and this upstream is of the kind azure")]
+    [InlineData("{kind: anthropic, url: http://x/v1, continues: true}", "4:45: 'continues' is for the kind openai, and this upstream is of the kind anthropic")]
     [InlineData("{url: http://x, deployment: d}", "4:25: 'deployment' is for the kind azure, and this upstream is of the kind openai")]
     [InlineData("{url: http://x, max_tokens_parameter: tokens}", "4:47: 'tokens' is no name of that parameter; allowed here: max_tokens, max_completion_tokens")]
     [InlineData("{kind: anthropic, url: http://x/v1, max_tokens_parameter: max_tokens}", "4:45: 'max_tokens_parameter' is for the kind openai or azure, and this upstream is of the kind anthropic")]

@@ -166,7 +166,7 @@ public sealed class AnthropicUpstreamTests
         await using var upstream = await ScriptedUpstream.StartAsync(
             Events(Start(), Error("overloaded_error", "Overloaded")),
             Events(Start(), Block(0, """{"type":"text","text":""}"""), Text("x"), Error("overloaded_error", $"Overloaded {Key}")));
-        await using var hub = await Hub.StartAsync(Model(upstream, retries: 1));
+        await using var hub = await Hub.StartAsync(Model(upstream, retries: 1) + "    rescue: off\n");
         using var response = await hub.PostAsync(Hub.Ask());
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         var (events, isWhole) = await Hub.ReadAsync(response);
@@ -174,6 +174,19 @@ public sealed class AnthropicUpstreamTests
         Assert.Equal(3, events.Count);
         Assert.Equal("""{"error":{"message":"Overloaded ***","type":"overloaded_error","param":null,"code":null}}""", events[2]);
         Assert.Equal(2, upstream.Calls.Count);
+    }
+
+    [Fact]
+    public async Task An_answer_that_breaks_off_is_gone_on_with_where_another_attempt_repeats_it()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(
+            Events(Start(), Block(0, """{"type":"text","text":""}"""), Text("Hel"), Error("api_error", "Internal server error")), Says("Hello", " world"));
+        await using var hub = await Hub.StartAsync(Model(upstream, retries: 2));
+        using var response = await hub.PostAsync(Hub.Ask());
+        var events = await Hub.EventsAsync(response);
+        var text = string.Concat(events[..^1].Select(chunk => (string?)JsonNode.Parse(chunk)!["choices"]![0]!["delta"]!["content"]));
+        Assert.Equal("Hello world", text);
+        Assert.Equal("[DONE]", events[^1]);
     }
 
     [Theory]
