@@ -57,8 +57,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
-        // Another upstream of the model may well have a word for what this one has none for.
-        if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Unserved, refusal);
+        if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Unasked, refusal);
         var exchange = new HttpExchange(this, attempt, body.WrittenMemory);
         var result = await exchange.RunAsync();
         if (result.Error is { } error) LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Message);

@@ -1,5 +1,9 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Messages;
+using Sluice.Server;
 using Sluice.Server.Configuration;
+using Sluice.Server.Models;
+using Sluice.Tests.Repository;
 using Xunit;
 
 namespace Sluice.Tests.Server;
@@ -35,6 +39,21 @@ public sealed class UpstreamKindConfigurationTests
             (upstream.Kind, upstream.Model, upstream.DefaultMaxTokens, upstream.Thinking, upstream.ApiVersion));
         upstream = Parse("{kind: anthropic, url: https://api.anthropic.com/v1}");
         Assert.Equal((4096, ThinkingMode.Adaptive), (upstream.DefaultMaxTokens, upstream.Thinking));
+    }
+
+    [Theory]
+    [InlineData("azure.yaml", "gpt-4.1", "o4-mini")]
+    [InlineData("anthropic.yaml", "claude-sonnet-5-5", "gpt-4.1", "claude-haiku-4-5")]
+    [InlineData("vllm-pair.yaml", "Llama-3.3-70B-Instruct", "gpt-4.1")]
+    public async Task Examples_start_as_they_are(string file, params string[] names)
+    {
+        var options = ConfigurationFile.Parse(RepositoryFiles.Read($"examples/{file}"), file, name => name.EndsWith("_API_KEY", StringComparison.Ordinal) ? "sk-secret" : null) with { Listen = [new ListenAddress("127.0.0.1", 0)] };
+        await using var application = SluiceServer.CreateApplication(options, ModelCatalog.Create(options, []), builder => builder.Logging.ClearProviders());
+        await application.StartAsync(TestContext.Current.CancellationToken);
+        using var http = new HttpClient { BaseAddress = new Uri(application.Urls.First()) };
+        var models = await http.GetStringAsync("/v1/models", TestContext.Current.CancellationToken);
+        Assert.All(names, name => Assert.Contains($"\"id\":\"{name}\"", models, StringComparison.Ordinal));
+        Assert.DoesNotContain("secret", models, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -151,12 +151,25 @@ public sealed class AnthropicUpstreamTests
         await using var anthropic = await ScriptedUpstream.StartAsync(Says("x"));
         await using var openai = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("y"));
         await using var hub = await Hub.StartAsync(
-            $"  - id: m\n    upstreams: [{Upstream(anthropic)}, {{url: \"{openai.Url}\"}}]\n  - id: alone\n    upstreams: [{Upstream(anthropic)}]\n");
+            $"  - id: m\n    retries: 0\n    upstreams: [{Upstream(anthropic)}, {{url: \"{openai.Url}\"}}]\n  - id: alone\n    upstreams: [{Upstream(anthropic)}]\n");
         using var response = await hub.PostAsync(Hub.Ask(more: ",\"logprobs\":true"));
         Assert.Contains("\"y\"", (await Hub.EventsAsync(response))[1], StringComparison.Ordinal);
         using var refused = await hub.PostAsync(Hub.Ask("alone", more: ",\"logprobs\":true"));
         var (status, error) = await ErrorAsync(refused);
         Assert.Equal((HttpStatusCode.BadRequest, "logprobs", "unsupported_parameter"), (status, (string?)error["param"], (string?)error["code"]));
+        Assert.Empty(anthropic.Calls);
+    }
+
+    [Fact]
+    public async Task What_it_has_no_word_for_says_less_than_the_failure_of_a_server_that_was_asked()
+    {
+        await using var anthropic = await ScriptedUpstream.StartAsync(Says("x"));
+        await using var openai = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, """{"error":{"message":"broken"}}"""));
+        await using var hub = await Hub.StartAsync($"  - id: m\n    retries: 1\n    upstreams: [{{url: \"{openai.Url}\"}}, {Upstream(anthropic)}]\n");
+        using var response = await hub.PostAsync(Hub.Ask(more: ",\"n\":2"));
+        var (status, error) = await ErrorAsync(response);
+        Assert.Equal((HttpStatusCode.BadGateway, "broken"), (status, (string?)error["message"]));
+        Assert.Equal(2, openai.Calls.Count);
         Assert.Empty(anthropic.Calls);
     }
 
