@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Messages;
 
@@ -50,7 +51,7 @@ internal sealed class MessagesContent(Utf8JsonWriter writer)
 
     private ApiError? WriteImage(JsonElement part, string path)
     {
-        if (!part.GetProperty("image_url"u8).TryGetProperty("url"u8, out var member) || member.ValueKind != JsonValueKind.String) return ApiErrors.MissingParameter(path);
+        if (!part.GetProperty("image_url"u8).TryGet("url"u8, JsonValueKind.String, out var member)) return ApiErrors.MissingParameter(path);
         var url = member.GetString()!;
         if (!IsDataUrl(url))
         {
@@ -64,8 +65,11 @@ internal sealed class MessagesContent(Utf8JsonWriter writer)
             EndBlock(part);
             return null;
         }
-        if (!TryReadDataUrl(url, out var mediaType, out var start) || mediaType is not ("image/jpeg" or "image/png" or "image/gif" or "image/webp"))
+        if (!TryReadDataUrl(url, out var mediaType, out var start)
+            || mediaType is not ("image/jpeg" or "image/png" or "image/gif" or "image/webp"))
+        {
             return ApiErrors.ValueNotInMessages(path, "it takes JPEG, PNG, GIF and WebP in base64");
+        }
         BeginBase64("image", mediaType, url.AsSpan(start));
         EndBlock(part);
         return null;
@@ -74,13 +78,13 @@ internal sealed class MessagesContent(Utf8JsonWriter writer)
     private ApiError? WriteFile(JsonElement part, string path)
     {
         var file = part.GetProperty("file"u8);
-        if (!file.TryGetProperty("file_data"u8, out var member) || member.ValueKind != JsonValueKind.String
+        if (!file.TryGet("file_data"u8, JsonValueKind.String, out var member)
             || !TryReadDataUrl(member.GetString()!, out var mediaType, out var start) || mediaType != Pdf)
         {
             return ApiErrors.ValueNotInMessages(path, "it takes PDF as a data URL in base64");
         }
         BeginBase64("document", mediaType, member.GetString().AsSpan(start));
-        if (file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String && !name.ValueEquals(""u8)) writer.WriteString("title"u8, name.GetString());
+        if (file.TryGet("filename"u8, JsonValueKind.String, out var name) && !name.ValueEquals(""u8)) writer.WriteString("title"u8, name.GetString());
         EndBlock(part);
         return null;
     }
@@ -98,7 +102,7 @@ internal sealed class MessagesContent(Utf8JsonWriter writer)
 
     private void EndBlock(JsonElement part)
     {
-        if (part.ValueKind == JsonValueKind.Object && part.TryGetProperty("cache_control"u8, out var cache) && cache.ValueKind == JsonValueKind.Object)
+        if (part.TryGet("cache_control"u8, JsonValueKind.Object, out var cache))
         {
             writer.WritePropertyName("cache_control"u8);
             cache.WriteTo(writer);

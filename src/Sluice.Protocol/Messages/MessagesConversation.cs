@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Messages;
 
@@ -32,7 +33,7 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
         foreach (var message in messages.EnumerateArray())
         {
             var path = string.Create(CultureInfo.InvariantCulture, $"messages[{index}]");
-            var fault = ChatRoles.Find(message.GetProperty("role"u8).GetString()!) switch
+            var fault = RoleOf(message) switch
             {
                 ChatRole.System or ChatRole.Developer => TakeInstructions(message, path),
                 ChatRole.Assistant => WriteAssistant(message, path, isLast: index == last),
@@ -53,9 +54,11 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
     private static int FindLast(JsonElement messages)
     {
         var last = messages.GetArrayLength() - 1;
-        while (last >= 0 && ChatRoles.Find(messages[last].GetProperty("role"u8).GetString()!) is ChatRole.System or ChatRole.Developer) last--;
+        while (last >= 0 && RoleOf(messages[last]) is ChatRole.System or ChatRole.Developer) last--;
         return last;
     }
+
+    private static ChatRole? RoleOf(JsonElement message) => ChatRoles.Find(message.GetProperty("role"u8).GetString()!);
 
     private ApiError? TakeInstructions(JsonElement message, string path)
     {
@@ -69,7 +72,10 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
         foreach (var part in content.EnumerateArray())
         {
             if (!part.GetProperty("type"u8).ValueEquals("text"u8))
-                return ApiErrors.ValueNotInMessages(string.Create(CultureInfo.InvariantCulture, $"{path}.content[{index}].type"), "instructions are text");
+            {
+                var partPath = string.Create(CultureInfo.InvariantCulture, $"{path}.content[{index}].type");
+                return ApiErrors.ValueNotInMessages(partPath, "instructions are text");
+            }
             _instructions.Add(part);
             index++;
         }
@@ -128,8 +134,8 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
     {
         WriteThinking(message);
         if (WriteContent("assistant", message, path, isLast) is { } fault) return fault;
-        if (message.TryGetProperty("refusal"u8, out var refusal) && refusal.ValueKind == JsonValueKind.String) WriteTextOf("assistant", refusal.GetString()!, refusal, isLast);
-        if (!message.TryGetProperty("tool_calls"u8, out var calls) || calls.ValueKind != JsonValueKind.Array) return null;
+        if (message.TryGet("refusal"u8, JsonValueKind.String, out var refusal)) WriteTextOf("assistant", refusal.GetString()!, refusal, isLast);
+        if (!message.TryGet("tool_calls"u8, JsonValueKind.Array, out var calls)) return null;
         var index = 0;
         foreach (var call in calls.EnumerateArray())
         {
@@ -154,14 +160,10 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
     // What an earlier answer thought before it called tools has to be given back to the model, signature and all: see MessagesStream.
     private void WriteThinking(JsonElement message)
     {
-        if (!message.TryGetProperty("sluice"u8, out var ours) || ours.ValueKind != JsonValueKind.Object
-            || !ours.TryGetProperty("thinking"u8, out var blocks) || blocks.ValueKind != JsonValueKind.Array)
-        {
-            return;
-        }
+        if (!message.TryGet("sluice"u8, JsonValueKind.Object, out var ours) || !ours.TryGet("thinking"u8, JsonValueKind.Array, out var blocks)) return;
         foreach (var block in blocks.EnumerateArray())
         {
-            if (block.ValueKind != JsonValueKind.Object || !block.TryGetProperty("type"u8, out var type) || type.ValueKind != JsonValueKind.String) continue;
+            if (!block.TryGet("type"u8, JsonValueKind.String, out var type)) continue;
             if (!type.ValueEquals("thinking"u8) && !type.ValueEquals("redacted_thinking"u8)) continue;
             BeginMessage("assistant");
             block.WriteTo(writer);

@@ -57,7 +57,11 @@ public static class MessagesRequest
             writer.WriteString("user_id"u8, user);
             writer.WriteEndObject();
         }
-        if (request.Tools is { } tools && MessagesTools.Write(writer, tools, request.ToolChoice, AllowsParallelCalls(body)) is { } toolFault) return toolFault;
+        if (request.Tools is { } tools)
+        {
+            var allowsParallelCalls = !body.TryGet("parallel_tool_calls"u8, JsonValueKind.False, out _);
+            if (MessagesTools.Write(writer, tools, request.ToolChoice, allowsParallelCalls) is { } toolFault) return toolFault;
+        }
 
         var foreign = MessagesParameters.FindForeign(body);
         if (WriteOutput(writer, body, request, options, maxTokens, foreign) is { } outputFault) return outputFault;
@@ -80,7 +84,12 @@ public static class MessagesRequest
 
     // How much is thought, and in which form the answer comes.
     private static ApiError? WriteOutput(
-        Utf8JsonWriter writer, JsonElement body, ChatCompletionRequest request, MessagesOptions options, int maxTokens, OrderedDictionary<string, JsonElement> foreign)
+        Utf8JsonWriter writer,
+        JsonElement body,
+        ChatCompletionRequest request,
+        MessagesOptions options,
+        int maxTokens,
+        OrderedDictionary<string, JsonElement> foreign)
     {
         var (schema, schemaFault) = FindSchema(request);
         var (effort, effortFault) = FindEffort(body);
@@ -133,7 +142,7 @@ public static class MessagesRequest
         {
             case "text":
                 return default;
-            case "json_schema" when format.GetProperty("json_schema"u8).TryGetProperty("schema"u8, out var schema) && schema.ValueKind == JsonValueKind.Object:
+            case "json_schema" when format.GetProperty("json_schema"u8).TryGet("schema"u8, JsonValueKind.Object, out var schema):
                 return (schema, null);
             case "json_schema":
                 return (null, ApiErrors.MissingParameter("response_format.json_schema.schema"));
@@ -142,9 +151,5 @@ public static class MessagesRequest
         }
     }
 
-    private static bool AllowsParallelCalls(JsonElement body) =>
-        !body.TryGetProperty("parallel_tool_calls"u8, out var value) || value.ValueKind != JsonValueKind.False;
-
-    private static string? FindText(JsonElement body, ReadOnlySpan<byte> name) =>
-        body.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? FindText(JsonElement body, ReadOnlySpan<byte> name) => body.TryGet(name, JsonValueKind.String, out var value) ? value.GetString() : null;
 }

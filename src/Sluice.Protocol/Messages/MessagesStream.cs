@@ -203,14 +203,16 @@ public sealed class MessagesStream
         return frames.Add(_frame.WrittenSpan, output);
     }
 
-    private RelayedFrame PassText(ReadOnlySpan<byte> name, ReadOnlySpan<byte> data, ReadOnlySpan<byte> member, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private RelayedFrame PassText(
+        ReadOnlySpan<byte> name, ReadOnlySpan<byte> data, ReadOnlySpan<byte> member, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var text = _inner.Find(data, member);
         if (_inner.TypeOf(text) != JsonTokenType.String) return frames.FailAsGarbage();
         return _inner.HasSubstance(text) ? Pass(name, _inner.Value(data, text), default, frames, output) : RelayedFrame.Empty;
     }
 
-    private RelayedFrame Pass(ReadOnlySpan<byte> start, ReadOnlySpan<byte> middle, ReadOnlySpan<byte> end, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private RelayedFrame Pass(
+        ReadOnlySpan<byte> start, ReadOnlySpan<byte> middle, ReadOnlySpan<byte> end, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         Begin();
         JsonText.WriteRaw(_frame, start);

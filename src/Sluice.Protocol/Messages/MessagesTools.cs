@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Messages;
 
@@ -31,12 +32,12 @@ internal static class MessagesTools
     {
         writer.WriteStartObject();
         Copy(writer, function, "name"u8);
-        if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String && !description.ValueEquals(""u8))
+        if (function.TryGet("description"u8, JsonValueKind.String, out var description) && !description.ValueEquals(""u8))
             Copy(writer, function, "description"u8);
         writer.WritePropertyName("input_schema"u8);
         WriteSchema(writer, function);
-        if (function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True) writer.WriteBoolean("strict"u8, true);
-        if (tool.TryGetProperty("cache_control"u8, out var cache) && cache.ValueKind == JsonValueKind.Object) Copy(writer, tool, "cache_control"u8);
+        if (function.TryGet("strict"u8, JsonValueKind.True, out _)) writer.WriteBoolean("strict"u8, true);
+        if (tool.TryGet("cache_control"u8, JsonValueKind.Object, out _)) Copy(writer, tool, "cache_control"u8);
         writer.WriteEndObject();
     }
 
@@ -44,7 +45,7 @@ internal static class MessagesTools
     private static void WriteSchema(Utf8JsonWriter writer, JsonElement function)
     {
         writer.WriteStartObject();
-        if (function.TryGetProperty("parameters"u8, out var parameters) && parameters.ValueKind == JsonValueKind.Object)
+        if (function.TryGet("parameters"u8, JsonValueKind.Object, out var parameters))
         {
             if (!parameters.TryGetProperty("type"u8, out _)) writer.WriteString("type"u8, "object"u8);
             foreach (var member in parameters.EnumerateObject()) member.WriteTo(writer);
@@ -66,7 +67,7 @@ internal static class MessagesTools
             case { ValueKind: JsonValueKind.String } word:
                 type = word.ValueEquals("required"u8) ? "any" : word.GetString();
                 break;
-            case { } named when named.TryGetProperty("function"u8, out var function) && function.ValueKind == JsonValueKind.Object:
+            case { } named when named.TryGet("function"u8, JsonValueKind.Object, out var function):
                 (type, name) = ("tool", function.GetProperty("name"u8).GetString());
                 break;
             case not null:

@@ -49,8 +49,9 @@ internal static class UpstreamKindKeys
     {
         foreach (var (key, kinds) in s_keys)
         {
-            if (section.Contains(key) && !kinds.Contains(upstream.Kind))
-                document.Report(section.KeyMark(key), $"'{key}' is for the kind {string.Join(" or ", kinds.Select(NameOf))}, and this upstream is of the kind {NameOf(upstream.Kind)}");
+            if (!section.Contains(key) || kinds.Contains(upstream.Kind)) continue;
+            var names = string.Join(" or ", kinds.Select(NameOf));
+            document.Report(section.KeyMark(key), $"'{key}' is for the kind {names}, and this upstream is of the kind {NameOf(upstream.Kind)}");
         }
         return upstream.Kind switch
         {
@@ -76,8 +77,10 @@ internal static class UpstreamKindKeys
         else if (!upstream.Url.EndsWith(AzureDialect.VersionedPath, StringComparison.Ordinal))
         {
             var rest = $"needed unless the url ends with {AzureDialect.VersionedPath}";
-            if (!section.Contains("deployment")) document.Report(section.Start, $"an upstream of the kind azure has no 'deployment', {rest}");
-            if (!section.Contains("api_version")) document.Report(section.Start, $"an upstream of the kind azure has no 'api_version', such as 2024-10-21, {rest}");
+            if (!section.Contains("deployment"))
+                document.Report(section.Start, $"an upstream of the kind azure has no 'deployment', {rest}");
+            if (!section.Contains("api_version"))
+                document.Report(section.Start, $"an upstream of the kind azure has no 'api_version', such as 2024-10-21, {rest}");
         }
         return upstream with { Deployment = deployment?.Value, ApiVersion = version?.Value };
     }
@@ -95,8 +98,9 @@ internal static class UpstreamKindKeys
         }
         if (document.String(section, "api_version") is var (version, versionMark))
         {
+            const string Allowed = $"{AnthropicDialect.SamplingVersion}, {AnthropicDialect.DefaultVersion}";
             if (version is AnthropicDialect.SamplingVersion or AnthropicDialect.DefaultVersion) upstream = upstream with { ApiVersion = version };
-            else document.Report(versionMark, $"'{version}' is no version of Anthropic's API; allowed here: {AnthropicDialect.SamplingVersion}, {AnthropicDialect.DefaultVersion}");
+            else document.Report(versionMark, $"'{version}' is no version of Anthropic's API; allowed here: {Allowed}");
         }
         if (document.String(section, "thinking") is var (mode, modeMark))
         {

@@ -16,7 +16,8 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
     public const string SamplingVersion = "2023-06-01";
 
     private readonly string _version = options.ApiVersion ?? DefaultVersion;
-    private readonly MessagesOptions _messages = new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == SamplingVersion);
+    private readonly MessagesOptions _messages =
+        new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == SamplingVersion);
 
     public override Uri Endpoint { get; } = new(options.Url + "/messages");
 
@@ -28,7 +29,8 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
         if (options.ApiKey is { } key) headers.TryAddWithoutValidation("x-api-key", key);
     }
 
-    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output) => MessagesRequest.Write(attempt.Body, attempt.Request, _messages, output);
+    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output) =>
+        MessagesRequest.Write(attempt.Body, attempt.Request, _messages, output);
 
     public override MessagesStream OpenTranslation() => new();
 }
