@@ -35,7 +35,8 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         try
         {
             var result = await upstream.RunAsync(attempt);
-            isKnown = true;
+            isKnown = result is not { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked };
+            if (!isKnown) return result;
             // Of two that were asked at a time, it is the one that answered.
             if (result.Outcome != AttemptOutcome.Failed) attempt.Record.Upstream = upstream.Name;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
