@@ -88,7 +88,10 @@ internal sealed partial class HttpUpstream
             {
                 while (true)
                 {
-                    if (!await MoveNextAsync(events)) return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
+                    var moving = MoveNextAsync(events);
+                    // Events that came in one piece go on in one piece, on this thread: it would only wait.
+                    if (!moving.IsCompleted) attempt.Generation.Log.Publish();
+                    if (!await moving) return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
                     _cancellation.ThrowIfCancellationRequested();
                     if (Add(events.Current) is { } result) return result;
                 }
@@ -155,7 +158,7 @@ internal sealed partial class HttpUpstream
             while (!events.IsEmpty)
             {
                 var end = events.IndexOf("\n\n"u8) + 2;
-                attempt.Generation.Log.Append(events[..end]);
+                attempt.Generation.Log.AppendQuietly(events[..end]);
                 events = events[end..];
             }
             _events.ResetWrittenCount();
