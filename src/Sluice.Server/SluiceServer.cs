@@ -33,22 +33,31 @@ public static class SluiceServer
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
         services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes));
-        services.AddSingleton(options);
-        services.AddSingleton(catalog);
-        services.AddSingleton(static provider => new ModelMemory<InferenceEngine>(
+        services.AddSingleton(provider => new ModelMemory<InferenceEngine>(
             provider.GetRequiredService<ModelLoading<InferenceEngine>>(),
-            provider.GetRequiredService<SluiceOptions>().MemoryBudgetBytes,
+            options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
+        services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
         services.AddSingleton<ServerState>();
-        services.AddSingleton<ModelRouter>();
         services.AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
-        services.AddSingleton<ModelsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();
         services.AddSingleton<StartupLoad>();
         services.AddHostedService(static provider => provider.GetRequiredService<StartupLoad>());
+        return services;
+    }
+
+    /// <summary>Lets the hub take over changes of its configuration while it runs.</summary>
+    /// <remarks><see cref="ConfigurationReload.Reload"/> does so at once; <see cref="HubConfiguration.Apply"/> takes a configuration that doesn't come from a file.</remarks>
+    /// <param name="services">The application's services, with or before <see cref="AddSluice"/>.</param>
+    /// <param name="source">Where the configuration is found again.</param>
+    public static IServiceCollection AddSluiceReload(this IServiceCollection services, ConfigurationSource source)
+    {
+        services.AddSingleton(source);
+        services.AddSingleton<ConfigurationReload>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ConfigurationReload>());
         return services;
     }
 
@@ -83,6 +92,21 @@ public static class SluiceServer
         var application = builder.Build();
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
         return application;
+    }
+
+    private static HubConfiguration CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
+    {
+        var memory = provider.GetRequiredService<ModelMemory<InferenceEngine>>();
+        var random = provider.GetRequiredService<RandomSource>();
+        var limits = provider.GetRequiredService<Limits>();
+        var time = provider.GetRequiredService<TimeProvider>();
+        var loggers = provider.GetRequiredService<ILoggerFactory>();
+        return new HubConfiguration(
+            options,
+            catalog,
+            memory,
+            (models, previous) => new ModelRouter(models, previous, memory, random, limits, time, loggers),
+            loggers.CreateLogger<HubConfiguration>());
     }
 
     private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)

@@ -33,11 +33,18 @@ internal static class ServeCommand
         var command = new Command("serve", "Serve models over HTTP") { config, urls, models, insecure };
         command.SetAction((result, _) =>
         {
-            var lookup = ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models));
-            var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
-            return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
-                ? throw new CliException(problem)
-                : RunAsync(terminal, options, FindModels(terminal, lookup));
+            (SluiceOptions Options, ModelCatalog Catalog) Load(ConfigurationLookup lookup)
+            {
+                var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
+                return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
+                    ? throw new CliException(problem)
+                    : (options, FindModels(terminal, lookup));
+            }
+
+            ConfigurationLookup Find() => ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models));
+            var lookup = Find();
+            var (options, catalog) = Load(lookup);
+            return RunAsync(terminal, options, catalog, new ConfigurationSource(lookup.File, () => Load(Find())));
         });
         return command;
     }
@@ -86,7 +93,7 @@ internal static class ServeCommand
         return usable.Count > 0 ? new ModelCatalog(usable) : throw new CliException(fault);
     }
 
-    private static async Task<int> RunAsync(Terminal terminal, SluiceOptions options, ModelCatalog catalog)
+    private static async Task<int> RunAsync(Terminal terminal, SluiceOptions options, ModelCatalog catalog, ConfigurationSource source)
     {
         RequireNames(options);
         var isStarted = false;
@@ -98,9 +105,12 @@ internal static class ServeCommand
             // What goes wrong before the hub serves is said in one sentence, and once.
             builder.Logging.AddFilter("Microsoft", level => isStarted && level >= LogLevel.Warning);
             builder.Logging.AddFilter("Sluice", level => isStarted && level >= LogLevel.Information);
+            builder.Services.AddSingleton(terminal.Time);
+            builder.Services.AddSluiceReload(source);
         });
         await StartAsync(application, options);
         using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
+        using var hangUp = terminal.OnHangUp(() => application.Services.GetRequiredService<ConfigurationReload>().Reload());
         if (catalog.Models is [LocalModel only] && await LoadAsync(application, only) is { } failure)
         {
             await application.StopAsync();

@@ -14,20 +14,18 @@ namespace Sluice.Server.Endpoints;
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events.
 /// </summary>
 internal sealed partial class ChatCompletionsEndpoint(
-    ModelRouter router,
     GenerationPump pump,
     GenerationTable generations,
     ServerState server,
-    RandomSource random,
     Limits limits,
     TimeProvider time,
     ILogger<ChatCompletionsEndpoint> logger)
 {
     private const string IdPrefix = "chatcmpl-";
 
-    public async Task InvokeAsync(HttpContext context)
+    public async Task InvokeAsync(HttpContext context, RequestScope scope)
     {
-        var (request, route, body, error) = await ReadAsync(context);
+        var (request, route, body, error) = await ReadAsync(context, scope.Configuration.Router);
         error ??= server.IsStopping ? ServerState.StoppingError : null;
         if (error is not null)
         {
@@ -37,7 +35,7 @@ internal sealed partial class ChatCompletionsEndpoint(
 
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         int? hotBytes = request!.Stream ? null : ProtocolLimits.CompletionBytesMax;
-        if (generations.TryCreate(IdPrefix + random.NextId(time.GetUtcNow()), hotBytes) is not { } generation)
+        if (generations.TryCreate(IdPrefix + scope.Id, hotBytes) is not { } generation)
         {
             await JsonReply.WriteErrorAsync(context, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
             return;
@@ -47,7 +45,7 @@ internal sealed partial class ChatCompletionsEndpoint(
         await RunAsync(context, generation, request!, body, route!);
     }
 
-    private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context)
+    private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
     {
         if (RequestBody.CheckContentType(context.Request) is { } unsupported) return (null, null, [], unsupported);
         var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);

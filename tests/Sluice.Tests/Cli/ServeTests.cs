@@ -53,6 +53,25 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task SIGHUP_takes_the_file_over_and_a_wrong_one_is_refused()
+    {
+        var file = Write($"models:\n  - id: small\n    gguf: {ModelFile}\n");
+        var serve = ServeAsync("--config", file, "--urls", "127.0.0.1:0");
+        var url = Announcement().Match(await AnnouncementAsync(serve)).Groups["url"].Value;
+        using var http = new HttpClient();
+
+        Write($"models:\n  - id: small\n    gguf: {ModelFile}\n    aliases: [Llama-3.3-70B-Instruct]\n");
+        _terminal.HangUp!();
+        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, url), StringComparison.Ordinal);
+        Write("models:\n  - id: small\n    gguf: [\n");
+        _terminal.HangUp();
+        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, url), StringComparison.Ordinal);
+
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+    }
+
+    [Fact]
     public async Task A_taken_port_is_one_sentence()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
