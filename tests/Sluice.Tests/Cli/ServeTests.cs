@@ -18,10 +18,12 @@ public sealed partial class ServeTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Fact]
-    public async Task The_line_at_the_start_has_a_request_that_works_and_Ctrl_C_ends_the_hub()
+    [Theory]
+    [InlineData("examples/seed.yaml")]
+    [InlineData("examples/engine-names.yaml")]
+    public async Task The_line_at_the_start_has_a_request_that_works_and_Ctrl_C_ends_the_hub(string file)
     {
-        var example = RepositoryFiles.FullPath("examples/seed.yaml");
+        var example = RepositoryFiles.FullPath(file);
         var serve = ServeAsync("--config", example, "--urls", "http://127.0.0.1:0");
         var line = await AnnouncementAsync(serve);
         var match = Announcement().Match(line);
@@ -34,6 +36,9 @@ public sealed partial class ServeTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.EndsWith("data: [DONE]\n\n", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, match.Groups["url"].Value), StringComparison.Ordinal);
+        body = body.Replace("smollm2-135m-instruct", "gpt-4.1", StringComparison.Ordinal);
+        using var alias = await http.PostAsync(new Uri(match.Groups["url"].Value), new StringContent(body, Encoding.UTF8, "application/json"));
+        Assert.Contains("\"model\":\"gpt-4.1\"", await alias.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         _terminal.PressCtrlC();
         Assert.Equal(0, await serve);
