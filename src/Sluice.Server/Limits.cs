@@ -58,6 +58,12 @@ public sealed record Limits
     /// <summary>A longer <c>Retry-After</c> is not waited for but passed on: the client knows better whether it wants to. The default value is 10 s.</summary>
     public TimeSpan RetryAfterMax { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Attempts to go on with one answer that breaks off, those that come to nothing too. The default value is 4: another place, a fallback, and a beginning to
+    /// go on from in two ways.
+    /// </summary>
+    public int RescueAttemptsMax { get; init; } = 4;
+
     /// <summary>Faults in a row after which an upstream is left alone. The default value is 3: one request with its retries.</summary>
     public int BreakerFaults { get; init; } = 3;
 

@@ -40,7 +40,7 @@ public static class SluiceServer
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
         services.AddSingleton<ServerState>();
-        services.AddSingleton<GenerationPump>();
+        services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();

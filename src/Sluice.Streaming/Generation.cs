@@ -9,6 +9,9 @@ public enum CancellationCause
     /// <summary>Its time is up.</summary>
     Deadline,
 
+    /// <summary>Something else answers, or it turned out to be of no use.</summary>
+    Superseded,
+
     /// <summary>The hub is stopping.</summary>
     Shutdown,
 }

@@ -183,6 +183,17 @@ public sealed class ChatChunkWriter
         JsonText.WriteRaw(output, ": keep-alive\n\n"u8);
     }
 
+    /// <summary>A comment at the place where another attempt goes on with an answer that broke off. Not an event for a client.</summary>
+    /// <param name="output">Receives the comment.</param>
+    /// <param name="method">In what way: a word.</param>
+    public static void WriteRescue(IBufferWriter<byte> output, ReadOnlySpan<byte> method)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, ": rescued by "u8);
+        JsonText.WriteRaw(output, method);
+        JsonText.WriteRaw(output, "\n\n"u8);
+    }
+
     private static bool IsFinishReason(ReadOnlySpan<byte> value) =>
         value.SequenceEqual("stop"u8) || value.SequenceEqual("length"u8) || value.SequenceEqual("tool_calls"u8)
         || value.SequenceEqual("content_filter"u8) || value.SequenceEqual("function_call"u8);

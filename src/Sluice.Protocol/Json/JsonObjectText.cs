@@ -85,7 +85,14 @@ internal sealed class JsonObjectText
             : Encoding.UTF8.GetString(name) == member.EscapedName;
     }
 
-    /// <summary>Null for index -1.</summary>
+    /// <summary>The name of member <paramref name="index"/>.</summary>
+    public string Name(ReadOnlySpan<byte> json, int index)
+    {
+        ref var member = ref _members[index];
+        return member.EscapedName ?? Encoding.UTF8.GetString(json[(member.NameStart + 1)..(member.NameEnd - 1)]);
+    }
+
+    /// <summary><see cref="JsonTokenType.None"/> for index -1.</summary>
     public JsonTokenType TypeOf(int index) => index < 0 ? JsonTokenType.None : _members[index].Type;
 
     public int ValueStart(int index) => _members[index].ValueStart;

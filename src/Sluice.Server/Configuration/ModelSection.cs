@@ -9,10 +9,10 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "fallbacks"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks"];
     private static readonly string[] s_laterKeys = ["store"];
-    private static readonly string[] s_routeKeys = ["retries", "timeouts"];
-    private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort"];
+    private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge"];
+    private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", "continues"];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
     private static readonly string[] s_kinds = ["openai"];
     private static readonly string[] s_laterKinds = ["azure", "anthropic"];
@@ -77,7 +77,12 @@ internal static class ModelSection
         {
             if (ReadUpstream(document, node) is { } upstream) upstreams.Add(upstream);
         }
-        var route = new RouteOptions(upstreams) { Timeouts = ReadTimeouts(document, section) };
+        var route = new RouteOptions(upstreams)
+        {
+            Timeouts = ReadTimeouts(document, section),
+            Rescue = ReadSwitch(document, section, "rescue", fallback: true),
+            Hedge = ReadHedge(document, section),
+        };
         if (document.String(section, "retries") is var (text, mark))
         {
             if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var retries) && retries <= RetriesMax) route = route with { Retries = retries };
@@ -108,6 +113,7 @@ internal static class ModelSection
             Weight = ReadWeight(document, section),
             Headers = ReadHeaders(document, section),
             OnAbort = ReadAbortPolicy(document, section),
+            Continues = ReadSwitch(document, section, "continues", fallback: false),
         };
     }
 
@@ -136,6 +142,22 @@ internal static class ModelSection
         if (document.String(section, "on_abort") is not var (text, mark) || text == "cancel") return AbortPolicy.Cancel;
         if (text != "drain") document.Report(mark, $"'{text}' is no policy for aborts; allowed here: cancel, drain");
         return AbortPolicy.Drain;
+    }
+
+    private static bool ReadSwitch(ConfigurationDocument document, ConfigurationSection section, string key, bool fallback)
+    {
+        if (document.String(section, key) is not var (text, mark)) return fallback;
+        if (text is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{text}' is no value of '{key}'; allowed here: true, false");
+        return text is "true" or "on";
+    }
+
+    private static double? ReadHedge(ConfigurationDocument document, ConfigurationSection section)
+    {
+        if (document.String(section, "hedge") is not var (text, mark)) return null;
+        if (text.EndsWith('%') && double.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent) && percent is > 0 and <= 100)
+            return percent / 100;
+        document.Report(mark, $"'{text}' is no share of requests; expected a percentage above 0, such as 5%");
+        return null;
     }
 
     private static Dictionary<string, string> ReadHeaders(ConfigurationDocument document, ConfigurationSection section)

@@ -39,6 +39,12 @@ public sealed record UpstreamOptions(string Url)
     /// <summary>The default value is <see cref="AbortPolicy.Cancel"/>.</summary>
     public AbortPolicy OnAbort { get; init; }
 
+    /// <summary>
+    /// Whether it goes on with an assistant message that ends the conversation when <c>continue_final_message</c> is set, as vLLM, SGLang and
+    /// llama-server do. The default value is false.
+    /// </summary>
+    public bool Continues { get; init; }
+
     /// <summary>Without the key and the headers' values, which are secrets.</summary>
     public override string ToString() => Url;
 }
@@ -49,6 +55,12 @@ public sealed record RouteOptions(IReadOnlyList<UpstreamOptions> Upstreams)
 {
     /// <summary>Further attempts after the first, over all upstreams, 0 to 10. The default value is 2.</summary>
     public int Retries { get; init; } = 2;
+
+    /// <summary>Whether an answer that breaks off is gone on with by another attempt where that is possible. The default value is true.</summary>
+    public bool Rescue { get; init; } = true;
+
+    /// <summary>The share of requests, above 0 and at most 1, that may be sent to a second upstream when the first is late. The default value, null, is none.</summary>
+    public double? Hedge { get; init; }
 
     /// <summary>How long is waited.</summary>
     public RouteTimeouts Timeouts { get; init; } = new();

@@ -5,6 +5,7 @@ using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
+using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Endpoints;
@@ -47,7 +48,7 @@ internal sealed partial class ChatCompletionsEndpoint(
 
     private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
     {
-        if (RequestBody.CheckContentType(context.Request) is { } unsupported) return (null, null, [], unsupported);
+        if ((RequestBody.CheckContentType(context.Request) ?? RescueHeader.FindProblem(context.Request)) is { } refused) return (null, null, [], refused);
         var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
         if (tooLarge is not null) return (null, null, [], tooLarge);
         ChatCompletionRequestReader.TryRead(body, out var request, out var error);
@@ -62,7 +63,15 @@ internal sealed partial class ChatCompletionsEndpoint(
     private async Task RunAsync(HttpContext context, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
     {
         using var reader = generation.Log.TryOpenReader()!;
-        var producing = pump.RunAsync(generation, request, body, ForwardedHeaders.Of(context.Request), route);
+        var record = new RequestRecord(time);
+        var producing = pump.RunAsync(
+            new Attempt(generation, request, body, ForwardedHeaders.Of(context.Request))
+            {
+                Commit = new CommitPoint(time),
+                IsRescuable = !RescueHeader.IsOff(context.Request),
+                Record = record,
+            },
+            route);
         try
         {
             // The reply ends when the client does; what it did not want any more need not be computed.
@@ -82,12 +91,16 @@ internal sealed partial class ChatCompletionsEndpoint(
             generation.Cancel(CancellationCause.ClientLeft);
             await producing;
             await generation.Log.WhenEnded;
-            LogEnded(generation.Id, request.Model, generation.State, generation.Log.EventCount);
+            LogEnded(
+                generation.Id, request.Model, record.Upstream, generation.State, generation.Log.EventCount, record.TimeToFirstToken?.TotalMilliseconds,
+                record.Elapsed.TotalMilliseconds, record.AttemptCount, record.HedgeCount, record.RescueCount);
             reader.Dispose();
             generations.Remove(generation);
         }
     }
 
-    [LoggerMessage(1, LogLevel.Debug, "{Id} of {Model} ended: {State} after {EventCount} events.")]
-    private partial void LogEnded(string id, string model, GenerationState state, long eventCount);
+    [LoggerMessage(1, LogLevel.Debug,
+        "{Id} of {Model} by {Upstream} ended: {State} after {EventCount} events; first token {FirstTokenMs} ms, {ElapsedMs} ms, {Attempts} attempts, {Hedges} hedges, {Rescues} rescues.")]
+    private partial void LogEnded(
+        string id, string model, string? upstream, GenerationState state, long eventCount, double? firstTokenMs, double elapsedMs, int attempts, int hedges, int rescues);
 }

@@ -29,12 +29,15 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         Interlocked.Increment(ref _inFlight);
+        attempt.Record.Upstream = upstream.Name;
         breaker.Enter();
         var isKnown = false;
         try
         {
             var result = await upstream.RunAsync(attempt);
             isKnown = true;
+            // Of two that were asked at a time, it is the one that answered.
+            if (result.Outcome != AttemptOutcome.Failed) attempt.Record.Upstream = upstream.Name;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
             if (result.Outcome == AttemptOutcome.Broken || (result.Outcome == AttemptOutcome.Failed && result.Kind is FailureKind.Faulted or FailureKind.Silent)) breaker.Fail();
             else breaker.Succeed();

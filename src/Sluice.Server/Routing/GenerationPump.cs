@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
@@ -8,9 +7,9 @@ namespace Sluice.Server.Routing;
 
 /// <summary>
 /// Gets a generation its answer: attempt after attempt over the deployments of the model, then over its fallbacks, until one has
-/// content. After that nothing is tried again.
+/// content. If that breaks off, <see cref="MidStreamRescue"/> may go on with it; nothing else is tried again.
 /// </summary>
-internal sealed partial class GenerationPump(RandomSource random, Limits limits, TimeProvider time, ILogger<GenerationPump> logger)
+internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSource random, Limits limits, TimeProvider time, ILogger<GenerationPump> logger)
 {
     private static readonly ApiError s_noneLeft = ApiErrors.Unavailable() with { Message = "No server of this model can be asked now. Please retry." };
 
@@ -18,19 +17,15 @@ internal sealed partial class GenerationPump(RandomSource random, Limits limits,
     /// Everything that comes of the request, refusals too, goes to the generation's log, which always comes to an end. The task
     /// completes, never with an exception, when the answer has ended or the local engine has taken over.
     /// </summary>
-    /// <param name="generation">The generation, running.</param>
-    /// <param name="request">What is asked, validated.</param>
-    /// <param name="body">The request as the client wrote it; empty where the route needs none.</param>
-    /// <param name="headers">Those of the client that may be passed on.</param>
+    /// <param name="attempt">What is asked.</param>
     /// <param name="route">Of the model that is asked for.</param>
-    public async Task RunAsync(
-        Generation generation, ChatCompletionRequest request, ReadOnlyMemory<byte> body, IReadOnlyList<KeyValuePair<string, string>> headers, Route route)
+    public async Task RunAsync(Attempt attempt, Route route)
     {
+        var generation = attempt.Generation;
         var total = route.Timeouts?.Total ?? Timeout.InfiniteTimeSpan;
         await using var timer = time.CreateTimer(static state => ((Generation)state!).Cancel(CancellationCause.Deadline), generation, total, Timeout.InfiniteTimeSpan);
         try
         {
-            var attempt = new Attempt(generation, request, body, headers, request.Model, IsLast: false);
             if (await RunRoutesAsync(attempt, route) is { } error) generation.Log.Fail(error);
         }
         catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
@@ -50,36 +45,65 @@ internal sealed partial class GenerationPump(RandomSource random, Limits limits,
     // that the client doesn't know of.
     private async Task<ApiError?> RunRoutesAsync(Attempt attempt, Route route)
     {
-        var result = await RunRouteAsync(attempt, route, 1 + route.Retries, route.Fallbacks.Count > 0);
-        if (result.Outcome != AttemptOutcome.Failed || result.Kind == FailureKind.Refused) return result.Error;
+        var (result, deployment) = await RunRouteAsync(attempt, route, 1 + route.Retries, route.Fallbacks);
+        if (result.Outcome != AttemptOutcome.Failed) return await RescueAsync(attempt, result, deployment, route, route.Fallbacks);
+        if (result.Kind == FailureKind.Refused) return result.Error;
         for (var i = 0; i < route.Fallbacks.Count; i++)
         {
             var fallback = route.Fallbacks[i];
             LogFallback(attempt.Generation.Id, route.Model.Id, fallback.Model.Id, result.Kind);
+            attempt.Record.FailoverCount++;
             var name = fallback.Model.Id;
-            var other = await RunRouteAsync(
-                attempt with { ModelName = name, Request = attempt.Request with { Model = name } }, fallback, 1, i + 1 < route.Fallbacks.Count);
-            if (other.Outcome != AttemptOutcome.Failed) return other.Error;
+            var asked = attempt with { ModelName = name, Request = attempt.Request with { Model = name } };
+            var rest = route.Fallbacks.Skip(i + 1).ToArray();
+            var (other, place) = await RunRouteAsync(asked, fallback, 1, rest);
+            if (other.Outcome != AttemptOutcome.Failed) return await RescueAsync(asked, other, place, fallback, rest);
         }
         return result.Error;
     }
 
-    private async Task<AttemptResult> RunRouteAsync(Attempt attempt, Route route, int attemptsMax, bool hasFallback)
+    private async Task<ApiError?> RescueAsync(Attempt attempt, AttemptResult result, Deployment? deployment, Route route, IReadOnlyList<Route> fallbacks)
+    {
+        if (result.Outcome == AttemptOutcome.Answered) return null;
+        // What a provider has refused to go on with, others need not be made to say.
+        var isRescued = attempt.IsRescuable && result.Kind != FailureKind.Refused
+            && await rescue.RunAsync(attempt, deployment!, result.Kind == FailureKind.Silent, route, fallbacks);
+        return isRescued ? null : result.Error;
+    }
+
+    private async Task<(AttemptResult Result, Deployment? Deployment)> RunRouteAsync(Attempt attempt, Route route, int attemptsMax, IReadOnlyList<Route> fallbacks)
     {
         var tried = new HashSet<Deployment>();
         var excluded = new HashSet<Deployment>();
+        var hasFallback = fallbacks.Count > 0;
         var last = AttemptResult.Failed(FailureKind.Faulted, s_noneLeft);
         for (var count = 1; count <= attemptsMax; count++)
         {
-            if (route.Choose(tried, excluded, avoidedAllowed: !hasFallback) is not { } deployment) return last;
-            if (tried.Contains(deployment) && !await WaitAsync(attempt, last, count - 2)) return last;
+            if (route.Choose(tried, excluded, avoidedAllowed: !hasFallback) is not { } deployment) return (last, null);
+            if (tried.Contains(deployment) && !await WaitAsync(attempt, last, count - 2)) return (last, null);
             tried.Add(deployment);
+            attempt.Record.AttemptCount++;
             var isLast = !hasFallback && (count == attemptsMax || !route.HasOther(deployment, excluded));
-            last = await deployment.RunAsync(attempt with { IsLast = isLast });
-            if (last.Outcome != AttemptOutcome.Failed || last.Kind is FailureKind.Refused or FailureKind.ContextLength) return last;
+            var next = attempt with
+            {
+                Commit = new CommitPoint(time),
+                IsLast = isLast,
+                IsRescuable = attempt.IsRescuable && MidStreamRescue.IsPossible(route, deployment, fallbacks),
+            };
+            (last, deployment) = route.Hedging is { } hedging && count == 1
+                ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, tried, excluded), time)
+                : (await deployment.RunAsync(next), deployment);
+            if (last.Outcome != AttemptOutcome.Failed || last.Kind is FailureKind.Refused or FailureKind.ContextLength) return (last, deployment);
             if (last.Kind is FailureKind.Silent or FailureKind.Unserved) excluded.Add(deployment);
         }
-        return last;
+        return (last, null);
+    }
+
+    // Somebody who has not been asked yet, and is not better left alone.
+    private static Deployment? ChooseSecond(Route route, HashSet<Deployment> tried, HashSet<Deployment> excluded)
+    {
+        if (route.Choose(tried, excluded, avoidedAllowed: false) is not { } second || !tried.Add(second)) return null;
+        return second;
     }
 
     // Between two attempts at the same place. False when it asks for more patience than the client is likely to have.

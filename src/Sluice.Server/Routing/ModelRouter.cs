@@ -59,7 +59,18 @@ internal sealed class ModelRouter : IDisposable
             else tiers.Add([shared.Deployment]);
             lastHasWeight = options.Weight is not null;
         }
-        return new Route(model, tiers, model.Route.Retries, model.Route.Timeouts);
+        return new Route(model, tiers, model.Route.Retries, model.Route.Timeouts)
+        {
+            Rescues = model.Route.Rescue,
+            Hedging = HedgingOf(model, previous),
+        };
+    }
+
+    // The times of first tokens that it has learned hold as long as the share does.
+    private static Hedging? HedgingOf(UpstreamModel model, ModelRouter? previous)
+    {
+        if (model.Route.Hedge is not { } share) return null;
+        return previous?.Find(model.Id) is { Hedging: { } known, Model: UpstreamModel { Route.Hedge: var before } } && before == share ? known : new Hedging(share);
     }
 
     // One that is named twice is two deployments.

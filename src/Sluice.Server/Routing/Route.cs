@@ -13,6 +13,15 @@ internal sealed record Route(ModelEntry Model, IReadOnlyList<IReadOnlyList<Deplo
     /// <summary>Routes to try, in order and once each, when this one fails.</summary>
     public IReadOnlyList<Route> Fallbacks { get; set; } = [];
 
+    /// <summary>Whether an answer that breaks off may be gone on with.</summary>
+    public bool Rescues { get; init; }
+
+    /// <summary>Null where no request is sent twice.</summary>
+    public Hedging? Hedging { get; init; }
+
+    /// <summary>Of all tiers, in order.</summary>
+    public IEnumerable<Deployment> Deployments => Tiers.SelectMany(static tier => tier);
+
     /// <summary>Whether something on the way may want the request as the client wrote it.</summary>
     public bool NeedsBody => Timeouts is not null || Fallbacks.Any(fallback => fallback.Timeouts is not null);
 

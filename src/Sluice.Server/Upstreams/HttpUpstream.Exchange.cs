@@ -16,10 +16,11 @@ internal sealed partial class HttpUpstream
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
         private readonly ArrayBufferWriter<byte> _events = new();
-        private readonly CancellationToken _cancellation = attempt.Generation.Cancellation;
+        private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
         private HttpResponseMessage? _response;
-        private bool _isCommitted;
+        private bool _hasContent;
+        private bool _isDelivered;
         private bool _isHandedOver;
 
         public async Task<AttemptResult> RunAsync()
@@ -31,14 +32,14 @@ internal sealed partial class HttpUpstream
                 _deadline.Restart(attempt.IsLast ? Timeout.InfiniteTimeSpan : upstream._timeouts.FirstToken);
                 return await ExchangeAsync();
             }
-            catch (OperationCanceledException) when (_cancellation.IsCancellationRequested)
+            catch (OperationCanceledException) when (_cancellation.IsCancellationRequested || IsBeaten)
             {
                 throw;
             }
             catch (OperationCanceledException) when (_deadline.IsExpired)
             {
                 if (_normalizer.IsFinished) return Complete();
-                return _isCommitted ? Break(UpstreamFailure.Stalled) : UpstreamFailure.NoToken();
+                return _hasContent ? Break(UpstreamFailure.Stalled) with { Kind = FailureKind.Silent } : UpstreamFailure.NoToken();
             }
             catch (OperationCanceledException)
             {
@@ -57,6 +58,7 @@ internal sealed partial class HttpUpstream
             finally
             {
                 await left.DisposeAsync();
+                if (_hasContent) attempt.Record.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
                 if (!_isHandedOver) Dispose();
             }
         }
@@ -118,7 +120,8 @@ internal sealed partial class HttpUpstream
                 case RelayedFrame.Empty when item.Type == "error" && !_normalizer.IsFinished:
                     return Break(UpstreamError.Read(500, item.Data.Span));
                 case RelayedFrame.Content:
-                    _isCommitted = true;
+                    Commit();
+                    attempt.Record.AddContent();
                     // Between a finish and usage there is no token to wait for.
                     _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
                     break;
@@ -127,12 +130,25 @@ internal sealed partial class HttpUpstream
             return null;
         }
 
-        // Nothing that would be left to try can go on with an answer that has begun.
-        private TimeSpan IdleTime => TimeSpan.FromTicks(long.Max(upstream._timeouts.Idle.Ticks, upstream._limits.LastIdle.Ticks));
+        // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.
+        private bool IsHeld => !attempt.Request.Stream;
 
-        private void Flush()
+        private TimeSpan IdleTime => (IsHeld ? !attempt.IsLast : attempt.IsRescuable)
+            ? upstream._timeouts.Idle
+            : TimeSpan.FromTicks(long.Max(upstream._timeouts.Idle.Ticks, upstream._limits.LastIdle.Ticks));
+
+        private bool IsBeaten => attempt.Commit.Winner is { } winner && !ReferenceEquals(winner, attempt);
+
+        private void Commit()
         {
-            if (!_isCommitted) return;
+            if (!attempt.Commit.TryPass(attempt)) throw new OperationCanceledException("Another attempt was faster.", _cancellation);
+            _hasContent = true;
+        }
+
+        private void Flush(bool isEnd = false)
+        {
+            if (!_hasContent || (IsHeld && !isEnd)) return;
+            _isDelivered = true;
             var events = _events.WrittenSpan;
             while (!events.IsEmpty)
             {
@@ -145,9 +161,9 @@ internal sealed partial class HttpUpstream
 
         private AttemptResult Complete()
         {
+            Commit();
             _normalizer.WriteEnd(_events);
-            _isCommitted = true;
-            Flush();
+            Flush(isEnd: true);
             attempt.Generation.Log.Complete();
             return AttemptResult.Answered;
         }
@@ -155,7 +171,7 @@ internal sealed partial class HttpUpstream
         private AttemptResult Break(ApiError error)
         {
             var result = UpstreamFailure.Classify(error, upstream.Options);
-            return _isCommitted ? result with { Outcome = AttemptOutcome.Broken } : result;
+            return _isDelivered ? result with { Outcome = AttemptOutcome.Broken } : result;
         }
 
         private AttemptResult FromOtherContent(byte[] body)

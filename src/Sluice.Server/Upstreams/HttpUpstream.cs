@@ -49,6 +49,10 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     public UpstreamOptions Options { get; }
 
+    public string Name => Options.Url;
+
+    public bool Continues => Options.Continues;
+
     public void Dispose() => _http.Dispose();
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
@@ -88,9 +92,10 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     {
         var request = attempt.Request;
         var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
-        return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, _time.GetUtcNow().ToUnixTimeSeconds())
+        return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? _time.GetUtcNow().ToUnixTimeSeconds())
         {
-            KeepsUpstreamModel = _model == attempt.ModelName,
+            KeepsUpstreamModel = attempt.Created is null && _model == attempt.ModelName,
+            KeepsUpstreamCreated = attempt.Created is null,
             ChoiceCount = request.N,
             // A folded reply always has usage.
             IncludesUsage = request.IncludeUsage || !request.Stream,

@@ -1,76 +1,18 @@
-using Sluice.Protocol.Chat;
-using Sluice.Protocol.Errors;
-using Sluice.Streaming;
-
 namespace Sluice.Server.Upstreams;
 
 /// <summary>Something that answers requests: the hub's own engine, or another server.</summary>
 internal interface IUpstream
 {
+    /// <summary>For logs and metrics: where it is, without secrets.</summary>
+    string Name { get; }
+
+    /// <summary>Whether it can be given the beginning of an answer to go on from.</summary>
+    bool Continues { get; }
+
     /// <summary>
     /// Makes one attempt to answer. Nothing is appended to the generation's log before there is content, so that until then
     /// another attempt can be made that the client doesn't see.
     /// </summary>
-    /// <exception cref="OperationCanceledException">The generation was cancelled; its log is open still.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="Attempt.Cancellation"/> was; the log is open still.</exception>
     Task<AttemptResult> RunAsync(Attempt attempt);
-}
-
-/// <summary>One try at answering a request.</summary>
-/// <param name="Generation">Whose log receives the answer.</param>
-/// <param name="Request">What is asked, validated.</param>
-/// <param name="Body">The request as the client wrote it.</param>
-/// <param name="Headers">Those of the client that may be passed on.</param>
-/// <param name="ModelName">The model's name in the answer.</param>
-/// <param name="IsLast">Whether nothing else is left to try.</param>
-internal sealed record Attempt(
-    Generation Generation,
-    ChatCompletionRequest Request,
-    ReadOnlyMemory<byte> Body,
-    IReadOnlyList<KeyValuePair<string, string>> Headers,
-    string ModelName,
-    bool IsLast);
-
-/// <summary>How an attempt went.</summary>
-internal enum AttemptOutcome
-{
-    /// <summary>The answer is in the log, which has ended or will be ended by the upstream.</summary>
-    Answered,
-
-    /// <summary>Nothing has been appended: another attempt can be made.</summary>
-    Failed,
-
-    /// <summary>A part of the answer is in the log, which is open still, and no more comes.</summary>
-    Broken,
-}
-
-/// <summary>What a failure says about trying again.</summary>
-internal enum FailureKind
-{
-    /// <summary>The request is at fault, and would be everywhere.</summary>
-    Refused,
-
-    /// <summary>The prompt is too long for this model; another may take it.</summary>
-    ContextLength,
-
-    /// <summary>This upstream won't answer for this model, however often it is asked: a wrong key, an unknown model, a spent quota.</summary>
-    Unserved,
-
-    /// <summary>Too many requests; later it may answer.</summary>
-    RateLimited,
-
-    /// <summary>It failed; the next try may succeed.</summary>
-    Faulted,
-
-    /// <summary>It said nothing in time. Asked again it would probably take as long.</summary>
-    Silent,
-}
-
-/// <param name="Outcome">How the attempt went.</param>
-/// <param name="Kind">What went wrong; without meaning for <see cref="AttemptOutcome.Answered"/>.</param>
-/// <param name="Error">What the client would be told; null for <see cref="AttemptOutcome.Answered"/>.</param>
-internal readonly record struct AttemptResult(AttemptOutcome Outcome, FailureKind Kind, ApiError? Error)
-{
-    public static AttemptResult Answered { get; } = new(AttemptOutcome.Answered, default, null);
-
-    public static AttemptResult Failed(FailureKind kind, ApiError error) => new(AttemptOutcome.Failed, kind, error);
 }

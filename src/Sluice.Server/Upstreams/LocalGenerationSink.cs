@@ -12,6 +12,7 @@ namespace Sluice.Server.Upstreams;
 /// </summary>
 internal sealed partial class LocalGenerationSink : IGenerationSink
 {
+    private readonly Attempt _attempt;
     private readonly Generation _generation;
     private readonly StreamLog _log;
     private readonly ChatChunkWriter _writer;
@@ -23,28 +24,29 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly List<ChunkTokenLogprob> _logprobs = [];
     private bool _hasRoles;
 
-    /// <param name="generation">Whose log is written.</param>
-    /// <param name="request">What was asked for; its model is the name that the answer bears.</param>
+    /// <param name="attempt">Whose log is written.</param>
     /// <param name="created">Unix time in seconds.</param>
     /// <param name="lease">Disposed at the end.</param>
     /// <param name="logger">Told of failures.</param>
-    public LocalGenerationSink(Generation generation, ChatCompletionRequest request, long created, IDisposable lease, ILogger logger)
+    public LocalGenerationSink(Attempt attempt, long created, IDisposable lease, ILogger logger)
     {
-        _generation = generation;
-        _log = generation.Log;
+        var request = attempt.Request;
+        _attempt = attempt;
+        _generation = attempt.Generation;
+        _log = _generation.Log;
         _lease = lease;
         _logger = logger;
         _choiceCount = request.N;
         _hasLogprobs = request.Logprobs;
         // A folded reply always has usage.
         _includesUsage = request.IncludeUsage || !request.Stream;
-        _writer = new ChatChunkWriter(generation.Id, created, request.Model, _includesUsage, request.EffectiveServiceTier);
+        _writer = new ChatChunkWriter(_generation.Id, created, attempt.ModelName, _includesUsage, request.EffectiveServiceTier);
     }
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
         if (_log.End is not null) return;
-        WriteRoles();
+        BeginContent();
         if (_hasLogprobs) Convert(tokens);
         _writer.WriteContent(_log, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
         _log.Commit();
@@ -53,16 +55,17 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_log.End is not null) return;
-        WriteRoles();
+        BeginContent();
         _writer.WriteFinish(_log, choiceIndex, reason == FinishReason.Length ? "length"u8 : "stop"u8);
         _log.Commit();
     }
 
     public void OnCompleted(GenerationUsage usage)
     {
+        _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
         if (_log.End is null && _includesUsage)
         {
-            _writer.WriteUsage(_log, new ChatUsage(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens));
+            _writer.WriteUsage(_log, Convert(usage));
             _log.Commit();
         }
         _log.Complete();
@@ -72,6 +75,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnCancelled(GenerationUsage usage)
     {
+        _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
         CancelledEnd.Write(_generation);
         _lease.Dispose();
         LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
@@ -94,16 +98,21 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     // All of them first, for some clients take a finish before another choice's role for the end; and not before there is something
     // to say, for until the first event a failure is still an HTTP status.
-    private void WriteRoles()
+    private void BeginContent()
     {
+        _attempt.Record.AddContent();
         if (_hasRoles) return;
         _hasRoles = true;
+        // The engine runs no races.
+        _attempt.Commit.TryPass(_attempt);
         for (var choice = 0; choice < _choiceCount; choice++)
         {
             _writer.WriteRole(_log, choice, _hasLogprobs);
             _log.Commit();
         }
     }
+
+    private static ChatUsage Convert(GenerationUsage usage) => new(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
 
     private void Convert(ReadOnlySpan<TokenLogprob> tokens)
     {

@@ -5,7 +5,6 @@ using Sluice.Inference.Sampling;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Models;
-using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
 
@@ -17,12 +16,16 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
     // more at once would only starve those threads that serve streams.
     private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
 
+    public string Name => "local";
+
+    public bool Continues => false;
+
     /// <summary>Completes when the engine has taken over: from then on it writes to the log, and ends it.</summary>
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         if (attempt.Request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Refused, refusal);
-        var (lease, error) = await memory.AcquireAsync(model, attempt.Generation.Cancellation);
-        error ??= await SubmitAsync(attempt.Generation, attempt.Request, lease!);
+        var (lease, error) = await memory.AcquireAsync(model, attempt.Cancellation);
+        error ??= await SubmitAsync(attempt, lease!);
         return error is null ? AttemptResult.Answered : AttemptResult.Failed(KindOf(error), error);
     }
 
@@ -36,23 +39,24 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
     };
 
     // Keeps the lease for the sink when it returns null.
-    private async Task<ApiError?> SubmitAsync(Generation generation, ChatCompletionRequest request, ModelLease<InferenceEngine> lease)
+    private async Task<ApiError?> SubmitAsync(Attempt attempt, ModelLease<InferenceEngine> lease)
     {
+        var request = attempt.Request;
         var handedOver = false;
         try
         {
             var engine = lease.Engine;
             var contextLength = engine.Model.ContextLength;
             if (PromptSize.FindRefusal(request.Messages, contextLength) is { } tooLarge) return tooLarge;
-            var prompt = await EncodeAsync(engine, request, generation.Cancellation);
+            var prompt = await EncodeAsync(engine, request, attempt.Cancellation);
             if (prompt.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
             if (prompt.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Count);
 
-            var sink = new LocalGenerationSink(generation, request, time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
+            var sink = new LocalGenerationSink(attempt, attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
             if (engine.TrySubmit(ToGenerationRequest(request, prompt, contextLength), sink) is not { } running)
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;
-            generation.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
             return null;
         }
         catch (ChatTemplateException error)

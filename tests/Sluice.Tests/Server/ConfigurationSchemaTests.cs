@@ -78,9 +78,11 @@ public sealed partial class ConfigurationSchemaTests
           - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}"]}
           - id: c
             upstreams:
-              - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain}
+              - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain, continues: true}
               - {url: "${URL}/v1", kind: openai, api_key: "${KEY}", weight: "${WEIGHT:-2}"}
             retries: 0
+            rescue: off
+            hedge: 2.5%
             timeouts: {connect: 500ms, first_token: 1.5s, idle: 2 min, total: 1h}
             fallbacks: [a]
         """)));

@@ -22,7 +22,14 @@ public sealed class LocalGenerationSinkTests
     private readonly Generation _generation = new("chatcmpl-1");
     private readonly Lease _lease = new();
 
-    private LocalGenerationSink Create(ChatCompletionRequest request) => new(_generation, request, 1700000000, _lease, NullLogger.Instance);
+    private static Attempt NewAttempt(Generation generation, ChatCompletionRequest request) =>
+        new(generation, request, default, []) { Commit = new CommitPoint(TimeProvider.System), Record = new RequestRecord(TimeProvider.System) };
+
+    private LocalGenerationSink Create(ChatCompletionRequest request) => new(
+        NewAttempt(_generation, request),
+        1700000000,
+        _lease,
+        NullLogger.Instance);
 
     private static ChatCompletionRequest Request() => new() { Model = "the-name-asked-for", Messages = [], Stream = true };
 
@@ -116,7 +123,7 @@ public sealed class LocalGenerationSinkTests
     public void OneToken_FromTheEngineToAReadersBuffer_AllocatesNothing()
     {
         using var generation = new Generation("chatcmpl-1", new StreamLimits { HotBytes = 64 << 10 });
-        var sink = new LocalGenerationSink(generation, Request(), 1700000000, _lease, NullLogger.Instance);
+        var sink = new LocalGenerationSink(NewAttempt(generation, Request()), 1700000000, _lease, NullLogger.Instance);
         using var reader = generation.Log.TryOpenReader()!;
         var output = new ArrayBufferWriter<byte>(1 << 16);
         Run(1000);

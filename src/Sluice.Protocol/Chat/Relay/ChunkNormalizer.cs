@@ -97,6 +97,28 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         }
     }
 
+    /// <summary>What the upstream has stated, or without that (<see cref="HasUsage"/>) an estimate.</summary>
+    public ChatUsage ReadUsage()
+    {
+        if (_usage is null) return new ChatUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
+        var usage = new JsonObjectText();
+        usage.Read(_usage, 0);
+        return new ChatUsage(
+            Count(usage, "prompt_tokens"u8), Detail(usage, "prompt_tokens_details"u8, "cached_tokens"u8),
+            Count(usage, "completion_tokens"u8), Detail(usage, "completion_tokens_details"u8, "reasoning_tokens"u8));
+    }
+
+    private int Count(JsonObjectText members, ReadOnlySpan<byte> name) => (int)long.Clamp(members.Integer(_usage, members.Find(_usage, name)) ?? 0, 0, int.MaxValue);
+
+    private int Detail(JsonObjectText usage, ReadOnlySpan<byte> group, ReadOnlySpan<byte> name)
+    {
+        var member = usage.Find(_usage, group);
+        if (usage.TypeOf(member) != JsonTokenType.StartObject) return 0;
+        var details = new JsonObjectText();
+        details.Read(_usage, usage.ValueStart(member));
+        return Count(details, name);
+    }
+
     /// <summary>A rough count of the tokens in a text of that many bytes, for want of the model's own.</summary>
     public static int EstimateTokens(long bytes) => (int)long.Min(int.MaxValue, (bytes + EstimatedBytesPerToken - 1) / EstimatedBytesPerToken);
 
@@ -153,7 +175,7 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     {
         if (_model.Length > 0) return;
         if (answer.KeepsUpstreamModel && _root.Text(json, _root.Find(json, "model"u8)) is { Length: > 0 } model) ModelValue = model;
-        if (_root.Integer(json, _root.Find(json, "created"u8)) is > 0 and <= uint.MaxValue and var created) CreatedValue = created;
+        if (answer.KeepsUpstreamCreated && _root.Integer(json, _root.Find(json, "created"u8)) is > 0 and <= uint.MaxValue and var created) CreatedValue = created;
         _model = Quote(ModelValue);
         var text = new ArrayBufferWriter<byte>();
         JsonText.WriteInteger(text, CreatedValue);

@@ -9,6 +9,9 @@ public sealed record RelayedAnswer(string Id, string Model, long Created)
     /// <summary>Whether the upstream's own name for the model stays where it states one: it has been asked by the same name, and may say which version answers.</summary>
     public bool KeepsUpstreamModel { get; init; }
 
+    /// <summary>Whether the time that the upstream states is the answer's.</summary>
+    public bool KeepsUpstreamCreated { get; init; } = true;
+
     /// <summary>Choices asked for, 1 to <see cref="ProtocolLimits.ChoicesMax"/>.</summary>
     public int ChoiceCount { get; init; } = 1;
 

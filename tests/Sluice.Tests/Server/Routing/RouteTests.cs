@@ -1,8 +1,10 @@
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
 using Sluice.Server.Upstreams;
+using Sluice.Streaming;
 using Sluice.Testing;
 using Xunit;
 
@@ -17,6 +19,10 @@ public sealed class RouteTests
     {
         public List<TaskCompletionSource<AttemptResult>> Running { get; } = [];
 
+        public string Name => "scripted";
+
+        public bool Continues => false;
+
         public Task<AttemptResult> RunAsync(Attempt attempt)
         {
             Running.Add(new TaskCompletionSource<AttemptResult>());
@@ -25,6 +31,12 @@ public sealed class RouteTests
     }
 
     private Deployment Deploy(double weight = 1) => new(new Upstream(), weight, new Breaker(new Limits(), _clock), _clock);
+
+    private Attempt NewAttempt()
+    {
+        var request = new ChatCompletionRequest { Model = "m", Messages = [] };
+        return new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(_clock), Record = new RequestRecord(_clock) };
+    }
 
     private static Route Create(params Deployment[][] tiers) => new(new LocalModel("m", "", 0, default), tiers, 2, null);
 
@@ -52,7 +64,7 @@ public sealed class RouteTests
         {
             var next = route.Choose(Set(), Set(), true)!;
             counts[next]++;
-            _ = next.RunAsync(null!);
+            _ = next.RunAsync(NewAttempt());
         }
         Assert.Equal((2, 6), (counts[a], counts[b]));
     }
@@ -70,7 +82,7 @@ public sealed class RouteTests
         Assert.Same(b, route.Choose(Set(), Set(), true));
         _clock.Advance(TimeSpan.FromSeconds(5));
         Assert.Same(a, route.Choose(Set(), Set(), true));
-        var probe = a.RunAsync(null!);
+        var probe = a.RunAsync(NewAttempt());
         Assert.Same(b, route.Choose(Set(), Set(), true));
         ((Upstream)a.Upstream).Running[^1].SetResult(AttemptResult.Answered);
         await probe;
@@ -90,9 +102,9 @@ public sealed class RouteTests
         Assert.Same(a, route.Choose(Set(), Set(), true));
     }
 
-    private static async Task FinishAsync(Deployment deployment, AttemptResult result)
+    private async Task FinishAsync(Deployment deployment, AttemptResult result)
     {
-        var running = deployment.RunAsync(null!);
+        var running = deployment.RunAsync(NewAttempt());
         ((Upstream)deployment.Upstream).Running[^1].SetResult(result);
         await running;
     }

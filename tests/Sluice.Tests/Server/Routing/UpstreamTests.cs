@@ -149,7 +149,8 @@ public sealed class UpstreamTests
         Assert.Equal(4, events.Count);
         Assert.DoesNotContain("choices", events[3], StringComparison.Ordinal);
         if (fault == "error") Assert.Contains("out of\\nmemory\",\"type\":\"server_error\",\"param\":null,\"code\":null", events[3], StringComparison.Ordinal);
-        Assert.Single(upstream.Calls);
+        // Asked once more to go on with its answer, it broke off at the same place.
+        Assert.Equal(2, upstream.Calls.Count);
     }
 
     [Fact]

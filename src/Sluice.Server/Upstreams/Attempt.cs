@@ -1,0 +1,37 @@
+using Sluice.Protocol.Chat;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>One try at answering a request.</summary>
+/// <param name="Generation">Whose log receives the answer.</param>
+/// <param name="Request">What is asked, validated.</param>
+/// <param name="Body">The request as the client wrote it.</param>
+/// <param name="Headers">Those of the client that may be passed on.</param>
+internal sealed record Attempt(
+    Generation Generation,
+    ChatCompletionRequest Request,
+    ReadOnlyMemory<byte> Body,
+    IReadOnlyList<KeyValuePair<string, string>> Headers)
+{
+    /// <summary>Ends the attempt: the generation's end, or that of a race which another attempt has won.</summary>
+    public CancellationToken Cancellation { get; init; } = Generation.Cancellation;
+
+    /// <summary>The model's name in the answer.</summary>
+    public string ModelName { get; init; } = Request.Model;
+
+    /// <summary>Unix time in seconds for an answer that is to bear this time and <see cref="ModelName"/> and no others; null where it is free.</summary>
+    public long? Created { get; init; }
+
+    /// <summary>To be passed with the first content.</summary>
+    public required CommitPoint Commit { get; init; }
+
+    /// <summary>Whether nothing else is left to try until there is content.</summary>
+    public bool IsLast { get; init; }
+
+    /// <summary>Whether another attempt could go on with an answer that breaks off after content.</summary>
+    public bool IsRescuable { get; init; }
+
+    /// <summary>Where the request's figures are kept.</summary>
+    public required RequestRecord Record { get; init; }
+}
