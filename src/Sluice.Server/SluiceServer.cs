@@ -12,6 +12,7 @@ using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
+using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 
 namespace Sluice.Server;
@@ -39,6 +40,10 @@ public static class SluiceServer
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
+        services.AddMetrics();
+        services.AddSingleton<HubMetrics>();
+        services.AddSingleton<PrometheusText>();
+        services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<ServerState>();
         services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
@@ -56,12 +61,18 @@ public static class SluiceServer
     public static IServiceCollection AddSluiceReload(this IServiceCollection services, ConfigurationSource source)
     {
         services.AddSingleton(source);
-        services.AddSingleton<ConfigurationReload>();
+        services.AddSingleton(static provider => new ConfigurationReload(
+            provider.GetRequiredService<ConfigurationSource>(),
+            provider.GetRequiredService<HubConfiguration>(),
+            provider.GetRequiredService<HubMetrics>(),
+            provider.GetRequiredService<Limits>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ConfigurationReload>>()));
         services.AddHostedService(static provider => provider.GetRequiredService<ConfigurationReload>());
         return services;
     }
 
-    /// <summary>Answers <c>/v1/…</c>, <c>/healthz</c> and <c>/readyz</c>; everything else stays the application's.</summary>
+    /// <summary>Answers <c>/v1/…</c>, <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>; everything else stays the application's.</summary>
     public static IEndpointRouteBuilder MapSluice(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
@@ -69,6 +80,7 @@ public static class SluiceServer
         endpoints.Map("/v1/{**path}", dispatch);
         endpoints.Map("/healthz", dispatch);
         endpoints.Map("/readyz", dispatch);
+        endpoints.Map("/metrics", dispatch);
         return endpoints;
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Configuration;
 
@@ -12,21 +13,31 @@ namespace Sluice.Server.Configuration;
 /// a row. That notices a file that an editor replaces, a link that is turned to another folder, and network drives, for which the system
 /// raises no events; and it never reads a half-written file.
 /// </remarks>
-public sealed partial class ConfigurationReload(
-    ConfigurationSource source, HubConfiguration hub, Limits limits, TimeProvider time, ILogger<ConfigurationReload> logger) : IHostedService, IDisposable
+public sealed partial class ConfigurationReload : IHostedService, IDisposable
 {
+    private readonly ConfigurationSource _source;
+    private readonly HubConfiguration _hub;
+    private readonly HubMetrics _metrics;
+    private readonly Limits _limits;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+
     // One reload at a time; guards the two texts.
     private readonly Lock _lock = new();
     private string? _known;
     private string? _candidate;
     private ITimer? _timer;
 
+    internal ConfigurationReload(
+        ConfigurationSource source, HubConfiguration hub, HubMetrics metrics, Limits limits, TimeProvider time, ILogger<ConfigurationReload> logger) =>
+        (_source, _hub, _metrics, _limits, _time, _logger) = (source, hub, metrics, limits, time, logger);
+
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        if (source.File is null) return Task.CompletedTask;
-        _known = Read(source.File);
-        _timer = time.CreateTimer(static state => ((ConfigurationReload)state!).Look(), this, limits.ConfigurationPoll, limits.ConfigurationPoll);
+        if (_source.File is null) return Task.CompletedTask;
+        _known = Read(_source.File);
+        _timer = _time.CreateTimer(static state => ((ConfigurationReload)state!).Look(), this, _limits.ConfigurationPoll, _limits.ConfigurationPoll);
         return Task.CompletedTask;
     }
 
@@ -43,7 +54,7 @@ public sealed partial class ConfigurationReload(
     {
         lock (_lock)
         {
-            if (source.File is { } file) _known = Read(file);
+            if (_source.File is { } file) _known = Read(file);
             _candidate = null;
             return TryApply();
         }
@@ -59,7 +70,7 @@ public sealed partial class ConfigurationReload(
         try
         {
             // While an editor replaces the file there may be none.
-            if (Read(source.File!) is not { } text || text == _known)
+            if (Read(_source.File!) is not { } text || text == _known)
             {
                 _candidate = null;
             }
@@ -83,8 +94,9 @@ public sealed partial class ConfigurationReload(
     {
         try
         {
-            var (options, catalog) = source.Load();
-            hub.Apply(options, catalog);
+            var (options, catalog) = _source.Load();
+            _hub.Apply(options, catalog);
+            Count("applied");
             return true;
         }
         catch (ConfigurationException exception)
@@ -97,8 +109,11 @@ public sealed partial class ConfigurationReload(
         {
             LogRefused(exception.Message);
         }
+        Count("refused");
         return false;
     }
+
+    private void Count(string outcome) => _metrics.Reloads.Add(1, new KeyValuePair<string, object?>(Tags.Outcome, outcome));
 
     private static string? Read(string file)
     {

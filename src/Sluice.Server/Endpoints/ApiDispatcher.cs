@@ -14,6 +14,7 @@ internal sealed partial class ApiDispatcher(
     HubConfiguration hub,
     ChatCompletionsEndpoint chat,
     HealthEndpoint health,
+    MetricsEndpoint metrics,
     RandomSource random,
     TimeProvider time,
     ILogger<ApiDispatcher> logger)
@@ -68,6 +69,7 @@ internal sealed partial class ApiDispatcher(
         return path switch
         {
             "/v1/chat/completions" => OnPost(context, c => chat.InvokeAsync(c, scope)),
+            "/metrics" => OnGet(context, metrics.WriteAsync),
             "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
                 OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),

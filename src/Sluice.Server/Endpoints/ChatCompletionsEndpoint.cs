@@ -5,6 +5,7 @@ using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -18,6 +19,7 @@ internal sealed partial class ChatCompletionsEndpoint(
     GenerationPump pump,
     GenerationTable generations,
     ServerState server,
+    HubMetrics metrics,
     Limits limits,
     TimeProvider time,
     ILogger<ChatCompletionsEndpoint> logger)
@@ -43,7 +45,7 @@ internal sealed partial class ChatCompletionsEndpoint(
         }
         // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
         if (server.IsStopping) generation.Cancel(CancellationCause.Shutdown);
-        await RunAsync(context, generation, request!, body, route!);
+        await RunAsync(context, scope, generation, request!, body, route!);
     }
 
     private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
@@ -60,10 +62,12 @@ internal sealed partial class ChatCompletionsEndpoint(
         return (request, route, copy, error);
     }
 
-    private async Task RunAsync(HttpContext context, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
+    private async Task RunAsync(HttpContext context, RequestScope scope, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
     {
         using var reader = generation.Log.TryOpenReader()!;
-        var record = new RequestRecord(time);
+        var span = Tracing.StartRequest(context, request, time.GetUtcNow() - scope.Elapsed);
+        var meter = new RequestMeter(metrics, route.Model.Id, span);
+        var record = new RequestRecord(time, meter, scope.Started);
         var producing = pump.RunAsync(
             new Attempt(generation, request, body, ForwardedHeaders.Of(context.Request))
             {
@@ -91,16 +95,20 @@ internal sealed partial class ChatCompletionsEndpoint(
             generation.Cancel(CancellationCause.ClientLeft);
             await producing;
             await generation.Log.WhenEnded;
+            meter.End(generation, record);
             LogEnded(
-                generation.Id, request.Model, record.Upstream, generation.State, generation.Log.EventCount, record.TimeToFirstToken?.TotalMilliseconds,
-                record.Elapsed.TotalMilliseconds, record.AttemptCount, record.HedgeCount, record.RescueCount);
+                scope.RequestId, generation.Id, request.Model, record.Upstream, generation.State, (long?)record.TimeToFirstToken?.TotalMilliseconds,
+                (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,
+                record.AttemptCount, record.HedgeCount, record.RescueCount);
             reader.Dispose();
             generations.Remove(generation);
         }
     }
 
-    [LoggerMessage(1, LogLevel.Debug,
-        "{Id} of {Model} by {Upstream} ended: {State} after {EventCount} events; first token {FirstTokenMs} ms, {ElapsedMs} ms, {Attempts} attempts, {Hedges} hedges, {Rescues} rescues.")]
+    [LoggerMessage(1, LogLevel.Information,
+        "{RequestId} {Id}: {Model} by {Upstream}: {Outcome}; first token {FirstTokenMs} ms, all {ElapsedMs} ms; {PromptTokens} + {CompletionTokens} tokens "
+        + "(estimated: {IsEstimated}); {Attempts} attempts, {Hedges} hedges, {Rescues} rescues")]
     private partial void LogEnded(
-        string id, string model, string? upstream, GenerationState state, long eventCount, double? firstTokenMs, double elapsedMs, int attempts, int hedges, int rescues);
+        string requestId, string id, string model, string? upstream, GenerationState outcome, long? firstTokenMs, long elapsedMs, int? promptTokens, int? completionTokens,
+        bool isEstimated, int attempts, int hedges, int rescues);
 }

@@ -38,6 +38,9 @@ internal sealed class ModelRouter : IDisposable
             .ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
     }
 
+    /// <summary>One per model.</summary>
+    public IEnumerable<Route> Routes => _byName.Values.Distinct();
+
     /// <summary>By id or alias; upper and lower case are the same.</summary>
     public Route? Find(string name) => _byName.GetValueOrDefault(name);
 

@@ -77,6 +77,13 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_log_format_that_is_none_is_one_sentence()
+    {
+        Assert.Equal(2, await ServeAsync("--log-format", "xml"));
+        Assert.StartsWith("sluice: --log-format is text or json, not 'xml'", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_taken_port_is_one_sentence()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
