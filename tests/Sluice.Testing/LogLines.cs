@@ -7,9 +7,13 @@ namespace Sluice.Testing;
 public sealed class LogLines(LogLevel level = LogLevel.Information) : ILoggerProvider, ILogger
 {
     private readonly ConcurrentQueue<string> _lines = [];
+    private readonly ConcurrentQueue<string> _scopes = [];
 
     /// <summary>In the order of logging.</summary>
     public IReadOnlyCollection<string> Lines => _lines;
+
+    /// <summary>What every scope called itself when it was begun.</summary>
+    public IReadOnlyCollection<string> Scopes => _scopes;
 
     /// <summary>Everything, for a look at what is not in it.</summary>
     public override string ToString() => string.Join('\n', _lines);
@@ -19,7 +23,11 @@ public sealed class LogLines(LogLevel level = LogLevel.Information) : ILoggerPro
 
     /// <inheritdoc/>
     public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
+        where TState : notnull
+    {
+        _scopes.Enqueue(state.ToString() ?? "");
+        return null;
+    }
 
     /// <inheritdoc/>
     public bool IsEnabled(LogLevel logLevel) => logLevel >= level;

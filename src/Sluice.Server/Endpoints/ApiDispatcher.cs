@@ -21,11 +21,14 @@ internal sealed partial class ApiDispatcher(
 {
     private const string ModelPrefix = "/v1/models/";
 
+    // Of every line that is logged on the way of the request, also those that don't name it.
+    private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
+
+
     public async Task InvokeAsync(HttpContext context)
     {
         var scope = new RequestScope(time, random.NextId(time.GetUtcNow()), hub.Hold());
-        // The server's own scope of log lines has it then.
-        context.TraceIdentifier = scope.RequestId;
+        using var lines = s_scope(logger, scope.RequestId);
         scope.Attach(context.Response);
         try
         {

@@ -30,9 +30,10 @@ public sealed partial class RequestLogTests
         var id = requestId["req_".Length..];
         var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
         Assert.Equal(
-            $"Information: {requestId} chatcmpl-{id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; 7 + 3 tokens (estimated: False); 2 attempts, 0 hedges, 0 rescues", end);
+            $"Information: {requestId} chatcmpl-{id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; 7 tokens asked and 3 answered (estimated: False); 2 attempts, 0 hedges, 0 rescues", end);
         var hubLines = log.Lines.Where(line => HubLine().IsMatch(line)).ToList();
         Assert.True(hubLines.Count(line => line.Contains(id, StringComparison.Ordinal)) >= 3, log.ToString());
+        Assert.Contains($"RequestId:{requestId}", log.Scopes);
         foreach (var text in (string[])[Prompt, Answer, Secret]) Assert.DoesNotContain(text, log.ToString(), StringComparison.Ordinal);
     }
 
