@@ -5,6 +5,7 @@ return args switch
     ["engine", .. var rest] => EngineBenchmark.Run(Arguments.Parse(rest)),
     ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["faults"] => await FaultsBenchmark.RunAsync(),
     ["write-tiny", var folder] => TinyModelFiles.Write(folder),
     _ => Usage(),
 };
@@ -16,6 +17,7 @@ static int Usage()
           engine   this engine alone: prompt and decode speed, memory bandwidth (--model, --threads)
           peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
           http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
+          faults   the sixteen faults of FailoverBench with its own timings: a score card
           write-tiny DIR  small random models, for tests/reference/make_tiny_truth.py
         """);
     return 2;

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Upstreams;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
@@ -85,6 +86,60 @@ public sealed class MetricsTests
         Assert.Equal(0, scrape.Sum("sluice_upstream_breaker", Model, sound.Url));
         Assert.Equal(0, scrape.Sum("sluice_upstream_in_flight", Model, sound.Url));
         Assert.DoesNotContain("no-such-model", scrape.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_rescue_is_counted_by_its_method_and_its_attempts_with_the_request()
+    {
+        await using var cut = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Role());
+            await reply.EventAsync(ScriptedUpstream.Text("a"));
+            await reply.CutAsync();
+        });
+        await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", cut, sound));
+        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask()));
+        var scrape = await Scrape.WhenIdleAsync(hub.Http);
+        Assert.Equal(1, scrape.Sum("sluice_rescues_total", Model, "sluice_method=\"rerun\""));
+        Assert.Equal(1, scrape.Sum("sluice_attempts_total", Model, "broken", cut.Url));
+        Assert.Equal(1, scrape.Sum("sluice_attempts_total", Model, "answered", sound.Url));
+        Assert.Equal(1, scrape.Sum("gen_ai_server_time_to_first_token_seconds_count", Model));
+        Assert.Equal(1, scrape.Sum("gen_ai_server_request_duration_seconds_count", Model));
+        Assert.Null(scrape.Sum("sluice_failovers_total", Model));
+    }
+
+    [Fact]
+    public void A_hedge_is_counted()
+    {
+        using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>(), null!, null!);
+        using var counted = new MetricCollector(metrics);
+        var record = new RequestRecord(TimeProvider.System, new RequestMeter(metrics, "m", null));
+        record.AddHedge();
+        record.AddHedge();
+        Assert.Equal(2, counted.Sum("sluice.hedges"));
+        Assert.Equal(2, record.HedgeCount);
+    }
+
+    private sealed class MetricCollector : IDisposable
+    {
+        private readonly MeterListener _listener = new();
+        private readonly Dictionary<string, long> _sums = [];
+
+        public MetricCollector(HubMetrics metrics)
+        {
+            _listener.InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter == metrics.Meter && !instrument.IsObservable) listener.EnableMeasurementEvents(instrument);
+            };
+            _listener.SetMeasurementEventCallback<long>((instrument, value, _, _) => _sums[instrument.Name] = _sums.GetValueOrDefault(instrument.Name) + value);
+            _listener.Start();
+        }
+
+        public long Sum(string name) => _sums.GetValueOrDefault(name);
+
+        public void Dispose() => _listener.Dispose();
     }
 
     [Fact]
