@@ -97,6 +97,8 @@ public static class SluiceServer
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         // The framework's own lines would say each request twice.
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        // And its scope would give each a second id, and a span that nobody has asked for.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.WebHost.ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options));
         builder.Services.Configure<SocketTransportOptions>(static sockets => sockets.NoDelay = true);
         configure?.Invoke(builder);

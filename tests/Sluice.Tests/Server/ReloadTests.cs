@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Routing;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
@@ -230,6 +231,48 @@ public sealed class ReloadTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task The_list_of_models_has_all_of_them_and_no_secret()
+    {
+        await StartAsync("""
+              - {id: here, gguf: ./here.gguf, aliases: [gpt-4.1]}
+              - id: there
+                aliases: [Llama]
+                upstreams: [{url: "http://gpu-of-somebody:1/v1", api_key: sk-secret, headers: {X-Key: also-secret}}]
+
+            """);
+        Assert.Equal(["here", "gpt-4.1", "there", "Llama"], await ModelsAsync());
+        var text = await Http.GetStringAsync("/v1/models", TestContext.Current.CancellationToken) + await Http.GetStringAsync("/v1/models/there", TestContext.Current.CancellationToken)
+            + await Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("secret", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Connections_close_with_the_last_that_has_them()
+    {
+        var options = new UpstreamOptions("http://gpu/v1") { Headers = new Dictionary<string, string> { ["X-Team"] = "red" } };
+        using var connections = new Gauge();
+        var shared = new SharedDeployment("m", options, new RouteTimeouts(), null!, connections);
+        Assert.True(shared.IsFor("m", options with { Headers = new Dictionary<string, string> { ["X-Team"] = "red" } }, new RouteTimeouts()));
+        Assert.False(shared.IsFor("m", options with { Headers = new Dictionary<string, string> { ["X-Team"] = "blue" } }, new RouteTimeouts()));
+        Assert.False(shared.IsFor("m", options with { ApiKey = "sk" }, new RouteTimeouts()));
+        Assert.False(shared.IsFor("m", options, new RouteTimeouts { Idle = TimeSpan.FromSeconds(1) }));
+        Assert.False(shared.IsFor("n", options, new RouteTimeouts()));
+
+        shared.Hold();
+        shared.Release();
+        Assert.Equal(0, connections.DisposeCount);
+        shared.Release();
+        Assert.Equal(1, connections.DisposeCount);
+    }
+
+    private sealed class Gauge : IDisposable
+    {
+        public int DisposeCount { get; private set; }
+
+        public void Dispose() => DisposeCount++;
+    }
+
+    [Fact]
     public async Task A_reload_can_be_asked_for()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
@@ -245,6 +288,7 @@ public sealed class ReloadTests : IAsyncDisposable
 
     private async Task StartAsync(string? models)
     {
+        File.WriteAllBytes(Path.Combine(_folder, "here.gguf"), new TinyModel("here").ToArray());
         if (models is not null) Write(models);
         var source = new ConfigurationSource(ConfigurationPath, Load);
         var (options, catalog) = Load();

@@ -1,9 +1,11 @@
 using System.Diagnostics.Metrics;
 using System.Net;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Testing;
+using Sluice.Tests.Repository;
 using Sluice.Tests.Server.Routing;
 using Xunit;
 
@@ -191,6 +193,22 @@ public sealed class MetricsTests
             Assert.Equal(words[3] == "counter", words[2].EndsWith("_total", StringComparison.Ordinal));
             Assert.Single(lines, other => other.StartsWith($"# HELP {words[2]} ", StringComparison.Ordinal));
         }
+    }
+
+    [Fact]
+    public void The_documents_list_every_metric_and_no_other()
+    {
+        using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>(), null!, null!);
+        var names = new List<string>();
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, _) =>
+        {
+            if (instrument.Meter == metrics.Meter) names.Add(instrument.Name);
+        };
+        listener.Start();
+        var documented = Regex.Matches(RepositoryFiles.Read("docs/observability.md"), @"^\| `((?:sluice|gen_ai)\.[a-z_.]+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
+        Assert.Equal(names.Order(), documented.Order());
     }
 
     [Fact]
