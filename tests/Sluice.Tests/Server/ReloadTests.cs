@@ -9,6 +9,7 @@ using Sluice.Server.Models;
 using Sluice.Server.Routing;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
+using Sluice.Tests.Server.Telemetry;
 using Xunit;
 
 namespace Sluice.Tests.Server;
@@ -270,6 +271,29 @@ public sealed class ReloadTests : IAsyncDisposable
         public int DisposeCount { get; private set; }
 
         public void Dispose() => DisposeCount++;
+    }
+
+    [Fact]
+    public async Task An_answer_that_is_drained_is_read_to_its_end_after_its_upstream_is_removed()
+    {
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var drained = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Text("a"));
+            await open.Task;
+            for (var i = 0; i < 100; i++) await reply.EventAsync(ScriptedUpstream.Text(new string('b', 10_000)));
+            finished.SetResult();
+        });
+        await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
+        await StartAsync($"  - id: m\n    upstreams: [{{url: \"{drained.Url}\", on_abort: drain}}]\n");
+        (await AskAsync("m")).Dispose();
+        await Scrape.WhenIdleAsync(Http);
+        Change(Hub.Model("m", other));
+        Assert.Contains(_log.Lines, line => line.Contains("is taken over", StringComparison.Ordinal));
+        open.SetResult();
+        await finished.Task.WaitAsync(s_patience, TestContext.Current.CancellationToken);
+        Assert.False(drained.Calls.Single().Aborted.IsCompleted);
     }
 
     [Fact]
