@@ -85,6 +85,14 @@ public sealed class JsonSchemaValidator(JsonObject root)
                     .All(rule => rule.Value!.AsArray().All(name => dependent.ContainsKey(name!.GetValue<string>())));
             case "anyOf":
                 return argument.AsArray().Any(option => IsValid(option!, value));
+            case "allOf":
+                foreach (var part in argument.AsArray()) Check(part!, value, path, errors);
+                return true;
+            case "if":
+                if (IsValid(argument, value)) Check(schema["then"]!, value, path, errors);
+                return true;
+            case "then":
+                return schema.ContainsKey("if");
             case "oneOf":
                 return argument.AsArray().Count(option => IsValid(option!, value)) == 1;
             case "not":

@@ -104,6 +104,15 @@ public sealed class TestHub : IAsyncDisposable
         return await StartAsync(hub, catalog, options, null, path => InferenceEngine.Load(path, options.Engine));
     }
 
+    /// <summary>A hub with the models of a configuration, all of which are upstreams'.</summary>
+    /// <param name="models">YAML of the <c>models</c>, two spaces indented.</param>
+    /// <param name="options">What is different beside it.</param>
+    public static Task<TestHub> StartConfiguredAsync(string models, TestHubOptions? options = null)
+    {
+        var hub = ConfigurationFile.Parse("models:\n" + models, "sluice.yaml", _ => null);
+        return StartAsync(hub, ModelCatalog.Create(hub, []), options ?? new TestHubOptions(), null, path => throw new FileNotFoundException("No model file.", path));
+    }
+
     /// <summary>Waits until no sequence holds or awaits a slot.</summary>
     public async Task WhenIdleAsync()
     {

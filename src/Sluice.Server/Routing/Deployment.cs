@@ -39,6 +39,7 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         {
             var result = await upstream.RunAsync(attempt);
             known = result;
+            if (IsUnasked(known)) return result;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
             if (result.Outcome == AttemptOutcome.Broken || (result.Outcome == AttemptOutcome.Failed && result.Kind is FailureKind.Faulted or FailureKind.Silent)) breaker.Fail();
             else breaker.Succeed();
@@ -47,8 +48,10 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         finally
         {
             Interlocked.Decrement(ref _inFlight);
-            if (known is null) breaker.Forget();
+            if (known is null || IsUnasked(known)) breaker.Forget();
             attempt.Record.EndAttempt(span, upstream.Identity, known);
         }
     }
+
+    private static bool IsUnasked(AttemptResult? result) => result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked };
 }

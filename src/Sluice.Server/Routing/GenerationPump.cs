@@ -91,9 +91,17 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
                 IsLast = isLast,
                 IsRescuable = attempt.IsRescuable && MidStreamRescue.IsPossible(route, deployment, fallbacks),
             };
-            (last, deployment) = route.Hedging is { } hedging && count == 1
+            (var result, deployment) = route.Hedging is { } hedging && count == 1
                 ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, tried, excluded), time)
                 : (await deployment.RunAsync(next), deployment);
+            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked })
+            {
+                // It costs no attempt, and what those say that were asked says more.
+                excluded.Add(deployment);
+                if (count-- == 1) last = result;
+                continue;
+            }
+            last = result;
             if (last.Outcome != AttemptOutcome.Failed || last.Kind is FailureKind.Refused or FailureKind.ContextLength) return (last, deployment);
             if (last.Kind is FailureKind.Silent or FailureKind.Unserved) excluded.Add(deployment);
         }

@@ -23,7 +23,8 @@ internal sealed class SharedDeployment(string modelId, UpstreamOptions options, 
 
     /// <summary>Whether it is the same server, asked in another way: what is known of its health holds.</summary>
     public bool IsSameServer(string id, UpstreamOptions other) =>
-        id == modelId && (other.Url, other.Kind, other.ApiKey, other.Model) == (options.Url, options.Kind, options.ApiKey, options.Model);
+        id == modelId
+        && (other.Url, other.Kind, other.ApiKey, other.Model, other.Deployment) == (options.Url, options.Kind, options.ApiKey, options.Model, options.Deployment);
 
     /// <summary>For one more router. The caller knows one that has it and isn't disposed.</summary>
     public SharedDeployment Hold()

@@ -108,6 +108,7 @@ internal sealed class RequestMeter
         { Outcome: AttemptOutcome.Broken } => "broken",
         { Kind: FailureKind.Refused } => "refused",
         { Kind: FailureKind.ContextLength } => "context_length",
+        { Kind: FailureKind.Unasked } => "unasked",
         { Kind: FailureKind.Unserved } => "unserved",
         { Kind: FailureKind.RateLimited } => "rate_limited",
         { Kind: FailureKind.Silent } => "silent",

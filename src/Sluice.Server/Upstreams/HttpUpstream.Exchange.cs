@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 
@@ -11,10 +12,11 @@ namespace Sluice.Server.Upstreams;
 internal sealed partial class HttpUpstream
 {
     /// <summary>One request to the server and its answer.</summary>
-    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt) : IDisposable
+    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadOnlyMemory<byte> body) : IDisposable
     {
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
+        private readonly MessagesStream? _translation = upstream._dialect.OpenTranslation();
         private readonly ArrayBufferWriter<byte> _events = new();
         private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
@@ -72,7 +74,7 @@ internal sealed partial class HttpUpstream
 
         private async Task<AttemptResult> ExchangeAsync()
         {
-            using var request = upstream.CreateRequest(attempt);
+            using var request = upstream.CreateRequest(attempt, body);
             var sending = upstream._http.SendAsync(request, _deadline.Token);
             if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
             _response = await sending;
@@ -110,7 +112,7 @@ internal sealed partial class HttpUpstream
         // Null while the stream goes on.
         private AttemptResult? Add(in ServerSentEvent item)
         {
-            var frame = _normalizer.Add(item.Data.Span, _events);
+            var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
             switch (frame)
             {
                 case RelayedFrame.Done:
@@ -183,14 +185,14 @@ internal sealed partial class HttpUpstream
             return _isDelivered ? result with { Outcome = AttemptOutcome.Broken } : result;
         }
 
-        private AttemptResult FromOtherContent(byte[] body)
+        private AttemptResult FromOtherContent(byte[] content)
         {
             try
             {
-                var reader = new Utf8JsonReader(body);
+                var reader = new Utf8JsonReader(content);
                 using var document = JsonDocument.ParseValue(ref reader);
                 if (document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
-                    return Break(UpstreamError.Read(500, body));
+                    return Break(UpstreamError.Read(500, content));
             }
             catch (JsonException)
             {
@@ -202,9 +204,9 @@ internal sealed partial class HttpUpstream
         private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response)
         {
             await using var stream = await OpenAsync(response.Content);
-            var body = new byte[upstream._limits.ErrorBodyBytes];
-            var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, _deadline.Token);
-            return body[..length];
+            var content = new byte[upstream._limits.ErrorBodyBytes];
+            var length = await stream.ReadAtLeastAsync(content, content.Length, throwOnEndOfStream: false, _deadline.Token);
+            return content[..length];
         }
 
         // An upstream may compress although it was asked not to.

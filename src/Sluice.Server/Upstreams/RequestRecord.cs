@@ -26,7 +26,7 @@ internal sealed class RequestRecord
 
     private RequestRecord(RequestRecord request) => (_time, _request, _started) = (request._time, request, request._started);
 
-    /// <summary>Attempts at upstreams and the local engine, those of hedges and rescues too.</summary>
+    /// <summary>Attempts at upstreams and the local engine, those of hedges and rescues too, and those not that an upstream's API has no words for.</summary>
     public int AttemptCount => Volatile.Read(ref _attemptCount);
 
     /// <summary>Attempts that followed a failed one.</summary>
@@ -79,6 +79,7 @@ internal sealed class RequestRecord
     {
         // Of two that were asked at a time, it is the one that answered.
         if (result is { Outcome: not AttemptOutcome.Failed }) _request.Upstream = upstream.Name;
+        if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked }) Interlocked.Decrement(ref _request._attemptCount);
         _request._meter?.EndAttempt(span, upstream, result);
     }
 

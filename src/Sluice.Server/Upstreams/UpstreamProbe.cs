@@ -1,5 +1,5 @@
-using System.Net.Http.Headers;
 using Sluice.Server.Configuration;
+using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Upstreams;
 
@@ -59,8 +59,9 @@ internal static class UpstreamProbe
 
     private static HttpRequestMessage CreateRequest(UpstreamOptions options)
     {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(options.Url + "/models"));
-        if (options.ApiKey is { } key) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        var dialect = UpstreamDialect.Create(options, "");
+        var request = new HttpRequestMessage(HttpMethod.Get, dialect.ModelsEndpoint);
+        dialect.AddHeaders(request.Headers);
         foreach (var (name, value) in options.Headers)
         {
             request.Headers.Remove(name);

@@ -1,6 +1,7 @@
 using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Upstreams;
+using Sluice.Server.Upstreams.Dialects;
 using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Xunit;
@@ -83,6 +84,14 @@ public sealed class ModelsAndCheckTests : IDisposable
         var call = sound.Calls.Single(call => call.Headers.ContainsKey("X-Team"));
         Assert.Equal("Bearer sk-secret", call.Headers["Authorization"]);
     }
+
+    [Theory]
+    [InlineData(UpstreamKind.OpenAI, "http://gpu/v1", null, "http://gpu/v1/models")]
+    [InlineData(UpstreamKind.Anthropic, "https://api.anthropic.com/v1", null, "https://api.anthropic.com/v1/models")]
+    [InlineData(UpstreamKind.Azure, "https://name.openai.azure.com", "2024-10-21", "https://name.openai.azure.com/openai/models?api-version=2024-10-21")]
+    [InlineData(UpstreamKind.Azure, "https://name.openai.azure.com/openai/v1", null, "https://name.openai.azure.com/openai/v1/models")]
+    public void Each_kind_has_its_list_of_models(UpstreamKind kind, string url, string? version, string list) =>
+        Assert.Equal(list, UpstreamDialect.Create(new UpstreamOptions(url) { Kind = kind, ApiVersion = version }, "m").ModelsEndpoint.AbsoluteUri);
 
     [Fact]
     public async Task A_silent_upstream_is_not_waited_for()

@@ -32,6 +32,8 @@ public sealed partial class ConfigurationSchemaTests
     {
         { "models: [{id: a, upstreams: [{url: http://a, kind: none-of-them}]}]", "$defs/upstream/properties/kind/enum" },
         { "models: [{id: a, upstreams: [{url: http://a, on_abort: none-of-them}]}]", "$defs/upstream/properties/on_abort/enum" },
+        { "models: [{id: a, upstreams: [{url: http://a/v1, kind: anthropic, thinking: none-of-them}]}]", "$defs/upstream/properties/thinking/enum" },
+        { "models: [{id: a, upstreams: [{url: http://a, max_tokens_parameter: none-of-them}]}]", "$defs/upstream/properties/max_tokens_parameter/enum" },
     };
 
     /// <summary>Errors that depend on more than the value: other values, files, variables.</summary>
@@ -80,6 +82,9 @@ public sealed partial class ConfigurationSchemaTests
             upstreams:
               - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain, continues: true}
               - {url: "${URL}/v1", kind: openai, api_key: "${KEY}", weight: "${WEIGHT:-2}"}
+              - {kind: azure, url: "https://name.openai.azure.com", deployment: d, api_version: 2024-10-21, max_tokens_parameter: max_tokens}
+              - {kind: azure, url: "https://name.openai.azure.com/openai/v1"}
+              - {kind: anthropic, url: "https://api.anthropic.com/v1", api_version: 2023-06-01, default_max_tokens: 8192, thinking: budget}
             retries: 0
             rescue: off
             hedge: 2.5%
@@ -104,6 +109,8 @@ public sealed partial class ConfigurationSchemaTests
         foreach (var (yaml, error) in InlineData(typeof(ConfigurationFileTests), nameof(ConfigurationFileTests.Parse_SomethingWrong_SaysWhereAndWhatWouldBeRight))) yield return (yaml, error);
         foreach (var (yaml, error) in InlineData(typeof(UpstreamConfigurationTests), nameof(UpstreamConfigurationTests.Something_wrong_has_its_place_and_what_would_be_right)))
             yield return ($"models:\n  - {{id: small, gguf: s.gguf}}\n  - id: a\n    {yaml}\n", error);
+        foreach (var (yaml, error) in InlineData(typeof(UpstreamKindConfigurationTests), nameof(UpstreamKindConfigurationTests.Something_wrong_has_its_place_and_what_would_be_right)))
+            yield return ($"models:\n  - id: a\n    upstreams:\n      - {yaml}\n", error);
     }
 
     private static IEnumerable<(string, string)> InlineData(Type type, string method) =>

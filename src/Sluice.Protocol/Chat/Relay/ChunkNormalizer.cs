@@ -210,7 +210,8 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         JsonText.WriteRaw(output, "\n\n"u8);
     }
 
-    private RelayedFrame FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+    /// <summary>Ends the stream as one that has sent what it may not send.</summary>
+    public RelayedFrame FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
 
     private RelayedFrame Fail(ApiError error)
     {
