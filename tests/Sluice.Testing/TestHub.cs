@@ -76,6 +76,12 @@ public sealed class TestHub : IAsyncDisposable
     /// <summary>Generations that wait for a slot.</summary>
     public int QueuedCount => _engine()?.QueuedCount ?? 0;
 
+    /// <summary>What it serves, to be changed.</summary>
+    public HubConfiguration Configuration => _application.Services.GetRequiredService<HubConfiguration>();
+
+    /// <summary>How far the file is.</summary>
+    public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<ModelMemory<InferenceEngine>>().PresenceOf(path);
+
     /// <summary>Lines that were logged as warnings or worse.</summary>
     public IReadOnlyCollection<string> Complaints => _log.Complaints;
 

@@ -22,6 +22,7 @@ internal sealed partial class HttpUpstream
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
         private HttpResponseMessage? _response;
         private bool _hasContent;
+        private long _contentCount;
         private bool _isDelivered;
         private bool _isHandedOver;
 
@@ -126,13 +127,21 @@ internal sealed partial class HttpUpstream
                     return Break(UpstreamError.Read(500, item.Data.Span));
                 case RelayedFrame.Content:
                     Commit();
-                    attempt.Record.AddContent();
+                    AddContent();
                     // Between a finish and usage there is no token to wait for.
                     _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
                     break;
             }
             Flush();
             return null;
+        }
+
+        // A finish reason alone is no token.
+        private void AddContent()
+        {
+            if (_normalizer.ContentCount == _contentCount) return;
+            _contentCount = _normalizer.ContentCount;
+            attempt.Record.AddContent();
         }
 
         // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.

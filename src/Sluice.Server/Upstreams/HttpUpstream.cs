@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Server.Configuration;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Upstreams;
@@ -32,6 +33,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         _limits = limits;
         _time = time;
         _logger = logger;
+        Identity = new UpstreamIdentity(options.Url, _dialect.Provider, _dialect.Model);
         // Its own connections have Nagle's algorithm off.
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
@@ -43,12 +45,14 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
             // What is left of an aborted answer is not worth waiting for; the end of a complete one is a few bytes.
             MaxResponseDrainSize = limits.ResponseDrainBytes,
             ResponseDrainTimeout = limits.ResponseDrain,
+            // The trace is continued by the attempt's own span, and where nobody traces the client's words pass as they are.
+            ActivityHeadersPropagator = null,
         });
     }
 
     public UpstreamOptions Options { get; }
 
-    public string Name => Options.Url;
+    public UpstreamIdentity Identity { get; }
 
     public bool Continues => Options.Continues;
 
@@ -78,6 +82,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         // A compressed stream comes in blocks, not in tokens.
         request.Headers.AcceptEncoding.ParseAdd("identity");
         foreach (var (name, value) in attempt.Headers) request.Headers.TryAddWithoutValidation(name, value);
+        Tracing.Forward(request);
         _dialect.AddHeaders(request.Headers);
         foreach (var (name, value) in Options.Headers)
         {

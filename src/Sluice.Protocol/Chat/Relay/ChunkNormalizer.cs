@@ -57,6 +57,9 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     /// <summary>Whether the upstream has stated usage.</summary>
     public bool HasUsage => _usage is not null;
 
+    /// <summary>Pieces of content so far: text, reasoning, a refusal, a tool call. Roles, pings, empty deltas and finish reasons are none.</summary>
+    public long ContentCount { get; private set; }
+
     /// <summary>Takes one frame.</summary>
     /// <param name="data">The event's data.</param>
     /// <param name="output">Receives any number of whole events.</param>

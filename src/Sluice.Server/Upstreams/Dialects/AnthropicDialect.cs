@@ -21,6 +21,10 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
 
     public override Uri Endpoint { get; } = new(options.Url + "/messages");
 
+    public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
+
+    public override string Provider => "anthropic";
+
     public override string Model => _messages.Model;
 
     public override void AddHeaders(HttpRequestHeaders headers)

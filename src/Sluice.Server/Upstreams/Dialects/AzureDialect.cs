@@ -17,7 +17,11 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
 
     private const string ResourcePath = "/openai";
 
-    public override Uri Endpoint { get; } = CreateEndpoint(options);
+    public override Uri Endpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/chat/completions", "/chat/completions");
+
+    public override Uri ModelsEndpoint { get; } = CreateEndpoint(options, "/models", "/models");
+
+    public override string Provider => "azure.ai.openai";
 
     public override string Model { get; } = options.Deployment ?? modelId;
 
@@ -32,11 +36,11 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
         return null;
     }
 
-    private static Uri CreateEndpoint(UpstreamOptions options)
+    private static Uri CreateEndpoint(UpstreamOptions options, string path, string versionedPath)
     {
         var query = options.ApiVersion is { } version ? $"?api-version={Uri.EscapeDataString(version)}" : "";
-        if (options.Url.EndsWith(VersionedPath, StringComparison.Ordinal)) return new Uri($"{options.Url}/chat/completions{query}");
+        if (options.Url.EndsWith(VersionedPath, StringComparison.Ordinal)) return new Uri($"{options.Url}{versionedPath}{query}");
         var resource = options.Url.EndsWith(ResourcePath, StringComparison.Ordinal) ? options.Url[..^ResourcePath.Length] : options.Url;
-        return new Uri($"{resource}{ResourcePath}/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/chat/completions{query}");
+        return new Uri($"{resource}{ResourcePath}{path}{query}");
     }
 }

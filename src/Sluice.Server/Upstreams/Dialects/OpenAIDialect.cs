@@ -11,6 +11,10 @@ internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : U
 {
     public override Uri Endpoint { get; } = new(options.Url + "/chat/completions");
 
+    public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
+
+    public override string Provider => "openai";
+
     public override string Model { get; } = options.Model ?? modelId;
 
     public override void AddHeaders(HttpRequestHeaders headers)

@@ -12,6 +12,12 @@ internal abstract class UpstreamDialect
     /// <summary>Where requests go.</summary>
     public abstract Uri Endpoint { get; }
 
+    /// <summary>Where the list of models is, for a question that costs nothing.</summary>
+    public abstract Uri ModelsEndpoint { get; }
+
+    /// <summary>By OpenTelemetry's list of providers.</summary>
+    public abstract string Provider { get; }
+
     /// <summary>The model's name there.</summary>
     public abstract string Model { get; }
 
