@@ -46,6 +46,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
         if (_log.End is not null) return;
+        _attempt.Record.AddContent();
         BeginContent();
         if (_hasLogprobs) Convert(tokens);
         _writer.WriteContent(_log, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
@@ -100,7 +101,6 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     // to say, for until the first event a failure is still an HTTP status.
     private void BeginContent()
     {
-        _attempt.Record.AddContent();
         if (_hasRoles) return;
         _hasRoles = true;
         // The engine runs no races.

@@ -6,6 +6,7 @@ using Sluice.Inference.Sampling;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Models;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Upstreams;
 
@@ -18,7 +19,7 @@ internal sealed class LocalUpstream(
     // more at once would only starve those threads that serve streams.
     private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
 
-    public string Name => "local";
+    public UpstreamIdentity Identity { get; } = new(UpstreamIdentity.Local, Tags.Hub, model.Id);
 
     public bool Continues => false;
 

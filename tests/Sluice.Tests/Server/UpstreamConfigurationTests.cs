@@ -55,9 +55,8 @@ public sealed class UpstreamConfigurationTests
     }
 
     [Theory]
-    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, continues")]
-    [InlineData("upstreams: [{kind: azure, url: http://x}]", "4:24: 'azure' comes with a later version; allowed here: openai")]
-    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai")]
+    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, continues, deployment, api_version, default_max_tokens, thinking, max_tokens_parameter")]
+    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic")]
     [InlineData("upstreams: [{url: http://x, continues: maybe}]", "4:44: 'maybe' is no value of 'continues'; allowed here: true, false")]
     [InlineData("upstreams: [{url: http://x}]\n    hedge: 0%", "5:12: '0%' is no share of requests; expected a percentage above 0, such as 5%")]
     [InlineData("upstreams: [{url: http://x}]\n    hedge: 5", "5:12: '5' is no share of requests; expected a percentage above 0, such as 5%")]
