@@ -47,7 +47,7 @@ public sealed class StreamLogPublishTests
         var waits = new[] { first.WaitAsync().AsTask(), second.WaitAsync().AsTask() };
         log.AppendQuietly("a\n\n"u8);
         using var late = log.TryOpenReader()!;
-        Assert.True(late.WaitAsync().IsCompleted);
+        Assert.True(late.WaitAsync().AsTask().IsCompleted);
         log.Publish();
         await Task.WhenAll(waits).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         log.Complete();
