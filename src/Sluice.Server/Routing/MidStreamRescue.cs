@@ -151,7 +151,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             if (await running == AttemptOutcome.Answered) await scratch.Log.WhenEnded;
             else scratch.Log.Cancel();
             await waking;
-            if (attempt.Record.Usage is { } usage) broken.Record.SetUsage(usage, attempt.Record.IsUsageEstimated || step.Method == Method.Prefill);
+            if (splicer.State == SpliceState.Beyond && attempt.Record.Usage is { } usage) broken.Record.SetUsage(usage, attempt.Record.IsUsageEstimated || step.Method == Method.Prefill);
             scratch.Dispose();
         }
     }
