@@ -135,4 +135,42 @@ public sealed class HedgingTests
         await Hub.EventsAsync(response);
         Assert.Empty(second.Calls);
     }
+
+    [Fact]
+    public async Task Whom_a_spent_budget_left_out_is_asked_after_a_failure_as_if_nothing_had_been()
+    {
+        // The client would rather wait a minute than the hub; the second has not been tried, so there is nothing to wait for.
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await Task.Delay(100);
+            await ScriptedUpstream.Refuses(429, "{}", ("Retry-After", "60"))(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("from the second"));
+        await using var hub = await StartWarmAsync(first, second, "1%");
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Contains(ScriptedUpstream.Text("from the second"), await Hub.EventsAsync(response));
+    }
+
+    [Fact]
+    public async Task What_the_second_refuses_is_passed_on_and_not_asked_again_when_the_first_fails()
+    {
+        var isAsked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await isAsked.Task;
+            await Task.Delay(100);
+            await ScriptedUpstream.Refuses(500, "{}")(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await ScriptedUpstream.Refuses(400, """{"error":{"message":"no such parameter","type":"invalid_request_error"}}""")(reply);
+            isAsked.TrySetResult();
+        });
+        await using var hub = await StartWarmAsync(first, second);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Single(second.Calls);
+        Assert.Equal(SamplesNeeded + 1, first.Calls.Count);
+    }
 }
