@@ -32,12 +32,20 @@ internal static class HedgedAttempt
             if (isLate && chooseSecond() is { } second)
             {
                 attempt.Record.AddHedge();
-                return await RaceAsync(attempt, running, primary, firstEnd, first, second);
+                var won = await RaceAsync(attempt, running, primary, firstEnd, first, second);
+                Learn();
+                return won;
             }
         }
         var result = await running;
-        if (commit.Winner is not null) hedging.Add(commit.ElapsedSince(started));
+        Learn();
         return (result, first);
+
+        // Late ones too: without them the wait would shrink with every hedge.
+        void Learn()
+        {
+            if (commit.Winner is not null) hedging.Add(commit.ElapsedSince(started));
+        }
     }
 
     private static async Task<(AttemptResult Result, Deployment Deployment)> RaceAsync(
