@@ -95,7 +95,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
                 IsRescuable = attempt.IsRescuable && MidStreamRescue.IsPossible(route, deployment, fallbacks),
             };
             (var result, deployment) = route.Hedging is { } hedging && count == 1
-                ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, hedging, tried, excluded), time)
+                ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, hedging, tried, excluded), excluded, time)
                 : (await deployment.RunAsync(next), deployment);
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked })
             {

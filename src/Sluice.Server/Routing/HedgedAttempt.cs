@@ -12,10 +12,11 @@ internal static class HedgedAttempt
     /// <param name="first">Asked at once.</param>
     /// <param name="hedging">Says when.</param>
     /// <param name="chooseSecond">Chooses whom to ask then, and takes the hedge from the budget; null when there is nobody, or the budget is spent.</param>
+    /// <param name="excluded">Receives the second where it would be pointless to ask it again; the first is the caller's.</param>
     /// <param name="time">Clock of the wait.</param>
     /// <returns>How the attempt went that has won, and where; or, of two failures, the first's, unless the other one refuses the request itself.</returns>
     /// <exception cref="OperationCanceledException"><see cref="Attempt.Cancellation"/> was.</exception>
-    public static async Task<(AttemptResult Result, Deployment Deployment)> RunAsync(Attempt attempt, Deployment first, Hedging hedging, Func<Deployment?> chooseSecond, TimeProvider time)
+    public static async Task<(AttemptResult Result, Deployment Deployment)> RunAsync(Attempt attempt, Deployment first, Hedging hedging, Func<Deployment?> chooseSecond, ISet<Deployment> excluded, TimeProvider time)
     {
         var commit = attempt.Commit;
         var delay = hedging.Begin();
@@ -32,7 +33,7 @@ internal static class HedgedAttempt
             if (isLate && chooseSecond() is { } second)
             {
                 attempt.Record.AddHedge();
-                var won = await RaceAsync(attempt, running, primary, firstEnd, first, second);
+                var won = await RaceAsync(attempt, running, primary, firstEnd, first, second, excluded);
                 Learn();
                 return won;
             }
@@ -49,7 +50,8 @@ internal static class HedgedAttempt
     }
 
     private static async Task<(AttemptResult Result, Deployment Deployment)> RaceAsync(
-        Attempt attempt, Task<AttemptResult> first, Attempt primary, CancellationTokenSource firstEnd, Deployment firstDeployment, Deployment secondDeployment)
+        Attempt attempt, Task<AttemptResult> first, Attempt primary, CancellationTokenSource firstEnd, Deployment firstDeployment, Deployment secondDeployment,
+        ISet<Deployment> excluded)
     {
         using var secondEnd = CancellationTokenSource.CreateLinkedTokenSource(attempt.Cancellation);
         var second = secondDeployment.RunAsync(attempt with { Cancellation = secondEnd.Token });
@@ -58,9 +60,11 @@ internal static class HedgedAttempt
         {
             await Settled(second);
             var failed = await first;
+            if (!second.IsCompletedSuccessfully) return (failed, firstDeployment);
+            var other = await second;
+            if (other.Kind is FailureKind.Silent or FailureKind.Unserved or FailureKind.Unasked) excluded.Add(secondDeployment);
             // What refuses the request itself counts before what may pass.
-            var isRefused = !IsRefusal(failed) && second.IsCompletedSuccessfully && IsRefusal(await second);
-            return isRefused ? (await second, secondDeployment) : (failed, firstDeployment);
+            return !IsRefusal(failed) && IsRefusal(other) ? (other, secondDeployment) : (failed, firstDeployment);
         }
         var isFirst = ReferenceEquals(winner, primary);
         await (isFirst ? secondEnd : firstEnd).CancelAsync();

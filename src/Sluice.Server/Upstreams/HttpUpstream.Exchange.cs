@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Compression;
 using System.Text.Json;
+using Sluice.Protocol;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Messages;
@@ -133,7 +134,8 @@ internal sealed partial class HttpUpstream
                     break;
             }
             Flush();
-            return null;
+            // What is held until the end, or until there is content, has a bound too.
+            return _events.WrittenCount > ProtocolLimits.CompletionBytesMax ? Break(UpstreamFailure.Oversized) : null;
         }
 
         // A finish reason alone is no token.

@@ -152,8 +152,9 @@ public sealed class FailurePolicyTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(401, """{"error":{"message":"Incorrect API key provided: hub-secret","code":"invalid_api_key"}}"""));
         await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-secret}}]\n");
-        var (status, body, _) = await AskAsync(hub);
+        var (status, body, response) = await AskAsync(hub);
         Assert.Equal(HttpStatusCode.BadGateway, status);
+        Assert.Equal("false", response.Headers.GetValues("x-should-retry").Single());
         Assert.Contains("upstream_authentication", body, StringComparison.Ordinal);
         Assert.DoesNotContain("hub-secret", body, StringComparison.Ordinal);
         Assert.Single(upstream.Calls);

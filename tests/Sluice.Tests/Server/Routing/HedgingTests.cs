@@ -65,7 +65,7 @@ public sealed class HedgingTests
             var request = new ChatCompletionRequest { Model = "m", Messages = [] };
             var attempt = new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(clock), Record = new RequestRecord(clock) };
             var (first, second) = (new HeldUpstream(), new HeldUpstream());
-            var running = HedgedAttempt.RunAsync(attempt, Deploy(first), hedging, () => Deploy(second), clock);
+            var running = HedgedAttempt.RunAsync(attempt, Deploy(first), hedging, () => Deploy(second), new HashSet<Deployment>(), clock);
             clock.Advance(TimeSpan.FromSeconds(1));
             await second.Asked.Task.WaitAsync(Patience);
             clock.Advance(TimeSpan.FromSeconds(2));

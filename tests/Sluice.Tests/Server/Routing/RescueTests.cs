@@ -186,7 +186,8 @@ public sealed class RescueTests
         });
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("ab"));
         await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
-        Assert.Contains("\"code\":\"content_filter\"", (await AskAsync(hub)).Raw, StringComparison.Ordinal);
+        // Nor is it a fault that would open the breaker.
+        for (var i = 0; i < 5; i++) Assert.Contains("\"code\":\"content_filter\"", (await AskAsync(hub)).Raw, StringComparison.Ordinal);
         Assert.Empty(second.Calls);
     }
 
