@@ -18,6 +18,9 @@ public sealed record UpstreamCall(string Body, IReadOnlyDictionary<string, strin
     /// <summary>Path and query.</summary>
     public required string Target { get; init; }
 
+    /// <summary>Which connection it came by.</summary>
+    public required string Connection { get; init; }
+
     /// <summary>Completes when the caller has closed the connection before the answer's end.</summary>
     public Task Aborted => _aborted.Task;
 
@@ -25,8 +28,11 @@ public sealed record UpstreamCall(string Body, IReadOnlyDictionary<string, strin
 }
 
 /// <summary>The way that an answer is written.</summary>
-public sealed class UpstreamReply(HttpContext context)
+public sealed class UpstreamReply(HttpContext context, UpstreamCall call)
 {
+    /// <summary>What was asked.</summary>
+    public UpstreamCall Call => call;
+
     /// <summary>Status and headers, before anything is written.</summary>
     public HttpResponse Response => context.Response;
 
@@ -160,6 +166,7 @@ public sealed class ScriptedUpstream : IAsyncDisposable
             await body.ReadToEndAsync(), context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase))
         {
             Target = context.Request.Path + context.Request.QueryString,
+            Connection = context.Connection.Id,
         };
         context.RequestAborted.Register(call.SetAborted);
         _calls.Enqueue(call);
@@ -169,7 +176,7 @@ public sealed class ScriptedUpstream : IAsyncDisposable
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         try
         {
-            await step(new UpstreamReply(context));
+            await step(new UpstreamReply(context, call));
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
