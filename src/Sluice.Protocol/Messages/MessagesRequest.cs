@@ -135,21 +135,13 @@ public static class MessagesRequest
         return (effort, parameters.Error);
     }
 
-    private static (JsonElement? Schema, ApiError? Fault) FindSchema(ChatCompletionRequest request)
+    private static (JsonElement? Schema, ApiError? Fault) FindSchema(ChatCompletionRequest request) => request.ResponseSchema switch
     {
-        if (request.ResponseFormat is not { } format) return default;
-        switch (format.GetProperty("type"u8).GetString())
-        {
-            case "text":
-                return default;
-            case "json_schema" when format.GetProperty("json_schema"u8).TryGet("schema"u8, JsonValueKind.Object, out var schema):
-                return (schema, null);
-            case "json_schema":
-                return (null, ApiErrors.MissingParameter("response_format.json_schema.schema"));
-            default:
-                return (null, ApiErrors.ValueNotInMessages("response_format", "use 'json_schema' with a schema"));
-        }
-    }
+        null => default,
+        { Schema: { } schema } => (schema, null),
+        { IsAnyObject: true } => (null, ApiErrors.ValueNotInMessages("response_format", "use 'json_schema' with a schema")),
+        _ => (null, ApiErrors.MissingParameter("response_format.json_schema.schema")),
+    };
 
     private static string? FindText(JsonElement body, ReadOnlySpan<byte> name) => body.TryGet(name, JsonValueKind.String, out var value) ? value.GetString() : null;
 }
