@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Sluice.Server;
 using Sluice.Testing;
 using Xunit;
 
@@ -11,6 +12,9 @@ public sealed class UpstreamBytesTests
 {
     private static CancellationToken Patience => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
+    // However slow this machine is, its client is not.
+    private static readonly Limits s_patient = Hub.QuickLimits with { ReaderGrace = TimeSpan.FromMinutes(1) };
+
     private static string Event(string frame) => $"data: {frame}\n\n";
 
     [Fact]
@@ -20,7 +24,7 @@ public sealed class UpstreamBytesTests
         var bytes = Encoding.UTF8.GetBytes(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n");
         Assert.True(bytes.Length > 4 * Hub.QuickLimits.Streams.HotBytes);
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(bytes));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: s_patient);
         using var response = await hub.PostAsync(Hub.Ask());
         Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
     }
@@ -36,7 +40,7 @@ public sealed class UpstreamBytesTests
         var large = ScriptedUpstream.Chunk($$"""{"index":0,"delta":{"{{member}}":{{value}}},"finish_reason":null}""");
         string[] frames = [ScriptedUpstream.Role(), .. Enumerable.Repeat(large, count), ScriptedUpstream.Finish()];
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: s_patient);
         using var response = await hub.PostAsync(Hub.Ask());
         Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
     }
