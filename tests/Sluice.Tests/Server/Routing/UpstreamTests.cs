@@ -75,7 +75,8 @@ public sealed class UpstreamTests
     [Fact]
     public async Task G03_G07_every_legal_framing_is_read()
     {
-        var stream = "\uFEFF: OPENROUTER PROCESSING\r\n\r\nevent: ping\r\n\r\n" + string.Concat(s_hello.Select((frame, index) => index switch
+        string[] frames = [.. s_hello[..3], ScriptedUpstream.Text("Grüße 🙂"), s_hello[3]];
+        var stream = "\uFEFF: OPENROUTER PROCESSING\r\n\r\nevent: ping\r\n\r\n" + string.Concat(frames.Select((frame, index) => index switch
         {
             0 => $"data:{frame}\r\r",
             1 => $"data: {frame.Replace(",\"choices\"", "\ndata: ,\"choices\"", StringComparison.Ordinal)}\n\n",
@@ -83,13 +84,13 @@ public sealed class UpstreamTests
         })) + "data: [DONE]";
         await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
         {
-            // One byte at a time also cuts the BOM.
+            // One byte at a time also cuts the BOM and every character.
             foreach (var value in Encoding.UTF8.GetBytes(stream)) await reply.SendAsync(new[] { value });
         });
         await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
         using var response = await hub.PostAsync(Hub.Ask());
         var events = await Hub.EventsAsync(response);
-        Assert.Equal([.. s_hello, "[DONE]"], events.Select(item => item.Replace(" ,\"choices\"", ",\"choices\"", StringComparison.Ordinal)));
+        Assert.Equal([.. frames, "[DONE]"], events.Select(item => item.Replace(" ,\"choices\"", ",\"choices\"", StringComparison.Ordinal)));
     }
 
     [Theory]
