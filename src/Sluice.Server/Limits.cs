@@ -88,6 +88,14 @@ public sealed record Limits
     /// <summary>How long that may take; an aborted answer is never waited for longer. The default value is 20 ms.</summary>
     public TimeSpan ResponseDrain { get; init; } = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>Characters of a schema that is compiled. The default value is 512 Ki: four times what OpenAI allows names and values.</summary>
+    public int SchemaCharacters { get; init; } = 512 << 10;
+
+    /// <summary>
+    /// Compiled schemas that are kept. The default value is 32: the applications of one hub have a few each, and a large one takes some MiB.
+    /// </summary>
+    public int CachedGrammars { get; init; } = 32;
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

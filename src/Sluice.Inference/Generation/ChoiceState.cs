@@ -1,3 +1,4 @@
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.Transformer;
 
@@ -35,6 +36,9 @@ internal sealed class ChoiceState
 
     public TextAssembler Text => _text!;
 
+    /// <summary>How far the answer has come in its grammar; null without one.</summary>
+    public GrammarMatcher? Matcher { get; private set; }
+
     public int PromptLength => Generation.Request.PromptTokens.Count;
 
     public int GeneratedCount => Math.Max(0, Tokens.Count - PromptLength);
@@ -55,6 +59,7 @@ internal sealed class ChoiceState
         GenerationRequest request = Generation.Request;
         Tokens.AddRange(request.PromptTokens);
         _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
+        Matcher = request.Grammar == null ? null : new GrammarMatcher(request.Grammar);
         _text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
     }
 }

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Sluice.Inference.Sampling;
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Transformer;
 
 namespace Sluice.Inference.Generation;
@@ -9,13 +9,14 @@ namespace Sluice.Inference.Generation;
 /// some of what is missing. Decoding choices go first, one token each; what time is left goes to prompts, the shortest remainder first, cut so
 /// that nobody's next token waits long. Runs on the engine's thread alone.
 /// </summary>
-internal sealed class EngineLoop
+internal sealed partial class EngineLoop
 {
     // Weight of the newest measurement in running means.
     private const double Smoothing = 0.2;
 
     private readonly LanguageModel _model;
     private readonly int _slotCount;
+    private readonly Lazy<TokenTrie> _tokenTrie;
     private readonly Action _onStarted;
     private readonly LinkedList<ChoiceState> _waiting = new();
     private readonly List<ChoiceState> _active = [];
@@ -30,10 +31,11 @@ internal sealed class EngineLoop
     private double _meanGenerationSeconds = 1;
     private volatile int _activeCount;
 
-    public EngineLoop(LanguageModel model, int slotCount, Action onStarted)
+    public EngineLoop(LanguageModel model, int slotCount, Lazy<TokenTrie> tokenTrie, Action onStarted)
     {
         _model = model;
         _slotCount = slotCount;
+        _tokenTrie = tokenTrie;
         _onStarted = onStarted;
         _isAbandoned = IsAbandoned;
     }
@@ -309,51 +311,6 @@ internal sealed class EngineLoop
             // All but the last token: each choice computes that one itself and so gets logits of its own.
             _model.Cache.TryShare(choice.Cache, generation.PromptCache, choice.PromptLength - 1);
         }
-    }
-
-    private void TakeToken(ChoiceState choice, Span<float> logits)
-    {
-        GenerationRequest request = choice.Generation.Request;
-        double? logSum = request.Sampling.TopLogprobs == null ? null : LogprobReader.LogSumExp(logits);
-        TokenAlternative[] top = logSum is { } sum ? Alternatives(logits, request.Sampling.TopLogprobs!.Value, sum) : [];
-        float[]? raw = logSum == null || request.Sampling is { Temperature: <= 0, LogitBias: null, PresencePenalty: 0, FrequencyPenalty: 0, RepetitionPenalty: 1 }
-            ? null
-            : logits.ToArray();
-        int token = choice.Sampler.Sample(logits, choice.GeneratedCount);
-        TokenLogprob? logprob = logSum is { } total
-            ? new TokenLogprob(token, _model.Tokenizer.GetBytes(token), (float)((raw?[token] ?? logits[token]) - total), top)
-            : null;
-        choice.Tokens.Add(token);
-        if (_model.Tokenizer.IsEndOfGeneration(token))
-        {
-            Finish(choice, FinishReason.Stop);
-            return;
-        }
-
-        if (choice.Text.Append(_model.Tokenizer.GetBytes(token).Span, logprob))
-        {
-            Finish(choice, FinishReason.Stop);
-        }
-        else if (choice.GeneratedCount >= choice.TokenLimit)
-        {
-            Finish(choice, choice.Text.Finish() ? FinishReason.Stop : FinishReason.Length);
-        }
-        else
-        {
-            Deliver(choice, isLast: false);
-        }
-    }
-
-    private TokenAlternative[] Alternatives(ReadOnlySpan<float> logits, int count, double logSum)
-    {
-        int[] best = LogprobReader.Top(logits, count);
-        var alternatives = new TokenAlternative[best.Length];
-        for (int i = 0; i < best.Length; i++)
-        {
-            alternatives[i] = new TokenAlternative(best[i], _model.Tokenizer.GetBytes(best[i]), (float)(logits[best[i]] - logSum));
-        }
-
-        return alternatives;
     }
 
     private static void Deliver(ChoiceState choice, bool isLast)

@@ -1,3 +1,4 @@
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
 
 namespace Sluice.Inference.Generation;
@@ -16,6 +17,12 @@ public sealed record GenerationRequest
 
     /// <summary>How tokens are chosen.</summary>
     public SamplingParameters Sampling { get; init; } = new();
+
+    /// <summary>
+    /// What an answer may be; null is anything. Tokens that end an answer are allowed only where it is complete, and where nothing can
+    /// follow it ends. Text that can't but follow is appended without sampling, unless log probabilities are asked for.
+    /// </summary>
+    public Grammar? Grammar { get; init; }
 
     /// <summary>Generation ends before the first occurrence of any of these; no part of an occurrence is ever delivered.</summary>
     public IReadOnlyList<string> StopSequences { get; init; } = [];

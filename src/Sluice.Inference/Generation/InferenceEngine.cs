@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Tokenization;
 using Sluice.Inference.Transformer;
 
@@ -18,6 +19,7 @@ public sealed class InferenceEngine : IDisposable
     private readonly ChatTemplate _template;
     private readonly ConcurrentQueue<EngineGeneration> _submitted = new();
     private readonly SemaphoreSlim _wakeup = new(0);
+    private readonly Lazy<TokenTrie> _tokenTrie;
     private readonly EngineLoop _loop;
     private readonly Thread _thread;
     private int _unstarted;
@@ -30,7 +32,8 @@ public sealed class InferenceEngine : IDisposable
         _model = model;
         _options = options;
         _template = model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate);
-        _loop = new EngineLoop(model, options.SlotCount, () => Interlocked.Decrement(ref _unstarted));
+        _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
+        _loop = new EngineLoop(model, options.SlotCount, _tokenTrie, () => Interlocked.Decrement(ref _unstarted));
         _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
         _thread.Start();
     }
@@ -112,6 +115,12 @@ public sealed class InferenceEngine : IDisposable
         {
             throw new ArgumentException(
                 $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
+        }
+
+        if (request.Grammar != null)
+        {
+            // Made here, at the first request that needs it, for on the engine's thread every stream would wait.
+            _ = _tokenTrie.Value;
         }
 
         if (Interlocked.Increment(ref _unstarted) > _options.QueueCapacity)

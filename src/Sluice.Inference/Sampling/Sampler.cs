@@ -4,7 +4,7 @@ using Sluice.Inference.Kernels;
 namespace Sluice.Inference.Sampling;
 
 /// <summary>
-/// Chooses tokens for one sequence, in vLLM's order: bias, penalties, temperature, min-p, top-k, top-p, draw. Ties go to the lowest id.
+/// Chooses tokens for one sequence, in vLLM's order: what is not allowed goes, then bias, penalties, temperature, min-p, top-k, top-p, draw. Ties go to the lowest id.
 /// Not a number counts as minus infinity, so that a broken model still ends in a token.
 /// </summary>
 internal sealed class Sampler
@@ -39,18 +39,32 @@ internal sealed class Sampler
     /// <summary>Chooses the token at a position.</summary>
     /// <param name="logits">One per token; overwritten.</param>
     /// <param name="position">Index among the generated tokens, from 0.</param>
-    public int Sample(Span<float> logits, int position)
+    /// <param name="allowed">The tokens to choose among, as bits by id, at least one; empty allows all.</param>
+    public int Sample(Span<float> logits, int position, ReadOnlySpan<ulong> allowed = default)
     {
+        TokenSet.Restrict(logits, allowed);
         Bias(logits);
         Penalize(logits);
         int best = ArgMax(logits);
-        int token = _parameters.Temperature < GreedyTemperatureMax || !float.IsFinite(logits[best]) ? best : Draw(logits, logits[best], position);
+        if (!allowed.IsEmpty && !(logits[best] > float.NegativeInfinity))
+        {
+            best = TokenSet.First(allowed);
+        }
+
+        int token = _parameters.Temperature < GreedyTemperatureMax || !float.IsFinite(logits[best])
+            ? best
+            : Draw(logits, logits[best], position, allowed);
+        Observe(token);
+        return token;
+    }
+
+    /// <summary>Counts a token that was appended without being sampled.</summary>
+    public void Observe(int token)
+    {
         if (_outputCounts != null)
         {
             _outputCounts[token] = _outputCounts.GetValueOrDefault(token) + 1;
         }
-
-        return token;
     }
 
     /// <summary>Index of the largest logit, the lowest of equals.</summary>
@@ -124,14 +138,14 @@ internal sealed class Sampler
     private void Repeat(ref float logit) =>
         logit = logit > 0 ? logit / _parameters.RepetitionPenalty : logit * _parameters.RepetitionPenalty;
 
-    private int Draw(Span<float> logits, float max, int position)
+    private int Draw(Span<float> logits, float max, int position, ReadOnlySpan<ulong> allowed)
     {
         double random = Philox.NextDouble(_parameters.Seed, _stream, (ulong)position);
         float inverse = 1f / _parameters.Temperature;
         bool truncated = _parameters.TopK > 0 || _parameters.TopP < 1;
         float floor = _parameters.MinP > 0 ? MathF.Log(_parameters.MinP) : float.NegativeInfinity;
         return truncated
-            ? DrawTruncated(logits, max, inverse, floor, random)
+            ? DrawTruncated(logits, max, inverse, floor, random, allowed.IsEmpty ? logits.Length : TokenSet.Count(allowed))
             : DrawAll(logits, max, inverse, floor, random);
     }
 
@@ -156,9 +170,9 @@ internal sealed class Sampler
         return last;
     }
 
-    private int DrawTruncated(Span<float> logits, float max, float inverse, float floor, double random)
+    private int DrawTruncated(Span<float> logits, float max, float inverse, float floor, double random, int candidateCount)
     {
-        int limit = _parameters.TopK > 0 ? Math.Min(_parameters.TopK, logits.Length) : logits.Length;
+        int limit = _parameters.TopK > 0 ? Math.Min(_parameters.TopK, candidateCount) : logits.Length;
         double total = _parameters.TopK > 0 ? 0 : Total(logits, max, inverse, floor);
         for (float window = FirstWindow; ; window *= 2)
         {

@@ -93,15 +93,15 @@ public sealed record ChatCompletionRequest
     /// <summary>The older form of <see cref="ToolChoice"/>.</summary>
     public JsonElement? FunctionCall { get; init; }
 
-    /// <summary>An object with a known <c>type</c>.</summary>
-    public JsonElement? ResponseFormat { get; init; }
+    /// <summary>What the answer has to be; null is text.</summary>
+    public ResponseSchema? ResponseSchema { get; init; }
 
     /// <summary>Whether the reply is to be spoken.</summary>
     public bool AsksForAudio { get; init; }
 
     /// <summary>
-    /// The 400 for what a valid request may ask of the API and the local engine cannot do: tools, functions, a response format
-    /// other than text, media, sound as output. Null when the local engine can serve it.
+    /// The 400 for what a valid request may ask of the API and the local engine cannot do: tools, functions, media,
+    /// sound as output. Null when the local engine can serve it.
     /// </summary>
     /// <remarks>Not part of <see cref="ChatCompletionRequestReader"/>, for an upstream may well be able to.</remarks>
     public ApiError? FindLocalRefusal()
@@ -110,11 +110,6 @@ public sealed record ChatCompletionRequest
         if (ToolChoice is not null) return ApiErrors.NotYetLocal("tool_choice");
         if (Functions is not null) return ApiErrors.NotYetLocal("functions");
         if (FunctionCall is not null) return ApiErrors.NotYetLocal("function_call");
-        if (ResponseFormat is { } format && !format.GetProperty("type"u8).ValueEquals("text"u8))
-        {
-            return ApiErrors.NotYetLocal("response_format");
-        }
-
         if (AsksForAudio) return ApiErrors.NotYetLocal("modalities");
         for (var i = 0; i < Messages.Count; i++)
         {

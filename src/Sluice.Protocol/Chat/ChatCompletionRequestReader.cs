@@ -82,7 +82,7 @@ public static class ChatCompletionRequestReader
         var includeUsage = ReadStreamOptions(parameters, streamOptions);
         _ = parameters.Boolean("store");
         var metadata = ReadMetadata(parameters);
-        var responseFormat = ReadResponseFormat(parameters);
+        var responseSchema = ReadResponseFormat(parameters);
 
         if (streamOptions is not null && !stream) parameters.Fail(ApiErrors.OnlyAllowedWhenEnabled("stream_options", "stream"));
         if (topLogprobs is not null && logprobs != true) parameters.Fail(ApiErrors.OnlyAllowedWhenEnabled("top_logprobs", "logprobs"));
@@ -115,7 +115,7 @@ public static class ChatCompletionRequestReader
             ToolChoice = toolChoice?.Clone(),
             Functions = functions?.Clone(),
             FunctionCall = functionCall?.Clone(),
-            ResponseFormat = responseFormat?.Clone(),
+            ResponseSchema = responseSchema is null ? null : responseSchema with { Schema = responseSchema.Schema?.Clone() },
             AsksForAudio = AsksForAudio(parameters),
         };
     }
@@ -250,21 +250,26 @@ public static class ChatCompletionRequestReader
         return metadata;
     }
 
-    private static JsonElement? ReadResponseFormat(ParameterReader parameters)
+    private static ResponseSchema? ReadResponseFormat(ParameterReader parameters)
     {
         if (parameters.Find("response_format", JsonValueKind.Object, "an object") is not { } value) return null;
         var format = new ParameterReader(value, "response_format");
         if (format.Find("type") is null) format.Fail(ApiErrors.MissingParameter("response_format.type"));
-        if (format.Choice("type", ["json_object", "json_schema", "text"]) == "json_schema"
-            && format.Require("json_schema", JsonValueKind.Object, "an object") is { } schema)
+        var type = format.Choice("type", ["json_object", "json_schema", "text"]);
+        ResponseSchema? result = type == "json_object" ? new ResponseSchema("", null) : null;
+        if (type == "json_schema" && format.Require("json_schema", JsonValueKind.Object, "an object") is { } definition)
         {
-            var named = new ParameterReader(schema, "response_format.json_schema");
+            var named = new ParameterReader(definition, "response_format.json_schema");
             ToolParameters.CheckName(named);
+            _ = named.Text("description");
+            var schema = named.Find("schema", JsonValueKind.Object, "an object");
+            _ = named.Boolean("strict");
             format.Fail(named.Error);
+            result = new ResponseSchema(named.Text("name") ?? "", schema);
         }
 
         parameters.Fail(format.Error);
-        return value;
+        return result;
     }
 
     private static bool AsksForAudio(ParameterReader parameters)

@@ -128,6 +128,19 @@ public static partial class ApiErrors
     public static ApiError UnknownToolName(string path, string name, string tools) => Invalid(
         $"Invalid value for '{path}': no function named '{Elide(name)}' was specified in the '{tools}' parameter.", path, code: null);
 
+    /// <summary>400: a JSON schema that can't be followed.</summary>
+    /// <param name="param">The parameter that it belongs to, such as <c>response_format</c>.</param>
+    /// <param name="name">What the request calls the schema; may be empty.</param>
+    /// <param name="path">Member names and indexes from the schema's root to the fault.</param>
+    /// <param name="reason">What is wrong there, as the end of a sentence.</param>
+    public static ApiError InvalidSchema(string param, string name, IReadOnlyList<string> path, string reason)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        // The API writes the path as Python does a tuple.
+        var context = string.Join(", ", path.Select(static segment => $"'{segment}'")) + (path.Count == 1 ? "," : "");
+        return Invalid($"Invalid schema for {param} '{name}': In context=({Elide(context)}), {Elide(reason, 2 * ProtocolLimits.EchoLengthMax)}.", param, code: null);
+    }
+
     /// <summary>400: valid, and beyond what the local engine can do today.</summary>
     public static ApiError NotYetLocal(string path) => Invalid(
         $"Unsupported parameter: '{path}' is not supported by the local engine yet; it comes later.", path, "unsupported_parameter");

@@ -137,11 +137,11 @@ public static partial class ApiErrors
         return $"{key.AsSpan(0, ShownFirst)}{stars}{key.AsSpan(key.Length - ShownLast)}";
     }
 
-    /// <summary>Shortens text of the request for a message; never longer than <see cref="ProtocolLimits.EchoLengthMax"/>.</summary>
-    internal static string Elide(string text)
+    /// <summary>Shortens text of the request for a message; never longer than a bound.</summary>
+    internal static string Elide(string text, int lengthMax = ProtocolLimits.EchoLengthMax)
     {
         ArgumentNullException.ThrowIfNull(text);
-        const int Side = (ProtocolLimits.EchoLengthMax - 3) / 2;
-        return text.Length <= ProtocolLimits.EchoLengthMax ? text : $"{text.AsSpan(0, Side)}...{text.AsSpan(text.Length - Side)}";
+        var side = (lengthMax - 3) / 2;
+        return text.Length <= lengthMax ? text : $"{text.AsSpan(0, side)}...{text.AsSpan(text.Length - side)}";
     }
 }

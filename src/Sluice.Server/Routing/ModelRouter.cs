@@ -17,10 +17,11 @@ internal sealed class ModelRouter : IDisposable
     {
         var local = loggers.CreateLogger<LocalUpstream>();
         var remote = loggers.CreateLogger<HttpUpstream>();
+        var grammars = new GrammarCache(limits);
         var routes = catalog.Models.ToDictionary(model => model, model => model switch
         {
             UpstreamModel upstream => CreateRoute(upstream, limits, time, remote),
-            LocalModel file => new Route(file, [[Deploy(new LocalUpstream(file, memory, random, time, local), 1, limits, time)]], 0, null),
+            LocalModel file => new Route(file, [[Deploy(new LocalUpstream(file, memory, grammars, random, time, local), 1, limits, time)]], 0, null),
             _ => throw new ArgumentException($"Unknown kind of model: {model.GetType()}.", nameof(catalog)),
         });
         foreach (var (model, route) in routes)

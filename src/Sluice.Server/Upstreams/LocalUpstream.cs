@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
@@ -9,7 +10,8 @@ using Sluice.Server.Models;
 namespace Sluice.Server.Upstreams;
 
 /// <summary>The one place where the API's words become the engine's, and the engine's tokens become the API's events.</summary>
-internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngine> memory, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
+internal sealed class LocalUpstream(
+    LocalModel model, ModelMemory<InferenceEngine> memory, GrammarCache grammars, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
     : IUpstream
 {
     // Prompts of the whole process that are rendered and tokenised at a time. Each keeps a processor busy, for seconds if it is long;
@@ -48,12 +50,12 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
             var engine = lease.Engine;
             var contextLength = engine.Model.ContextLength;
             if (PromptSize.FindRefusal(request.Messages, contextLength) is { } tooLarge) return tooLarge;
-            var prompt = await EncodeAsync(engine, request, attempt.Cancellation);
+            var (prompt, grammar) = await EncodeAsync(engine, request, attempt.Cancellation);
             if (prompt.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
             if (prompt.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Count);
 
             var sink = new LocalGenerationSink(attempt, attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
-            if (engine.TrySubmit(ToGenerationRequest(request, prompt, contextLength), sink) is not { } running)
+            if (engine.TrySubmit(ToGenerationRequest(request, prompt, grammar, contextLength), sink) is not { } running)
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;
             attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
@@ -64,18 +66,24 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
             // The model's own template refused these messages, and says why: roles that do not alternate, for one.
             return new ApiError(400, $"The model's chat template does not accept these messages: {error.Message}", ApiErrors.InvalidRequestType, "messages", null);
         }
+        catch (GrammarException error)
+        {
+            return ApiErrors.InvalidSchema("response_format", request.ResponseSchema?.Name ?? "", error.Path, error.Message);
+        }
         finally
         {
             if (!handedOver) lease.Dispose();
         }
     }
 
-    private async Task<IReadOnlyList<int>> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
+    private async Task<(IReadOnlyList<int> Prompt, Grammar? Grammar)> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
     {
         await s_encoders.WaitAsync(cancellation);
         try
         {
-            return engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time);
+            // A schema that is refused costs no prompt.
+            var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema) : Grammar.JsonObject : null;
+            return (engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time), grammar);
         }
         finally
         {
@@ -86,12 +94,13 @@ internal sealed class LocalUpstream(LocalModel model, ModelMemory<InferenceEngin
     private static PromptMessage ToPromptMessage(ChatMessage message) =>
         new(message.Role.ToWireName(), message.Text ?? message.Refusal ?? "", message.Name);
 
-    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, IReadOnlyList<int> prompt, int contextLength) => new()
+    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, IReadOnlyList<int> prompt, Grammar? grammar, int contextLength) => new()
     {
         PromptTokens = prompt,
         MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Count),
         ChoiceCount = request.N,
         StopSequences = request.Stop,
+        Grammar = grammar,
         Sampling = new SamplingParameters
         {
             Temperature = (float)(request.Temperature ?? 1),

@@ -1,3 +1,4 @@
+using Sluice.Protocol.Chat;
 using Xunit;
 using static Sluice.Tests.Protocol.ReadOutcome;
 
@@ -63,13 +64,20 @@ public sealed class RequestToolsTests
             "string_above_max_length");
     }
 
+    [Fact]
+    public void V14_A_response_format_is_read()
+    {
+        Assert.Null(Accept(Body("\"response_format\":{\"type\":\"text\"}")).ResponseSchema);
+        Assert.Equal(new ResponseSchema("", null), Accept(Body("\"response_format\":{\"type\":\"json_object\"}")).ResponseSchema);
+        var named = Accept(Body("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\",\"schema\":{\"x\":1},\"strict\":true}}"));
+        Assert.Equal(("s", "{\"x\":1}"), (named.ResponseSchema?.Name, named.ResponseSchema?.Schema?.GetRawText()));
+    }
+
     // Valid for the API; the local engine says honestly that it cannot do it yet.
     [Theory]
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tools")]
     [InlineData("\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}],\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}", "tools")]
     [InlineData("\"functions\":[{\"name\":\"f\"}],\"function_call\":{\"name\":\"f\"}", "functions")]
-    [InlineData("\"response_format\":{\"type\":\"json_object\"}", "response_format")]
-    [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\",\"schema\":{}}}", "response_format")]
     [InlineData("\"modalities\":[\"text\",\"audio\"]", "modalities")]
     public void What_the_local_engine_cannot_do_yet_is_valid_and_refused_by_it(string members, string param)
     {
@@ -83,7 +91,9 @@ public sealed class RequestToolsTests
 
     [Theory]
     [InlineData("\"response_format\":{\"type\":\"text\"}")]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"}")]
+    [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\",\"schema\":{}}}")]
     [InlineData("\"modalities\":[\"text\"]")]
     [InlineData("\"parallel_tool_calls\":true")]
-    public void Asking_for_text_is_not_refused(string members) => Assert.Null(Accept(Body(members)).FindLocalRefusal());
+    public void Text_and_values_under_a_schema_are_not_refused(string members) => Assert.Null(Accept(Body(members)).FindLocalRefusal());
 }

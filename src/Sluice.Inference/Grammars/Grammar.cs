@@ -1,0 +1,47 @@
+using System.Text.Json;
+
+namespace Sluice.Inference.Grammars;
+
+/// <summary>
+/// What an answer may be: a pushdown automaton over bytes. Every beginning that it accepts can be completed. Immutable; one grammar serves
+/// any number of answers, models and threads.
+/// </summary>
+public sealed class Grammar
+{
+    private readonly GrammarNode[] _nodes;
+
+    internal Grammar(GrammarNode[] nodes, int root)
+    {
+        _nodes = nodes;
+        Root = root;
+    }
+
+    /// <summary>Any JSON object.</summary>
+    public static Grammar JsonObject { get; } = FromJsonSchema(JsonElement.Parse("{}"));
+
+    internal int Root { get; }
+
+    internal int NodeCount => _nodes.Length;
+
+    /// <summary>
+    /// Values that a JSON schema accepts, written compactly or with a space or an indented line after each separator. An empty schema is any
+    /// object.
+    /// </summary>
+    /// <param name="schema">The schema; not used after the call.</param>
+    /// <exception cref="GrammarException">The schema asks for what isn't supported, is too large, or accepts nothing.</exception>
+    public static Grammar FromJsonSchema(JsonElement schema)
+    {
+        var builder = new GrammarBuilder();
+        return builder.Build(builder.JsonSchema(schema));
+    }
+
+    /// <summary>Whether a text is a whole answer.</summary>
+    /// <param name="utf8">The text.</param>
+    public bool Accepts(ReadOnlySpan<byte> utf8)
+    {
+        var matcher = new GrammarMatcher(this);
+        return matcher.TryAdvance(utf8) && matcher.IsComplete;
+    }
+
+    internal GrammarNode Node(int index) => _nodes[index];
+}

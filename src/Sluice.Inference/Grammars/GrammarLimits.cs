@@ -1,0 +1,44 @@
+namespace Sluice.Inference.Grammars;
+
+/// <summary>Bounds of what one grammar may cost. Schemas come from clients.</summary>
+internal static class GrammarLimits
+{
+    /// <summary>Nodes of a grammar: 5000 properties, OpenAI's bound, take about 50,000.</summary>
+    public const int NodesMax = 100_000;
+
+    /// <summary>Bytes of all literals of a grammar: names, enum and const values; OpenAI allows 120,000 characters.</summary>
+    public const int LiteralBytesMax = 1 << 20;
+
+    /// <summary>States that a pattern may have before it is made deterministic.</summary>
+    public const int PatternNfaStatesMax = 20_000;
+
+    /// <summary>States of a pattern; 13 bits of a machine's state hold them.</summary>
+    public const int PatternStatesMax = 8191;
+
+    /// <summary>Elementary steps that all patterns of a grammar together may take: some tenths of a second.</summary>
+    public const long PatternStepsMax = 50_000_000;
+
+    /// <summary>Longest count of a repetition in a pattern; larger ones meet the bound on states anyway.</summary>
+    public const int PatternRepeatMax = 10_000;
+
+    /// <summary>Nested groups of a pattern: its parser recurses.</summary>
+    public const int PatternDepthMax = 100;
+
+    /// <summary>Nested schemas between two references: their compiler recurses.</summary>
+    public const int SchemaDepthMax = 100;
+
+    /// <summary>Spaces after a line break between the parts of a value: ten levels of four.</summary>
+    public const int IndentMax = 40;
+
+    /// <summary>Characters of a string that are counted; no context holds more, so longer bounds are none.</summary>
+    public const int CountedCharactersMax = 1 << 25;
+
+    /// <summary>Bytes of the tokens that a grammar may choose; longer ones are runs of blanks and the like, which shorter ones write too.</summary>
+    public const int TokenBytesMax = 64;
+
+    /// <summary>Masks of machine states kept per model: 6 MiB with 49,152 tokens, 19 MiB with 152,000.</summary>
+    public const int CachedMasksMax = 1024;
+
+    /// <summary>Bytes of forced text that are looked at together: about the longest step of a prompt.</summary>
+    public const int ForcedBytesMax = 1024;
+}

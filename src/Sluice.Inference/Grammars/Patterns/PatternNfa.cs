@@ -1,0 +1,166 @@
+namespace Sluice.Inference.Grammars.Patterns;
+
+/// <summary>A pattern as states with one set of characters each, and with empty steps (Thompson's construction).</summary>
+internal sealed class PatternNfa
+{
+    private readonly List<CharacterSet?> _sets = [];
+    private readonly List<int> _targets = [];
+    private readonly List<List<int>> _emptySteps = [];
+    private int[] _marks = [];
+    private int _mark;
+
+    public int Start { get; private set; }
+
+    public int End { get; private set; }
+
+    /// <exception cref="GrammarException">It has too many states.</exception>
+    public static PatternNfa Build(PatternNode node)
+    {
+        var nfa = new PatternNfa();
+        nfa.Start = nfa.AddState();
+        nfa.End = nfa.Append(node, nfa.Start);
+        nfa._marks = new int[nfa._sets.Count];
+        return nfa;
+    }
+
+    /// <summary>First characters of the classes that the pattern never tells apart.</summary>
+    public int[] ClassStarts() => [.. _sets.SelectMany(static set => set?.Ranges ?? [])
+        .SelectMany(static range => new[] { range.First, range.Last + 1 }).Append(0).Where(static start => start <= CharacterSet.Last)
+        .Distinct().Order()];
+
+    /// <summary>States after a character, sorted, with all that empty steps reach.</summary>
+    public int[] Step(int[] states, int character, PatternBudget budget)
+    {
+        var next = new List<int>();
+        foreach (int state in states)
+        {
+            if (_sets[state] is { } set && Contains(set, character))
+            {
+                next.Add(_targets[state]);
+            }
+        }
+
+        budget.Spend(states.Length);
+        return next.Count == 0 ? [] : Close([.. next], budget);
+    }
+
+    /// <summary>These states and all that empty steps reach, sorted; of those in between none.</summary>
+    public int[] Close(int[] states, PatternBudget budget)
+    {
+        _mark++;
+        var reached = new List<int>();
+        var open = new Stack<int>(states);
+        while (open.TryPop(out int state))
+        {
+            if (_marks[state] == _mark)
+            {
+                continue;
+            }
+
+            _marks[state] = _mark;
+            if (_sets[state] != null || state == End)
+            {
+                reached.Add(state);
+            }
+
+            budget.Spend(1 + _emptySteps[state].Count);
+            foreach (int next in _emptySteps[state])
+            {
+                open.Push(next);
+            }
+        }
+
+        reached.Sort();
+        return [.. reached];
+    }
+
+    private static bool Contains(CharacterSet set, int character)
+    {
+        foreach ((int first, int last) in set.Ranges)
+        {
+            if (character <= last)
+            {
+                return character >= first;
+            }
+        }
+
+        return false;
+    }
+
+    private int AddState()
+    {
+        if (_sets.Count >= GrammarLimits.PatternNfaStatesMax)
+        {
+            throw new GrammarException(FormattableString.Invariant($"the pattern has more than {GrammarLimits.PatternNfaStatesMax} parts"));
+        }
+
+        _sets.Add(null);
+        _targets.Add(-1);
+        _emptySteps.Add([]);
+        return _sets.Count - 1;
+    }
+
+    // Returns the state after the node.
+    private int Append(PatternNode node, int from)
+    {
+        int end;
+        switch (node)
+        {
+            case PatternSet set:
+                int before = AddState();
+                end = AddState();
+                _emptySteps[from].Add(before);
+                _sets[before] = set.Characters;
+                _targets[before] = end;
+                return end;
+            case PatternSequence sequence:
+                foreach (PatternNode part in sequence.Parts)
+                {
+                    from = Append(part, from);
+                }
+
+                return from;
+            case PatternChoice choice:
+                end = AddState();
+                foreach (PatternNode part in choice.Parts)
+                {
+                    int branch = AddState();
+                    _emptySteps[from].Add(branch);
+                    _emptySteps[Append(part, branch)].Add(end);
+                }
+
+                return end;
+            default:
+                return AppendRepeat((PatternRepeat)node, from);
+        }
+    }
+
+    private int AppendRepeat(PatternRepeat repeat, int from)
+    {
+        for (int i = 0; i < repeat.Min; i++)
+        {
+            from = Append(repeat.Part, from);
+        }
+
+        int end = AddState();
+        if (repeat.Max is not { } max)
+        {
+            int loop = AddState();
+            _emptySteps[from].Add(loop);
+            _emptySteps[Append(repeat.Part, loop)].Add(loop);
+            _emptySteps[loop].Add(end);
+            return end;
+        }
+
+        for (int i = repeat.Min; i < max; i++)
+        {
+            _emptySteps[from].Add(end);
+            int next = AddState();
+            _emptySteps[from].Add(next);
+            from = Append(repeat.Part, next);
+        }
+
+        _emptySteps[from].Add(end);
+        return end;
+    }
+}

@@ -1,0 +1,26 @@
+namespace Sluice.Inference.Grammars.Patterns;
+
+/// <summary>The tree of a pattern.</summary>
+internal abstract record PatternNode
+{
+    public static PatternNode Empty { get; } = new PatternSequence([]);
+
+    public static PatternNode Anything { get; } = new PatternRepeat(new PatternSet(CharacterSet.All), 0, null);
+
+    public static PatternNode Text(string text) =>
+        new PatternSequence([.. text.EnumerateRunes().Select(static rune => new PatternSet(CharacterSet.Of((rune.Value, rune.Value))))]);
+
+    public static PatternNode Range(int first, int last) => new PatternSet(CharacterSet.Of((first, last)));
+}
+
+/// <summary>One character of a set.</summary>
+internal sealed record PatternSet(CharacterSet Characters) : PatternNode;
+
+/// <summary>One after the other.</summary>
+internal sealed record PatternSequence(IReadOnlyList<PatternNode> Parts) : PatternNode;
+
+/// <summary>One of several.</summary>
+internal sealed record PatternChoice(IReadOnlyList<PatternNode> Parts) : PatternNode;
+
+/// <summary>A number of times; no maximum is any number.</summary>
+internal sealed record PatternRepeat(PatternNode Part, int Min, int? Max) : PatternNode;

@@ -1,0 +1,217 @@
+using System.Numerics;
+using System.Text;
+using System.Text.Json;
+using Sluice.Inference.Grammars.Machines;
+using Sluice.Inference.Grammars.Patterns;
+
+namespace Sluice.Inference.Grammars.Schemas;
+
+/// <content>Strings, numbers, and values that are given.</content>
+internal sealed partial class JsonSchemaCompiler
+{
+    // The automaton of a divisor has a state for each remainder.
+    private const int DivisorMax = 1000;
+    private const int FractionDigitsMax = 16;
+
+    private int CompileString(JsonElement schema)
+    {
+        int min = ReadCount(schema, "minLength") ?? 0;
+        int? max = ReadCount(schema, "maxLength");
+        string? pattern = ReadText(schema, "pattern");
+        string? format = ReadText(schema, "format");
+        if (max < min)
+        {
+            return graph.Choice();
+        }
+
+        if (pattern == null && format == null)
+        {
+            return min == 0 && max == null ? graph.Machine(JsonMachines.String) : graph.Machine(new StringMachine(min, max));
+        }
+
+        PatternNode? formatPattern = format == null ? null : StringFormats.Find(format)
+            ?? throw Error($"'format' '{format}' is not supported; these are: {string.Join(", ", StringFormats.Names)}");
+        PatternDfa? text = pattern == null ? null : PatternDfa.Compile(PatternParser.ParseContained(pattern), graph.Budget);
+        bool isPossible = pattern == null || text != null;
+        if (formatPattern != null && isPossible)
+        {
+            PatternDfa other = PatternDfa.Compile(formatPattern, graph.Budget)!;
+            text = text == null ? other : text.Intersect(other, graph.Budget);
+        }
+
+        if ((min > 0 || max != null) && text != null)
+        {
+            text = text.Intersect(PatternDfa.OfLength(min, max), graph.Budget);
+        }
+
+        return text == null ? graph.Choice() : graph.Machine(new PatternStringMachine(text));
+    }
+
+    private string? ReadText(JsonElement schema, string keyword) => !schema.TryGetProperty(keyword, out JsonElement value)
+        ? null
+        : value.ValueKind == JsonValueKind.String ? value.GetString() : throw Error($"'{keyword}' must be a string");
+
+    private int CompileNumber(JsonElement schema, bool isInteger)
+    {
+        if (!SchemaKeywords.OfNumbers.Any(keyword => schema.TryGetProperty(keyword, out _)))
+        {
+            return graph.Machine(isInteger ? JsonMachines.Integer : JsonMachines.Number);
+        }
+
+        (int fractionDigits, int divisor) = ReadDivisor(schema);
+        PatternDfa? numbers = PatternDfa.Compile(
+            isInteger || fractionDigits == 0 ? NumberPatterns.Integer : NumberPatterns.Plain(fractionDigits), graph.Budget);
+        Bound("minimum", bound => NumberPatterns.AtLeast(bound, isExclusive: false));
+        Bound("exclusiveMinimum", bound => NumberPatterns.AtLeast(bound, isExclusive: true));
+        Bound("maximum", bound => NumberPatterns.AtMost(bound, isExclusive: false));
+        Bound("exclusiveMaximum", bound => NumberPatterns.AtMost(bound, isExclusive: true));
+        if (divisor > 1)
+        {
+            PatternDfa multiples = NumberPatterns.MultiplesOf(divisor)!;
+            numbers = numbers?.Intersect(multiples, graph.Budget);
+        }
+
+        return numbers == null ? graph.Choice() : graph.Machine(new AsciiMachine(numbers));
+
+        void Bound(string keyword, Func<NumberPatterns.Decimal, PatternNode> pattern)
+        {
+            if (schema.TryGetProperty(keyword, out _))
+            {
+                PatternDfa? bound = PatternDfa.Compile(pattern(ReadNumber(schema, keyword)), graph.Budget);
+                numbers = bound == null ? null : numbers?.Intersect(bound, graph.Budget);
+            }
+        }
+    }
+
+    // Digits after the point that are allowed, and the divisor of integers.
+    private (int FractionDigits, int Divisor) ReadDivisor(JsonElement schema)
+    {
+        if (!schema.TryGetProperty("multipleOf", out _))
+        {
+            return (FractionDigitsMax, 1);
+        }
+
+        NumberPatterns.Decimal value = ReadNumber(schema, "multipleOf");
+        if (value.IsNegative || value.IsZero)
+        {
+            throw Error("'multipleOf' must be above zero");
+        }
+
+        if (value.ToInteger() is { } integer)
+        {
+            return integer <= DivisorMax
+                ? (0, (int)integer)
+                : throw Error(FormattableString.Invariant($"'multipleOf' above {DivisorMax} is not supported"));
+        }
+
+        return value.Whole == "0" && value.Fraction.Length <= FractionDigitsMax && BigInteger.Parse(value.Fraction).IsOne
+            ? (value.Fraction.Length, 1)
+            : throw Error("'multipleOf' is not supported with this value: it must be a whole number, or 0.1, 0.01 and so on");
+    }
+
+    private NumberPatterns.Decimal ReadNumber(JsonElement schema, string keyword)
+    {
+        JsonElement value = schema.GetProperty(keyword);
+        if (value.ValueKind != JsonValueKind.Number)
+        {
+            throw Error($"'{keyword}' must be a number");
+        }
+
+        return NumberPatterns.Decimal.Parse(value.GetRawText()) ?? throw Error($"'{keyword}' has too many digits to be supported");
+    }
+
+    // Of the values that are listed those that the types beside them allow.
+    private int CompileValues(JsonElement schema)
+    {
+        foreach (JsonProperty other in schema.EnumerateObject())
+        {
+            if (other.Name is not ("enum" or "const" or "type") && !SchemaKeywords.Annotations.Contains(other.Name)
+                && !other.Name.StartsWith("x-", StringComparison.Ordinal))
+            {
+                throw Error($"'{other.Name}' beside 'enum' or 'const' is not supported");
+            }
+        }
+
+        IReadOnlyList<JsonElement> values = [];
+        if (schema.TryGetProperty("enum", out JsonElement listed))
+        {
+            values = listed.ValueKind == JsonValueKind.Array ? [.. listed.EnumerateArray()] : throw Error("'enum' must be an array");
+        }
+
+        if (schema.TryGetProperty("const", out JsonElement single))
+        {
+            values = values.Count == 0 ? [single] : [.. values.Where(value => JsonElement.DeepEquals(value, single))];
+        }
+
+        if (ReadTypes(schema) is { } types)
+        {
+            values = [.. values.Where(value => types.Any(type => IsOfType(value, type)))];
+        }
+
+        // Scalars are one trie, however many there are.
+        byte[][] scalars = [.. values.Where(static value => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)).Select(JsonText.Write)];
+        List<int> nodes = [.. values.Where(static value => value.ValueKind is JsonValueKind.Object or JsonValueKind.Array).Select(Value)];
+        if (scalars.Length > 0)
+        {
+            nodes.Add(graph.Literal(scalars));
+        }
+
+        return nodes.Count == 1 ? nodes[0] : graph.Choice([.. nodes]);
+    }
+
+    private static bool IsOfType(JsonElement value, string type) => value.ValueKind switch
+    {
+        JsonValueKind.Object => type == "object",
+        JsonValueKind.Array => type == "array",
+        JsonValueKind.String => type == "string",
+        JsonValueKind.Number => type == "number" || (type == "integer" && NumberPatterns.Decimal.Parse(value.GetRawText())?.Fraction.Length == 0),
+        JsonValueKind.Null => type == "null",
+        _ => type == "boolean",
+    };
+
+    private int Value(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => Object([.. value.EnumerateObject().Select(member => (member.Name, Value(member.Value), true))], null),
+        JsonValueKind.Array => Tuple([.. value.EnumerateArray().Select(Value)]),
+        _ => graph.Literal(JsonText.Write(value)),
+    };
+
+    private int Tuple(int[] items)
+    {
+        int open = graph.Machine(JsonMachines.OpenArray);
+        return items.Length == 0
+            ? graph.Sequence(open, graph.Machine(JsonMachines.CloseEmptyArray))
+            : graph.Sequence(
+                [open, .. items.SelectMany((item, index) => index == 0 ? new[] { item } : [graph.Machine(JsonMachines.Comma), item]),
+                    graph.Machine(JsonMachines.CloseArray)]);
+    }
+
+    /// <summary>The one spelling of a given text: characters as they are, escapes where JSON wants them, the shortest ones.</summary>
+    private static class JsonText
+    {
+        public static byte[] Write(JsonElement scalar) =>
+            scalar.ValueKind == JsonValueKind.String ? Quote(scalar.GetString()!) : Encoding.UTF8.GetBytes(scalar.GetRawText());
+
+        public static byte[] Quote(string text)
+        {
+            var quoted = new StringBuilder("\"");
+            foreach (char unit in text)
+            {
+                quoted.Append(unit switch
+                {
+                    '"' => "\\\"",
+                    '\\' => "\\\\",
+                    '\b' => "\\b",
+                    '\f' => "\\f",
+                    '\n' => "\\n",
+                    '\r' => "\\r",
+                    '\t' => "\\t",
+                    < ' ' => FormattableString.Invariant($"\\u{(int)unit:x4}"),
+                    _ => unit.ToString(),
+                });
+            }
+
+            return Encoding.UTF8.GetBytes(quoted.Append('"').ToString());
+        }
+    }
+}

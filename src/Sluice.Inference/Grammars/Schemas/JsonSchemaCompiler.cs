@@ -1,0 +1,243 @@
+using System.Text.Json;
+using Sluice.Inference.Grammars.Machines;
+
+namespace Sluice.Inference.Grammars.Schemas;
+
+/// <summary>
+/// Turns a JSON schema into nodes. What isn't supported is refused, never left out: a grammar accepts only values that its schema accepts,
+/// and all of them in the spellings that docs/http-api.md lists.
+/// </summary>
+internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement root)
+{
+    private static readonly string[] s_types = ["object", "array", "string", "number", "integer", "boolean", "null"];
+    private readonly Dictionary<string, int> _references = [];
+    private readonly Queue<(JsonElement Schema, string[] Path, int Node)> _unread = new();
+    private readonly List<string> _path = [];
+    private int? _anyValue;
+    private int? _anyObject;
+
+    /// <exception cref="GrammarException">The schema asks for what isn't supported or is too large.</exception>
+    public int Compile()
+    {
+        try
+        {
+            bool isEmpty = root.ValueKind == JsonValueKind.True || (root.ValueKind == JsonValueKind.Object && !root.EnumerateObject().Any());
+            int node = isEmpty ? AnyObject() : CompileSchema(root);
+            while (_unread.TryDequeue(out (JsonElement Schema, string[] Path, int Node) reference))
+            {
+                _path.Clear();
+                _path.AddRange(reference.Path);
+                graph.Set(reference.Node, CompileSchema(reference.Schema));
+            }
+
+            return node;
+        }
+        catch (InvalidOperationException)
+        {
+            // What a JSON element throws for an escape that is half of a surrogate pair.
+            throw Error("has text that is no Unicode");
+        }
+        catch (GrammarException error) when (error.Path.Count == 0 && _path.Count > 0)
+        {
+            throw new GrammarException([.. _path], error.Message);
+        }
+    }
+
+    private GrammarException Error(string reason) => new([.. _path], reason);
+
+    private int CompileAt(string segment, JsonElement schema)
+    {
+        _path.Add(segment);
+        int node = CompileSchema(schema);
+        _path.RemoveAt(_path.Count - 1);
+        return node;
+    }
+
+    private int CompileSchema(JsonElement schema)
+    {
+        if (_path.Count > GrammarLimits.SchemaDepthMax * 2)
+        {
+            throw Error(FormattableString.Invariant($"has more than {GrammarLimits.SchemaDepthMax} schemas in one another"));
+        }
+
+        switch (schema.ValueKind)
+        {
+            case JsonValueKind.True:
+                return AnyValue();
+            case JsonValueKind.False:
+                return graph.Choice();
+            case JsonValueKind.Object:
+                break;
+            default:
+                throw Error("is not a schema: an object or a boolean is expected");
+        }
+
+        CheckKeywords(schema);
+        foreach (string keyword in SchemaKeywords.Combinations)
+        {
+            if (schema.TryGetProperty(keyword, out JsonElement value))
+            {
+                return CompileCombination(schema, keyword, value);
+            }
+        }
+
+        if (schema.TryGetProperty("enum", out _) || schema.TryGetProperty("const", out _))
+        {
+            return CompileValues(schema);
+        }
+
+        string[]? types = ReadTypes(schema) ?? ImpliedTypes(schema);
+        if (types == null)
+        {
+            return AnyValue();
+        }
+
+        int[] nodes = [.. types.Where(type => type != "integer" || !types.Contains("number")).Select(type => CompileType(schema, type))];
+        return nodes.Length == 1 ? nodes[0] : graph.Choice(nodes);
+    }
+
+    private void CheckKeywords(JsonElement schema)
+    {
+        var names = new HashSet<string>();
+        foreach (JsonProperty member in schema.EnumerateObject())
+        {
+            if (!SchemaKeywords.IsSupported(member.Name))
+            {
+                throw Error($"'{member.Name}' is not supported");
+            }
+
+            if (!names.Add(member.Name))
+            {
+                throw Error($"'{member.Name}' stands there twice");
+            }
+        }
+    }
+
+    private int CompileCombination(JsonElement schema, string keyword, JsonElement value)
+    {
+        foreach (JsonProperty other in schema.EnumerateObject())
+        {
+            if (other.Name != keyword && !SchemaKeywords.Annotations.Contains(other.Name) && !other.Name.StartsWith("x-", StringComparison.Ordinal))
+            {
+                throw Error($"'{other.Name}' beside '{keyword}' is not supported");
+            }
+        }
+
+        if (keyword == "$ref")
+        {
+            return CompileReference(value);
+        }
+
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
+        {
+            throw Error($"'{keyword}' must be an array with at least one schema");
+        }
+
+        if (keyword == "allOf" && value.GetArrayLength() > 1)
+        {
+            throw Error("'allOf' with more than one schema is not supported");
+        }
+
+        _path.Add(keyword);
+        int[] nodes = [.. value.EnumerateArray().Select((part, index) => CompileAt(FormattableString.Invariant($"{index}"), part))];
+        _path.RemoveAt(_path.Count - 1);
+        return graph.Choice(nodes);
+    }
+
+    private int CompileReference(JsonElement value)
+    {
+        string pointer = value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Error("'$ref' must be a string");
+        if (_references.TryGetValue(pointer, out int known))
+        {
+            return known;
+        }
+
+        if (pointer.Length == 0 || pointer[0] != '#' || (pointer.Length > 1 && pointer[1] != '/'))
+        {
+            throw Error($"'$ref' to '{pointer}' is not supported: only places in the same schema are, such as '#/$defs/name'");
+        }
+
+        JsonElement target = root;
+        string[] segments = [.. pointer.Split('/').Skip(1).Select(static segment => Uri.UnescapeDataString(segment)
+            .Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal))];
+        foreach (string segment in segments)
+        {
+            bool found = target.ValueKind == JsonValueKind.Object
+                ? target.TryGetProperty(segment, out target)
+                : target.ValueKind == JsonValueKind.Array && int.TryParse(segment, out int index) && index >= 0 && index < target.GetArrayLength()
+                    && (target = target[index]).ValueKind != JsonValueKind.Undefined;
+            if (!found)
+            {
+                throw Error($"'$ref' to '{pointer}' leads nowhere");
+            }
+        }
+
+        int node = graph.Reserve();
+        _references.Add(pointer, node);
+        _unread.Enqueue((target, segments, node));
+        return node;
+    }
+
+    private string[]? ReadTypes(JsonElement schema)
+    {
+        if (!schema.TryGetProperty("type", out JsonElement value))
+        {
+            return null;
+        }
+
+        IEnumerable<JsonElement> names = value.ValueKind switch
+        {
+            JsonValueKind.Array when value.GetArrayLength() > 0 => value.EnumerateArray(),
+            JsonValueKind.String => [value],
+            _ => throw Error("'type' must be the name of a type or an array of names"),
+        };
+        return [.. names.Select(name => name.ValueKind == JsonValueKind.String && s_types.Contains(name.GetString())
+            ? name.GetString()!
+            : throw Error($"'type' {name.GetRawText()} is not known")).Distinct()];
+    }
+
+    // Without a type, keywords that concern one type are taken to ask for it: what else would they be there for.
+    private static string[]? ImpliedTypes(JsonElement schema)
+    {
+        var types = new List<string>();
+        AddIf(SchemaKeywords.OfObjects, "object");
+        AddIf(SchemaKeywords.OfArrays, "array");
+        AddIf(SchemaKeywords.OfStrings, "string");
+        AddIf(SchemaKeywords.OfNumbers, "number");
+        return types.Count == 0 ? null : [.. types];
+
+        void AddIf(IReadOnlyList<string> keywords, string type)
+        {
+            if (keywords.Any(keyword => schema.TryGetProperty(keyword, out _)))
+            {
+                types.Add(type);
+            }
+        }
+    }
+
+    private int CompileType(JsonElement schema, string type) => type switch
+    {
+        "object" => CompileObject(schema),
+        "array" => CompileArray(schema),
+        "string" => CompileString(schema),
+        "boolean" => graph.Machine(JsonMachines.Boolean),
+        "null" => graph.Machine(JsonMachines.Null),
+        _ => CompileNumber(schema, isInteger: type == "integer"),
+    };
+
+    private int AnyValue()
+    {
+        if (_anyValue is not { } node)
+        {
+            node = graph.Reserve();
+            _anyValue = node;
+            graph.Set(node, graph.Choice(
+                AnyObject(), Array(node, 0, int.MaxValue), graph.Machine(JsonMachines.String), graph.Machine(JsonMachines.Number),
+                graph.Machine(JsonMachines.Boolean), graph.Machine(JsonMachines.Null)));
+        }
+
+        return node;
+    }
+
+    private int AnyObject() => _anyObject ??= FreeObject(graph.Machine(JsonMachines.String), AnyValue());
+}

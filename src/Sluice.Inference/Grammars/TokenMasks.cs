@@ -1,0 +1,155 @@
+using Sluice.Inference.Grammars.Machines;
+
+namespace Sluice.Inference.Grammars;
+
+/// <summary>
+/// The tokens that a grammar allows next. What a token does within one terminal depends on the terminal's state alone: that part is computed
+/// once and kept. Only tokens that go beyond the terminal are looked at anew, with the stack that is there. Owned by one thread.
+/// </summary>
+internal sealed class TokenMasks(TokenTrie trie)
+{
+    private readonly Dictionary<(ByteMachine Machine, int State), TerminalMask> _terminals = [];
+    private readonly ulong[] _mask = new ulong[(trie.Tokenizer.VocabularySize + 63) / 64];
+    private readonly List<Frame> _peeked = [];
+    private readonly int[] _states = new int[GrammarLimits.TokenBytesMax + 1];
+    private readonly List<int> _exits = [];
+
+    public TokenTrie Trie => trie;
+
+    /// <summary>Terminals whose masks have been computed since the start.</summary>
+    public long ComputedCount { get; private set; }
+
+    /// <summary>The set of allowed tokens as bits by id, with the tokens that end an answer where it may end. Valid until the next call.</summary>
+    /// <returns>Empty when there is none: the vocabulary has no way to go on.</returns>
+    public ReadOnlySpan<ulong> Find(GrammarMatcher matcher)
+    {
+        Array.Clear(_mask);
+        int mark = matcher.Mark();
+        for (int i = 0; i < matcher.Tops.Count; i++)
+        {
+            Frame top = matcher.Tops[i];
+            ByteMachine machine = matcher.Machine(top);
+            TerminalMask terminal = FindTerminal(machine, machine.Canonicalize(top.Value, GrammarLimits.TokenBytesMax));
+            for (int word = 0; word < _mask.Length; word++)
+            {
+                _mask[word] |= terminal.Tokens[word];
+            }
+
+            if (terminal.Exits.Length > 0)
+            {
+                int from = _peeked.Count;
+                matcher.Peek(top.Parent, _peeked);
+                int to = _peeked.Count;
+                foreach (int exit in terminal.Exits)
+                {
+                    WalkAll(matcher, exit, from, to);
+                }
+
+                _peeked.RemoveRange(from, to - from);
+                matcher.Forget(mark);
+            }
+        }
+
+        if (matcher.IsComplete)
+        {
+            foreach (int token in trie.EndTokens)
+            {
+                _mask[token >> 6] |= 1UL << token;
+            }
+        }
+
+        return _mask.AsSpan().ContainsAnyExcept(0UL) ? _mask : [];
+    }
+
+    private void WalkAll(GrammarMatcher matcher, int node, int from, int to)
+    {
+        for (int i = from; i < to; i++)
+        {
+            Walk(matcher, node, _peeked[i]);
+        }
+    }
+
+    // Adds the tokens below a node that a terminal, and what follows it, accepts.
+    private void Walk(GrammarMatcher matcher, int node, Frame top)
+    {
+        ByteMachine machine = matcher.Machine(top);
+        int end = trie.End(node);
+        for (int child = node + 1; child < end; child = trie.End(child))
+        {
+            int state = machine.Step(top.Value, trie.Label(child));
+            if (state < 0)
+            {
+                continue;
+            }
+
+            trie.AddTokens(child, _mask);
+            if (trie.End(child) == child + 1)
+            {
+                continue;
+            }
+
+            Walk(matcher, child, top with { Value = state });
+            if (machine.IsAccepting(state))
+            {
+                int mark = matcher.Mark();
+                int from = _peeked.Count;
+                matcher.Peek(top.Parent, _peeked);
+                int to = _peeked.Count;
+                WalkAll(matcher, child, from, to);
+                _peeked.RemoveRange(from, to - from);
+                matcher.Forget(mark);
+            }
+        }
+    }
+
+    private TerminalMask FindTerminal(ByteMachine machine, int state)
+    {
+        if (_terminals.TryGetValue((machine, state), out TerminalMask? found))
+        {
+            return found;
+        }
+
+        if (_terminals.Count >= GrammarLimits.CachedMasksMax)
+        {
+            _terminals.Clear();
+        }
+
+        found = Compute(machine, state);
+        _terminals.Add((machine, state), found);
+        ComputedCount++;
+        return found;
+    }
+
+    private TerminalMask Compute(ByteMachine machine, int state)
+    {
+        var tokens = new ulong[_mask.Length];
+        _exits.Clear();
+        _states[0] = state;
+        for (int node = 1; node < trie.NodeCount;)
+        {
+            int depth = trie.Depth(node);
+            int next = machine.Step(_states[depth - 1], trie.Label(node));
+            if (next < 0)
+            {
+                node = trie.End(node);
+                continue;
+            }
+
+            _states[depth] = next;
+            trie.AddTokens(node, tokens);
+            if (trie.End(node) > node + 1 && machine.IsAccepting(next))
+            {
+                _exits.Add(node);
+            }
+
+            node++;
+        }
+
+        return new TerminalMask(tokens, [.. _exits]);
+    }
+
+    /// <summary>What a terminal does with tokens in one of its states.</summary>
+    /// <param name="Tokens">Those that end within it, as bits by id.</param>
+    /// <param name="Exits">Nodes of the trie that complete it and have others below.</param>
+    private sealed record TerminalMask(ulong[] Tokens, int[] Exits);
+}

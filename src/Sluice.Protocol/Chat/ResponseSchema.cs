@@ -1,0 +1,8 @@
+using System.Text.Json;
+
+namespace Sluice.Protocol.Chat;
+
+/// <summary>A <c>response_format</c> other than text.</summary>
+/// <param name="Name">What the request calls the schema; empty for <c>json_object</c>.</param>
+/// <param name="Schema">The JSON schema as it was sent; null asks for any object.</param>
+public sealed record ResponseSchema(string Name, JsonElement? Schema);
