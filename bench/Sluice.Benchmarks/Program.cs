@@ -4,7 +4,10 @@ return args switch
 {
     ["engine", .. var rest] => EngineBenchmark.Run(Arguments.Parse(rest)),
     ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
+    ["grammar", .. var rest] => GrammarBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["relay", .. var rest] => await Sluice.Benchmarks.Relay.RelayBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["faults"] => await FaultsBenchmark.RunAsync(),
     ["write-tiny", var folder] => TinyModelFiles.Write(folder),
     _ => Usage(),
 };
@@ -15,7 +18,10 @@ static int Usage()
         Usage: dotnet run -c Release --project bench/Sluice.Benchmarks -- VERB [--name value ...]
           engine   this engine alone: prompt and decode speed, memory bandwidth (--model, --threads)
           peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
+          grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
           http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
+          relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --rounds)
+          faults   the sixteen faults of FailoverBench with its own timings: a score card
           write-tiny DIR  small random models, for tests/reference/make_tiny_truth.py
         """);
     return 2;

@@ -60,6 +60,9 @@ public static class ProtocolLimits
     /// <summary>Bytes that one folded completion may hold, text and log probabilities together: 64 MiB.</summary>
     public const int CompletionBytesMax = 64 * 1024 * 1024;
 
+    /// <summary>Bytes of thinking that are kept of one answer to be given back whole: 8 MiB, some two million tokens.</summary>
+    public const int ThinkingBytesMax = 8 * 1024 * 1024;
+
     /// <summary>Bytes of one line of an event stream that is read: 32 MiB, what the strictest official SDK takes.</summary>
     public const int EventLineBytesMax = 32 * 1024 * 1024;
 

@@ -96,6 +96,12 @@ public sealed record Limits
     /// </summary>
     public int CachedGrammars { get; init; } = 32;
 
+    /// <summary>How long an upstream is asked for its health, the connection included. The default value is 3 s: somebody waits at a terminal.</summary>
+    public TimeSpan HealthProbe { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Between two looks at the configuration file, which has to be the same twice. The default value is 1 s; reading a few kilobytes takes microseconds.</summary>
+    public TimeSpan ConfigurationPoll { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

@@ -12,6 +12,7 @@ using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
+using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 
 namespace Sluice.Server;
@@ -33,18 +34,19 @@ public static class SluiceServer
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
         services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes));
-        services.AddSingleton(options);
-        services.AddSingleton(catalog);
-        services.AddSingleton(static provider => new ModelMemory<InferenceEngine>(
+        services.AddSingleton(provider => new ModelMemory<InferenceEngine>(
             provider.GetRequiredService<ModelLoading<InferenceEngine>>(),
-            provider.GetRequiredService<SluiceOptions>().MemoryBudgetBytes,
+            options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
+        services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
+        services.AddMetrics();
+        services.AddSingleton<HubMetrics>();
+        services.AddSingleton<PrometheusText>();
+        services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<ServerState>();
-        services.AddSingleton<ModelRouter>();
         services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
-        services.AddSingleton<ModelsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();
         services.AddSingleton<StartupLoad>();
@@ -52,7 +54,25 @@ public static class SluiceServer
         return services;
     }
 
-    /// <summary>Answers <c>/v1/…</c>, <c>/healthz</c> and <c>/readyz</c>; everything else stays the application's.</summary>
+    /// <summary>Lets the hub take over changes of its configuration while it runs.</summary>
+    /// <remarks><see cref="ConfigurationReload.Reload"/> does so at once; <see cref="HubConfiguration.Apply"/> takes a configuration that doesn't come from a file.</remarks>
+    /// <param name="services">The application's services, with or before <see cref="AddSluice"/>.</param>
+    /// <param name="source">Where the configuration is found again.</param>
+    public static IServiceCollection AddSluiceReload(this IServiceCollection services, ConfigurationSource source)
+    {
+        services.AddSingleton(source);
+        services.AddSingleton(static provider => new ConfigurationReload(
+            provider.GetRequiredService<ConfigurationSource>(),
+            provider.GetRequiredService<HubConfiguration>(),
+            provider.GetRequiredService<HubMetrics>(),
+            provider.GetRequiredService<Limits>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ConfigurationReload>>()));
+        services.AddHostedService(static provider => provider.GetRequiredService<ConfigurationReload>());
+        return services;
+    }
+
+    /// <summary>Answers <c>/v1/…</c>, <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>; everything else stays the application's.</summary>
     public static IEndpointRouteBuilder MapSluice(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
@@ -60,6 +80,7 @@ public static class SluiceServer
         endpoints.Map("/v1/{**path}", dispatch);
         endpoints.Map("/healthz", dispatch);
         endpoints.Map("/readyz", dispatch);
+        endpoints.Map("/metrics", dispatch);
         return endpoints;
     }
 
@@ -76,13 +97,35 @@ public static class SluiceServer
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         // The framework's own lines would say each request twice.
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        // And its scope would give each a second id, and a span that nobody has asked for.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.WebHost.ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options));
-        builder.Services.Configure<SocketTransportOptions>(static sockets => sockets.NoDelay = true);
+        builder.Services.Configure<SocketTransportOptions>(static sockets =>
+        {
+            sockets.NoDelay = true;
+            // A flush writes to the socket itself in place of waking another thread for each token. Nothing in the hub blocks a thread that it runs on.
+            sockets.UnsafePreferInlineScheduling = true;
+        });
         configure?.Invoke(builder);
         builder.Services.AddSluice(options, catalog);
         var application = builder.Build();
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
         return application;
+    }
+
+    private static HubConfiguration CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
+    {
+        var memory = provider.GetRequiredService<ModelMemory<InferenceEngine>>();
+        var random = provider.GetRequiredService<RandomSource>();
+        var limits = provider.GetRequiredService<Limits>();
+        var time = provider.GetRequiredService<TimeProvider>();
+        var loggers = provider.GetRequiredService<ILoggerFactory>();
+        return new HubConfiguration(
+            options,
+            catalog,
+            memory,
+            (models, previous) => new ModelRouter(models, previous, memory, random, limits, time, loggers),
+            loggers.CreateLogger<HubConfiguration>());
     }
 
     private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)

@@ -77,7 +77,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
 
     /// <summary>Makes what was written since the last commit one event, and wakes the readers. Without bytes it does nothing.</summary>
     /// <exception cref="InvalidOperationException">The stream has ended.</exception>
-    public void Commit()
+    public void Commit() => CommitStaged(wakes: true);
+
+    private void CommitStaged(bool wakes)
     {
         if (_stagedBytes == 0) return;
         lock (_lock)
@@ -88,7 +90,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             RetainedBytes += _stagedBytes;
             _stagedBytes = 0;
             while (RetainedBytes > _limits.HotBytes && EventCount - FirstEvent > 1) DropFirst();
-            WakeReaders();
+            if (wakes) WakeReaders();
         }
     }
 
@@ -97,6 +99,37 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     {
         this.Write(eventBytes);
         Commit();
+    }
+
+    /// <summary>Appends one event of several that have come together; <see cref="Publish"/> must follow the last of them.</summary>
+    /// <exception cref="InvalidOperationException">The stream has ended.</exception>
+    public void AppendQuietly(ReadOnlySpan<byte> eventBytes)
+    {
+        this.Write(eventBytes);
+        CommitStaged(wakes: false);
+    }
+
+    /// <summary>
+    /// Tells the readers of events that were appended quietly. What waits for them runs on this thread before the call returns: that saves
+    /// a change of threads, and is for a producer that has nothing better to do, never for one that computes.
+    /// </summary>
+    public void Publish()
+    {
+        while (true)
+        {
+            StreamLogReader? next = null;
+            lock (_lock)
+            {
+                foreach (var reader in _readers)
+                {
+                    if (!reader.TryStop(HasNews(reader.Position))) continue;
+                    next = reader;
+                    break;
+                }
+            }
+            if (next is null) return;
+            next.Run();
+        }
     }
 
     /// <summary>Ends the stream well. Like the other two endings it holds only if it is the first; bytes not committed are dropped.</summary>

@@ -84,7 +84,7 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
 
     /// <summary>
     /// Completes when <see cref="TryRead"/> would say something other than <see cref="ReadOutcome.NothingYet"/>, or after
-    /// <see cref="Wake"/>. Await it before the next call; the producer never runs what follows it.
+    /// <see cref="Wake"/>. Await it before the next call. What follows runs on the thread pool, or in <see cref="StreamLog.Publish"/>.
     /// </summary>
     public ValueTask WaitAsync()
     {
@@ -123,7 +123,18 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
-    void IThreadPoolWorkItem.Execute() => _wait.SetResult(true);
+    /// <summary>Under the log's lock. Whether somebody waited, and <see cref="Run"/> must be called.</summary>
+    internal bool TryStop(bool hasNews)
+    {
+        if (!_waiting || !hasNews) return false;
+        _waiting = false;
+        return true;
+    }
+
+    /// <summary>Runs what waited.</summary>
+    internal void Run() => _wait.SetResult(true);
+
+    void IThreadPoolWorkItem.Execute() => Run();
 
     void IValueTaskSource.GetResult(short token)
     {

@@ -15,6 +15,9 @@ public sealed record UpstreamCall(string Body, IReadOnlyDictionary<string, strin
 {
     private readonly TaskCompletionSource _aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Path and query.</summary>
+    public required string Target { get; init; }
+
     /// <summary>Completes when the caller has closed the connection before the answer's end.</summary>
     public Task Aborted => _aborted.Task;
 
@@ -76,7 +79,10 @@ public sealed class ScriptedUpstream : IAsyncDisposable
     }
 
     /// <summary>Where its API begins.</summary>
-    public string Url => _application.Urls.First() + "/v1";
+    public string Url => Root + "/v1";
+
+    /// <summary>Where the server begins.</summary>
+    public string Root => _application.Urls.First();
 
     /// <summary>Requests so far, in order.</summary>
     public IReadOnlyList<UpstreamCall> Calls => [.. _calls];
@@ -151,7 +157,10 @@ public sealed class ScriptedUpstream : IAsyncDisposable
     {
         using var body = new StreamReader(context.Request.Body);
         var call = new UpstreamCall(
-            await body.ReadToEndAsync(), context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase));
+            await body.ReadToEndAsync(), context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase))
+        {
+            Target = context.Request.Path + context.Request.QueryString,
+        };
         context.RequestAborted.Register(call.SetAborted);
         _calls.Enqueue(call);
         var step = _script[int.Min(Interlocked.Increment(ref _count), _script.Length) - 1];

@@ -76,6 +76,12 @@ public sealed class TestHub : IAsyncDisposable
     /// <summary>Generations that wait for a slot.</summary>
     public int QueuedCount => _engine()?.QueuedCount ?? 0;
 
+    /// <summary>What it serves, to be changed.</summary>
+    public HubConfiguration Configuration => _application.Services.GetRequiredService<HubConfiguration>();
+
+    /// <summary>How far the file is.</summary>
+    public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<ModelMemory<InferenceEngine>>().PresenceOf(path);
+
     /// <summary>Lines that were logged as warnings or worse.</summary>
     public IReadOnlyCollection<string> Complaints => _log.Complaints;
 
@@ -96,6 +102,15 @@ public sealed class TestHub : IAsyncDisposable
         var hub = ConfigurationFile.Load(Path.Combine(TestFiles.RepositoryRoot, "examples", "seed.yaml"), _ => null);
         var catalog = ModelCatalog.Create(hub, [Path.GetDirectoryName(TestFiles.DefaultModel)!]);
         return await StartAsync(hub, catalog, options, null, path => InferenceEngine.Load(path, options.Engine));
+    }
+
+    /// <summary>A hub with the models of a configuration, all of which are upstreams'.</summary>
+    /// <param name="models">YAML of the <c>models</c>, two spaces indented.</param>
+    /// <param name="options">What is different beside it.</param>
+    public static Task<TestHub> StartConfiguredAsync(string models, TestHubOptions? options = null)
+    {
+        var hub = ConfigurationFile.Parse("models:\n" + models, "sluice.yaml", _ => null);
+        return StartAsync(hub, ModelCatalog.Create(hub, []), options ?? new TestHubOptions(), null, path => throw new FileNotFoundException("No model file.", path));
     }
 
     /// <summary>Waits until no sequence holds or awaits a slot.</summary>

@@ -1,13 +1,15 @@
 using System.CommandLine;
 using System.Globalization;
 using Sluice.Inference.Gguf;
+using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Upstreams;
 using Spectre.Console;
 
 namespace Sluice.Cli.Commands;
 
-/// <summary>Lists the models that there are, reading the headers of their files only. Upstreams are not asked.</summary>
+/// <summary>Lists the models that there are: reads the headers of their files, and asks each upstream whether it answers, all at the same time.</summary>
 internal static class ModelsCommand
 {
     public static Command Create(Terminal terminal)
@@ -15,11 +17,11 @@ internal static class ModelsCommand
         var config = CommonOptions.Config();
         var models = CommonOptions.Models();
         var command = new Command("models", "List the models that there are") { config, models };
-        command.SetAction(result => Run(terminal, ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models))));
+        command.SetAction((result, cancellation) => RunAsync(terminal, ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models)), cancellation));
         return command;
     }
 
-    private static int Run(Terminal terminal, ConfigurationLookup lookup)
+    private static async Task<int> RunAsync(Terminal terminal, ConfigurationLookup lookup, CancellationToken cancellation)
     {
         var catalog = lookup.CreateCatalog();
         if (catalog.Models.Count == 0)
@@ -28,16 +30,17 @@ internal static class ModelsCommand
         }
 
         var table = new Table().Border(TableBorder.None);
-        foreach (var title in (string[])["ID", "FILE", "SIZE", "ARCHITECTURE", "CONTEXT", "FOLDER"])
+        foreach (var title in (string[])["ID", "HEALTH", "FILE", "SIZE", "ARCHITECTURE", "CONTEXT", "FOLDER"])
         {
             table.AddColumn(new TableColumn(title).NoWrap().PadRight(2));
         }
 
         var faults = new List<string>();
-        foreach (var model in catalog.Models)
+        var rows = await Task.WhenAll(catalog.Models.Select(model => DescribeAsync(model, faults, terminal.Time, cancellation)));
+        foreach (var (model, row) in catalog.Models.Zip(rows))
         {
             var names = string.Join(", ", model.Aliases.Prepend(model.Id));
-            table.AddRow(Describe(model, faults).Prepend(names).Select(text => new Text(text)));
+            table.AddRow(row.Prepend(names).Select(text => new Text(text)));
         }
 
         terminal.CreateConsole().Write(table);
@@ -53,28 +56,45 @@ internal static class ModelsCommand
     public static string NoModels(IReadOnlyList<string> folders) =>
         $"There is no model in {string.Join(", ", folders)}; get one with 'sluice pull smollm2-135m-instruct'.";
 
-    // File, size, architecture, context, folder. An upstream's model has its address in place of the file.
-    private static string[] Describe(ModelEntry model, List<string> faults)
+    // Health, file, size, architecture, context, folder. An upstream's model has its address in place of the file.
+    private static async Task<string[]> DescribeAsync(ModelEntry model, List<string> faults, TimeProvider time, CancellationToken cancellation)
     {
-        if (model is UpstreamModel { Route.Upstreams: var upstreams }) return [string.Join(", ", upstreams), "", "", "", ""];
+        if (model is UpstreamModel { Route.Upstreams: var upstreams })
+            return [await AskAsync(upstreams, time, cancellation), string.Join(", ", upstreams), "", "", "", ""];
         var local = (LocalModel)model;
-        var (architecture, context) = ReadHeader(local, faults);
-        return [Path.GetFileName(local.Path), ByteSize.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""];
+        var (health, architecture, context) = ReadHeader(local, faults);
+        return [health, Path.GetFileName(local.Path), ByteSize.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""];
     }
 
-    private static (string Architecture, string Context) ReadHeader(LocalModel model, List<string> faults)
+    // One word where all upstreams are alike, else one for each, in their order.
+    private static async Task<string> AskAsync(IReadOnlyList<UpstreamOptions> upstreams, TimeProvider time, CancellationToken cancellation)
+    {
+        var limits = new Limits();
+        var health = await Task.WhenAll(upstreams.Select(upstream => UpstreamProbe.AskAsync(upstream, limits, time, cancellation)));
+        var words = health.Select(state => state switch
+        {
+            UpstreamHealth.Ok => "ok",
+            UpstreamHealth.Unauthorised => "unauthorised",
+            UpstreamHealth.Failing => "failing",
+            UpstreamHealth.Silent => "silent",
+            _ => "unreachable",
+        }).ToList();
+        return string.Join(", ", words.Distinct().Count() == 1 ? words.Take(1) : words);
+    }
+
+    private static (string Health, string Architecture, string Context) ReadHeader(LocalModel model, List<string> faults)
     {
         try
         {
             using var file = GgufFile.Open(model.Path);
             var architecture = file.Metadata.GetString("general.architecture");
             var context = file.Metadata.GetInteger($"{architecture}.context_length", 0);
-            return (architecture, context > 0 ? context.ToString(CultureInfo.InvariantCulture) : "?");
+            return ("ok", architecture, context > 0 ? context.ToString(CultureInfo.InvariantCulture) : "?");
         }
         catch (Exception exception) when (exception is GgufException or IOException or UnauthorizedAccessException)
         {
             faults.Add(exception.Message);
-            return ("unreadable", "");
+            return ("unreadable", "", "");
         }
     }
 }

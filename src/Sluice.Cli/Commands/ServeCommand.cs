@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
@@ -27,19 +28,43 @@ internal static class ServeCommand
             Description = $"addresses to listen on, with ; between them; default is {ListenAddress.Default}",
             HelpName = "URLS",
         };
+        var logFormat = new Option<LogFormat>("--log-format")
+        {
+            Description = "text, or json with one object a line; default is text",
+            HelpName = "FORMAT",
+            CustomParser = result => result.Tokens[0].Value switch
+            {
+                "text" => LogFormat.Text,
+                "json" => LogFormat.Json,
+                var other => Refuse(result, other),
+            },
+        };
         var insecure = new Option<bool>("--insecure") { Description = "let other machines in although no API key is set" };
         var config = CommonOptions.Config();
         var models = CommonOptions.Models();
-        var command = new Command("serve", "Serve models over HTTP") { config, urls, models, insecure };
+        var command = new Command("serve", "Serve models over HTTP") { config, urls, models, logFormat, insecure };
         command.SetAction((result, _) =>
         {
-            var lookup = ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models));
-            var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
-            return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
-                ? throw new CliException(problem)
-                : RunAsync(terminal, options, FindModels(terminal, lookup));
+            (SluiceOptions Options, ModelCatalog Catalog) Load(ConfigurationLookup lookup)
+            {
+                var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
+                return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
+                    ? throw new CliException(problem)
+                    : (options, FindModels(terminal, lookup));
+            }
+
+            ConfigurationLookup Find() => ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models));
+            var lookup = Find();
+            var (options, catalog) = Load(lookup);
+            return RunAsync(terminal, options, catalog, new ConfigurationSource(lookup.File, () => Load(Find())), result.GetValue(logFormat));
         });
         return command;
+    }
+
+    private static LogFormat Refuse(ArgumentResult result, string word)
+    {
+        result.AddError($"--log-format is text or json, not '{word}'");
+        return default;
     }
 
     private static List<ListenAddress> ParseUrls(string text)
@@ -86,21 +111,25 @@ internal static class ServeCommand
         return usable.Count > 0 ? new ModelCatalog(usable) : throw new CliException(fault);
     }
 
-    private static async Task<int> RunAsync(Terminal terminal, SluiceOptions options, ModelCatalog catalog)
+    private static async Task<int> RunAsync(Terminal terminal, SluiceOptions options, ModelCatalog catalog, ConfigurationSource source, LogFormat logFormat)
     {
         RequireNames(options);
         var isStarted = false;
         await using var application = SluiceServer.CreateApplication(options, catalog, builder =>
         {
-            builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+            AddConsole(builder.Logging.ClearProviders(), logFormat);
             // The output has the one line that says where the hub is.
             builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
             // What goes wrong before the hub serves is said in one sentence, and once.
             builder.Logging.AddFilter("Microsoft", level => isStarted && level >= LogLevel.Warning);
             builder.Logging.AddFilter("Sluice", level => isStarted && level >= LogLevel.Information);
+            builder.Services.AddSingleton(terminal.Time);
+            builder.Services.AddSluiceReload(source);
         });
+        using var export = TelemetryExport.Start(terminal.GetVariable);
         await StartAsync(application, options);
         using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
+        using var hangUp = terminal.OnHangUp(() => application.Services.GetRequiredService<ConfigurationReload>().Reload());
         if (catalog.Models is [LocalModel only] && await LoadAsync(application, only) is { } failure)
         {
             await application.StopAsync();
@@ -112,6 +141,18 @@ internal static class ServeCommand
         terminal.Output.Flush();
         await application.WaitForShutdownAsync();
         return ExitCodes.Success;
+    }
+
+    private static void AddConsole(ILoggingBuilder logging, LogFormat format)
+    {
+        if (format == LogFormat.Text)
+        {
+            logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+            return;
+        }
+
+        // The scope has the request's id, also in lines that don't name it.
+        logging.AddJsonConsole(console => (console.IncludeScopes, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, "yyyy-MM-ddTHH:mm:ss.fffZ"));
     }
 
     private static void RequireNames(SluiceOptions options)

@@ -55,6 +55,52 @@ internal sealed class FrameStore
         }
     }
 
+    /// <summary>Drops the frames that no position needs, and gives the positions the new numbers of theirs.</summary>
+    public void Compact(List<Frame> tops)
+    {
+        // New number + 1 of each frame. A frame is newer than the one after it, so one pass each way is enough.
+        var numbers = new int[_count];
+        foreach (Frame top in tops)
+        {
+            Mark(top.Parent);
+        }
+
+        for (int frame = _count - 1; frame >= 0; frame--)
+        {
+            if (numbers[frame] > 0)
+            {
+                Mark(_frames[frame].Parent);
+            }
+        }
+
+        int kept = 0;
+        for (int frame = 0; frame < _count; frame++)
+        {
+            if (numbers[frame] > 0)
+            {
+                _frames[kept] = Renumber(_frames[frame]);
+                numbers[frame] = ++kept;
+            }
+        }
+
+        _count = kept;
+        FillBuckets();
+        for (int i = 0; i < tops.Count; i++)
+        {
+            tops[i] = Renumber(tops[i]);
+        }
+
+        void Mark(int frame)
+        {
+            if (frame != Bottom)
+            {
+                numbers[frame] = 1;
+            }
+        }
+
+        Frame Renumber(Frame frame) => frame.Parent == Bottom ? frame : frame with { Parent = numbers[frame.Parent] - 1 };
+    }
+
     private int Bucket(Frame frame)
     {
         uint hash = ((uint)frame.Node * 0x9E3779B9) ^ ((uint)frame.Value * 0x85EBCA6B) ^ ((uint)frame.Parent * 0xC2B2AE35);
@@ -67,6 +113,12 @@ internal sealed class FrameStore
         Array.Resize(ref _frames, _frames.Length * 2);
         Array.Resize(ref _nextInBucket, _frames.Length);
         _buckets = new int[_frames.Length * 2];
+        FillBuckets();
+    }
+
+    private void FillBuckets()
+    {
+        Array.Clear(_buckets);
         for (int frame = 0; frame < _count; frame++)
         {
             int bucket = Bucket(_frames[frame]);

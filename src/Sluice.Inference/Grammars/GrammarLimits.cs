@@ -15,8 +15,11 @@ internal static class GrammarLimits
     /// <summary>States of a pattern; 13 bits of a machine's state hold them.</summary>
     public const int PatternStatesMax = 8191;
 
-    /// <summary>Elementary steps that all patterns of a grammar together may take: some tenths of a second.</summary>
-    public const long PatternStepsMax = 50_000_000;
+    /// <summary>
+    /// Elementary steps that all patterns of a grammar together may take: some tenths of a second, and 20 MB of tables at worst. Fifty
+    /// pairs of bounds take a tenth of it.
+    /// </summary>
+    public const long PatternStepsMax = 5_000_000;
 
     /// <summary>Longest count of a repetition in a pattern; larger ones meet the bound on states anyway.</summary>
     public const int PatternRepeatMax = 10_000;
@@ -35,6 +38,18 @@ internal static class GrammarLimits
 
     /// <summary>Bytes of the tokens that a grammar may choose; longer ones are runs of blanks and the like, which shorter ones write too.</summary>
     public const int TokenBytesMax = 64;
+
+    /// <summary>
+    /// Positions in which one answer may be at once. Ambiguous schemas multiply them; beyond it those of later alternatives are dropped, which
+    /// allows less and never more.
+    /// </summary>
+    public const int PositionsMax = 8192;
+
+    /// <summary>
+    /// Nodes of the vocabulary's trie that are looked at for one mask, some tens of milliseconds: forty kinds of strings at once. Beyond it the tokens of
+    /// later alternatives are not found, which allows less and never more.
+    /// </summary>
+    public const int MaskStepsMax = 4_000_000;
 
     /// <summary>Masks of machine states kept per model: 6 MiB with 49,152 tokens, 19 MiB with 152,000.</summary>
     public const int CachedMasksMax = 1024;

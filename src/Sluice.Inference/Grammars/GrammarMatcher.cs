@@ -12,6 +12,9 @@ internal sealed class GrammarMatcher
     // Up to so many tops a search through all of them is faster than a table.
     private const int PlainSearchMax = 24;
 
+    // Frames that are kept without looking for those that no longer matter.
+    private const int FrameCountFirst = 4096;
+
     private readonly Grammar _grammar;
     private readonly FrameStore _frames = new();
     private readonly Stack<(int Node, int Parent)> _open = new();
@@ -19,6 +22,7 @@ internal sealed class GrammarMatcher
     private List<Frame> _tops = [];
     private List<Frame> _next = [];
     private List<Frame> _saved = [];
+    private int _frameCountMax = FrameCountFirst;
 
     public GrammarMatcher(Grammar grammar)
     {
@@ -50,6 +54,12 @@ internal sealed class GrammarMatcher
                 Restore(frames, wasComplete);
                 return false;
             }
+        }
+
+        if (_frames.Count > _frameCountMax)
+        {
+            _frames.Compact(_tops);
+            _frameCountMax = Math.Max(FrameCountFirst, 2 * _frames.Count);
         }
 
         return true;
@@ -236,6 +246,11 @@ internal sealed class GrammarMatcher
     private void AddTop(List<Frame> tops, int from, Frame top)
     {
         int count = tops.Count - from;
+        if (count >= GrammarLimits.PositionsMax)
+        {
+            return;
+        }
+
         if (count < PlainSearchMax)
         {
             for (int i = from; i < tops.Count; i++)

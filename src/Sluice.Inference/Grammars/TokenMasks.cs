@@ -4,7 +4,7 @@ namespace Sluice.Inference.Grammars;
 
 /// <summary>
 /// The tokens that a grammar allows next. What a token does within one terminal depends on the terminal's state alone: that part is computed
-/// once and kept. Only tokens that go beyond the terminal are looked at anew, with the stack that is there. Owned by one thread.
+/// once and kept, or looked up in the trie where few tokens can follow. Only tokens that go beyond the terminal are looked at anew, with the stack that is there. Owned by one thread.
 /// </summary>
 internal sealed class TokenMasks(TokenTrie trie)
 {
@@ -13,6 +13,7 @@ internal sealed class TokenMasks(TokenTrie trie)
     private readonly List<Frame> _peeked = [];
     private readonly int[] _states = new int[GrammarLimits.TokenBytesMax + 1];
     private readonly List<int> _exits = [];
+    private int _steps;
 
     public TokenTrie Trie => trie;
 
@@ -24,12 +25,21 @@ internal sealed class TokenMasks(TokenTrie trie)
     public ReadOnlySpan<ulong> Find(GrammarMatcher matcher)
     {
         Array.Clear(_mask);
+        _steps = 0;
         int mark = matcher.Mark();
-        for (int i = 0; i < matcher.Tops.Count; i++)
+        for (int i = 0; i < matcher.Tops.Count && _steps < GrammarLimits.MaskStepsMax; i++)
         {
             Frame top = matcher.Tops[i];
             ByteMachine machine = matcher.Machine(top);
+            if (machine.IsNarrow)
+            {
+                Walk(matcher, 0, top);
+                continue;
+            }
+
             TerminalMask terminal = FindTerminal(machine, machine.Canonicalize(top.Value, GrammarLimits.TokenBytesMax));
+            // Counted as if it had been computed now: a mask must not depend on what others have asked before.
+            _steps += terminal.StepCount;
             for (int word = 0; word < _mask.Length; word++)
             {
                 _mask[word] |= terminal.Tokens[word];
@@ -63,7 +73,7 @@ internal sealed class TokenMasks(TokenTrie trie)
 
     private void WalkAll(GrammarMatcher matcher, int node, int from, int to)
     {
-        for (int i = from; i < to; i++)
+        for (int i = from; i < to && _steps < GrammarLimits.MaskStepsMax; i++)
         {
             Walk(matcher, node, _peeked[i]);
         }
@@ -73,32 +83,50 @@ internal sealed class TokenMasks(TokenTrie trie)
     private void Walk(GrammarMatcher matcher, int node, Frame top)
     {
         ByteMachine machine = matcher.Machine(top);
+        if (node == 0 && machine.NextByte(top.Value) is >= 0 and var only)
+        {
+            if (trie.FirstNode((byte)only) is > 0 and var first)
+            {
+                Enter(matcher, first, machine, top);
+            }
+
+            return;
+        }
+
         int end = trie.End(node);
         for (int child = node + 1; child < end; child = trie.End(child))
         {
-            int state = machine.Step(top.Value, trie.Label(child));
-            if (state < 0)
-            {
-                continue;
-            }
+            Enter(matcher, child, machine, top);
+        }
+    }
 
-            trie.AddTokens(child, _mask);
-            if (trie.End(child) == child + 1)
-            {
-                continue;
-            }
+    // The same for a node whose last byte is still to be taken.
+    private void Enter(GrammarMatcher matcher, int node, ByteMachine machine, Frame top)
+    {
+        _steps++;
+        int state = machine.Step(top.Value, trie.Label(node));
+        if (state < 0)
+        {
+            return;
+        }
 
-            Walk(matcher, child, top with { Value = state });
-            if (machine.IsAccepting(state))
-            {
-                int mark = matcher.Mark();
-                int from = _peeked.Count;
-                matcher.Peek(top.Parent, _peeked);
-                int to = _peeked.Count;
-                WalkAll(matcher, child, from, to);
-                _peeked.RemoveRange(from, to - from);
-                matcher.Forget(mark);
-            }
+        trie.AddTokens(node, _mask);
+        if (trie.End(node) == node + 1)
+        {
+            return;
+        }
+
+        Walk(matcher, node, top with { Value = state });
+        if (machine.IsAccepting(state))
+        {
+            int mark = matcher.Mark();
+            int from = _peeked.Count;
+            matcher.Peek(top.Parent, _peeked);
+            int to = _peeked.Count;
+            _steps += to - from;
+            WalkAll(matcher, node, from, to);
+            _peeked.RemoveRange(from, to - from);
+            matcher.Forget(mark);
         }
     }
 
@@ -125,8 +153,10 @@ internal sealed class TokenMasks(TokenTrie trie)
         var tokens = new ulong[_mask.Length];
         _exits.Clear();
         _states[0] = state;
+        int steps = 0;
         for (int node = 1; node < trie.NodeCount;)
         {
+            steps++;
             int depth = trie.Depth(node);
             int next = machine.Step(_states[depth - 1], trie.Label(node));
             if (next < 0)
@@ -145,11 +175,12 @@ internal sealed class TokenMasks(TokenTrie trie)
             node++;
         }
 
-        return new TerminalMask(tokens, [.. _exits]);
+        return new TerminalMask(tokens, [.. _exits], steps);
     }
 
     /// <summary>What a terminal does with tokens in one of its states.</summary>
     /// <param name="Tokens">Those that end within it, as bits by id.</param>
     /// <param name="Exits">Nodes of the trie that complete it and have others below.</param>
-    private sealed record TerminalMask(ulong[] Tokens, int[] Exits);
+    /// <param name="StepCount">Nodes of the trie that were looked at.</param>
+    private sealed record TerminalMask(ulong[] Tokens, int[] Exits, int StepCount);
 }

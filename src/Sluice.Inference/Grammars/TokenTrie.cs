@@ -13,6 +13,7 @@ internal sealed class TokenTrie
     private readonly int[] _ends;
     private readonly int[] _tokens;
     private readonly int[] _sameBytes;
+    private readonly int[] _firstNodes = new int[256];
 
     /// <param name="tokenizer">Whose tokens; those of more than <see cref="GrammarLimits.TokenBytesMax"/> bytes are left out.</param>
     public TokenTrie(Tokenizer tokenizer)
@@ -51,6 +52,10 @@ internal sealed class TokenTrie
 
         Close(0);
         (_labels, _depths, _ends, _tokens) = ([.. labels], [.. depths], [.. ends], [.. nodeTokens]);
+        for (int node = 1; node < _labels.Length; node = _ends[node])
+        {
+            _firstNodes[_labels[node]] = node;
+        }
 
         void Close(int length)
         {
@@ -69,6 +74,9 @@ internal sealed class TokenTrie
     public IReadOnlyList<int> EndTokens { get; }
 
     public int NodeCount => _labels.Length;
+
+    /// <summary>The node of one byte, or 0.</summary>
+    public int FirstNode(byte label) => _firstNodes[label];
 
     /// <summary>The last byte of a node's text.</summary>
     public byte Label(int node) => _labels[node];

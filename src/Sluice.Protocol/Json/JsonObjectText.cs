@@ -100,6 +100,13 @@ internal sealed class JsonObjectText
     /// <summary>The value's bytes as they were read.</summary>
     public ReadOnlySpan<byte> Value(ReadOnlySpan<byte> json, int index) => json[_members[index].ValueStart.._members[index].ValueEnd];
 
+    /// <summary>What is between the quotation marks of the string with that name, as it is escaped; nothing where there is none.</summary>
+    public ReadOnlySpan<byte> StringBytes(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
+    {
+        var index = Find(json, name);
+        return TypeOf(index) == JsonTokenType.String ? Value(json, index)[1..^1] : default;
+    }
+
     /// <summary>The text of a string; null when the member is none, or is not there.</summary>
     public string? Text(ReadOnlySpan<byte> json, int index)
     {

@@ -12,10 +12,8 @@ internal static class ModelSection
     private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks"];
     private static readonly string[] s_laterKeys = ["store"];
     private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge"];
-    private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", "continues"];
+    private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
-    private static readonly string[] s_kinds = ["openai"];
-    private static readonly string[] s_laterKinds = ["azure", "anthropic"];
 
     // What the hub itself says to an upstream, or what belongs to one connection.
     private static readonly HashSet<string> s_reservedHeaders = new(StringComparer.OrdinalIgnoreCase)
@@ -94,20 +92,15 @@ internal static class ModelSection
     private static UpstreamOptions? ReadUpstream(ConfigurationDocument document, YamlNode node)
     {
         if (document.Mapping(node, "an upstream", s_upstreamKeys, []) is not { } section) return null;
-        if (document.String(section, "kind") is var (kind, kindMark) && !s_kinds.Contains(kind))
-        {
-            var suggestion = s_laterKinds.Contains(kind) ? "comes with a later version" : "is no kind of upstream";
-            var near = s_laterKinds.Contains(kind) || Suggestion.Find(kind, s_kinds.Concat(s_laterKinds)) is not { } word ? "" : $"; did you mean '{word}'?";
-            document.Report(kindMark, $"'{kind}' {suggestion}{near}{(near.Length > 0 ? "" : ";")} allowed here: {string.Join(", ", s_kinds)}");
-            return null;
-        }
+        if (UpstreamKindKeys.ReadKind(document, section) is not { } kind) return null;
         var url = document.RequiredString(section, "url");
         if (url is var (address, urlMark) && FindUrlProblem(address) is { } problem) document.Report(urlMark, problem);
         var key = document.String(section, "api_key");
         if (key is var (keyText, keyMark) && !IsHeaderValue(keyText, spacesAllowed: false))
             document.Report(keyMark, "an API key has a character that a header can't carry; expected visible ASCII without spaces");
-        return new UpstreamOptions(url?.Value.TrimEnd('/') ?? "")
+        var upstream = new UpstreamOptions(url?.Value.TrimEnd('/') ?? "")
         {
+            Kind = kind,
             ApiKey = key?.Value,
             Model = document.String(section, "model")?.Value,
             Weight = ReadWeight(document, section),
@@ -115,6 +108,7 @@ internal static class ModelSection
             OnAbort = ReadAbortPolicy(document, section),
             Continues = ReadSwitch(document, section, "continues", fallback: false),
         };
+        return UpstreamKindKeys.Read(document, section, upstream, url);
     }
 
     // The address may hold a password, so the message doesn't repeat it.
@@ -124,7 +118,8 @@ internal static class ModelSection
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0) return $"the url is none; {Expected}";
         if (url.UserInfo.Length > 0) return "the url carries a user or password; use 'api_key' or 'headers'";
         if (url.Query.Length > 0 || url.Fragment.Length > 0) return $"the url has a query or a fragment; {Expected}";
-        return url.AbsolutePath.TrimEnd('/').EndsWith("/chat/completions", StringComparison.Ordinal)
+        var path = url.AbsolutePath.TrimEnd('/');
+        return path.EndsWith("/chat/completions", StringComparison.Ordinal) || path.EndsWith("/messages", StringComparison.Ordinal)
             ? "the url names an endpoint; expected where the API begins, such as http://HOST:PORT/v1"
             : null;
     }

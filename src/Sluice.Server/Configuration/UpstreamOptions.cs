@@ -1,3 +1,5 @@
+using Sluice.Protocol.Messages;
+
 namespace Sluice.Server.Configuration;
 
 /// <summary>What an upstream server speaks.</summary>
@@ -5,6 +7,12 @@ public enum UpstreamKind
 {
     /// <summary>OpenAI's API: vLLM, SGLang, llama-server, Ollama, OpenAI, Mistral, DeepSeek, OpenRouter and many more.</summary>
     OpenAI,
+
+    /// <summary>OpenAI's API as Azure has it.</summary>
+    Azure,
+
+    /// <summary>Anthropic's Messages API.</summary>
+    Anthropic,
 }
 
 /// <summary>What becomes of an upstream's work that nobody wants any more.</summary>
@@ -18,17 +26,38 @@ public enum AbortPolicy
 }
 
 /// <summary>One server that can answer for a model.</summary>
-/// <param name="Url">Where its API begins, such as <c>http://gpu-1:8000/v1</c>: <c>http</c> or <c>https</c>, without query, and without a slash at the end.</param>
+/// <param name="Url">Where its API begins, such as <c>http://gpu-1:8000/v1</c>, or for Azure the resource, such as <c>https://NAME.openai.azure.com</c>: <c>http</c> or <c>https</c>, without query, and without a slash at the end.</param>
 public sealed record UpstreamOptions(string Url)
 {
     /// <summary>What it speaks. The default value is <see cref="UpstreamKind.OpenAI"/>.</summary>
     public UpstreamKind Kind { get; init; }
 
-    /// <summary>Sent as a bearer token; never shown. Null sends none.</summary>
+    /// <summary>Sent in the header that the kind wants it in; never shown. Null sends none.</summary>
     public string? ApiKey { get; init; }
 
     /// <summary>The model's name there. The default value, null, is the id of the model.</summary>
     public string? Model { get; init; }
+
+    /// <summary>
+    /// Azure's name for the model there, in place of <see cref="Model"/>. Null only where <see cref="Url"/> ends with <c>/openai/v1</c>,
+    /// and is the id of the model then.
+    /// </summary>
+    public string? Deployment { get; init; }
+
+    /// <summary>
+    /// The version of the API: Azure's, such as <c>2024-10-21</c>, null only where <see cref="Url"/> ends with <c>/openai/v1</c>; or
+    /// Anthropic's, <c>2023-06-01</c> or <c>2026-10-21</c>, the latter where this is null.
+    /// </summary>
+    public string? ApiVersion { get; init; }
+
+    /// <summary>For Anthropic: most tokens of an answer for clients that state none, at least 1. The default value is 4096.</summary>
+    public int DefaultMaxTokens { get; init; } = 4096;
+
+    /// <summary>For Anthropic: what <c>reasoning_effort</c> becomes. The default value is <see cref="ThinkingMode.Adaptive"/>.</summary>
+    public ThinkingMode Thinking { get; init; }
+
+    /// <summary>The name under which a limit of tokens is sent, <c>max_tokens</c> or <c>max_completion_tokens</c>. The default value, null, is the client's.</summary>
+    public string? MaxTokensParameter { get; init; }
 
     /// <summary>Its share among neighbours that have one too, above 0; null makes it a tier of its own.</summary>
     public double? Weight { get; init; }

@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
-using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Endpoints;
 
@@ -12,26 +11,28 @@ namespace Sluice.Server.Endpoints;
 /// framework's own 404 or 405 would not be; and no path is answered with a redirect, which would lose a body.
 /// </summary>
 internal sealed partial class ApiDispatcher(
-    SluiceOptions options,
+    HubConfiguration hub,
     ChatCompletionsEndpoint chat,
-    ModelsEndpoint models,
     HealthEndpoint health,
+    MetricsEndpoint metrics,
     RandomSource random,
     TimeProvider time,
     ILogger<ApiDispatcher> logger)
 {
     private const string ModelPrefix = "/v1/models/";
-    private readonly ApiKeys _keys = new(options.ApiKeys);
-    private readonly HostPolicy _hosts = new(options);
-    private readonly CrossOrigin _origins = new(options);
+
+    // Of every line that is logged on the way of the request, also those that don't name it.
+    private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
+
 
     public async Task InvokeAsync(HttpContext context)
     {
-        var scope = new RequestScope(time, "req_" + random.NextId(time.GetUtcNow()));
+        var scope = new RequestScope(time, random.NextId(time.GetUtcNow()), hub.Hold());
+        using var lines = s_scope(logger, scope.RequestId);
         scope.Attach(context.Response);
         try
         {
-            await DispatchAsync(context, Normalize(context.Request.Path.Value ?? ""));
+            await DispatchAsync(context, scope, Normalize(context.Request.Path.Value ?? ""));
         }
         catch (Exception error) when (error is OperationCanceledException or ConnectionResetException)
         {
@@ -49,25 +50,32 @@ internal sealed partial class ApiDispatcher(
             LogFault(error, scope.RequestId);
             await FailAsync(context, ApiErrors.ServerError());
         }
+        finally
+        {
+            scope.Configuration.Release();
+        }
         LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
     }
 
-    private Task DispatchAsync(HttpContext context, string path)
+    private Task DispatchAsync(HttpContext context, RequestScope scope, string path)
     {
+        var configuration = scope.Configuration;
         // Probes come from anywhere and learn nothing.
-        if (path is "/healthz" or "/readyz") return OnGet(context, path == "/healthz" ? HealthEndpoint.WriteHealthAsync : health.WriteReadinessAsync);
-        if (_hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
+        if (path is "/healthz" or "/readyz")
+            return OnGet(context, path == "/healthz" ? HealthEndpoint.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
+        if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
 
-        var isReadable = _origins.Apply(context);
+        var isReadable = configuration.Origins.Apply(context);
         if (HttpMethods.IsOptions(context.Request.Method)) return AnswerOptionsAsync(context, isReadable);
-        if (_keys.Check(context.Request) is { } wrongKey) return JsonReply.WriteErrorAsync(context, wrongKey);
+        if (configuration.Keys.Check(context.Request) is { } wrongKey) return JsonReply.WriteErrorAsync(context, wrongKey);
 
         return path switch
         {
-            "/v1/chat/completions" => OnPost(context, chat.InvokeAsync),
-            "/v1/models" => OnGet(context, models.WriteListAsync),
+            "/v1/chat/completions" => OnPost(context, c => chat.InvokeAsync(c, scope)),
+            "/metrics" => OnGet(context, metrics.WriteAsync),
+            "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
-                OnGet(context, c => models.WriteModelAsync(c, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
+                OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
             _ => JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? "")),
         };
     }

@@ -5,6 +5,7 @@ using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -15,20 +16,19 @@ namespace Sluice.Server.Endpoints;
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events.
 /// </summary>
 internal sealed partial class ChatCompletionsEndpoint(
-    ModelRouter router,
     GenerationPump pump,
     GenerationTable generations,
     ServerState server,
-    RandomSource random,
+    HubMetrics metrics,
     Limits limits,
     TimeProvider time,
     ILogger<ChatCompletionsEndpoint> logger)
 {
     private const string IdPrefix = "chatcmpl-";
 
-    public async Task InvokeAsync(HttpContext context)
+    public async Task InvokeAsync(HttpContext context, RequestScope scope)
     {
-        var (request, route, body, error) = await ReadAsync(context);
+        var (request, route, body, error) = await ReadAsync(context, scope.Configuration.Router);
         error ??= server.IsStopping ? ServerState.StoppingError : null;
         if (error is not null)
         {
@@ -38,17 +38,17 @@ internal sealed partial class ChatCompletionsEndpoint(
 
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         int? hotBytes = request!.Stream ? null : ProtocolLimits.CompletionBytesMax;
-        if (generations.TryCreate(IdPrefix + random.NextId(time.GetUtcNow()), hotBytes) is not { } generation)
+        if (generations.TryCreate(IdPrefix + scope.Id, hotBytes) is not { } generation)
         {
             await JsonReply.WriteErrorAsync(context, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
             return;
         }
         // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
         if (server.IsStopping) generation.Cancel(CancellationCause.Shutdown);
-        await RunAsync(context, generation, request!, body, route!);
+        await RunAsync(context, scope, generation, request!, body, route!);
     }
 
-    private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context)
+    private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
     {
         if ((RequestBody.CheckContentType(context.Request) ?? RescueHeader.FindProblem(context.Request)) is { } refused) return (null, null, [], refused);
         var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
@@ -62,10 +62,12 @@ internal sealed partial class ChatCompletionsEndpoint(
         return (request, route, copy, error);
     }
 
-    private async Task RunAsync(HttpContext context, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
+    private async Task RunAsync(HttpContext context, RequestScope scope, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
     {
         using var reader = generation.Log.TryOpenReader()!;
-        var record = new RequestRecord(time);
+        var span = Tracing.StartRequest(context, request, time.GetUtcNow() - scope.Elapsed);
+        var meter = new RequestMeter(metrics, route.Model.Id, span);
+        var record = new RequestRecord(time, meter, scope.Started);
         var producing = pump.RunAsync(
             new Attempt(generation, request, body, ForwardedHeaders.Of(context.Request))
             {
@@ -93,16 +95,20 @@ internal sealed partial class ChatCompletionsEndpoint(
             generation.Cancel(CancellationCause.ClientLeft);
             await producing;
             await generation.Log.WhenEnded;
+            meter.End(generation, record);
             LogEnded(
-                generation.Id, request.Model, record.Upstream, generation.State, generation.Log.EventCount, record.TimeToFirstToken?.TotalMilliseconds,
-                record.Elapsed.TotalMilliseconds, record.AttemptCount, record.HedgeCount, record.RescueCount);
+                scope.RequestId, generation.Id, request.Model, record.Upstream, generation.State, (long?)record.TimeToFirstToken?.TotalMilliseconds,
+                (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,
+                record.AttemptCount, record.HedgeCount, record.RescueCount);
             reader.Dispose();
             generations.Remove(generation);
         }
     }
 
-    [LoggerMessage(1, LogLevel.Debug,
-        "{Id} of {Model} by {Upstream} ended: {State} after {EventCount} events; first token {FirstTokenMs} ms, {ElapsedMs} ms, {Attempts} attempts, {Hedges} hedges, {Rescues} rescues.")]
+    [LoggerMessage(1, LogLevel.Information,
+        "{RequestId} {Id}: {Model} by {Upstream}: {Outcome}; first token {FirstTokenMs} ms, all {ElapsedMs} ms; {PromptTokens} tokens asked and "
+        + "{CompletionTokens} answered (estimated: {IsEstimated}); {Attempts} attempts, {Hedges} hedges, {Rescues} rescues")]
     private partial void LogEnded(
-        string id, string model, string? upstream, GenerationState state, long eventCount, double? firstTokenMs, double elapsedMs, int attempts, int hedges, int rescues);
+        string requestId, string id, string model, string? upstream, GenerationState outcome, long? firstTokenMs, long elapsedMs, int? promptTokens, int? completionTokens,
+        bool isEstimated, int attempts, int hedges, int rescues);
 }

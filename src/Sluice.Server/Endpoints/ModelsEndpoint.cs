@@ -7,17 +7,17 @@ using Sluice.Server.Models;
 namespace Sluice.Server.Endpoints;
 
 /// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>. An alias is a model like any other here: it may be asked for.</summary>
-internal sealed class ModelsEndpoint(ModelCatalog catalog)
+internal static class ModelsEndpoint
 {
     private const string Owner = "sluice";
 
-    public Task WriteListAsync(HttpContext context)
+    public static Task WriteListAsync(HttpContext context, ModelCatalog catalog)
     {
         var models = catalog.Models.SelectMany(model => model.Aliases.Prepend(model.Id), (model, name) => Describe(model, name));
         return JsonReply.WriteAsync(context, new ModelList([.. models]), ProtocolJsonContext.Wire.ModelList);
     }
 
-    public Task WriteModelAsync(HttpContext context, string name) => catalog.Find(name) is { } model
+    public static Task WriteModelAsync(HttpContext context, ModelCatalog catalog, string name) => catalog.Find(name) is { } model
         ? JsonReply.WriteAsync(context, Describe(model, name), ProtocolJsonContext.Wire.ModelObject)
         : JsonReply.WriteErrorAsync(context, ApiErrors.ModelNotFound(name));
 

@@ -3,20 +3,28 @@ using Microsoft.AspNetCore.Http;
 
 namespace Sluice.Server.Endpoints;
 
-/// <summary>What every response says about its request.</summary>
-internal sealed class RequestScope(TimeProvider time, string requestId)
+/// <summary>One request: its name, its time, and the configuration that it is served by from its beginning to its end.</summary>
+internal sealed class RequestScope(TimeProvider time, string id, ServedConfiguration configuration)
 {
-    private readonly long _started = time.GetTimestamp();
+    private const string Prefix = "req_";
 
     /// <summary>Unique; in the response's <c>x-request-id</c> and in the log.</summary>
-    public string RequestId => requestId;
+    public string RequestId { get; } = Prefix + id;
 
-    public TimeSpan Elapsed => time.GetElapsedTime(_started);
+    /// <summary>Unique; the part of <see cref="RequestId"/> that the completion's id has too, so that one word finds every line of the log.</summary>
+    public string Id => id;
+
+    public ServedConfiguration Configuration => configuration;
+
+    /// <summary>On the hub's clock.</summary>
+    public long Started { get; } = time.GetTimestamp();
+
+    public TimeSpan Elapsed => time.GetElapsedTime(Started);
 
     /// <summary>Headers are set now, for whatever the response becomes; the time is taken when they go out.</summary>
     public void Attach(HttpResponse response)
     {
-        response.Headers["x-request-id"] = requestId;
+        response.Headers["x-request-id"] = RequestId;
         response.Headers["openai-version"] = "2020-10-01";
         response.Headers.XContentTypeOptions = "nosniff";
         response.OnStarting(

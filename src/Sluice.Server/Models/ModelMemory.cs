@@ -35,12 +35,14 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     where TEngine : class, IDisposable
 {
     private readonly ModelLoading<TEngine> _loading;
-    private readonly long _budgetBytes;
     private readonly ILogger _logger;
 
     // Guards the slots, whose members are changed under it only.
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
+    private readonly List<Task> _unloads = [];
+    private long _budgetBytes;
+    private HashSet<string>? _retained;
     private long _useCount;
     private bool _disposed;
 
@@ -62,7 +64,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     public ModelMemory(ModelLoading<TEngine> loading, long? budgetBytes, ILogger logger)
     {
         _loading = loading;
-        _budgetBytes = budgetBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 10 * 8;
+        _budgetBytes = BudgetOf(budgetBytes);
         _logger = logger;
     }
 
@@ -99,11 +101,24 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
             {
                 ObjectDisposedException.ThrowIf(_disposed, this);
                 if (!_slots.TryGetValue(entry.Path, out var slot)) _slots.Add(entry.Path, slot = new Slot());
-                if (slot.Engine is { } engine) return (Lend(slot, engine), null);
+                if (slot.Engine is { } engine) return (Lend(entry.Path, slot, engine), null);
                 if (slot.Failure is { } failure && slot.FailureStamp == StampOf(entry)) return (null, failure);
                 loading = slot.Loading ??= Task.Run(() => Load(entry, slot), CancellationToken.None);
             }
             if (await loading.WaitAsync(cancellation) is { } error) return (null, error);
+        }
+    }
+
+    /// <summary>From now on these files and this budget count. Other models that are loaded go as soon as nobody uses them.</summary>
+    /// <param name="paths">Of the files.</param>
+    /// <param name="budgetBytes">As in the constructor. A smaller one takes effect when the next model is loaded.</param>
+    public void Retain(IEnumerable<string> paths, long? budgetBytes)
+    {
+        lock (_lock)
+        {
+            _budgetBytes = BudgetOf(budgetBytes);
+            _retained = paths.ToHashSet(StringComparer.Ordinal);
+            foreach (var (path, slot) in _slots) UnloadIfUnwanted(path, slot);
         }
     }
 
@@ -114,7 +129,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         lock (_lock)
         {
             _disposed = true;
-            loads = [.. _slots.Values.Select(slot => slot.Loading).OfType<Task>()];
+            loads = [.. _slots.Values.Select(slot => slot.Loading).OfType<Task>(), .. _unloads];
         }
         await Task.WhenAll(loads);
         lock (_lock)
@@ -124,7 +139,9 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         }
     }
 
-    private ModelLease<TEngine> Lend(Slot slot, TEngine engine)
+    private static long BudgetOf(long? bytes) => bytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 10 * 8;
+
+    private ModelLease<TEngine> Lend(string path, Slot slot, TEngine engine)
     {
         slot.LeaseCount++;
         slot.LastUse = ++_useCount;
@@ -134,8 +151,23 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
             {
                 slot.LeaseCount--;
                 slot.LastUse = ++_useCount;
+                UnloadIfUnwanted(path, slot);
             }
         });
+    }
+
+    // Under the lock. The last lease may be given back on a thread of the engine, which can't wait for its own end.
+    private void UnloadIfUnwanted(string path, Slot slot)
+    {
+        if (_retained is null || _retained.Contains(path) || _disposed || slot is not { LeaseCount: 0, Engine: { } engine }) return;
+        slot.Engine = null;
+        slot.Bytes = 0;
+        _unloads.RemoveAll(static unload => unload.IsCompleted);
+        _unloads.Add(Task.Run(() =>
+        {
+            engine.Dispose();
+            LogRetired(path);
+        }));
     }
 
     private ApiError? Load(LocalModel entry, Slot slot)
@@ -228,6 +260,9 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
 
     [LoggerMessage(3, LogLevel.Information, "Unloaded {Path} to make room.")]
     private partial void LogUnloaded(string path);
+
+    [LoggerMessage(5, LogLevel.Information, "Unloaded {Path}: the configuration has it no more.")]
+    private partial void LogRetired(string path);
 
     [LoggerMessage(4, LogLevel.Error, "{Path} is not loaded: {Reason}")]
     private partial void LogFailed(Exception? error, string path, string reason);

@@ -3,28 +3,58 @@ using Sluice.Inference.Generation;
 
 namespace Sluice.Server.Models;
 
-/// <summary>Loads the only model, where it is a file, while the hub starts, so that the first request need not wait. Several load when they are asked for.</summary>
-internal sealed class StartupLoad(ModelCatalog catalog, ModelMemory<InferenceEngine> memory) : BackgroundService
+/// <summary>
+/// Loads the only model, where it is a file, while the hub starts or takes over a configuration, so that the first request need not wait.
+/// Several load when they are asked for.
+/// </summary>
+internal sealed class StartupLoad(HubConfiguration hub, ModelMemory<InferenceEngine> memory) : IHostedService, IDisposable
 {
     public const string Ready = "ok";
 
-    private volatile bool _hasTried;
+    private readonly CancellationTokenSource _stopping = new();
+    private volatile string? _triedPath;
 
     /// <summary><see cref="Ready"/>, <c>loading</c> or <c>failed</c>: as it is now, for a request may load what could not be loaded at the start.</summary>
-    public string State => catalog.Models is not [LocalModel only] ? Ready : memory.PresenceOf(only.Path) switch
+    public string State => hub.Catalog.Models is not [LocalModel only] ? Ready : memory.PresenceOf(only.Path) switch
     {
         ModelPresence.Loaded => Ready,
-        ModelPresence.Absent when _hasTried => "failed",
+        ModelPresence.Absent when _triedPath == only.Path => "failed",
         _ => "loading",
     };
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    public Task StartAsync(CancellationToken cancellationToken)
     {
-        if (catalog.Models is not [LocalModel only]) return;
-        // Off the thread that starts the host.
-        await Task.Yield();
-        var (lease, _) = await memory.AcquireAsync(only, stoppingToken);
-        lease?.Dispose();
-        _hasTried = true;
+        hub.Applied += Start;
+        Start();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        hub.Applied -= Start;
+        return _stopping.CancelAsync();
+    }
+
+    public void Dispose() => _stopping.Dispose();
+
+    private void Start()
+    {
+        if (hub.Catalog.Models is [LocalModel only]) _ = LoadAsync(only, _stopping.Token);
+    }
+
+    private async Task LoadAsync(LocalModel model, CancellationToken stopping)
+    {
+        try
+        {
+            // Off the thread that starts the host.
+            await Task.Yield();
+            var (lease, _) = await memory.AcquireAsync(model, stopping);
+            lease?.Dispose();
+            _triedPath = model.Path;
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
+        {
+            // The hub stops.
+        }
     }
 }

@@ -1,5 +1,18 @@
 namespace Sluice.Server.Routing;
 
+/// <summary>Where a breaker stands.</summary>
+internal enum BreakerState
+{
+    /// <summary>Requests go to the upstream.</summary>
+    Closed = 0,
+
+    /// <summary>Its time is up, or one request probes: the next outcome decides.</summary>
+    Probing = 1,
+
+    /// <summary>The upstream is left alone.</summary>
+    Open = 2,
+}
+
 /// <summary>
 /// Leaves an upstream alone that fails again and again: after some faults in a row for a while, then one request probes it, and its
 /// outcome closes the breaker or opens it for longer. Thread-safe.
@@ -19,6 +32,18 @@ internal sealed class Breaker(Limits limits, TimeProvider time)
     public bool IsOpen
     {
         get { lock (_lock) return _openFor > TimeSpan.Zero && (_isProbing || time.GetElapsedTime(_openedAt) < _openFor); }
+    }
+
+    public BreakerState State
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_openFor <= TimeSpan.Zero) return BreakerState.Closed;
+                return _isProbing || time.GetElapsedTime(_openedAt) >= _openFor ? BreakerState.Probing : BreakerState.Open;
+            }
+        }
     }
 
     /// <summary>Tells that a request goes to it. After an opening the first one is the probe.</summary>

@@ -16,6 +16,9 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
 
     public Breaker Breaker => breaker;
 
+    /// <summary>Attempts that run.</summary>
+    public int InFlight => Volatile.Read(ref _inFlight);
+
     /// <summary>Attempts that run, by its share: where this is least the next one goes.</summary>
     public double Load => Volatile.Read(ref _inFlight) / weight;
 
@@ -29,15 +32,14 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         Interlocked.Increment(ref _inFlight);
-        attempt.Record.Upstream = upstream.Name;
+        var span = attempt.Record.BeginAttempt(upstream.Identity);
         breaker.Enter();
-        var isKnown = false;
+        AttemptResult? known = null;
         try
         {
             var result = await upstream.RunAsync(attempt);
-            isKnown = true;
-            // Of two that were asked at a time, it is the one that answered.
-            if (result.Outcome != AttemptOutcome.Failed) attempt.Record.Upstream = upstream.Name;
+            known = result;
+            if (IsUnasked(known)) return result;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
             if (result.Outcome == AttemptOutcome.Broken || (result.Outcome == AttemptOutcome.Failed && result.Kind is FailureKind.Faulted or FailureKind.Silent)) breaker.Fail();
             else breaker.Succeed();
@@ -46,7 +48,10 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         finally
         {
             Interlocked.Decrement(ref _inFlight);
-            if (!isKnown) breaker.Forget();
+            if (known is null || IsUnasked(known)) breaker.Forget();
+            attempt.Record.EndAttempt(span, upstream.Identity, known);
         }
     }
+
+    private static bool IsUnasked(AttemptResult? result) => result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked };
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -52,7 +53,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
         {
             var fallback = route.Fallbacks[i];
             LogFallback(attempt.Generation.Id, route.Model.Id, fallback.Model.Id, result.Kind);
-            attempt.Record.FailoverCount++;
+            attempt.Record.AddFailover(FailoverStep.Fallback);
             var name = fallback.Model.Id;
             var asked = attempt with { ModelName = name, Request = attempt.Request with { Model = name } };
             var rest = route.Fallbacks.Skip(i + 1).ToArray();
@@ -81,8 +82,8 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
         {
             if (route.Choose(tried, excluded, avoidedAllowed: !hasFallback) is not { } deployment) return (last, null);
             if (tried.Contains(deployment) && !await WaitAsync(attempt, last, count - 2)) return (last, null);
+            if (count > 1) attempt.Record.AddFailover(tried.Contains(deployment) ? FailoverStep.Retry : FailoverStep.Upstream);
             tried.Add(deployment);
-            attempt.Record.AttemptCount++;
             var isLast = !hasFallback && (count == attemptsMax || !route.HasOther(deployment, excluded));
             var next = attempt with
             {
@@ -90,9 +91,17 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
                 IsLast = isLast,
                 IsRescuable = attempt.IsRescuable && MidStreamRescue.IsPossible(route, deployment, fallbacks),
             };
-            (last, deployment) = route.Hedging is { } hedging && count == 1
+            (var result, deployment) = route.Hedging is { } hedging && count == 1
                 ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, tried, excluded), time)
                 : (await deployment.RunAsync(next), deployment);
+            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked })
+            {
+                // It costs no attempt, and what those say that were asked says more.
+                excluded.Add(deployment);
+                if (count-- == 1) last = result;
+                continue;
+            }
+            last = result;
             if (last.Outcome != AttemptOutcome.Failed || last.Kind is FailureKind.Refused or FailureKind.ContextLength) return (last, deployment);
             if (last.Kind is FailureKind.Silent or FailureKind.Unserved) excluded.Add(deployment);
         }

@@ -31,7 +31,7 @@ internal static class HedgedAttempt
             var isLate = !running.IsCompleted && !commit.Passed.IsCompleted && !attempt.Cancellation.IsCancellationRequested;
             if (isLate && chooseSecond() is { } second && hedging.TrySpend())
             {
-                attempt.Record.HedgeCount++;
+                attempt.Record.AddHedge();
                 return await RaceAsync(attempt, running, primary, firstEnd, first, second);
             }
         }

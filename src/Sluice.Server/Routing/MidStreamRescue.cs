@@ -47,7 +47,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             count++;
             var method = step.Method == Method.Rerun ? "rerun" : "prefill";
             var at = broken.Generation.Log.EventCount;
-            LogTry(broken.Generation.Id, step.Deployment.Upstream.Name, method, at);
+            LogTry(broken.Generation.Id, step.Deployment.Upstream.Identity.Name, method, at);
             if (await FollowAsync(broken, attempt, step, new AnswerSplicer(delivered, step.Method == Method.Prefill ? delivered.TokenCount : 0)))
             {
                 return true;
@@ -122,7 +122,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             Commit = new CommitPoint(time),
             IsLast = false,
             IsRescuable = true,
-            Record = new RequestRecord(time),
+            Record = broken.Record.CreateScratch(),
         };
     }
 
@@ -138,7 +138,6 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
                 part.Cancel(whole.CancellationCause ?? CancellationCause.Superseded);
             },
             (broken.Generation, scratch));
-        broken.Record.AttemptCount++;
         var running = SettleAsync(step.Deployment.RunAsync(attempt));
         var waking = WakeAsync(running, reader);
         try
@@ -193,7 +192,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             {
                 if (!Splice(events.WrittenSpan, splicer, beyond))
                 {
-                    LogDifferent(scratch.Id, step.Deployment.Upstream.Name);
+                    LogDifferent(scratch.Id, step.Deployment.Upstream.Identity.Name);
                     return false;
                 }
                 isRescued |= Append(broken, step.Method, splicer, beyond, isRescued);
@@ -231,7 +230,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         var log = broken.Generation.Log;
         if (!isRescued)
         {
-            broken.Record.RescueCount++;
+            broken.Record.AddRescue(method == Method.Rerun ? "rerun" : "prefill");
             ChatChunkWriter.WriteRescue(log, method == Method.Rerun ? "rerun"u8 : "prefill"u8);
             log.Commit();
         }

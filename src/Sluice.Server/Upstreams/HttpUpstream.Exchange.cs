@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 
@@ -11,15 +12,17 @@ namespace Sluice.Server.Upstreams;
 internal sealed partial class HttpUpstream
 {
     /// <summary>One request to the server and its answer.</summary>
-    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt) : IDisposable
+    private sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadOnlyMemory<byte> body) : IDisposable
     {
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
+        private readonly MessagesStream? _translation = upstream._dialect.OpenTranslation();
         private readonly ArrayBufferWriter<byte> _events = new();
         private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
         private HttpResponseMessage? _response;
         private bool _hasContent;
+        private long _contentCount;
         private bool _isDelivered;
         private bool _isHandedOver;
 
@@ -71,7 +74,7 @@ internal sealed partial class HttpUpstream
 
         private async Task<AttemptResult> ExchangeAsync()
         {
-            using var request = upstream.CreateRequest(attempt);
+            using var request = upstream.CreateRequest(attempt, body);
             var sending = upstream._http.SendAsync(request, _deadline.Token);
             if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
             _response = await sending;
@@ -86,7 +89,10 @@ internal sealed partial class HttpUpstream
             {
                 while (true)
                 {
-                    if (!await MoveNextAsync(events)) return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
+                    var moving = MoveNextAsync(events);
+                    // Events that came in one piece go on in one piece, on this thread: it would only wait.
+                    if (!moving.IsCompleted) attempt.Generation.Log.Publish();
+                    if (!await moving) return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
                     _cancellation.ThrowIfCancellationRequested();
                     if (Add(events.Current) is { } result) return result;
                 }
@@ -109,7 +115,7 @@ internal sealed partial class HttpUpstream
         // Null while the stream goes on.
         private AttemptResult? Add(in ServerSentEvent item)
         {
-            var frame = _normalizer.Add(item.Data.Span, _events);
+            var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
             switch (frame)
             {
                 case RelayedFrame.Done:
@@ -121,13 +127,21 @@ internal sealed partial class HttpUpstream
                     return Break(UpstreamError.Read(500, item.Data.Span));
                 case RelayedFrame.Content:
                     Commit();
-                    attempt.Record.AddContent();
+                    AddContent();
                     // Between a finish and usage there is no token to wait for.
                     _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
                     break;
             }
             Flush();
             return null;
+        }
+
+        // A finish reason alone is no token.
+        private void AddContent()
+        {
+            if (_normalizer.ContentCount == _contentCount) return;
+            _contentCount = _normalizer.ContentCount;
+            attempt.Record.AddContent();
         }
 
         // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.
@@ -153,7 +167,7 @@ internal sealed partial class HttpUpstream
             while (!events.IsEmpty)
             {
                 var end = events.IndexOf("\n\n"u8) + 2;
-                attempt.Generation.Log.Append(events[..end]);
+                attempt.Generation.Log.AppendQuietly(events[..end]);
                 events = events[end..];
             }
             _events.ResetWrittenCount();
@@ -174,14 +188,14 @@ internal sealed partial class HttpUpstream
             return _isDelivered ? result with { Outcome = AttemptOutcome.Broken } : result;
         }
 
-        private AttemptResult FromOtherContent(byte[] body)
+        private AttemptResult FromOtherContent(byte[] content)
         {
             try
             {
-                var reader = new Utf8JsonReader(body);
+                var reader = new Utf8JsonReader(content);
                 using var document = JsonDocument.ParseValue(ref reader);
                 if (document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
-                    return Break(UpstreamError.Read(500, body));
+                    return Break(UpstreamError.Read(500, content));
             }
             catch (JsonException)
             {
@@ -193,9 +207,9 @@ internal sealed partial class HttpUpstream
         private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response)
         {
             await using var stream = await OpenAsync(response.Content);
-            var body = new byte[upstream._limits.ErrorBodyBytes];
-            var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, _deadline.Token);
-            return body[..length];
+            var content = new byte[upstream._limits.ErrorBodyBytes];
+            var length = await stream.ReadAtLeastAsync(content, content.Length, throwOnEndOfStream: false, _deadline.Token);
+            return content[..length];
         }
 
         // An upstream may compress although it was asked not to.

@@ -4,15 +4,16 @@ using System.Net.Http.Headers;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Server.Configuration;
+using Sluice.Server.Telemetry;
+using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Upstreams;
 
-/// <summary>A server that speaks OpenAI's API. It is always asked for a stream, also where the client wants one object.</summary>
+/// <summary>A server that speaks OpenAI's API or, by its dialect, another. It is always asked for a stream, also where the client wants one object.</summary>
 internal sealed partial class HttpUpstream : IUpstream, IDisposable
 {
     private readonly HttpMessageInvoker _http;
-    private readonly Uri _endpoint;
-    private readonly string _model;
+    private readonly UpstreamDialect _dialect;
     private readonly RouteTimeouts _timeouts;
     private readonly Limits _limits;
     private readonly TimeProvider _time;
@@ -27,12 +28,12 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     public HttpUpstream(UpstreamOptions options, string modelId, RouteTimeouts timeouts, Limits limits, TimeProvider time, ILogger logger)
     {
         Options = options;
-        _model = options.Model ?? modelId;
+        _dialect = UpstreamDialect.Create(options, modelId);
         _timeouts = timeouts;
         _limits = limits;
         _time = time;
         _logger = logger;
-        _endpoint = new Uri(options.Url + "/chat/completions");
+        Identity = new UpstreamIdentity(options.Url, _dialect.Provider, _dialect.Model);
         // Its own connections have Nagle's algorithm off.
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
@@ -44,12 +45,14 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
             // What is left of an aborted answer is not worth waiting for; the end of a complete one is a few bytes.
             MaxResponseDrainSize = limits.ResponseDrainBytes,
             ResponseDrainTimeout = limits.ResponseDrain,
+            // The trace is continued by the attempt's own span, and where nobody traces the client's words pass as they are.
+            ActivityHeadersPropagator = null,
         });
     }
 
     public UpstreamOptions Options { get; }
 
-    public string Name => Options.Url;
+    public UpstreamIdentity Identity { get; }
 
     public bool Continues => Options.Continues;
 
@@ -57,19 +60,19 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
-        var exchange = new HttpExchange(this, attempt);
+        var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
+        if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Unasked, refusal);
+        var exchange = new HttpExchange(this, attempt, body.WrittenMemory);
         var result = await exchange.RunAsync();
         if (result.Error is { } error) LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Message);
         return result;
     }
 
-    private HttpRequestMessage CreateRequest(Attempt attempt)
+    private HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body)
     {
-        var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
-        UpstreamRequest.Write(attempt.Body.Span, _model, body);
-        var request = new HttpRequestMessage(HttpMethod.Post, _endpoint)
+        var request = new HttpRequestMessage(HttpMethod.Post, _dialect.Endpoint)
         {
-            Content = new ReadOnlyMemoryContent(body.WrittenMemory),
+            Content = new ReadOnlyMemoryContent(body),
             // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
@@ -79,7 +82,8 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         // A compressed stream comes in blocks, not in tokens.
         request.Headers.AcceptEncoding.ParseAdd("identity");
         foreach (var (name, value) in attempt.Headers) request.Headers.TryAddWithoutValidation(name, value);
-        if (Options.ApiKey is { } key) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        Tracing.Forward(request);
+        _dialect.AddHeaders(request.Headers);
         foreach (var (name, value) in Options.Headers)
         {
             request.Headers.Remove(name);
@@ -94,7 +98,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
         return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? _time.GetUtcNow().ToUnixTimeSeconds())
         {
-            KeepsUpstreamModel = attempt.Created is null && _model == attempt.ModelName,
+            KeepsUpstreamModel = attempt.Created is null && _dialect.Model == attempt.ModelName,
             KeepsUpstreamCreated = attempt.Created is null,
             ChoiceCount = request.N,
             // A folded reply always has usage.

@@ -3,8 +3,8 @@ namespace Sluice.Server.Upstreams;
 /// <summary>Something that answers requests: the hub's own engine, or another server.</summary>
 internal interface IUpstream
 {
-    /// <summary>For logs and metrics: where it is, without secrets.</summary>
-    string Name { get; }
+    /// <summary>What it is called.</summary>
+    UpstreamIdentity Identity { get; }
 
     /// <summary>Whether it can be given the beginning of an answer to go on from.</summary>
     bool Continues { get; }

@@ -49,6 +49,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
         if (_log.End is not null) return;
+        _attempt.Record.AddContent();
         BeginContent(isText: true);
         if (_hasLogprobs) Convert(tokens);
         _writer.WriteContent(_log, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
@@ -58,6 +59,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
     {
         if (_log.End is not null) return;
+        _attempt.Record.AddContent();
         BeginContent(isText: false);
         _writer.WriteReasoning(_log, choiceIndex, utf8);
         _log.Commit();
@@ -66,6 +68,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnToolCall(int choiceIndex, int callIndex, string tool)
     {
         if (_log.End is not null) return;
+        _attempt.Record.AddContent();
         BeginContent(isText: false);
         if (_usesFunctions) _writer.WriteFunctionCall(_log, choiceIndex, tool);
         else _writer.WriteToolCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
@@ -75,6 +78,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
     {
         if (_log.End is not null) return;
+        _attempt.Record.AddContent();
         BeginContent(isText: false);
         if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
         else _writer.WriteToolArguments(_log, choiceIndex, callIndex, utf8Json);
@@ -134,7 +138,6 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     // to say, for until the first event a failure is still an HTTP status.
     private void BeginContent(bool isText)
     {
-        _attempt.Record.AddContent();
         if (_hasRoles) return;
         _hasRoles = true;
         // The engine runs no races.

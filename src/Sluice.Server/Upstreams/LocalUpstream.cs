@@ -7,6 +7,7 @@ using Sluice.Inference.ToolCalls;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Models;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Upstreams;
 
@@ -19,7 +20,7 @@ internal sealed class LocalUpstream(
     // more at once would only starve those threads that serve streams.
     private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
 
-    public string Name => "local";
+    public UpstreamIdentity Identity { get; } = new(UpstreamIdentity.Local, Tags.Hub, model.Id);
 
     public bool Continues => false;
 

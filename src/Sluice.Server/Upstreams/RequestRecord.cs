@@ -1,36 +1,51 @@
+using System.Diagnostics;
 using Sluice.Protocol.Chat;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Upstreams;
 
 /// <summary>
-/// What a request took: for its log line and for metrics. Written by whoever makes the attempts, one thread at a time, except for content,
-/// which comes from the thread that makes the answer; read after the end.
+/// What a request took: for its log line and for metrics. Attempts may run side by side; the rest is written by one thread at a time,
+/// content by the one that makes the answer. Read after the end.
 /// </summary>
-internal sealed class RequestRecord(TimeProvider time)
+internal sealed class RequestRecord
 {
-    private readonly long _started = time.GetTimestamp();
+    private readonly TimeProvider _time;
+    private readonly RequestMeter? _meter;
+    private readonly RequestRecord _request;
+    private readonly long _started;
+    private int _attemptCount;
+    private long _firstContent;
     private long _lastContent;
 
-    /// <summary>Attempts at upstreams and the local engine, those of hedges and rescues too.</summary>
-    public int AttemptCount { get; set; }
+    /// <param name="time">Clock of all times.</param>
+    /// <param name="meter">Told of everything as it happens; null for nobody.</param>
+    /// <param name="started">When the request came, on that clock; null for now.</param>
+    public RequestRecord(TimeProvider time, RequestMeter? meter = null, long? started = null) =>
+        (_time, _meter, _request, _started) = (time, meter, this, started ?? time.GetTimestamp());
 
-    /// <summary>Routes given up for a fallback.</summary>
-    public int FailoverCount { get; set; }
+    private RequestRecord(RequestRecord request) => (_time, _request, _started) = (request._time, request, request._started);
+
+    /// <summary>Attempts at upstreams and the local engine, those of hedges and rescues too, and those not that an upstream's API has no words for.</summary>
+    public int AttemptCount => Volatile.Read(ref _attemptCount);
+
+    /// <summary>Attempts that followed a failed one.</summary>
+    public int FailoverCount { get; private set; }
 
     /// <summary>Second attempts made because the first one's content was late.</summary>
-    public int HedgeCount { get; set; }
+    public int HedgeCount { get; private set; }
 
     /// <summary>Breaks after which the answer went on.</summary>
-    public int RescueCount { get; set; }
+    public int RescueCount { get; private set; }
 
     /// <summary>Name of what answered, or was asked last; null before the first attempt.</summary>
-    public string? Upstream { get; set; }
+    public string? Upstream { get; private set; }
 
     /// <summary>From the request to the first content; null when there was none.</summary>
-    public TimeSpan? TimeToFirstToken { get; private set; }
+    public TimeSpan? TimeToFirstToken => ContentCount > 0 ? _time.GetElapsedTime(_started, _firstContent) : null;
 
-    /// <summary>The longest time between two pieces of content.</summary>
-    public TimeSpan LongestGap { get; private set; }
+    /// <summary>From the first content to the last; null when there was none.</summary>
+    public TimeSpan? ContentTime => ContentCount > 0 ? _time.GetElapsedTime(_firstContent, _lastContent) : null;
 
     /// <summary>Pieces of content.</summary>
     public int ContentCount { get; private set; }
@@ -42,20 +57,66 @@ internal sealed class RequestRecord(TimeProvider time)
     public bool IsUsageEstimated { get; private set; }
 
     /// <summary>Since the request came.</summary>
-    public TimeSpan Elapsed => time.GetElapsedTime(_started);
+    public TimeSpan Elapsed => _time.GetElapsedTime(_started);
 
-    /// <summary>Text, reasoning, a refusal, a part of a tool call or a finish reason has come.</summary>
+    /// <summary>A record for attempts whose answer is not the client's as it is: they count for the request, and their content doesn't.</summary>
+    public RequestRecord CreateScratch() => new(_request);
+
+    /// <summary>An attempt begins.</summary>
+    /// <returns>Its span, current in the calling method from now on; null where nobody traces.</returns>
+    public Activity? BeginAttempt(UpstreamIdentity upstream)
+    {
+        Interlocked.Increment(ref _request._attemptCount);
+        _request.Upstream = upstream.Name;
+        return _request._meter is null ? null : Tracing.StartAttempt(upstream);
+    }
+
+    /// <summary>An attempt has ended.</summary>
+    /// <param name="span">Of <see cref="BeginAttempt"/>.</param>
+    /// <param name="upstream">Where it was made.</param>
+    /// <param name="result">Null when it was cancelled.</param>
+    public void EndAttempt(Activity? span, UpstreamIdentity upstream, AttemptResult? result)
+    {
+        // Of two that were asked at a time, it is the one that answered.
+        if (result is { Outcome: not AttemptOutcome.Failed }) _request.Upstream = upstream.Name;
+        if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked }) Interlocked.Decrement(ref _request._attemptCount);
+        _request._meter?.EndAttempt(span, upstream, result);
+    }
+
+    /// <summary>An attempt will follow a failed one.</summary>
+    public void AddFailover(FailoverStep step)
+    {
+        FailoverCount++;
+        _meter?.Failover(step);
+    }
+
+    /// <summary>A second attempt is made because the first one's content is late.</summary>
+    public void AddHedge()
+    {
+        HedgeCount++;
+        _meter?.Hedge();
+    }
+
+    /// <summary>An answer that broke off goes on.</summary>
+    /// <param name="method">In what way: a word.</param>
+    public void AddRescue(string method)
+    {
+        RescueCount++;
+        _meter?.Rescue(method);
+    }
+
+    /// <summary>Text, reasoning, a refusal or a part of a tool call has come. Allocates nothing.</summary>
     public void AddContent()
     {
-        var now = time.GetTimestamp();
+        var now = _time.GetTimestamp();
         if (ContentCount++ == 0)
         {
-            TimeToFirstToken = time.GetElapsedTime(_started, now);
+            _firstContent = now;
+            _meter?.FirstContent(_time.GetElapsedTime(_started, now));
         }
         else
         {
-            var gap = time.GetElapsedTime(_lastContent, now);
-            if (gap > LongestGap) LongestGap = gap;
+            _meter?.NextContent(_time.GetElapsedTime(_lastContent, now));
         }
         _lastContent = now;
     }

@@ -54,6 +54,8 @@ internal static class UpstreamFailure
         switch (error.Status)
         {
             case 401 or 402:
+            // Anthropic's way to say that the hub's account is empty.
+            case 400 when error.Message.Contains("credit balance", StringComparison.OrdinalIgnoreCase):
                 // It is the hub's key that is wrong, not the client's, and the message may repeat it.
                 return AttemptResult.Failed(FailureKind.Unserved, Create(502, "The model's server does not accept the hub's credentials.", "authentication"));
             case 404 or 405:
@@ -65,7 +67,9 @@ internal static class UpstreamFailure
             case 408:
                 return AttemptResult.Failed(FailureKind.Faulted, error with { Status = 504, Type = ApiErrors.ServerErrorType });
             case >= 400 and < 500:
-                return AttemptResult.Failed(IsContextLength(error) ? FailureKind.ContextLength : FailureKind.Refused, error);
+                return IsContextLength(error)
+                    ? AttemptResult.Failed(FailureKind.ContextLength, error with { Code = error.Code ?? "context_length_exceeded" })
+                    : AttemptResult.Failed(FailureKind.Refused, error);
             default:
                 var status = error.Status switch { 503 or 529 => 503, 504 or 524 => 504, _ => 502 };
                 return AttemptResult.Failed(FailureKind.Faulted, error with { Status = status });
@@ -78,7 +82,10 @@ internal static class UpstreamFailure
         error.Code is "context_length_exceeded" or "string_above_max_length"
         || error.Message.Contains("context length", StringComparison.OrdinalIgnoreCase)
         || error.Message.Contains("context window", StringComparison.OrdinalIgnoreCase)
-        || error.Message.Contains("context size", StringComparison.OrdinalIgnoreCase);
+        || error.Message.Contains("context size", StringComparison.OrdinalIgnoreCase)
+        // Anthropic's two.
+        || error.Message.Contains("prompt is too long", StringComparison.OrdinalIgnoreCase)
+        || error.Message.Contains("exceed context limit", StringComparison.OrdinalIgnoreCase);
 
     private static string Redact(string text, UpstreamOptions options)
     {

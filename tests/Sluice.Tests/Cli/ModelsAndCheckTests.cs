@@ -1,3 +1,7 @@
+using Sluice.Server;
+using Sluice.Server.Configuration;
+using Sluice.Server.Upstreams;
+using Sluice.Server.Upstreams.Dialects;
 using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Xunit;
@@ -18,7 +22,7 @@ public sealed class ModelsAndCheckTests : IDisposable
     public async Task Models_are_listed_with_what_their_headers_say()
     {
         Assert.Equal(0, await _terminal.RunAsync("models", "--models", Models));
-        Assert.Matches($@"^smollm2-135m-instruct +{ModelFile} +98\.4 MB +llama +8192 +\S*/models *$", Line("smollm2-135m-instruct"));
+        Assert.Matches($@"^smollm2-135m-instruct +ok +{ModelFile} +98\.4 MB +llama +8192 +\S*/models *$", Line("smollm2-135m-instruct"));
     }
 
     [Fact]
@@ -49,15 +53,55 @@ public sealed class ModelsAndCheckTests : IDisposable
     }
 
     [Fact]
-    public async Task Models_of_upstreams_are_checked_and_listed_without_being_asked()
+    public async Task Models_of_upstreams_are_checked_without_being_asked()
     {
         _terminal.Variables["OPENAI_API_KEY"] = "sk-secret";
         var example = RepositoryFiles.FullPath("examples/vllm-pair.yaml");
         Assert.Equal(0, await _terminal.RunAsync("check", example));
-        Assert.Equal(0, await _terminal.RunAsync("models", "--config", example));
         Assert.Contains("is valid: 2 models", _terminal.Output, StringComparison.Ordinal);
-        Assert.Matches("^Llama-3.3-70B-Instruct +http://gpu-1:8000/v1, http://gpu-2:8000/v1 *$", Line("Llama"));
         Assert.DoesNotContain("sk-secret", _terminal.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Upstreams_are_asked_how_they_are()
+    {
+        await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(200, """{"object":"list","data":[]}"""));
+        await using var unlisted = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(404, "{}"));
+        await using var locked = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(401, """{"error":{"message":"sk-secret is wrong"}}"""));
+        await using var failing = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(503, "{}"));
+        var file = Write($$"""
+            models:
+              - {id: sound, upstreams: [{url: "{{sound.Url}}", api_key: sk-secret, headers: {X-Team: red} }, {url: "{{unlisted.Url}}"}]}
+              - {id: locked, upstreams: [{url: "{{locked.Url}}", api_key: sk-secret}]}
+              - {id: mixed, upstreams: [{url: "{{failing.Url}}"}, {url: "http://127.0.0.1:1/v1"}, {url: "{{sound.Url}}"}]}
+            """);
+        Assert.Equal(0, await _terminal.RunAsync("models", "--config", file));
+
+        Assert.Matches($"^sound +ok +{sound.Url}, {unlisted.Url} *$", Line("sound"));
+        Assert.Matches($"^locked +unauthorised +{locked.Url} *$", Line("locked"));
+        Assert.Matches("^mixed +failing, unreachable, ok +", Line("mixed"));
+        Assert.DoesNotContain("sk-secret", _terminal.Output + _terminal.Error, StringComparison.Ordinal);
+        var call = sound.Calls.Single(call => call.Headers.ContainsKey("X-Team"));
+        Assert.Equal("Bearer sk-secret", call.Headers["Authorization"]);
+    }
+
+    [Theory]
+    [InlineData(UpstreamKind.OpenAI, "http://gpu/v1", null, "http://gpu/v1/models")]
+    [InlineData(UpstreamKind.Anthropic, "https://api.anthropic.com/v1", null, "https://api.anthropic.com/v1/models")]
+    [InlineData(UpstreamKind.Azure, "https://name.openai.azure.com", "2024-10-21", "https://name.openai.azure.com/openai/models?api-version=2024-10-21")]
+    [InlineData(UpstreamKind.Azure, "https://name.openai.azure.com/openai/v1", null, "https://name.openai.azure.com/openai/v1/models")]
+    public void Each_kind_has_its_list_of_models(UpstreamKind kind, string url, string? version, string list) =>
+        Assert.Equal(list, UpstreamDialect.Create(new UpstreamOptions(url) { Kind = kind, ApiVersion = version }, "m").ModelsEndpoint.AbsoluteUri);
+
+    [Fact]
+    public async Task A_silent_upstream_is_not_waited_for()
+    {
+        var time = new ManualTimeProvider();
+        await using var silent = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
+        var asking = UpstreamProbe.AskAsync(new UpstreamOptions(silent.Url), new Limits(), time, TestContext.Current.CancellationToken);
+        await silent.NextCallAsync(TestContext.Current.CancellationToken);
+        time.Advance(TimeSpan.FromSeconds(3));
+        Assert.Equal(UpstreamHealth.Silent, await asking);
     }
 
     [Fact]

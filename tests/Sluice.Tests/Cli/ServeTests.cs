@@ -18,10 +18,12 @@ public sealed partial class ServeTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Fact]
-    public async Task The_line_at_the_start_has_a_request_that_works_and_Ctrl_C_ends_the_hub()
+    [Theory]
+    [InlineData("examples/seed.yaml")]
+    [InlineData("examples/engine-names.yaml")]
+    public async Task The_line_at_the_start_has_a_request_that_works_and_Ctrl_C_ends_the_hub(string file)
     {
-        var example = RepositoryFiles.FullPath("examples/seed.yaml");
+        var example = RepositoryFiles.FullPath(file);
         var serve = ServeAsync("--config", example, "--urls", "http://127.0.0.1:0");
         var line = await AnnouncementAsync(serve);
         var match = Announcement().Match(line);
@@ -34,6 +36,9 @@ public sealed partial class ServeTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.EndsWith("data: [DONE]\n\n", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, match.Groups["url"].Value), StringComparison.Ordinal);
+        body = body.Replace("smollm2-135m-instruct", "gpt-4.1", StringComparison.Ordinal);
+        using var alias = await http.PostAsync(new Uri(match.Groups["url"].Value), new StringContent(body, Encoding.UTF8, "application/json"));
+        Assert.Contains("\"model\":\"gpt-4.1\"", await alias.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         _terminal.PressCtrlC();
         Assert.Equal(0, await serve);
@@ -50,6 +55,32 @@ public sealed partial class ServeTests : IDisposable
         Assert.DoesNotContain("secret", line, StringComparison.Ordinal);
         _terminal.PressCtrlC();
         Assert.Equal(0, await serve);
+    }
+
+    [Fact]
+    public async Task SIGHUP_takes_the_file_over_and_a_wrong_one_is_refused()
+    {
+        var file = Write($"models:\n  - id: small\n    gguf: {ModelFile}\n");
+        var serve = ServeAsync("--config", file, "--urls", "127.0.0.1:0");
+        var url = Announcement().Match(await AnnouncementAsync(serve)).Groups["url"].Value;
+        using var http = new HttpClient();
+
+        Write($"models:\n  - id: small\n    gguf: {ModelFile}\n    aliases: [Llama-3.3-70B-Instruct]\n");
+        _terminal.HangUp!();
+        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, url), StringComparison.Ordinal);
+        Write("models:\n  - id: small\n    gguf: [\n");
+        _terminal.HangUp();
+        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, url), StringComparison.Ordinal);
+
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+    }
+
+    [Fact]
+    public async Task A_log_format_that_is_none_is_one_sentence()
+    {
+        Assert.Equal(2, await ServeAsync("--log-format", "xml"));
+        Assert.StartsWith("sluice: --log-format is text or json, not 'xml'", _terminal.Error, StringComparison.Ordinal);
     }
 
     [Fact]

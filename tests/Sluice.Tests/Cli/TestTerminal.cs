@@ -41,7 +41,15 @@ internal sealed class TestTerminal
 
             return new Registration(this, action);
         },
+        OnHangUp = action =>
+        {
+            HangUp = action;
+            return null;
+        },
     };
+
+    /// <summary>What a SIGHUP calls; null before a command listens.</summary>
+    public Action? HangUp { get; private set; }
 
     public Task<int> RunAsync(params string[] arguments) => CommandLine.RunAsync(arguments, Terminal);
 

@@ -95,9 +95,9 @@ public sealed class RequestBodyTests
     [Fact]
     public void Model_names_are_bounded()
     {
-        Accept($$"""{"model":"{{new string('m', 256)}}","messages":{{Messages}}}""");
+        Accept($$"""{"model":"{{new string('m', 256)}}","messages":{{ReadOutcome.Messages}}}""");
         Refuse(
-            $$"""{"model":"{{new string('m', 257)}}","messages":{{Messages}}}""",
+            $$"""{"model":"{{new string('m', 257)}}","messages":{{ReadOutcome.Messages}}}""",
             "Invalid 'model': string too long. Expected a string with maximum length 256, but got a string with length 257 instead.",
             "model",
             "string_above_max_length");
@@ -131,7 +131,7 @@ public sealed class RequestBodyTests
             "prompt_cache_key",
         ];
         var nulls = Accept(Body(string.Join(',', names.Select(name => $"\"{name}\":null"))));
-        var absent = Accept(Conversation(Messages));
+        var absent = Accept(Conversation(ReadOutcome.Messages));
         Assert.Equal(Describe(absent), Describe(nulls));
         Assert.Null(nulls.FindLocalRefusal());
 

@@ -129,7 +129,7 @@ public sealed class RequestParametersTests
     [Fact]
     public void What_is_absent_has_its_default()
     {
-        var request = Accept(Conversation(Messages));
+        var request = Accept(Conversation(ReadOutcome.Messages));
         Assert.Equal((false, false, false, 1, 0), (request.Stream, request.IncludeUsage, request.Logprobs, request.N, request.TopLogprobs));
         Assert.Equal((null, null, null, null), (request.MaxTokens, request.Temperature, request.TopP, request.Seed));
         Assert.Equal((0.0, 0.0, null, null), (request.PresencePenalty, request.FrequencyPenalty, request.User, request.ServiceTier));

@@ -55,7 +55,7 @@ public sealed class ConfigurationFileTests
     [Theory]
     [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget")]
     [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget")]
-    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, fallbacks")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks")]
     [InlineData("models:\n  - id: a\n    gguf: [x]", "sluice.yaml:3:11: 'gguf' must be text, but this is a list")]
     [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
     [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; one of them says what answers")]

@@ -89,6 +89,29 @@ public sealed class ModelMemoryTests
     }
 
     [Fact]
+    public async Task Retain_KeepsWhatIsNamed_AndUnloadsTheRestAfterItsLastUse()
+    {
+        var memory = Create(1000);
+        (await AcquireAsync(memory, "kept")).Dispose();
+        (await AcquireAsync(memory, "idle")).Dispose();
+        var used = await AcquireAsync(memory, "used");
+        memory.Retain(["/models/kept"], 250);
+        Assert.Equal(200, memory.UsedBytes);
+        Assert.False(used.Engine.IsDisposed);
+
+        used.Dispose();
+        Assert.Equal(100, memory.UsedBytes);
+        Assert.Equal(ModelPresence.Loaded, memory.PresenceOf("/models/kept"));
+        // A request that began before may load it once more; the new budget counts for it.
+        var (lease, error) = await memory.AcquireAsync(Entry("used", 200), TestContext.Current.CancellationToken);
+        Assert.Null(error);
+        Assert.Contains(_loaded, engine => engine is { IsDisposed: true, Path: "/models/kept" });
+        lease!.Dispose();
+        await memory.DisposeAsync();
+        Assert.All(_loaded, engine => Assert.True(engine.IsDisposed));
+    }
+
+    [Fact]
     public async Task Acquire_WithTheOthersInUse_IsRefused_AndUnloadsNothing()
     {
         var log = new Lines();

@@ -20,9 +20,11 @@ public sealed class UpstreamConfigurationTests
                 upstreams:
                   - url: http://gpu-1:8000/v1/
                     weight: 2
-                  - {url: "https://gpu-2/v1", kind: openai, api_key: "${KEY}", model: meta/Llama, weight: 0.5, headers: {X-Team: red, Authorization: Basic eA==}, on_abort: drain}
+                  - {url: "https://gpu-2/v1", kind: openai, api_key: "${KEY}", model: meta/Llama, weight: 0.5, headers: {X-Team: red, Authorization: Basic eA==}, on_abort: drain, continues: true}
                 retries: 0
                 timeouts: {connect: 500ms, first_token: 1.5s, idle: 2m, total: 1h}
+                rescue: off
+                hedge: 2.5%
                 fallbacks: [SMALL]
               - id: small
                 upstreams: [{url: "http://127.0.0.1:1"}]
@@ -35,6 +37,9 @@ public sealed class UpstreamConfigurationTests
         Assert.Equal("red", route.Upstreams[1].Headers["x-team"]);
         Assert.Equal(0, route.Retries);
         Assert.Equal([0.5, 1.5, 120, 3600], new[] { route.Timeouts.Connect, route.Timeouts.FirstToken, route.Timeouts.Idle, route.Timeouts.Total }.Select(time => time.TotalSeconds));
+        Assert.Equal([false, true], route.Upstreams.Select(upstream => upstream.Continues));
+        Assert.Equal((false, 0.025), (route.Rescue, route.Hedge));
+        Assert.Equal((true, null), (options.Models[1].Route!.Rescue, options.Models[1].Route!.Hedge));
         Assert.Equal(["SMALL"], options.Models[0].Fallbacks);
         Assert.Equal(new RouteTimeouts(), options.Models[1].Route!.Timeouts);
         Assert.Equal(2, options.Models[1].Route!.Retries);
@@ -50,9 +55,11 @@ public sealed class UpstreamConfigurationTests
     }
 
     [Theory]
-    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort")]
-    [InlineData("upstreams: [{kind: azure, url: http://x}]", "4:24: 'azure' comes with a later version; allowed here: openai")]
-    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai")]
+    [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, continues, deployment, api_version, default_max_tokens, thinking, max_tokens_parameter")]
+    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic")]
+    [InlineData("upstreams: [{url: http://x, continues: maybe}]", "4:44: 'maybe' is no value of 'continues'; allowed here: true, false")]
+    [InlineData("upstreams: [{url: http://x}]\n    hedge: 0%", "5:12: '0%' is no share of requests; expected a percentage above 0, such as 5%")]
+    [InlineData("upstreams: [{url: http://x}]\n    hedge: 5", "5:12: '5' is no share of requests; expected a percentage above 0, such as 5%")]
     [InlineData("upstreams: []", "4:16: 'upstreams' is empty; expected at least one, such as {url: http://gpu-1:8000/v1}")]
     [InlineData("upstreams: [{model: a}]", "4:17: an upstream has no 'url'")]
     [InlineData("upstreams: [{url: gpu-1}]", "4:23: the url is none; expected http://HOST:PORT/v1 or https://HOST/v1")]

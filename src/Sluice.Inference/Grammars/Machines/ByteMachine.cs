@@ -44,6 +44,9 @@ internal abstract class ByteMachine
         return found;
     }
 
+    /// <summary>Whether few bytes can follow anywhere, so that looking for tokens is faster than remembering which there are.</summary>
+    public virtual bool IsNarrow => false;
+
     /// <summary>Whether any byte can follow.</summary>
     public virtual bool CanStep(int state) => NextByte(state) != NoByte;
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Sluice.Inference.Grammars.Patterns;
 
 namespace Sluice.Inference.Grammars.Machines;
@@ -37,6 +38,11 @@ internal static class JsonMachines
     public static ByteMachine Boolean { get; } = new LiteralMachine("true"u8.ToArray(), "false"u8.ToArray());
 
     public static ByteMachine Null { get; } = new LiteralMachine("null"u8.ToArray());
+
+    private static readonly ConcurrentDictionary<string, ByteMachine> s_formats = new();
+
+    /// <summary>A string of a format that <see cref="StringFormats.Find"/> knows.</summary>
+    public static ByteMachine Format(string name) => s_formats.GetOrAdd(name, static known => new PatternStringMachine(StringFormats.Find(known)!));
 
     private static AsciiMachine Compile(string pattern) => Compile(PatternParser.ParseWhole(pattern));
 

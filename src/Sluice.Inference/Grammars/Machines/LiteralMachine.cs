@@ -11,46 +11,45 @@ internal sealed class LiteralMachine : ByteMachine
     /// <param name="literals">At least one.</param>
     public LiteralMachine(params IReadOnlyList<byte[]> literals)
     {
-        var children = new List<SortedDictionary<byte, int>> { new() };
-        var ends = new HashSet<int>();
-        foreach (byte[] literal in literals)
+        byte[][] sorted = [.. literals];
+        Array.Sort(sorted, static (a, b) => a.AsSpan().SequenceCompareTo(b));
+        (List<int> firstEdge, List<byte> labels, List<int> targets, List<bool> accepting) = ([], [], [], []);
+
+        // A state is the literals with the same beginning, which are neighbours, and its length.
+        var states = new List<(int First, int End, int Length)> { (0, sorted.Length, 0) };
+        for (int state = 0; state < states.Count; state++)
         {
-            int state = 0;
-            foreach (byte value in literal)
+            (int first, int end, int length) = states[state];
+            firstEdge.Add(labels.Count);
+            accepting.Add(sorted[first].Length == length);
+            while (first < end && sorted[first].Length == length)
             {
-                if (!children[state].TryGetValue(value, out int next))
+                first++;
+            }
+
+            while (first < end)
+            {
+                byte label = sorted[first][length];
+                int next = first;
+                while (next < end && sorted[next][length] == label)
                 {
-                    next = children.Count;
-                    children[state].Add(value, next);
-                    children.Add([]);
+                    next++;
                 }
 
-                state = next;
-            }
-
-            ends.Add(state);
-        }
-
-        _firstEdge = new int[children.Count + 1];
-        _labels = new byte[children.Count - 1];
-        _targets = new int[children.Count - 1];
-        _accepting = new bool[children.Count];
-        int edge = 0;
-        for (int state = 0; state < children.Count; state++)
-        {
-            _firstEdge[state] = edge;
-            _accepting[state] = ends.Contains(state);
-            foreach ((byte label, int target) in children[state])
-            {
-                _labels[edge] = label;
-                _targets[edge++] = target;
+                labels.Add(label);
+                targets.Add(states.Count);
+                states.Add((first, next, length + 1));
+                first = next;
             }
         }
 
-        _firstEdge[^1] = edge;
+        firstEdge.Add(labels.Count);
+        (_firstEdge, _labels, _targets, _accepting) = ([.. firstEdge], [.. labels], [.. targets], [.. accepting]);
     }
 
     public override int Start => 0;
+
+    public override bool IsNarrow => true;
 
     public override int Step(int state, byte value)
     {

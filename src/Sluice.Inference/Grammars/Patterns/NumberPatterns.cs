@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Numerics;
 
@@ -14,15 +15,20 @@ internal static class NumberPatterns
     private static readonly PatternNode s_digit = PatternNode.Range('0', '9');
     private static readonly PatternNode s_anyFraction = Optional(Sequence(PatternNode.Text("."), new PatternRepeat(s_digit, 1, null)));
 
+    private static readonly ConcurrentDictionary<int, PatternDfa> s_unbounded = new();
+
     /// <summary>Any number.</summary>
     public static PatternNode Number { get; } = PatternParser.ParseWhole("-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,16})?([eE][+\\-]?[0-9]{1,2})?");
 
     /// <summary>Any integer of 18 digits.</summary>
     public static PatternNode Integer { get; } = PatternParser.ParseWhole("0|-?[1-9][0-9]{0,17}");
 
-    /// <summary>Numbers without an exponent, with up to so many digits after the point.</summary>
-    public static PatternNode Plain(int fractionDigits) =>
-        PatternParser.ParseWhole(FormattableString.Invariant($"-?(0|[1-9][0-9]{{0,15}})(\\.[0-9]{{1,{Math.Min(fractionDigits, DigitsMax)}}})?"));
+    /// <summary>Numbers without an exponent, with up to so many digits after the point; without any, integers.</summary>
+    public static PatternDfa Plain(int fractionDigits) => s_unbounded.GetOrAdd(fractionDigits, static digits => PatternDfa.Compile(
+        digits == 0
+            ? Integer
+            : PatternParser.ParseWhole(FormattableString.Invariant($"-?(0|[1-9][0-9]{{0,15}})(\\.[0-9]{{1,{Math.Min(digits, DigitsMax)}}})?")),
+        new PatternBudget())!);
 
     /// <summary>Numbers not below a bound, without an exponent.</summary>
     public static PatternNode AtLeast(Decimal bound, bool isExclusive) => bound.IsNegative

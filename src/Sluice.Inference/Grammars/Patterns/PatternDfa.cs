@@ -8,12 +8,17 @@ internal sealed class PatternDfa
     private readonly int[] _starts; // First code point of each class, from 0.
     private readonly int[] _steps; // (state, class); -1 is none.
     private readonly bool[] _accepting;
+    private readonly ushort[] _asciiClasses = new ushort[128];
 
     private PatternDfa(int[] starts, int[] steps, bool[] accepting)
     {
         _starts = starts;
         _steps = steps;
         _accepting = accepting;
+        for (int character = 0; character < _asciiClasses.Length; character++)
+        {
+            _asciiClasses[character] = (ushort)Search(character);
+        }
     }
 
     public int StateCount => _accepting.Length;
@@ -220,7 +225,9 @@ internal sealed class PatternDfa
         return new PatternDfa(starts, trimmed, [.. kept.Select(state => accepting[state])]);
     }
 
-    private int ClassOf(int character)
+    private int ClassOf(int character) => character < _asciiClasses.Length ? _asciiClasses[character] : Search(character);
+
+    private int Search(int character)
     {
         int index = Array.BinarySearch(_starts, character);
         return index >= 0 ? index : ~index - 1;

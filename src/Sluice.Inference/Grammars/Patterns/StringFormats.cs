@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Sluice.Inference.Grammars.Patterns;
 
 /// <summary>The values of <c>format</c> that strings can be held to, as whole patterns.</summary>
@@ -27,8 +29,12 @@ internal static class StringFormats
     /// <summary>The names that are known.</summary>
     public static IReadOnlyList<string> Names { get; } = ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
 
-    /// <summary>The pattern of a format, or null.</summary>
-    public static PatternNode? Find(string name) => Text(name) is { } text ? PatternParser.ParseWhole(text) : null;
+    private static readonly ConcurrentDictionary<string, PatternDfa> s_compiled = new();
+
+    /// <summary>The pattern of a format, or null. Each is compiled once.</summary>
+    public static PatternDfa? Find(string name) => Text(name) is { } text
+        ? s_compiled.GetOrAdd(name, static (_, pattern) => PatternDfa.Compile(PatternParser.ParseWhole(pattern), new PatternBudget())!, text)
+        : null;
 
     private static string? Text(string name) => name switch
     {

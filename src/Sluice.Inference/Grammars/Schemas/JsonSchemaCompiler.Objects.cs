@@ -11,7 +11,8 @@ internal sealed partial class JsonSchemaCompiler
     private int CompileObject(JsonElement schema)
     {
         List<JsonProperty> properties = ReadProperties(schema);
-        List<string> required = ReadRequired(schema);
+        HashSet<string> required = ReadRequired(schema);
+        HashSet<string> described = [.. properties.Select(static property => property.Name)];
         bool isClosed = !schema.TryGetProperty("additionalProperties", out JsonElement additional);
         if (isClosed && properties.Count == 0 && required.Count == 0)
         {
@@ -28,7 +29,7 @@ internal sealed partial class JsonSchemaCompiler
         }
 
         _path.RemoveAt(_path.Count - 1);
-        foreach (string name in required.Where(name => properties.TrueForAll(property => property.Name != name)))
+        foreach (string name in required.Where(name => !described.Contains(name)))
         {
             members.Add((name, others ?? (isClosed ? AnyValue() : graph.Choice()), true));
         }
@@ -54,7 +55,7 @@ internal sealed partial class JsonSchemaCompiler
             : throw Error("'properties' has the same name twice");
     }
 
-    private List<string> ReadRequired(JsonElement schema)
+    private HashSet<string> ReadRequired(JsonElement schema)
     {
         if (!schema.TryGetProperty("required", out JsonElement value))
         {
@@ -62,7 +63,7 @@ internal sealed partial class JsonSchemaCompiler
         }
 
         return value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(static name => name.ValueKind == JsonValueKind.String)
-            ? [.. value.EnumerateArray().Select(static name => name.GetString()!).Distinct()]
+            ? [.. value.EnumerateArray().Select(static name => name.GetString()!)]
             : throw Error("'required' must be an array of strings");
     }
 
@@ -77,28 +78,29 @@ internal sealed partial class JsonSchemaCompiler
 
         int comma = graph.Machine(JsonMachines.Comma);
         int close = graph.Machine(JsonMachines.CloseObject);
-        int first = graph.Machine(JsonMachines.CloseEmptyObject);
-        int rest = close;
+        int names = graph.Choice();
+        int after = close;
         if (others is { } other)
         {
-            PatternDfa names = PatternDfa.Except([.. members.Select(static member => member.Name)]);
-            int pair = Pair(graph.Machine(new PatternStringMachine(names)), other);
-            int more = graph.Repeat(graph.Sequence(comma, pair), 0, int.MaxValue);
-            rest = graph.Sequence(more, close);
-            first = graph.Choice(first, graph.Sequence(pair, rest));
+            PatternDfa otherNames = PatternDfa.Except([.. members.Select(static member => member.Name)]);
+            int pair = Pair(graph.Machine(new PatternStringMachine(otherNames)), other);
+            after = graph.Sequence(graph.Repeat(graph.Sequence(comma, pair), 0, int.MaxValue), close);
+            names = graph.Sequence(pair, after);
         }
 
-        // From the last to the first: what may stand before any property was written, and after one was.
+        // From the last to the first: the names that may stand where the members from here on are open, and what follows the one before.
+        bool mayEnd = true;
         for (int i = members.Count - 1; i >= 0; i--)
         {
-            int pair = Pair(graph.Literal(JsonText.Quote(members[i].Name)), members[i].Value);
-            int withFirst = graph.Sequence(pair, rest);
-            int withRest = graph.Sequence(comma, pair, rest);
-            first = members[i].IsRequired ? withFirst : graph.Choice(withFirst, first);
-            rest = members[i].IsRequired ? withRest : graph.Choice(withRest, rest);
+            int member = graph.Sequence(Pair(graph.Literal(JsonText.Quote(members[i].Name)), members[i].Value), after);
+            names = members[i].IsRequired ? member : graph.Choice(member, names);
+            mayEnd &= !members[i].IsRequired;
+            int next = graph.Sequence(comma, names);
+            after = mayEnd ? graph.Choice(next, close) : next;
         }
 
-        return graph.Sequence(graph.Machine(JsonMachines.OpenObject), first);
+        return graph.Sequence(
+            graph.Machine(JsonMachines.OpenObject), mayEnd ? graph.Choice(names, graph.Machine(JsonMachines.CloseEmptyObject)) : names);
     }
 
     private int FreeObject(int name, int value)

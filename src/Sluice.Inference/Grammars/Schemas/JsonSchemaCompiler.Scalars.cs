@@ -29,14 +29,17 @@ internal sealed partial class JsonSchemaCompiler
             return min == 0 && max == null ? graph.Machine(JsonMachines.String) : graph.Machine(new StringMachine(min, max));
         }
 
-        PatternNode? formatPattern = format == null ? null : StringFormats.Find(format)
+        PatternDfa? formatText = format == null ? null : StringFormats.Find(format)
             ?? throw Error($"'format' '{format}' is not supported; these are: {string.Join(", ", StringFormats.Names)}");
-        PatternDfa? text = pattern == null ? null : PatternDfa.Compile(PatternParser.ParseContained(pattern), graph.Budget);
-        bool isPossible = pattern == null || text != null;
-        if (formatPattern != null && isPossible)
+        if (pattern == null && min == 0 && max == null)
         {
-            PatternDfa other = PatternDfa.Compile(formatPattern, graph.Budget)!;
-            text = text == null ? other : text.Intersect(other, graph.Budget);
+            return graph.Machine(JsonMachines.Format(format!));
+        }
+
+        PatternDfa? text = pattern == null ? null : PatternDfa.Compile(PatternParser.ParseContained(pattern), graph.Budget);
+        if (formatText != null)
+        {
+            text = pattern == null ? formatText : text?.Intersect(formatText, graph.Budget);
         }
 
         if ((min > 0 || max != null) && text != null)
@@ -59,8 +62,7 @@ internal sealed partial class JsonSchemaCompiler
         }
 
         (int fractionDigits, int divisor) = ReadDivisor(schema);
-        PatternDfa? numbers = PatternDfa.Compile(
-            isInteger || fractionDigits == 0 ? NumberPatterns.Integer : NumberPatterns.Plain(fractionDigits), graph.Budget);
+        PatternDfa? numbers = NumberPatterns.Plain(isInteger ? 0 : fractionDigits);
         Bound("minimum", bound => NumberPatterns.AtLeast(bound, isExclusive: false));
         Bound("exclusiveMinimum", bound => NumberPatterns.AtLeast(bound, isExclusive: true));
         Bound("maximum", bound => NumberPatterns.AtMost(bound, isExclusive: false));

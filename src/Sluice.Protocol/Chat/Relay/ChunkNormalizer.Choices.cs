@@ -47,7 +47,9 @@ public sealed partial class ChunkNormalizer
         var toolCount = _delta.TypeOf(tools) == JsonTokenType.StartArray ? ReadToolCalls(json, tools) : 0;
         if (toolCount == 0) _delta.Drop(tools);
         var hasText = HasSubstanceBeside(json, tools);
-        var isContent = HasContent(json) || toolCount > 0 || finish is not null;
+        var hasContent = HasContent(json) || toolCount > 0;
+        if (hasContent) ContentCount++;
+        var isContent = hasContent || finish is not null;
         if (isContent && !hasRole) CompleteRoles(output);
         SetUsage(json);
 

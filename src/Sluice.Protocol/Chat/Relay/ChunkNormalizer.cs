@@ -32,6 +32,7 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     private readonly JsonObjectText _choice = new();
     private readonly JsonObjectText _delta = new();
     private readonly JsonArrayText _toolCalls = new();
+    private readonly RepeatedFrame _repeated = new();
     private byte[] _model = [];
     private byte[] _created = [];
     private ChatChunkWriter? _writer;
@@ -56,6 +57,9 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     /// <summary>Whether the upstream has stated usage.</summary>
     public bool HasUsage => _usage is not null;
 
+    /// <summary>Pieces of content so far: text, reasoning, a refusal, a tool call. Roles, pings, empty deltas and finish reasons are none.</summary>
+    public long ContentCount { get; private set; }
+
     /// <summary>Takes one frame.</summary>
     /// <param name="data">The event's data.</param>
     /// <param name="output">Receives any number of whole events.</param>
@@ -66,6 +70,7 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         // A comment that some gateway has wrapped as data.
         if (data.IsEmpty || data[0] == (byte)':') return RelayedFrame.Empty;
         if (data[0] != (byte)'{' || !Utf8.IsValid(data)) return FailAsGarbage();
+        if (AddRepeated(data, output)) return RelayedFrame.Content;
         try
         {
             return AddObject(data.IndexOfAny((byte)'\r', (byte)'\n') < 0 ? data : ToOneLine(data), output);
@@ -157,7 +162,27 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         {
             if (AddChoice(json, choices, i, output)) result = RelayedFrame.Content;
         }
+        if (result == RelayedFrame.Content && Error is null && _repeated.IsWanted) LearnFrame(json, choices);
         return Error is null ? result : RelayedFrame.Failed;
+    }
+
+    // One choice goes on with more text: neither usage nor an end can be in such a frame.
+    private bool AddRepeated(ReadOnlySpan<byte> data, IBufferWriter<byte> output)
+    {
+        if (_choices.Length > 1 || _choices[0].IsFinished) return false;
+        var length = _repeated.TryWrite(data, output);
+        _contentBytes += length;
+        return length > 0;
+    }
+
+    // Of a frame with nothing but text, whose choice was passed as it was.
+    private void LearnFrame(ReadOnlySpan<byte> json, int choices)
+    {
+        if (_choices.Length > 1 || _elements.Count > 1 || _choice.IsEdited || _delta.IsEdited || _delta.Count != 1 || _choices[0].IsFinished) return;
+        if (!_delta.IsNamed(json, 0, "content"u8) || _delta.TypeOf(0) != JsonTokenType.String) return;
+        var written = new ArrayBufferWriter<byte>();
+        WriteRoot(written, json);
+        _repeated.Learn(json, _delta.Value(json, 0)[1..^1], _delta.ValueStart(0) + 1, _root.Value(json, choices), written.WrittenSpan);
     }
 
     // Whether the frame has usage that makes sense. Only the last is sent, and at the end.
@@ -207,7 +232,8 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         JsonText.WriteRaw(output, "\n\n"u8);
     }
 
-    private RelayedFrame FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+    /// <summary>Ends the stream as one that has sent what it may not send.</summary>
+    public RelayedFrame FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
 
     private RelayedFrame Fail(ApiError error)
     {

@@ -18,7 +18,9 @@ internal static class FinishReasons
     /// <summary>The JSON of the known reason that comes nearest; an unknown word means that the model came to its end.</summary>
     public static byte[] Translate(string reason) => reason.ToLowerInvariant() switch
     {
-        "max_tokens" or "max_length" or "model_length" or "length_limit" or "model_context_window_exceeded" => s_length,
+        "max_tokens" or "max_length" or "model_length" or "length_limit" or "model_context_window_exceeded"
+            // The turn is not over, so what there is of it is cut short.
+            or "pause_turn" => s_length,
         "tool_use" or "tool_call" or "tool" => ToolCalls,
         "safety" or "content_filtered" or "refusal" or "recitation" or "blocklist" or "prohibited_content" or "sensitive" => s_contentFilter,
         _ => s_stop,

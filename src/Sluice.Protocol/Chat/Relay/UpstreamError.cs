@@ -43,23 +43,49 @@ public static class UpstreamError
         {
             foreach (var name in (ReadOnlySpan<string>)["status", "status_code", "code"])
             {
-                if (element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
-                    && value.TryGetInt32(out var number) && number is >= 400 and <= 599)
+                if (element.TryGetProperty(name, out var value) && ReadStatus(value) is { } number)
                 {
                     status = number;
                     break;
                 }
             }
-            if (status == 500 && FindText(element, "type") is ApiErrors.InvalidRequestType) status = 400;
+            if (status == 500) status = StatusOf(FindText(element, "type"));
         }
         return Read(status, element);
     }
+
+    // Azure writes the number as text.
+    private static int? ReadStatus(JsonElement value)
+    {
+        var status = value.ValueKind switch
+        {
+            JsonValueKind.Number => value.TryGetInt32(out var number) ? number : 0,
+            JsonValueKind.String => int.TryParse(value.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0,
+            _ => 0,
+        };
+        return status is >= 400 and <= 599 ? status : null;
+    }
+
+    // The names are Anthropic's, each of which stands for one status.
+    private static int StatusOf(string? type) => type switch
+    {
+        ApiErrors.InvalidRequestType => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    };
 
     private static ApiError Read(int status, JsonElement error)
     {
         if (error.ValueKind == JsonValueKind.String) return Create(status, error.GetString(), null, null, null);
         var message = FindText(error, "message") ?? FindText(error, "detail") ?? FindText(error, "error");
-        return Create(status, message, FindText(error, "type"), FindText(error, "param"), FindText(error, "code"));
+        return Create(status, message, FindText(error, "type"), FindText(error, "param"), FindCode(error));
     }
 
     private static ApiError Plain(int status) => Create(status, null, null, null, null);
@@ -71,7 +97,9 @@ public static class UpstreamError
         return new ApiError(status, message, type ?? (status < 500 ? ApiErrors.InvalidRequestType : ApiErrors.ServerErrorType), param, code);
     }
 
-    // A code that is a number repeats the status; it is no code of the API.
+    // A code that is a number, be it as text, repeats the status; it is no code of the API.
+    private static string? FindCode(JsonElement element) => FindText(element, "code") is { } code && !code.All(char.IsAsciiDigit) ? code : null;
+
     private static string? FindText(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : null;
 }

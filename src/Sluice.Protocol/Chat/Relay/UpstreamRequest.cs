@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using Sluice.Protocol.Json;
 
@@ -14,8 +15,13 @@ public static class UpstreamRequest
     /// <param name="body">A body that <see cref="ChatCompletionRequestReader"/> has accepted.</param>
     /// <param name="model">The model's name at the upstream.</param>
     /// <param name="output">Receives the new body.</param>
-    public static void Write(ReadOnlySpan<byte> body, string model, IBufferWriter<byte> output)
+    /// <param name="maxTokens">
+    /// The name that a limit of tokens gets, <c>max_tokens</c> or <c>max_completion_tokens</c>, whichever the client used; of both the
+    /// value of the latter. Null leaves it as it is.
+    /// </param>
+    public static void Write(ReadOnlySpan<byte> body, string model, IBufferWriter<byte> output, string? maxTokens = null)
     {
+        if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
         var root = new JsonObjectText();
         root.Read(body, 0);
         root.DropEarlier(body, "model"u8);
@@ -28,7 +34,21 @@ public static class UpstreamRequest
         root.Set(root.Find(body, "stream"u8), "\"stream\""u8.ToArray(), "true"u8.ToArray());
         var options = root.Find(body, "stream_options"u8);
         root.Set(options, "\"stream_options\""u8.ToArray(), WriteOptions(body, root, options));
+        if (maxTokens is not null) NameMaxTokens(body, root, maxTokens);
         root.WriteTo(output, body);
+    }
+
+    private static void NameMaxTokens(ReadOnlySpan<byte> body, JsonObjectText root, string name)
+    {
+        root.DropEarlier(body, "max_tokens"u8);
+        root.DropEarlier(body, "max_completion_tokens"u8);
+        var older = root.Find(body, "max_tokens"u8);
+        var newer = root.Find(body, "max_completion_tokens"u8);
+        var stated = root.TypeOf(newer) == JsonTokenType.Number ? newer : older;
+        if (root.TypeOf(stated) != JsonTokenType.Number) return;
+        var (kept, other) = name == "max_tokens" ? (older, newer) : (newer, older);
+        if (kept != stated) root.Set(kept, Encoding.UTF8.GetBytes($"\"{name}\""), root.Value(body, stated).ToArray());
+        root.Drop(other);
     }
 
     private static ReadOnlyMemory<byte> WriteOptions(ReadOnlySpan<byte> body, JsonObjectText root, int index)

@@ -229,6 +229,37 @@ public sealed class ChunkNormalizerTests
             chunks);
     }
 
+    // Frames that are like the one before are not parsed; nobody may see a difference. Each frame is put between two others, and compared with
+    // what becomes of it alone.
+    [Theory]
+    [InlineData("""{"index":0,"delta":{"content":" plain"},"logprobs":null,"finish_reason":null}""")]
+    [InlineData("""{"index":0,"delta":{"content":"Gr\u00fc\u00dfe \n \" \\ 🙂"},"logprobs":null,"finish_reason":null}""")]
+    [InlineData("""{"index":0,"delta":{"content":""},"logprobs":null,"finish_reason":null}""")]
+    [InlineData("""{"index":0,"delta":{"content":"a","content":"b"},"logprobs":null,"finish_reason":null}""")]
+    [InlineData("""{"index":0,"delta":{"content":"a"},"logprobs":null,"finish_reason":"length"}""")]
+    [InlineData("""{"index":0,"delta":{"content":"a"},"logprobs":null,"finish_reason":null},{"index":0,"delta":{"content":"b"},"logprobs":null,"finish_reason":null}""")]
+    [InlineData("""{"index":1,"delta":{"content":"a"},"logprobs":null,"finish_reason":null}""")]
+    public void A_frame_like_the_one_before_it_becomes_what_it_would_alone(string choice)
+    {
+        var text = ScriptedUpstream.Text("x");
+        var frame = ScriptedUpstream.Chunk(choice);
+        var alone = Run(s_answer, ScriptedUpstream.Role(), frame, frame)[Run(s_answer, ScriptedUpstream.Role()).Length..];
+        var among = Run(s_answer, ScriptedUpstream.Role(), text, text, frame, frame)[Run(s_answer, ScriptedUpstream.Role(), text, text).Length..];
+        Assert.Equal(alone, among);
+    }
+
+    [Theory]
+    [InlineData("\"a")]
+    [InlineData("a\tb")]
+    [InlineData("\\x")]
+    public void A_frame_that_is_no_json_is_garbage_also_after_one_that_is(string text)
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        var output = new ArrayBufferWriter<byte>();
+        foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), ScriptedUpstream.Text("y")]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
+        Assert.Equal(RelayedFrame.Failed, normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Text(text)), output));
+    }
+
     [Fact]
     public void A_frame_that_passes_allocates_nothing()
     {

@@ -26,4 +26,29 @@ public sealed class UpstreamRequestTests
         UpstreamRequest.Write(Encoding.UTF8.GetBytes(body), "b/\"c", output);
         Assert.Equal(expected, Encoding.UTF8.GetString(output.WrittenSpan));
     }
+
+    [Theory]
+    [InlineData("max_completion_tokens", """{"max_tokens":7,"x":1}""", """{"x":1,"max_completion_tokens":7}""")]
+    [InlineData("max_tokens", """{"max_completion_tokens":7,"x":1}""", """{"x":1,"max_tokens":7}""")]
+    [InlineData("max_tokens", """{"max_tokens": 7,"x":1}""", """{"max_tokens": 7,"x":1}""")]
+    [InlineData("max_tokens", """{"max_tokens":5,"max_completion_tokens":7}""", """{"max_tokens":7}""")]
+    [InlineData("max_completion_tokens", """{"max_tokens":5,"max_completion_tokens":7}""", """{"max_completion_tokens":7}""")]
+    [InlineData("max_completion_tokens", """{"max_tokens":5,"max_completion_tokens":null}""", """{"max_completion_tokens":5}""")]
+    [InlineData("max_completion_tokens", """{"max_tokens":null}""", """{"max_tokens":null}""")]
+    [InlineData("max_tokens", """{"max_tokens":3,"max_tokens":4}""", """{"max_tokens":4}""")]
+    [InlineData("max_completion_tokens", """{"x":1}""", """{"x":1}""")]
+    public void A_limit_of_tokens_gets_the_name_that_the_upstream_knows(string name, string body, string expected)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        UpstreamRequest.Write(Encoding.UTF8.GetBytes($"{{\"model\":\"a\",\"stream\":true,\"stream_options\":{{\"include_usage\":true}},{body[1..]}"), "a", output, name);
+        Assert.Equal($"{{\"model\":\"a\",\"stream\":true,\"stream_options\":{{\"include_usage\":true}},{expected[1..]}", Encoding.UTF8.GetString(output.WrittenSpan));
+    }
+
+    [Fact]
+    public void A_byte_order_mark_stays_behind()
+    {
+        var output = new ArrayBufferWriter<byte>();
+        UpstreamRequest.Write(Encoding.UTF8.GetBytes("\uFEFF{\"model\":\"a\"}"), "b", output);
+        Assert.Equal("""{"model":"b","stream":true,"stream_options":{"include_usage":true}}""", Encoding.UTF8.GetString(output.WrittenSpan));
+    }
 }

@@ -287,13 +287,13 @@ public sealed class FailurePolicyTests
         });
         await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
         using var response = await hub.PostAsync(Hub.Ask());
-        var reading = Hub.EventsAsync(response);
-        while (!reading.IsCompleted)
-        {
-            clock.Advance(TimeSpan.FromMilliseconds(100));
-            await Task.Yield();
-        }
-        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Finish(), "[DONE]"], await reading);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        await ReadUntilAsync(reader, "\"finish_reason\":\"stop\"");
+        var rest = reader.ReadToEndAsync(Patience);
+        clock.Advance(TimeSpan.FromMilliseconds(1_999));
+        Assert.False(rest.IsCompleted);
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal("\ndata: [DONE]\n\n", await rest);
     }
 
     [Fact]

@@ -27,12 +27,14 @@ internal sealed class Hub : IAsyncDisposable
     /// <param name="models">YAML of the <c>models</c>, two spaces indented.</param>
     /// <param name="time">The hub's clock; null for the real one.</param>
     /// <param name="limits">Bounds; by default those of the hub, with retries that hardly wait.</param>
-    public static async Task<Hub> StartAsync(string models, TimeProvider? time = null, Limits? limits = null)
+    /// <param name="log">Gets what is logged; null for nobody.</param>
+    public static async Task<Hub> StartAsync(string models, TimeProvider? time = null, Limits? limits = null, LogLines? log = null)
     {
         var options = ConfigurationFile.Parse("listen: http://127.0.0.1:0\nmodels:\n" + models, "sluice.yaml", _ => null);
         var application = SluiceServer.CreateApplication(options, ModelCatalog.Create(options, []), builder =>
         {
             builder.Logging.ClearProviders();
+            if (log is not null) builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Trace);
             if (time is not null) builder.Services.AddSingleton(time);
             builder.Services.AddSingleton(new RandomSource(1));
             builder.Services.AddSingleton(limits ?? QuickLimits);

@@ -17,6 +17,8 @@ public sealed class RouteTests
 
     private sealed class Upstream : IUpstream
     {
+        public UpstreamIdentity Identity { get; } = new("http://upstream/v1", "openai", "m");
+
         public List<TaskCompletionSource<AttemptResult>> Running { get; } = [];
 
         public string Name => "scripted";

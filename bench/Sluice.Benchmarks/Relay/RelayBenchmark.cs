@@ -1,0 +1,145 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Sluice.Benchmarks.Relay;
+
+/// <summary>
+/// What a relay costs: the same server and the same client, with nothing, nginx, Portkey or Sluice between them, in turn. Processor time is that of the
+/// relay's process; times to the first token are what is added to the direct way in the same round.
+/// </summary>
+internal static class RelayBenchmark
+{
+    private const int Clients = 32;
+    private const int ReadingStreams = 512;
+    private const int Aborts = 40;
+
+    private static readonly string[] s_rows =
+    [
+        "added first token, 1 client, p50, ms", "added first token, 1 client, p99, ms",
+        $"added first token, {Clients} clients, p50, ms", $"added first token, {Clients} clients, p99, ms",
+        "CPU per chunk, 200 unpaced, µs", "CPU per chunk, 50 paced by 5 ms, µs",
+        $"longest gap added, {ReadingStreams} streams at 20 tokens/s, ms", $"CPU per chunk, {ReadingStreams} streams, µs", $"memory with {ReadingStreams} streams, MB",
+        "client left to upstream aborted, p50, ms", "client left to upstream aborted, max, ms",
+    ];
+
+    public static async Task<int> RunAsync(Arguments arguments)
+    {
+        var sluice = arguments.Text("sluice", Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Sluice.Cli/release/sluice")));
+        var folder = Directory.CreateTempSubdirectory("sluice-relay-").FullName;
+        var results = new Dictionary<string, List<double[]>>();
+        for (var round = 0; round < arguments.Number("rounds", 3); round++)
+        {
+            using var upstream = new RelayUpstream();
+            double[] direct;
+            using (var target = RelayTarget.Direct(upstream.Port)) direct = await MeasureAsync(target, upstream, null, 1);
+            using (var target = await RelayTarget.StartNginxAsync(arguments.Text("nginx", "nginx"), upstream.Port, folder)) await AddAsync(target, upstream, direct, 1);
+            if (arguments.Text("portkey", "") is { Length: > 0 } portkey)
+            {
+                using var target = await RelayTarget.StartPortkeyAsync(arguments.Text("node", "node"), portkey, upstream.Port);
+                await AddAsync(target, upstream, direct, 10);
+            }
+            using (var target = await RelayTarget.StartSluiceAsync(sluice, upstream.Port, folder)) await AddAsync(target, upstream, direct, 1);
+            Console.Error.WriteLine($"round {round + 1} done");
+        }
+        Directory.Delete(folder, recursive: true);
+        Print(results);
+        return 0;
+
+        async Task AddAsync(RelayTarget target, RelayUpstream upstream, double[] direct, int fewer)
+        {
+            if (!results.TryGetValue(target.Name, out var rows)) results[target.Name] = rows = [];
+            rows.Add(await MeasureAsync(target, upstream, direct, fewer));
+        }
+    }
+
+    // In the order of s_rows. For the direct way, first tokens and gaps are what they are, and the rest is 0.
+    private static async Task<double[]> MeasureAsync(RelayTarget target, RelayUpstream upstream, double[]? direct, int fewer)
+    {
+        var rows = new double[s_rows.Length];
+        // A relay that compiles itself while it runs is measured when it has done so.
+        await LoadAsync(target, Workload.Unpaced, Clients, 60 / fewer);
+        await LoadAsync(target, Workload.Paced, Clients, 12);
+        var one = await LoadAsync(target, Workload.First, 1, 1000 / fewer);
+        (rows[0], rows[1]) = (Percentile(one, 0.5), Percentile(one, 0.99));
+        var many = await LoadAsync(target, Workload.First, Clients, 100 / fewer);
+        (rows[2], rows[3]) = (Percentile(many, 0.5), Percentile(many, 0.99));
+        if (direct is not null)
+        {
+            for (var i = 0; i < 4; i++) rows[i] -= direct[i];
+            rows[4] = await CostAsync(target, Workload.Unpaced, Clients, 60 / fewer);
+            rows[5] = await CostAsync(target, Workload.Paced, Clients, 12);
+        }
+        var before = direct is null ? default : target.Processor;
+        var watching = WatchMemoryAsync(target, direct is not null);
+        var gaps = await Task.WhenAll(Enumerable.Range(0, ReadingStreams).Select(async _ =>
+        {
+            using var connection = new RelayConnection(target);
+            return (await connection.AskAsync(Workload.Reading)).LongestGap;
+        }));
+        rows[6] = gaps.Max() - (direct?[6] ?? 0);
+        if (direct is null) return rows;
+        rows[7] = (target.Processor - before).TotalMicroseconds / (ReadingStreams * Workload.Reading.ChunkCount);
+        rows[8] = await watching;
+        var aborts = await AbortAsync(target, upstream);
+        (rows[9], rows[10]) = (Percentile(aborts, 0.5), aborts.Max());
+        return rows;
+    }
+
+    private static async Task<double> WatchMemoryAsync(RelayTarget target, bool isProcess)
+    {
+        await Task.Delay(TimeSpan.FromSeconds(4));
+        return isProcess ? target.Megabytes : 0;
+    }
+
+    private static async Task<List<double>> LoadAsync(RelayTarget target, Workload workload, int clients, int requests)
+    {
+        var times = await Task.WhenAll(Enumerable.Range(0, clients).Select(async _ =>
+        {
+            using var connection = new RelayConnection(target);
+            var own = new List<double>();
+            for (var i = 0; i < int.Max(1, requests); i++) own.Add((await connection.AskAsync(workload)).First);
+            return own;
+        }));
+        return [.. times.SelectMany(own => own)];
+    }
+
+    private static async Task<double> CostAsync(RelayTarget target, Workload workload, int clients, int requests)
+    {
+        var before = target.Processor;
+        await LoadAsync(target, workload, clients, requests);
+        return (target.Processor - before).TotalMicroseconds / (clients * (double)requests * workload.ChunkCount);
+    }
+
+    private static async Task<List<double>> AbortAsync(RelayTarget target, RelayUpstream upstream)
+    {
+        var times = new List<double>();
+        for (var i = 0; i < Aborts; i++)
+        {
+            var tag = string.Create(CultureInfo.InvariantCulture, $"{target.Name}-{i}");
+            using var connection = new RelayConnection(target);
+            var left = await connection.LeaveAsync(tag);
+            times.Add(Stopwatch.GetElapsedTime(left, await upstream.WhenAbortedAsync(tag).WaitAsync(TimeSpan.FromSeconds(30))).TotalMilliseconds);
+        }
+        return times;
+    }
+
+    private static double Percentile(List<double> values, double quantile)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted[(int)(quantile * (sorted.Length - 1))];
+    }
+
+    private static void Print(Dictionary<string, List<double[]>> results)
+    {
+        Console.WriteLine($"| row | {string.Join(" | ", results.Keys)} | Sluice / nginx, by round |");
+        Console.WriteLine($"|---|{string.Concat(results.Keys.Select(_ => "---|"))}---|");
+        for (var row = 0; row < s_rows.Length; row++)
+        {
+            var cells = results.Values.Select(rounds => Format([.. rounds.Select(values => values[row])]));
+            double[] ratios = [.. results["Sluice"].Zip(results["nginx"], (ours, theirs) => ours[row] / theirs[row])];
+            Console.WriteLine(FormattableString.Invariant($"| {s_rows[row]} | {string.Join(" | ", cells)} | {Percentile([.. ratios], 0.5):0.00} ({ratios.Min():0.00}-{ratios.Max():0.00}) |"));
+        }
+    }
+
+    private static string Format(List<double> values) => FormattableString.Invariant($"{Percentile(values, 0.5):0.00} ({values.Min():0.00}-{values.Max():0.00})");
+}

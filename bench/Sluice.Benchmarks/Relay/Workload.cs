@@ -1,0 +1,25 @@
+namespace Sluice.Benchmarks.Relay;
+
+/// <summary>An answer to be relayed.</summary>
+/// <param name="Name">The word of a request that asks for it.</param>
+/// <param name="ChunkCount">Pieces of text.</param>
+/// <param name="Apart">Time between two of them.</param>
+internal sealed record Workload(string Name, int ChunkCount, TimeSpan Apart)
+{
+    public static Workload First { get; } = new("work-first", 1, default);
+
+    public static Workload Unpaced { get; } = new("work-unpaced", 200, default);
+
+    public static Workload Paced { get; } = new("work-paced", 50, TimeSpan.FromMilliseconds(5));
+
+    /// <summary>Of many at a time: 20 tokens a second, as a person reads.</summary>
+    public static Workload Reading { get; } = new("work-reading", 100, TimeSpan.FromMilliseconds(50));
+
+    public static Workload Endless { get; } = new("work-endless", int.MaxValue, TimeSpan.FromMilliseconds(10));
+
+    public bool IsEndless => ChunkCount == int.MaxValue;
+
+    public static Workload Find(string body) =>
+        Array.Find([Unpaced, Paced, Reading, Endless, First], workload => body.Contains(workload.Name, StringComparison.Ordinal))
+        ?? throw new ArgumentException("The request names no workload.", nameof(body));
+}

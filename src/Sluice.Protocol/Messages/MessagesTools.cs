@@ -1,0 +1,93 @@
+using System.Globalization;
+using System.Text.Json;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
+
+namespace Sluice.Protocol.Messages;
+
+/// <summary>Writes <c>tools</c> and <c>tool_choice</c> as the Messages API has them.</summary>
+internal static class MessagesTools
+{
+    /// <param name="writer">Stands in the body.</param>
+    /// <param name="tools">Validated.</param>
+    /// <param name="choice">Validated; null leaves it to the model.</param>
+    /// <param name="allowsParallelCalls">Whether an answer may have several calls.</param>
+    /// <returns>A 400 for what can't be said; null otherwise.</returns>
+    public static ApiError? Write(Utf8JsonWriter writer, JsonElement tools, JsonElement? choice, bool allowsParallelCalls)
+    {
+        writer.WriteStartArray("tools"u8);
+        var index = 0;
+        foreach (var tool in tools.EnumerateArray())
+        {
+            if (!tool.GetProperty("type"u8).ValueEquals("function"u8))
+                return ApiErrors.ValueNotInMessages(string.Create(CultureInfo.InvariantCulture, $"tools[{index}].type"), "use 'function'");
+            WriteTool(writer, tool, tool.GetProperty("function"u8));
+            index++;
+        }
+        writer.WriteEndArray();
+        return WriteChoice(writer, choice, allowsParallelCalls);
+    }
+
+    private static void WriteTool(Utf8JsonWriter writer, JsonElement tool, JsonElement function)
+    {
+        writer.WriteStartObject();
+        Copy(writer, function, "name"u8);
+        if (function.TryGet("description"u8, JsonValueKind.String, out var description) && !description.ValueEquals(""u8))
+            Copy(writer, function, "description"u8);
+        writer.WritePropertyName("input_schema"u8);
+        WriteSchema(writer, function);
+        if (function.TryGet("strict"u8, JsonValueKind.True, out _)) writer.WriteBoolean("strict"u8, true);
+        if (tool.TryGet("cache_control"u8, JsonValueKind.Object, out _)) Copy(writer, tool, "cache_control"u8);
+        writer.WriteEndObject();
+    }
+
+    // A schema there needs a type, which is always an object's.
+    private static void WriteSchema(Utf8JsonWriter writer, JsonElement function)
+    {
+        writer.WriteStartObject();
+        if (function.TryGet("parameters"u8, JsonValueKind.Object, out var parameters))
+        {
+            if (!parameters.TryGetProperty("type"u8, out _)) writer.WriteString("type"u8, "object"u8);
+            foreach (var member in parameters.EnumerateObject()) member.WriteTo(writer);
+        }
+        else
+        {
+            writer.WriteString("type"u8, "object"u8);
+            writer.WriteStartObject("properties"u8);
+            writer.WriteEndObject();
+        }
+        writer.WriteEndObject();
+    }
+
+    private static ApiError? WriteChoice(Utf8JsonWriter writer, JsonElement? choice, bool allowsParallelCalls)
+    {
+        string? type = null, name = null;
+        switch (choice)
+        {
+            case { ValueKind: JsonValueKind.String } word:
+                type = word.ValueEquals("required"u8) ? "any" : word.GetString();
+                break;
+            case { } named when named.TryGet("function"u8, JsonValueKind.Object, out var function):
+                (type, name) = ("tool", function.GetProperty("name"u8).GetString());
+                break;
+            case not null:
+                return ApiErrors.ValueNotInMessages("tool_choice", "use 'none', 'auto', 'required' or one function");
+        }
+        // Whoever may not call anything calls nothing twice.
+        var isSerial = !allowsParallelCalls && type != "none";
+        if (isSerial) type ??= "auto";
+        if (type is null) return null;
+        writer.WriteStartObject("tool_choice"u8);
+        writer.WriteString("type"u8, type);
+        if (name is not null) writer.WriteString("name"u8, name);
+        if (isSerial) writer.WriteBoolean("disable_parallel_tool_use"u8, true);
+        writer.WriteEndObject();
+        return null;
+    }
+
+    private static void Copy(Utf8JsonWriter writer, JsonElement from, ReadOnlySpan<byte> name)
+    {
+        writer.WritePropertyName(name);
+        from.GetProperty(name).WriteTo(writer);
+    }
+}

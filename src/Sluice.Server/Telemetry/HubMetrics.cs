@@ -1,0 +1,85 @@
+using System.Diagnostics.Metrics;
+using Sluice.Inference.Generation;
+using Sluice.Server.Models;
+
+namespace Sluice.Server.Telemetry;
+
+/// <summary>
+/// The instruments of the hub, those of OpenTelemetry's conventions for generative AI where they have one. <c>docs/observability.md</c> lists
+/// them. Tags are models and upstreams of the configuration, and words of the hub's own; nothing that a client writes.
+/// </summary>
+internal sealed class HubMetrics
+{
+    /// <summary>To be named to whatever collects.</summary>
+    public const string MeterName = "Sluice";
+
+    public HubMetrics(IMeterFactory meters, HubConfiguration hub, ModelMemory<InferenceEngine> memory)
+    {
+        Meter = meters.Create(new MeterOptions(MeterName));
+        RequestDuration = Histogram(
+            "gen_ai.server.request.duration", "s", "Time from a request to the end of its answer.",
+            [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]);
+        TimeToFirstToken = Histogram(
+            "gen_ai.server.time_to_first_token", "s", "Time from a request to the first content of its answer; roles, pings and empty chunks don't count.",
+            [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]);
+        TimePerOutputToken = Histogram(
+            "gen_ai.server.time_per_output_token", "s", "Mean time per token of an answer after its first content.",
+            [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]);
+        InterToken = Histogram(
+            "sluice.stream.inter_token", "s", "Time between two pieces of content of an answer.",
+            [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]);
+        TokenUsage = Meter.CreateHistogram(
+            "gen_ai.client.token.usage", "{token}", "Tokens of a prompt and of its answer.", tags: null,
+            new InstrumentAdvice<long>
+            {
+                HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864],
+            });
+        RequestsInFlight = Meter.CreateUpDownCounter<long>("sluice.requests.in_flight", "{request}", "Requests that are being answered.");
+        RequestsAborted = Meter.CreateCounter<long>("sluice.requests.aborted", "{request}", "Answers that were told to stop.");
+        Attempts = Meter.CreateCounter<long>("sluice.attempts", "{attempt}", "Attempts at an answer.");
+        Failovers = Meter.CreateCounter<long>("sluice.failovers", "{attempt}", "Attempts that followed a failed one.");
+        Rescues = Meter.CreateCounter<long>("sluice.rescues", "{answer}", "Answers that broke off and went on.");
+        Hedges = Meter.CreateCounter<long>("sluice.hedges", "{attempt}", "Second attempts because the content of the first was late.");
+        Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were taken over or refused.");
+        Meter.CreateObservableGauge(
+            "sluice.upstream.breaker", () => UpstreamMeasurements.Breakers(hub), "{state}", "Breaker of an upstream: 0 closed, 1 probing, 2 open.");
+        Meter.CreateObservableUpDownCounter(
+            "sluice.upstream.in_flight", () => UpstreamMeasurements.InFlight(hub), "{attempt}", "Attempts that run at an upstream.");
+        Meter.CreateObservableGauge(
+            "sluice.model.loaded", () => LocalModels(hub, memory), "{state}", "Whether the engine has the model in memory: 1 or 0.");
+    }
+
+    public Meter Meter { get; }
+
+    public Histogram<double> RequestDuration { get; }
+
+    public Histogram<double> TimeToFirstToken { get; }
+
+    public Histogram<double> TimePerOutputToken { get; }
+
+    public Histogram<double> InterToken { get; }
+
+    public Histogram<long> TokenUsage { get; }
+
+    public UpDownCounter<long> RequestsInFlight { get; }
+
+    public Counter<long> RequestsAborted { get; }
+
+    public Counter<long> Attempts { get; }
+
+    public Counter<long> Failovers { get; }
+
+    public Counter<long> Rescues { get; }
+
+    public Counter<long> Hedges { get; }
+
+    public Counter<long> Reloads { get; }
+
+    private static IEnumerable<Measurement<long>> LocalModels(HubConfiguration hub, ModelMemory<InferenceEngine> memory) =>
+        from model in hub.Catalog.Models.OfType<LocalModel>()
+        let isLoaded = memory.PresenceOf(model.Path) == ModelPresence.Loaded
+        select new Measurement<long>(isLoaded ? 1 : 0, new KeyValuePair<string, object?>(Tags.Model, model.Id));
+
+    private Histogram<double> Histogram(string name, string unit, string description, double[] boundaries) =>
+        Meter.CreateHistogram(name, unit, description, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = boundaries });
+}

@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Upstreams;
+
+namespace Sluice.Server.Telemetry;
+
+/// <summary>Spans by OpenTelemetry's conventions for generative AI: one of the request, and one of each attempt below it. No text of prompts or answers is in them.</summary>
+internal static class Tracing
+{
+    /// <summary>To be named to whatever collects.</summary>
+    public const string SourceName = "Sluice";
+
+    private const string TraceParent = "traceparent";
+    private const string TraceState = "tracestate";
+    private static readonly ActivitySource s_source = new(SourceName);
+
+    /// <summary>The span of a request; null where nobody traces. It becomes the current one of the calling method.</summary>
+    /// <param name="context">The request. Where the application traces requests itself, its span is the parent; else the client's.</param>
+    /// <param name="request">What is asked.</param>
+    /// <param name="started">When it came.</param>
+    public static Activity? StartRequest(HttpContext context, ChatCompletionRequest request, DateTimeOffset started)
+    {
+        if (!s_source.HasListeners()) return null;
+        var parent = default(ActivityContext);
+        if (Activity.Current is { } current && current.Source.HasListeners()) parent = current.Context;
+        else ActivityContext.TryParse(context.Request.Headers[TraceParent], context.Request.Headers[TraceState], isRemote: true, out parent);
+        // Without a parent the server's own span would be taken, which nobody sees.
+        Activity.Current = null;
+        var span = s_source.StartActivity($"{Tags.Chat} {request.Model}", ActivityKind.Server, parent, startTime: started);
+        if (span is null) return null;
+        span.SetTag(Tags.Operation, Tags.Chat).SetTag(Tags.Provider, Tags.Hub).SetTag(Tags.Model, request.Model).SetTag("gen_ai.output.type", "text");
+        if (request.MaxTokens is { } maxTokens) span.SetTag("gen_ai.request.max_tokens", maxTokens);
+        if (request.Temperature is { } temperature) span.SetTag("gen_ai.request.temperature", temperature);
+        if (request.TopP is { } topP) span.SetTag("gen_ai.request.top_p", topP);
+        if (request.N > 1) span.SetTag("gen_ai.request.choice.count", request.N);
+        return span;
+    }
+
+    /// <summary>The span of an attempt, below the current one; null where nobody traces.</summary>
+    public static Activity? StartAttempt(UpstreamIdentity upstream)
+    {
+        var span = s_source.StartActivity($"{Tags.Chat} {upstream.Model}", ActivityKind.Client);
+        if (span is null) return null;
+        span.SetTag(Tags.Operation, Tags.Chat).SetTag(Tags.Provider, upstream.Provider).SetTag(Tags.Model, upstream.Model).SetTag(Tags.Upstream, upstream.Name);
+        if (Uri.TryCreate(upstream.Name, UriKind.Absolute, out var url)) span.SetTag("server.address", url.Host).SetTag("server.port", url.Port);
+        return span;
+    }
+
+    /// <summary>The upstream's part of the trace hangs below the attempt. What the client sent stays where nobody traces here.</summary>
+    public static void Forward(HttpRequestMessage request)
+    {
+        if (Activity.Current is not { Id: { } id } current || current.Source != s_source) return;
+        request.Headers.Remove(TraceParent);
+        request.Headers.Remove(TraceState);
+        request.Headers.TryAddWithoutValidation(TraceParent, id);
+        if (current.TraceStateString is { Length: > 0 } state) request.Headers.TryAddWithoutValidation(TraceState, state);
+    }
+
+    public static void SetError(Activity span, ApiError error) => span.SetStatus(ActivityStatusCode.Error).SetTag(Tags.ErrorType, ErrorTypeOf(error));
+
+    /// <summary>The status, for codes are an upstream's own words.</summary>
+    public static string ErrorTypeOf(ApiError error) => error.Status.ToString(CultureInfo.InvariantCulture);
+}

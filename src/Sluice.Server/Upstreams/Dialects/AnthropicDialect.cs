@@ -1,0 +1,40 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams.Dialects;
+
+/// <summary>Anthropic's Messages API, translated both ways.</summary>
+internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) : UpstreamDialect
+{
+    /// <summary>The version of the API where the configuration names none.</summary>
+    public const string DefaultVersion = "2026-10-21";
+
+    /// <summary>The version before, the last that has parameters for sampling.</summary>
+    public const string SamplingVersion = "2023-06-01";
+
+    private readonly string _version = options.ApiVersion ?? DefaultVersion;
+    private readonly MessagesOptions _messages =
+        new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == SamplingVersion);
+
+    public override Uri Endpoint { get; } = new(options.Url + "/messages");
+
+    public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
+
+    public override string Provider => "anthropic";
+
+    public override string Model => _messages.Model;
+
+    public override void AddHeaders(HttpRequestHeaders headers)
+    {
+        headers.TryAddWithoutValidation("anthropic-version", _version);
+        if (options.ApiKey is { } key) headers.TryAddWithoutValidation("x-api-key", key);
+    }
+
+    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output) =>
+        MessagesRequest.Write(attempt.Body, attempt.Request, _messages, output);
+
+    public override MessagesStream OpenTranslation() => new();
+}

@@ -1,0 +1,46 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams.Dialects;
+
+/// <summary>
+/// OpenAI's API as Azure has it: the deployment stands in the path and the API's version in the query. On the surface that ends with
+/// <see cref="VersionedPath"/> both stand where OpenAI has them, or not at all.
+/// </summary>
+internal sealed class AzureDialect(UpstreamOptions options, string modelId) : UpstreamDialect
+{
+    /// <summary>Ends the address of the surface that has no versions in its queries.</summary>
+    public const string VersionedPath = "/openai/v1";
+
+    private const string ResourcePath = "/openai";
+
+    public override Uri Endpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/chat/completions", "/chat/completions");
+
+    public override Uri ModelsEndpoint { get; } = CreateEndpoint(options, "/models", "/models");
+
+    public override string Provider => "azure.ai.openai";
+
+    public override string Model { get; } = options.Deployment ?? modelId;
+
+    public override void AddHeaders(HttpRequestHeaders headers)
+    {
+        if (options.ApiKey is { } key) headers.TryAddWithoutValidation("api-key", key);
+    }
+
+    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output)
+    {
+        UpstreamRequest.Write(attempt.Body.Span, Model, output, options.MaxTokensParameter);
+        return null;
+    }
+
+    private static Uri CreateEndpoint(UpstreamOptions options, string path, string versionedPath)
+    {
+        var query = options.ApiVersion is { } version ? $"?api-version={Uri.EscapeDataString(version)}" : "";
+        if (options.Url.EndsWith(VersionedPath, StringComparison.Ordinal)) return new Uri($"{options.Url}{versionedPath}{query}");
+        var resource = options.Url.EndsWith(ResourcePath, StringComparison.Ordinal) ? options.Url[..^ResourcePath.Length] : options.Url;
+        return new Uri($"{resource}{ResourcePath}{path}{query}");
+    }
+}

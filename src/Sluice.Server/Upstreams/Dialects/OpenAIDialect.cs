@@ -1,0 +1,30 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams.Dialects;
+
+/// <summary>OpenAI's API, which most servers speak.</summary>
+internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : UpstreamDialect
+{
+    public override Uri Endpoint { get; } = new(options.Url + "/chat/completions");
+
+    public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
+
+    public override string Provider => "openai";
+
+    public override string Model { get; } = options.Model ?? modelId;
+
+    public override void AddHeaders(HttpRequestHeaders headers)
+    {
+        if (options.ApiKey is { } key) headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+    }
+
+    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output)
+    {
+        UpstreamRequest.Write(attempt.Body.Span, Model, output, options.MaxTokensParameter);
+        return null;
+    }
+}

@@ -1,0 +1,43 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
+using Sluice.Server.Configuration;
+
+namespace Sluice.Server.Upstreams.Dialects;
+
+/// <summary>What the APIs of upstream servers have each in their own way; all else is one path for all of them. One per server; thread-safe.</summary>
+internal abstract class UpstreamDialect
+{
+    /// <summary>Where requests go.</summary>
+    public abstract Uri Endpoint { get; }
+
+    /// <summary>Where the list of models is, for a question that costs nothing.</summary>
+    public abstract Uri ModelsEndpoint { get; }
+
+    /// <summary>By OpenTelemetry's list of providers.</summary>
+    public abstract string Provider { get; }
+
+    /// <summary>The model's name there.</summary>
+    public abstract string Model { get; }
+
+    public static UpstreamDialect Create(UpstreamOptions options, string modelId) => options.Kind switch
+    {
+        UpstreamKind.OpenAI => new OpenAIDialect(options, modelId),
+        UpstreamKind.Azure => new AzureDialect(options, modelId),
+        UpstreamKind.Anthropic => new AnthropicDialect(options, modelId),
+        _ => throw new ArgumentException($"Unknown kind of upstream: {options.Kind}.", nameof(options)),
+    };
+
+    /// <summary>Adds the key and what else the API wants to be told in every request; configured headers replace these.</summary>
+    public abstract void AddHeaders(HttpRequestHeaders headers);
+
+    /// <summary>Makes the body.</summary>
+    /// <param name="attempt">What the client asks, and how it wrote it.</param>
+    /// <param name="output">Receives the body; of no use after an error.</param>
+    /// <returns>A 400 for what the API can't be asked; null otherwise.</returns>
+    public abstract ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output);
+
+    /// <summary>What makes chunks of the events of one answer; null where they are chunks.</summary>
+    public virtual MessagesStream? OpenTranslation() => null;
+}

@@ -1,0 +1,221 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Messages;
+using Sluice.Protocol.ServerSentEvents;
+using Sluice.Testing;
+using Xunit;
+using static Sluice.Testing.ScriptedMessages;
+
+namespace Sluice.Tests.Protocol.Messages;
+
+/// <summary>What events of Anthropic's become for a client of OpenAI's API.</summary>
+public sealed class MessagesStreamTests
+{
+    private static readonly RelayedAnswer s_answer = new("chatcmpl-1", "m", 1_700_000_000);
+
+    private static string[] Run(params string[] events) => Run(s_answer, events);
+
+    private static string[] Run(RelayedAnswer answer, params string[] events)
+    {
+        var normalizer = new ChunkNormalizer(answer);
+        var stream = new MessagesStream();
+        var output = new ArrayBufferWriter<byte>();
+        var last = RelayedFrame.Empty;
+        foreach (var data in events) last = stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
+        Assert.Null(normalizer.Error);
+        Assert.Equal(RelayedFrame.Done, last);
+        Assert.True(normalizer.IsFinished);
+        normalizer.WriteEnd(output);
+        return Split(output);
+    }
+
+    private static string[] Split(ArrayBufferWriter<byte> output) =>
+        [.. Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line["data: ".Length..])];
+
+    private static string Chunk(string delta, string finish = "null", string usage = "") =>
+        $$"""{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{"index":0,"delta":{"""
+        + $$"""{{delta}}},"logprobs":null,"finish_reason":{{finish}}}]{{usage}}"""
+        + "}";
+
+    private static string[] Deltas(params string[] events) =>
+        [.. Run([Start(), .. events, Stop]).Skip(1).Select(chunk => JsonNode.Parse(chunk)!["choices"]![0]!["delta"]!.ToJsonString())];
+
+    [Fact]
+    public void S_text_is_a_stream_of_OpenAIs_shape() => Assert.Equal(
+        [
+            Chunk("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"),
+            Chunk("\"content\":\"Gr\\u00fc\\n\""),
+            Chunk("\"content\":\"\\ud83d\\ude42 🙂\""),
+            Chunk("", "\"stop\""),
+        ],
+        Run(Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("Gr\\u00fc\\n"), Text(""), Text("\\ud83d\\ude42 🙂"), End(0), Finish(), Stop));
+
+    [Fact]
+    public void U_usage_counts_the_cache_and_comes_once()
+    {
+        var chunks = Run(
+            s_answer with { IncludesUsage = true },
+            [
+                Start(",\"cache_read_input_tokens\":100,\"cache_creation_input_tokens\":0"), .. TextBlock(0, "x"),
+                Finish(usage: ",\"cache_creation_input_tokens\":7,\"output_tokens_details\":{\"thinking_tokens\":4}"), Stop,
+            ]);
+        Assert.Equal(Chunk("\"content\":\"x\"", usage: ",\"usage\":null"), chunks[1]);
+        Assert.Equal(
+            "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"m\",\"choices\":[],"
+            + "\"usage\":{\"prompt_tokens\":132,\"completion_tokens\":15,\"total_tokens\":147,\"prompt_tokens_details\":{\"cached_tokens\":100},\"completion_tokens_details\":{\"reasoning_tokens\":4}},"
+            + "\"sluice\":{\"cache_creation_input_tokens\":7}}",
+            chunks[^1]);
+        Assert.Equal(4, chunks.Length);
+    }
+
+    [Fact]
+    public void The_name_of_the_model_is_its_own_where_it_was_asked_for() =>
+        Assert.Contains("\"model\":\"claude-x\"", Run(s_answer with { KeepsUpstreamModel = true }, [Start(), .. TextBlock(0, "x"), Finish(), Stop])[^1], StringComparison.Ordinal);
+
+    [Fact]
+    public void F01_F05_F07_calls_come_after_text_each_with_one_head() => Assert.Equal(
+        [
+            """{"content":"Let me see."}""",
+            """{"tool_calls":[{"index":0,"id":"toolu_1","type":"function","function":{"name":"f","arguments":""}}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":"{\u0022x\u0022:"}}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":" 1}"}}]}""",
+            """{"tool_calls":[{"index":1,"id":"toolu_2","type":"function","function":{"name":"g","arguments":""}}]}""",
+            """{"tool_calls":[{"index":1,"function":{"arguments":"{}"}}]}""",
+            "{}",
+        ],
+        Deltas([.. TextBlock(0, "Let me see."), .. ToolBlock(1, "toolu_1", "f", "", "{\\\"x\\\":", " 1}"), .. ToolBlock(2, "toolu_2", "g", ""), Finish("tool_use")]));
+
+    [Fact]
+    public void F06_arguments_that_come_whole_with_the_head_are_not_lost() => Assert.Equal(
+        """{"tool_calls":[{"index":0,"function":{"arguments":"{\u0022x\u0022:\u0022\u00FC\u0022}"}}]}""",
+        Deltas(Block(0, """{"type":"tool_use","id":"a","name":"f","input":{"x":"ü"}}"""), End(0), Finish("tool_use"))[1]);
+
+    [Fact]
+    public void C09_thinking_is_reasoning_and_its_signatures_are_given_once_where_they_are_needed()
+    {
+        string[] thinking =
+        [
+            Block(0, """{"type":"thinking","thinking":"","signature":""}"""), Delta(0, """{"type":"thinking_delta","thinking":"Hm \""}"""),
+            Delta(0, """{"type":"thinking_delta","thinking":"ok"}"""), Delta(0, """{"type":"signature_delta","signature":"c2ln"}"""), End(0),
+            Block(1, """{"type":"redacted_thinking","data":"cmVk"}"""), End(1),
+        ];
+        string[] reasoning = ["""{"reasoning_content":"Hm \u0022"}""", """{"reasoning_content":"ok"}"""];
+        Assert.Equal([.. reasoning, """{"content":"x"}""", "{}"], Deltas([.. thinking, .. TextBlock(2, "x"), Finish()]));
+        Assert.Equal(
+            [
+                .. reasoning, """{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""",
+                """{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}""",
+                """{"sluice":{"thinking":[{"type":"thinking","thinking":"Hm \u0022ok","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"}]}}""", "{}",
+            ],
+            Deltas([.. thinking, .. ToolBlock(2, "a", "f"), Finish("tool_use")]));
+    }
+
+    [Fact]
+    public void Citations_tools_of_the_server_and_events_to_come_are_left_out() => Assert.Equal(
+        ["""{"content":"x"}""", "{}"],
+        Deltas(
+            Block(0, """{"type":"server_tool_use","id":"s","name":"web_search","input":{}}"""), Json("{\\\"q\\\":1}", 0), End(0),
+            Block(1, """{"type":"web_search_tool_result","tool_use_id":"s","content":[]}"""), End(1),
+            Block(2, """{"type":"text","text":"x","citations":[]}"""), Delta(2, """{"type":"citations_delta","citation":{}}"""), End(2),
+            """{"type":"brand_new"}""", """{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":3}}""", Finish()));
+
+    [Fact]
+    public void Roles_pings_and_empty_texts_are_no_content()
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        var stream = new MessagesStream();
+        var output = new ArrayBufferWriter<byte>();
+        foreach (var data in (string[])[Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("")])
+            Assert.Equal(RelayedFrame.Empty, stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output));
+        Assert.Equal(RelayedFrame.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), normalizer, output));
+    }
+
+    [Theory]
+    [InlineData("end_turn", "stop")]
+    [InlineData("stop_sequence", "stop")]
+    [InlineData("max_tokens", "length")]
+    [InlineData("model_context_window_exceeded", "length")]
+    [InlineData("pause_turn", "length")]
+    [InlineData("refusal", "content_filter")]
+    [InlineData("something_new", "stop")]
+    public void G05_reasons_become_OpenAIs(string reason, string expected) =>
+        Assert.Equal(Chunk("", $"\"{expected}\""), Run([Start(), .. TextBlock(0, "x"), Finish(reason), Stop])[^1]);
+
+    [Fact]
+    public void S12_an_answer_without_content_is_an_answer() => Assert.Equal(2, Run(Start(), Finish(), Stop).Length);
+
+    [Theory]
+    [InlineData("overloaded_error", 529)]
+    [InlineData("api_error", 500)]
+    [InlineData("rate_limit_error", 429)]
+    [InlineData("authentication_error", 401)]
+    [InlineData("billing_error", 402)]
+    [InlineData("timeout_error", 504)]
+    [InlineData("invalid_request_error", 400)]
+    public void R01_an_error_event_is_an_error_with_its_status(string type, int status)
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        var stream = new MessagesStream();
+        var output = new ArrayBufferWriter<byte>();
+        stream.Add(Encoding.UTF8.GetBytes(Start()), normalizer, output);
+        Assert.Equal(RelayedFrame.Failed, stream.Add(Encoding.UTF8.GetBytes(Error(type, "Too much")), normalizer, output));
+        Assert.Equal((status, "Too much", type, null), (normalizer.Error!.Status, normalizer.Error.Message, normalizer.Error.Type, normalizer.Error.Code));
+    }
+
+    [Theory]
+    [InlineData("<html>")]
+    [InlineData("{\"type\":\"content_block_delta\",\"index\":0}")]
+    [InlineData("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":1}}")]
+    [InlineData("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\"}}")]
+    [InlineData("{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"a\"}}")]
+    [InlineData("{\"type\":\"message_start\"}")]
+    [InlineData("{\"choices\":[]}")]
+    [InlineData("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"cut")]
+    public void G10_garbage_fails(string data)
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        Assert.Equal(RelayedFrame.Failed, new MessagesStream().Add(Encoding.UTF8.GetBytes(data), normalizer, new ArrayBufferWriter<byte>()));
+        Assert.Equal("upstream_invalid_event", normalizer.Error!.Code);
+    }
+
+    [Fact]
+    public async Task G07_however_the_bytes_are_cut_the_frames_are_the_same()
+    {
+        string[] events = [Start(), .. TextBlock(0, "ü🙂", "b"), .. ToolBlock(1, "a", "f", "{\\\"x\\\":1}"), Finish("tool_use"), Stop];
+        var expected = Run(events);
+        foreach (var text in Fragmenter.LineEndings(Frame(events)))
+        {
+            foreach (var fragments in Fragmenter.Fragment(Encoding.UTF8.GetBytes(text)))
+            {
+                var normalizer = new ChunkNormalizer(s_answer);
+                var stream = new MessagesStream();
+                var output = new ArrayBufferWriter<byte>();
+                await foreach (var item in ServerSentEventReader.ReadAsync(Fragmenter.ToStream(fragments), cancellationToken: TestContext.Current.CancellationToken))
+                    stream.Add(item.Data.Span, normalizer, output);
+                normalizer.WriteEnd(output);
+                if (!expected.SequenceEqual(Split(output))) Assert.Equal(expected, Split(output));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_piece_of_text_costs_no_allocation()
+    {
+        var normalizer = new ChunkNormalizer(s_answer with { KeepsUpstreamModel = true });
+        var stream = new MessagesStream();
+        var output = new ArrayBufferWriter<byte>(1 << 16);
+        byte[] text = Encoding.UTF8.GetBytes(Text("Hello")), start = Encoding.UTF8.GetBytes(Start()), block = Encoding.UTF8.GetBytes(Block(0, """{"type":"text","text":""}"""));
+        foreach (var data in (byte[][])[start, block, text, text]) stream.Add(data, normalizer, output);
+        var bytes = AllocatedBytes.Least(() =>
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                output.ResetWrittenCount();
+                stream.Add(text, normalizer, output);
+            }
+        });
+        Assert.Equal(0, bytes);
+    }
+}

@@ -1,0 +1,138 @@
+using System.Net;
+using Sluice.Server.Routing;
+using Sluice.Testing;
+using Xunit;
+
+namespace Sluice.Tests.Server.Routing;
+
+/// <summary>A second upstream for a request whose first token is late.</summary>
+public sealed class HedgingTests
+{
+    private const int SamplesNeeded = 20;
+
+    private static readonly Func<UpstreamReply, Task> s_ok = ScriptedUpstream.Says("ok");
+
+    private static CancellationToken Patience => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
+
+    [Fact]
+    public void The_wait_is_the_95th_percentile_of_the_models_own_first_tokens()
+    {
+        var hedging = new Hedging(1);
+        for (var i = 1; i < SamplesNeeded; i++) hedging.Add(TimeSpan.FromMilliseconds(i));
+        Assert.Null(hedging.Begin());
+        hedging.Add(TimeSpan.FromSeconds(5));
+        // Nineteen of twenty were faster than the slowest.
+        Assert.Equal(TimeSpan.FromMilliseconds(19), hedging.Begin());
+        for (var i = 0; i < 1_000; i++) hedging.Add(TimeSpan.FromMilliseconds(7));
+        Assert.Equal(TimeSpan.FromMilliseconds(7), hedging.Begin());
+    }
+
+    [Fact]
+    public void No_more_than_its_share_of_the_requests_is_asked_twice()
+    {
+        var hedging = new Hedging(0.05);
+        var hedges = 0;
+        for (var i = 0; i < 1_000; i++)
+        {
+            hedging.Begin();
+            if (hedging.TrySpend()) hedges++;
+        }
+        Assert.InRange(hedges, 49, 50);
+    }
+
+    [Fact]
+    public void Quiet_times_save_up_ten_at_most()
+    {
+        var hedging = new Hedging(1);
+        for (var i = 0; i < 1_000; i++) hedging.Begin();
+        Assert.Equal(10, Enumerable.Range(0, 100).Count(_ => hedging.TrySpend()));
+    }
+
+    // The clock stands still, so every first token took no time, and the wait is none.
+    private static async Task<Hub> StartWarmAsync(ScriptedUpstream first, ScriptedUpstream second, string share = "100%")
+    {
+        var hub = await Hub.StartAsync(Hub.Model("m", first, second) + $"    hedge: {share}\n", new ManualTimeProvider());
+        for (var i = 0; i < SamplesNeeded; i++)
+        {
+            using var response = await hub.PostAsync(Hub.Ask());
+            await Hub.EventsAsync(response);
+        }
+        Assert.Empty(second.Calls);
+        return hub;
+    }
+
+    private static Func<UpstreamReply, Task>[] OkThen(Func<UpstreamReply, Task> last) => [.. Enumerable.Repeat(s_ok, SamplesNeeded), last];
+
+    [Fact]
+    public async Task The_first_content_wins_and_the_other_attempt_is_aborted()
+    {
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Role());
+            await reply.StallAsync();
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("from the second"));
+        await using var hub = await StartWarmAsync(first, second);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("from the second"), ScriptedUpstream.Finish(), "[DONE]"], await Hub.EventsAsync(response));
+        await first.Calls[^1].Aborted.WaitAsync(Patience);
+    }
+
+    [Fact]
+    public async Task The_late_one_may_still_win()
+    {
+        var isAsked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await isAsked.Task;
+            await s_ok(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            isAsked.SetResult();
+            await reply.StallAsync();
+        });
+        await using var hub = await StartWarmAsync(first, second);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Contains(ScriptedUpstream.Text("ok"), await Hub.EventsAsync(response));
+        await second.Calls[0].Aborted.WaitAsync(Patience);
+    }
+
+    [Fact]
+    public async Task A_failure_never_wins()
+    {
+        var isAsked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await isAsked.Task;
+            // The refusal has had every chance to come first.
+            await Task.Delay(100);
+            await s_ok(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync("""{"error":{"message":"busy","code":503}}""");
+            isAsked.SetResult();
+        });
+        await using var hub = await StartWarmAsync(first, second);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Contains(ScriptedUpstream.Text("ok"), await Hub.EventsAsync(response));
+        Assert.Single(second.Calls);
+    }
+
+    [Fact]
+    public async Task A_spent_budget_asks_nobody_else()
+    {
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await Task.Delay(100);
+            await s_ok(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(s_ok);
+        await using var hub = await StartWarmAsync(first, second, "1%");
+        using var response = await hub.PostAsync(Hub.Ask());
+        await Hub.EventsAsync(response);
+        Assert.Empty(second.Calls);
+    }
+}

@@ -1,0 +1,42 @@
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using Sluice.Testing;
+using Sluice.Tests.Server.Routing;
+using Xunit;
+
+namespace Sluice.Tests.Server.Telemetry;
+
+/// <summary>What the log says about a request, and what it must not say.</summary>
+public sealed partial class RequestLogTests
+{
+    private const string Prompt = "the-words-of-the-prompt";
+    private const string Answer = "the-words-of-the-answer";
+    private const string Secret = "sk-secret-of-the-upstream";
+
+    [Fact]
+    public async Task The_last_line_has_the_figures_and_every_line_the_id()
+    {
+        var log = new LogLines(LogLevel.Trace);
+        await using var broken = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, $$$"""{"error":{"message":"the key {{{Secret}}} is fine"}}"""));
+        await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(
+            ScriptedUpstream.Role(), ScriptedUpstream.Text(Answer), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 3)));
+        await using var hub = await Hub.StartAsync(
+            $"  - id: m\n    upstreams: [{{url: \"{broken.Url}\", api_key: {Secret}}}, {{url: \"{sound.Url}\", headers: {{X-Key: {Secret}}}}}]\n", new ManualTimeProvider(), log: log);
+        using var response = await hub.PostAsync(Hub.Ask().Replace("Hi", Prompt, StringComparison.Ordinal));
+        var requestId = response.Headers.GetValues("x-request-id").Single();
+        await Hub.EventsAsync(response);
+        await Scrape.WhenIdleAsync(hub.Http);
+
+        var id = requestId["req_".Length..];
+        var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
+        Assert.Equal(
+            $"Information: {requestId} chatcmpl-{id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; 7 tokens asked and 3 answered (estimated: False); 2 attempts, 0 hedges, 0 rescues", end);
+        var hubLines = log.Lines.Where(line => HubLine().IsMatch(line)).ToList();
+        Assert.True(hubLines.Count(line => line.Contains(id, StringComparison.Ordinal)) >= 3, log.ToString());
+        Assert.Contains($"RequestId:{requestId}", log.Scopes);
+        foreach (var text in (string[])[Prompt, Answer, Secret]) Assert.DoesNotContain(text, log.ToString(), StringComparison.Ordinal);
+    }
+
+    [GeneratedRegex("req_|chatcmpl-")]
+    private static partial Regex HubLine();
+}
