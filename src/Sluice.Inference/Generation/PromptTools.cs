@@ -22,6 +22,9 @@ public sealed record PromptTools(IReadOnlyList<PromptTool> Tools)
 /// <param name="IsStrict">Whether a schema that can't be followed is an error; else such arguments are any object.</param>
 public sealed record PromptTool(string Name, JsonElement Definition, bool IsStrict)
 {
+    /// <summary>The schema of a tool that takes nothing.</summary>
+    internal static JsonElement NoParameters { get; } = JsonElement.Parse("""{"type":"object","properties":{},"additionalProperties":false}""");
+
     internal JsonElement? Parameters =>
         Definition.TryGetProperty("parameters"u8, out JsonElement schema) && schema.ValueKind == JsonValueKind.Object ? schema : null;
 }

@@ -34,14 +34,28 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
         return variables;
     }
 
-    private static TemplateValue FromTool(PromptTool tool) => TemplateValue.FromMapping(
-    [
-        new("type", TemplateValue.FromText("function")),
-        new("function", TemplateValue.FromMapping(
-            tool.Definition.EnumerateObject()
+    private static TemplateValue FromTool(PromptTool tool)
+    {
+        List<KeyValuePair<string, TemplateValue>> members =
+        [
+            .. tool.Definition.EnumerateObject()
                 .Where(static member => member.Name != "strict" && member.Value.ValueKind != JsonValueKind.Null)
-                .Select(static member => KeyValuePair.Create(member.Name, TemplateValue.FromJson(member.Value, isInput: true))))),
-    ]);
+                .Select(static member => KeyValuePair.Create(member.Name, TemplateValue.FromJson(member.Value, isInput: true))),
+        ];
+
+        // Templates look into both, and refuse to go on where they are missing.
+        if (members.TrueForAll(static member => member.Key != "description"))
+        {
+            members.Add(new("description", TemplateValue.FromText("")));
+        }
+
+        if (members.TrueForAll(static member => member.Key != "parameters"))
+        {
+            members.Add(new("parameters", TemplateValue.FromJson(PromptTool.NoParameters, isInput: false)));
+        }
+
+        return TemplateValue.FromMapping([new("type", TemplateValue.FromText("function")), new("function", TemplateValue.FromMapping(members))]);
+    }
 
     private TemplateValue FromMessage(PromptMessage message)
     {

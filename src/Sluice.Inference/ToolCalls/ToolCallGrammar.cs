@@ -7,8 +7,6 @@ namespace Sluice.Inference.ToolCalls;
 /// <summary>What calls may be, as grammars.</summary>
 internal static class ToolCallGrammar
 {
-    private static readonly JsonElement s_noParameters = JsonElement.Parse("""{"type":"object","properties":{},"additionalProperties":false}""");
-
     /// <summary>What follows the name of a call, up to the end of the call's object.</summary>
     /// <param name="dialect">How calls are written.</param>
     /// <param name="tool">The tool that is called.</param>
@@ -94,7 +92,7 @@ internal static class ToolCallGrammar
     // Arguments are an object. A tool that lists no property has none, where the schema alone would allow any.
     private static JsonElement Schema(PromptTool tool)
     {
-        JsonElement schema = tool.Parameters ?? s_noParameters;
+        JsonElement schema = tool.Parameters ?? PromptTool.NoParameters;
         if (schema.TryGetProperty("type"u8, out JsonElement type) && !(type.ValueKind == JsonValueKind.String && type.ValueEquals("object"u8)))
         {
             throw new GrammarException(["type"], "arguments must be of the type 'object'");
@@ -103,6 +101,6 @@ internal static class ToolCallGrammar
         bool isEmpty = schema.TryGetProperty("properties"u8, out JsonElement properties)
             && properties.ValueKind == JsonValueKind.Object && properties.GetPropertyCount() == 0
             && !schema.TryGetProperty("additionalProperties"u8, out _) && !schema.TryGetProperty("required"u8, out _);
-        return isEmpty ? s_noParameters : schema;
+        return isEmpty ? PromptTool.NoParameters : schema;
     }
 }
