@@ -17,7 +17,7 @@ internal sealed record ToolPrompts(string Name, PromptTool[] Tools, (string Ques
     /// <summary>The guide's tool.</summary>
     public static PromptTool[] Guide { get; } = [s_weather];
 
-    /// <summary>The wording and the threshold were chosen with these.</summary>
+    /// <summary>The threshold was chosen with these.</summary>
     public static ToolPrompts Chosen { get; } = new(
         "chosen with",
         [

@@ -6,23 +6,21 @@ namespace Sluice.Inference.ToolCalls;
 
 /// <summary>
 /// How the text of an answer is to be read, and what its calls may be. Made with a prompt by <see cref="InferenceEngine.EncodeChat(IReadOnlyList{PromptMessage}, PromptTools?, TimeProvider)"/>.
-/// Immutable, but for grammars that are made when they are first needed; serves any number of choices of one request.
+/// Immutable; serves any number of choices of one request.
 /// </summary>
 public sealed class AnswerPlan
 {
     private readonly PromptTools? _tools;
     private readonly byte[][] _names;
-    private readonly Grammar?[] _spaced;
-    private readonly Grammar?[] _compact;
-    private readonly Grammar?[] _named;
+    private readonly IReadOnlyList<ToolGrammars> _grammars;
 
-    internal AnswerPlan(ToolCallDialect? dialect, PromptTools? tools, bool knowsReasoning)
+    internal AnswerPlan(ToolCallDialect? dialect, PromptTools? tools, IReadOnlyList<ToolGrammars> grammars, bool knowsReasoning)
     {
         Dialect = dialect;
         _tools = tools;
         KnowsReasoning = knowsReasoning;
         _names = [.. (tools?.Tools ?? []).Select(static tool => Encoding.UTF8.GetBytes(tool.Name))];
-        (_spaced, _compact, _named) = (new Grammar?[_names.Length], new Grammar?[_names.Length], new Grammar?[_names.Length]);
+        _grammars = grammars;
     }
 
     internal ToolCallDialect? Dialect { get; }
@@ -64,11 +62,8 @@ public sealed class AnswerPlan
     /// <summary>A matcher for what is left of a call after its name, or null when what has come since fits none.</summary>
     internal GrammarMatcher? Match(int tool, bool isNamed, ReadOnlySpan<byte> since)
     {
-        PromptTool definition = _tools!.Tools[tool];
-        return isNamed
-            ? Match(_named[tool] ??= ToolCallGrammar.ArgumentsOnly(definition), since)
-            : Match(_spaced[tool] ??= ToolCallGrammar.AfterName(Dialect!, definition, isCompact: false), since)
-                ?? Match(_compact[tool] ??= ToolCallGrammar.AfterName(Dialect!, definition, isCompact: true), since);
+        ToolGrammars grammars = _grammars[tool];
+        return isNamed ? Match(grammars.ArgumentsOnly, since) : Match(grammars.Spaced, since) ?? Match(grammars.Compact, since);
     }
 
     private static GrammarMatcher? Match(Grammar grammar, ReadOnlySpan<byte> since)

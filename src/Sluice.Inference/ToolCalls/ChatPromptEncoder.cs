@@ -21,6 +21,7 @@ internal sealed class ChatPromptEncoder
     private readonly ChatTemplate _template;
     private readonly PromptVariables _variables;
     private readonly ToolCallDialect _dialect;
+    private readonly ToolGrammarCache _grammars;
     private readonly bool _isGeneric;
     private readonly bool _rendersCalls;
     private readonly bool _knowsReasoning;
@@ -37,6 +38,7 @@ internal sealed class ChatPromptEncoder
         ToolCallDialect? found = Shows([question], [probe]) ? ToolCallDialect.Find(template.Source) : null;
         _dialect = found ?? ToolCallDialect.Generic;
         _isGeneric = found == null;
+        _grammars = new ToolGrammarCache(_dialect);
         _rendersCalls = !_isGeneric && Shows(
             [question, new PromptMessage("assistant", "") { ToolCalls = [new PromptToolCall("abcdefghi", ProbeName, "{}")] }, new PromptMessage("tool", "y") { ToolCallId = "abcdefghi" }],
             []);
@@ -49,6 +51,8 @@ internal sealed class ChatPromptEncoder
     {
         IReadOnlyList<PromptTool> callable = tools == null ? []
             : tools.Required is { } name ? [.. tools.Tools.Where(tool => tool.Name == name)] : tools.Tools;
+        // What is refused costs no prompt.
+        ToolGrammars[] grammars = [.. callable.Select(_grammars.Of)];
         bool isForced = tools != null && (tools.IsRequired || tools.Required != null);
         bool isAnswerToResult = _isGeneric && !isForced && GenericToolPrompt.AnswersResult(messages);
         IReadOnlyList<PromptTool> shown = tools == null || isAnswerToResult ? [] : _isGeneric ? callable : tools.Tools;
@@ -65,14 +69,9 @@ internal sealed class ChatPromptEncoder
             return new ChatPrompt(tokens, null);
         }
 
-        foreach (PromptTool tool in callable.Where(static tool => tool.IsStrict))
-        {
-            // Refused before there is an answer.
-            _ = ToolCallGrammar.ArgumentsOnly(tool);
-        }
-
         bool decides = _isGeneric && shown.Count > 0 && !isForced && !_knowsReasoning;
-        return new ChatPrompt(tokens, new AnswerPlan(shown.Count == 0 ? null : _dialect, shown.Count == 0 ? null : tools! with { Tools = callable }, _knowsReasoning)
+        PromptTools? used = shown.Count == 0 ? null : tools! with { Tools = callable };
+        return new ChatPrompt(tokens, new AnswerPlan(used == null ? null : _dialect, used, used == null ? [] : grammars, _knowsReasoning)
         {
             Begun = begun,
             Forced = decides || isForced ? Force(tools!, callable, begun) : null,
@@ -185,8 +184,8 @@ internal sealed class ChatPromptEncoder
 
     private Grammar Force(PromptTools tools, IReadOnlyList<PromptTool> callable, string begun) =>
         begun.EndsWith("[ARGS]", StringComparison.Ordinal)
-            ? ToolCallGrammar.ArgumentsOnly(callable[0])
-            : ToolCallGrammar.Calls(_dialect, callable, isOpened: begun.Length > 0 && begun != ThinkOpener, tools.AllowsSeveral && tools.Required == null);
+            ? _grammars.Of(callable[0]).ArgumentsOnly
+            : _grammars.Calls(callable, isOpened: begun.Length > 0 && begun != ThinkOpener, tools.AllowsSeveral && tools.Required == null);
 
     private int FirstTokenOfCall()
     {

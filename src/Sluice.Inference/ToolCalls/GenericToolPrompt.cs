@@ -7,7 +7,7 @@ namespace Sluice.Inference.ToolCalls;
 
 /// <summary>
 /// Conversations with tools for models that know of none: the tools stand in the system text, a call is an object, and its result is told by
-/// the user. The wording is the one of several that SmolLM2-135M decides best with; docs/design/0008-tool-calls.md has the figures.
+/// the user. The wording is the one of several that SmolLM2-135M decides best with; docs/design/0009-tool-calls.md has the figures.
 /// </summary>
 internal static class GenericToolPrompt
 {

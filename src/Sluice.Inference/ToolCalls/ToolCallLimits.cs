@@ -23,4 +23,10 @@ internal static class ToolCallLimits
     /// the prompts that need a tool from those that need none. `tools` of the benchmarks measures it.
     /// </summary>
     public const float CallThreshold = -7f;
+
+    /// <summary>Entries of a model's cache of grammars; with more all are made anew, which takes a millisecond each.</summary>
+    public const int CachedGrammarsMax = 128;
+
+    /// <summary>Characters of definitions that are kept as a key of that cache.</summary>
+    public const int CachedKeyLengthMax = 64 << 10;
 }
