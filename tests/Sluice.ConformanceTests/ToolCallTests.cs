@@ -303,6 +303,17 @@ public sealed class MistralListToolCallTests(MistralListHub fixture) : ToolCallT
 
 public sealed class MistralNamedToolCallTests(MistralNamedHub fixture) : ToolCallTests(fixture), IClassFixture<MistralNamedHub>
 {
+    [Fact]
+    public async Task F01_A_control_token_begins_a_call()
+    {
+        const string Tool = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
+        Hub.Scripts["control"] = new Script().Say("Hello.").BeginToolCalls().Say("f[ARGS]{}").BeginToolCalls().Say("f[ARGS]{}");
+        var stream = await Client.StreamAsync("control", Tool);
+        Assert.Equal(("Hello.", "tool_calls"), (stream.Content(), stream.FinishReason()));
+        Assert.Equal(["f", "f"], stream.ToolCalls().Select(call => call.Name));
+        Assert.Equal("Hello.f[ARGS]{}f[ARGS]{}", (await Client.StreamAsync("control", Tool + ",\"tool_choice\":\"none\"")).Content());
+    }
+
     protected override string Write(params (string Name, string Arguments)[] calls) =>
         string.Concat(calls.Select(call => $"[TOOL_CALLS]{call.Name}[ARGS]{call.Arguments}"));
 }
