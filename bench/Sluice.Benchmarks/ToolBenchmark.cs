@@ -10,6 +10,15 @@ namespace Sluice.Benchmarks;
 /// <summary>How often a model that knows nothing of tools decides right between text and a call, and what reading an answer costs.</summary>
 internal static class ToolBenchmark
 {
+    private static readonly PromptMessage[] s_history =
+    [
+        new("user", "Who wrote Hamlet?"), new("assistant", "Hamlet was written by William Shakespeare."),
+        new("user", "What's the weather in Oslo?"),
+        new("assistant", "") { ToolCalls = [new PromptToolCall("call_1", "get_weather", "{\"location\": \"Oslo\"}")] },
+        new("tool", "3 degrees, snow", "get_weather") { ToolCallId = "call_1" },
+        new("assistant", "It is 3 degrees and it snows in Oslo."),
+    ];
+
     public static int Run(Arguments arguments)
     {
         using var engine = InferenceEngine.Load(arguments.Model, new EngineOptions { ThreadCount = arguments.Threads });
@@ -23,21 +32,23 @@ internal static class ToolBenchmark
         {
             foreach (float temperature in (float[])[0, 1])
             {
-                Judge(engine, prompts, temperature, arguments.Text("verbose", "") == "true");
+                Judge(engine, prompts, temperature, [], arguments.Text("verbose", "") == "true");
             }
+
+            Judge(engine, prompts, 0, s_history, arguments.Text("verbose", "") == "true");
         }
 
         ReadSpeed();
         return 0;
     }
 
-    private static void Judge(InferenceEngine engine, ToolPrompts prompts, float temperature, bool isVerbose)
+    private static void Judge(InferenceEngine engine, ToolPrompts prompts, float temperature, PromptMessage[] history, bool isVerbose)
     {
         (int calls, int tools, int valid, int texts) = (0, 0, 0, 0);
         ulong seed = 1;
         foreach ((string question, string tool) in prompts.Needing)
         {
-            Answer answer = Ask(engine, question, prompts.Tools, temperature, seed++);
+            Answer answer = Ask(engine, question, prompts.Tools, temperature, seed++, history);
             calls += answer.Tool != null ? 1 : 0;
             tools += answer.Tool == tool ? 1 : 0;
             valid += answer.IsValid ? 1 : 0;
@@ -46,19 +57,20 @@ internal static class ToolBenchmark
 
         foreach (string question in prompts.Others)
         {
-            Answer answer = Ask(engine, question, prompts.Tools, temperature, seed++);
+            Answer answer = Ask(engine, question, prompts.Tools, temperature, seed++, history);
             texts += answer.Tool == null ? 1 : 0;
             if (isVerbose) Console.WriteLine($"  {question} -> {answer}");
         }
 
         Console.WriteLine(
-            $"{prompts.Name}, temperature {temperature}: of {prompts.Needing.Length} that need a tool {calls} call, {tools} the right one, {valid} with valid arguments; "
+            $"{prompts.Name}{(history.Length > 0 ? " after a conversation" : "")}, temperature {temperature}: of {prompts.Needing.Length} that need a tool {calls} call, {tools} the right one, {valid} with valid arguments; "
             + $"of {prompts.Others.Length} that need none {texts} are answered with text");
     }
 
-    private static Answer Ask(InferenceEngine engine, string question, PromptTool[] tools, float temperature, ulong seed)
+    private static Answer Ask(
+        InferenceEngine engine, string question, PromptTool[] tools, float temperature, ulong seed, params PromptMessage[] history)
     {
-        ChatPrompt prompt = engine.EncodeChat([new PromptMessage("user", question)], new PromptTools(tools), TimeProvider.System);
+        ChatPrompt prompt = engine.EncodeChat([.. history, new PromptMessage("user", question)], new PromptTools(tools), TimeProvider.System);
         var sink = new Answer();
         engine.TrySubmit(
             new GenerationRequest

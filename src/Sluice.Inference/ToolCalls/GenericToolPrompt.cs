@@ -67,22 +67,39 @@ internal static class GenericToolPrompt
         return question == null ? text.ToString() : text.Append("\n\n").Append(question).ToString();
     }
 
+    // What was said before the last question stands in the system text too: as turns it would settle that answers are text.
     private static void AddTools(List<PromptMessage> messages, IReadOnlyList<PromptTool> tools)
     {
         bool hasSystem = messages[0].Role is "system" or "developer";
-        var text = new StringBuilder(hasSystem ? messages[0].Content : DefaultSystemText);
-        text.Append("\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n")
+        var system = new StringBuilder(hasSystem ? messages[0].Content : DefaultSystemText).Append("\n\n");
+        string role = hasSystem ? messages[0].Role : "system";
+        if (hasSystem)
+        {
+            messages.RemoveAt(0);
+        }
+
+        if (messages.Count > 1 && messages[^1].Role == "user")
+        {
+            system.Append("Conversation so far:\n");
+            foreach (PromptMessage message in messages.SkipLast(1))
+            {
+                system.Append(char.ToUpperInvariant(message.Role[0])).Append(message.Role.AsSpan(1)).Append(": ").Append(message.Content).Append('\n');
+            }
+
+            system.Append('\n');
+            messages.RemoveRange(0, messages.Count - 1);
+        }
+
+        system.Append("# Tools\n\nYou may call one or more functions to assist with the user query.\n\n")
             .Append("You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n");
         foreach (PromptTool tool in tools)
         {
-            text.Append(Signature(tool)).Append('\n');
+            system.Append(Signature(tool)).Append('\n');
         }
 
-        text.Append("</tools>\n\nFor each function call, return a json object with function name and arguments:\n")
+        system.Append("</tools>\n\nFor each function call, return a json object with function name and arguments:\n")
             .Append("{\"name\": <function-name>, \"arguments\": <args-json-object>}");
-        var system = new PromptMessage(hasSystem ? messages[0].Role : "system", text.ToString());
-        if (hasSystem) messages[0] = system;
-        else messages.Insert(0, system);
+        messages.Insert(0, new PromptMessage(role, system.ToString()));
     }
 
     private static string Signature(PromptTool tool)
