@@ -10,10 +10,10 @@ internal static class HedgedAttempt
 {
     /// <param name="attempt">What is asked.</param>
     /// <param name="first">Asked at once.</param>
-    /// <param name="hedging">Says when, and whether there may be a second one.</param>
-    /// <param name="chooseSecond">Chooses whom to ask then; null when there is nobody.</param>
+    /// <param name="hedging">Says when.</param>
+    /// <param name="chooseSecond">Chooses whom to ask then, and takes the hedge from the budget; null when there is nobody, or the budget is spent.</param>
     /// <param name="time">Clock of the wait.</param>
-    /// <returns>How the attempt went that has won, and where; or, of two failures, the first's.</returns>
+    /// <returns>How the attempt went that has won, and where; or, of two failures, the first's, unless the other one refuses the request itself.</returns>
     /// <exception cref="OperationCanceledException"><see cref="Attempt.Cancellation"/> was.</exception>
     public static async Task<(AttemptResult Result, Deployment Deployment)> RunAsync(Attempt attempt, Deployment first, Hedging hedging, Func<Deployment?> chooseSecond, TimeProvider time)
     {
@@ -29,15 +29,23 @@ internal static class HedgedAttempt
             await Task.WhenAny(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
             await waiting.CancelAsync();
             var isLate = !running.IsCompleted && !commit.Passed.IsCompleted && !attempt.Cancellation.IsCancellationRequested;
-            if (isLate && chooseSecond() is { } second && hedging.TrySpend())
+            if (isLate && chooseSecond() is { } second)
             {
                 attempt.Record.AddHedge();
-                return await RaceAsync(attempt, running, primary, firstEnd, first, second);
+                var won = await RaceAsync(attempt, running, primary, firstEnd, first, second);
+                Learn();
+                return won;
             }
         }
         var result = await running;
-        if (commit.Winner is not null) hedging.Add(commit.ElapsedSince(started));
+        Learn();
         return (result, first);
+
+        // Late ones too: without them the wait would shrink with every hedge.
+        void Learn()
+        {
+            if (commit.Winner is not null) hedging.Add(commit.ElapsedSince(started));
+        }
     }
 
     private static async Task<(AttemptResult Result, Deployment Deployment)> RaceAsync(
@@ -49,13 +57,18 @@ internal static class HedgedAttempt
         if (attempt.Commit.Winner is not { } winner)
         {
             await Settled(second);
-            return (await first, firstDeployment);
+            var failed = await first;
+            // What refuses the request itself counts before what may pass.
+            var isRefused = !IsRefusal(failed) && second.IsCompletedSuccessfully && IsRefusal(await second);
+            return isRefused ? (await second, secondDeployment) : (failed, firstDeployment);
         }
         var isFirst = ReferenceEquals(winner, primary);
         await (isFirst ? secondEnd : firstEnd).CancelAsync();
         await Settled(isFirst ? second : first);
         return isFirst ? (await first, firstDeployment) : (await second, secondDeployment);
     }
+
+    private static bool IsRefusal(AttemptResult result) => result.Kind is FailureKind.Refused or FailureKind.ContextLength;
 
     private static async Task Settled(Task task) => await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 }

@@ -171,8 +171,10 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     {
         if (_choices.Length > 1 || _choices[0].IsFinished) return false;
         var length = _repeated.TryWrite(data, output);
+        if (length == 0) return false;
+        ContentCount++;
         _contentBytes += length;
-        return length > 0;
+        return true;
     }
 
     // Of a frame with nothing but text, whose choice was passed as it was.

@@ -248,7 +248,8 @@ public sealed class FailurePolicyTests
             await reply.EventAsync(ScriptedUpstream.Text("a"));
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
+        // A minute passes in one moment, in which a heartbeat is written: that is no stuck write.
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock, Hub.QuickLimits with { WriteStalled = TimeSpan.FromHours(1) });
         using var response = await hub.PostAsync(Hub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         await ReadUntilAsync(reader, "\"content\":\"a\"");
@@ -354,5 +355,21 @@ public sealed class FailurePolicyTests
         clock.Advance(before);
         stillWaiting();
         clock.Advance(due - before);
+    }
+
+    [Fact]
+    public async Task The_fallback_of_a_local_model_has_its_own_time()
+    {
+        var clock = new ManualTimeProvider();
+        var file = Path.Combine(Directory.CreateTempSubdirectory("sluice-").FullName, "broken.gguf");
+        await File.WriteAllTextAsync(file, "no model");
+        await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
+        await using var hub = await Hub.StartAsync($"  - {{id: local, gguf: \"{file}\", fallbacks: [m]}}\n" + Hub.Model("m", upstream) + "    timeouts: {total: 8s}\n", clock);
+        var asking = hub.PostAsync(Hub.Ask("local"), Patience);
+        await upstream.NextCallAsync(Patience);
+        clock.Advance(TimeSpan.FromSeconds(8));
+        using var response = await asking;
+        Assert.Equal(HttpStatusCode.GatewayTimeout, response.StatusCode);
+        Directory.Delete(Path.GetDirectoryName(file)!, true);
     }
 }
