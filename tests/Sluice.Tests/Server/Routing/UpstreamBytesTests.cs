@@ -29,6 +29,22 @@ public sealed class UpstreamBytesTests
         Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
     }
 
+    [Fact]
+    public async Task S08_a_rescue_that_comes_in_a_burst_arrives_whole()
+    {
+        string[] texts = [.. Enumerable.Range(0, 20_000).Select(i => $"token {i} ")];
+        await using var first = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text(texts[0])]) await reply.EventAsync(frame);
+            await reply.CutAsync();
+        });
+        string[] frames = [ScriptedUpstream.Role(), .. texts.Select(text => ScriptedUpstream.Text(text)), ScriptedUpstream.Finish()];
+        await using var second = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n"));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second), limits: s_patient);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+    }
+
     [Theory]
     [InlineData("content", 1)]
     [InlineData("content", 5)]
