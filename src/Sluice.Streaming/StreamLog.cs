@@ -146,9 +146,14 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
         lock (_lock)
         {
             var first = FirstAfter(bytes);
-            if (!_readers.Exists(reader => reader.Position >= FirstEvent && reader.Position < first)) return null;
-            _moved ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            return _moved.Task;
+            foreach (var reader in _readers)
+            {
+                // One that has lost its place already has nothing to lose.
+                if (reader.Position < FirstEvent || reader.Position >= first) continue;
+                _moved ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                return _moved.Task;
+            }
+            return null;
         }
     }
 
