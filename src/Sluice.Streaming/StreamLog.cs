@@ -18,6 +18,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
 {
     private const int FreeBytesMin = 256;
 
+    // Of the bytes that a log keeps, this part at most is there unknown to its readers.
+    private const int QuietShare = 4;
+
     // Guards everything below but the staged bytes, which are the producer's alone.
     private readonly Lock _lock = new();
     private readonly StreamLimits _limits;
@@ -30,6 +33,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     private bool _disposed;
     private int _stagedBytes;
     private TaskCompletionSource? _moved;
+
+    // The producer's alone.
+    private int _quietBytes;
 
     /// <summary>An empty, open log.</summary>
     public StreamLog(StreamLimits? limits = null)
@@ -102,12 +108,17 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
         Commit();
     }
 
-    /// <summary>Appends one event of several that have come together; <see cref="Publish"/> must follow the last of them.</summary>
+    /// <summary>
+    /// Appends one event of several that have come together; <see cref="Publish"/> must follow the last of them, and is called here when they
+    /// are so many that a reader who hears of none would lose its place.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The stream has ended.</exception>
     public void AppendQuietly(ReadOnlySpan<byte> eventBytes)
     {
         this.Write(eventBytes);
         CommitStaged(wakes: false);
+        _quietBytes += eventBytes.Length;
+        if (_quietBytes >= _limits.HotBytes / QuietShare) Publish();
     }
 
     /// <summary>
@@ -116,6 +127,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     /// </summary>
     public void Publish()
     {
+        _quietBytes = 0;
         while (true)
         {
             StreamLogReader? next = null;

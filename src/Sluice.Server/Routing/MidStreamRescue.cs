@@ -24,7 +24,9 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
 
     /// <summary>Whether there would be anything to try if the deployment broke off.</summary>
     public static bool IsPossible(Route route, Deployment deployment, IReadOnlyList<Route> fallbacks) =>
-        route.Rescues && (route.HasOther(deployment, new HashSet<Deployment>()) || fallbacks.Count > 0 || deployment.Upstream.Continues);
+        route.Rescues
+        && (route.Deployments.Any(other => other != deployment && !other.IsAvoided)
+            || fallbacks.Any(fallback => fallback.Deployments.Any(other => !other.IsAvoided)));
 
     /// <summary>Brings the answer to its end if that is possible.</summary>
     /// <param name="broken">The attempt whose answer broke off; its log is open and has a part of it.</param>
@@ -247,7 +249,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             var end = events.Span.IndexOf("\n\n"u8) + 2;
             if (grace.IsNeeded(end)) await grace.WaitAsync(end, broken.Cancellation);
             log.Append(events.Span[..end]);
-            broken.Record.AddContent();
+            if (DeliveredAnswer.IsContent(events.Span[..end])) broken.Record.AddContent();
             events = events[end..];
         }
         beyond.ResetWrittenCount();

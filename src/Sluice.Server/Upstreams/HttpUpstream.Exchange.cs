@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Compression;
 using System.Text.Json;
+using Sluice.Protocol;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Messages;
@@ -94,7 +95,7 @@ internal sealed partial class HttpUpstream
                     // Events that came in one piece go on in one piece, on this thread: it would only wait.
                     if (!moving.IsCompleted) attempt.Generation.Log.Publish();
                     if (!await moving) return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
-                    _cancellation.ThrowIfCancellationRequested();
+                    if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
                     if (await AddAsync(events.Current) is { } result) return result;
                 }
             }
@@ -134,7 +135,8 @@ internal sealed partial class HttpUpstream
                     break;
             }
             await FlushAsync();
-            return null;
+            // What is held until the end, or until there is content, has a bound too.
+            return _events.WrittenCount > ProtocolLimits.CompletionBytesMax ? Break(UpstreamFailure.Oversized) : null;
         }
 
         // A finish reason alone is no token.
@@ -216,7 +218,10 @@ internal sealed partial class HttpUpstream
         private AttemptResult Break(ApiError error)
         {
             var result = UpstreamFailure.Classify(error, upstream.Options);
-            return _isDelivered ? result with { Outcome = AttemptOutcome.Broken } : result;
+            if (!_isDelivered) return result;
+            // What came in one piece with the break; to go on elsewhere takes time.
+            attempt.Generation.Log.Publish();
+            return result with { Outcome = AttemptOutcome.Broken };
         }
 
         private AttemptResult FromOtherContent(byte[] content)
@@ -235,8 +240,10 @@ internal sealed partial class HttpUpstream
             return Break(UpstreamFailure.NoStream);
         }
 
+        // It follows its head at once, or is not waited for: nothing else would end the wait for one that is to be drained.
         private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response)
         {
+            _deadline.Restart(upstream._timeouts.FirstToken);
             await using var stream = await OpenAsync(response.Content);
             var content = new byte[upstream._limits.ErrorBodyBytes];
             var length = await stream.ReadAtLeastAsync(content, content.Length, throwOnEndOfStream: false, _deadline.Token);

@@ -174,4 +174,28 @@ public sealed class StreamLogTests
         Assert.Equal(ReadOutcome.Ended, Read(atEnd).Outcome);
         Assert.Equal(0, log.RetainedBytes);
     }
+
+    [Fact]
+    public async Task AppendQuietly_MoreThanTheBoundInOnePiece_LosesNoReaderThatWaits()
+    {
+        using var log = new StreamLog(new StreamLimits { HotBytes = 100, SegmentBytes = 64 });
+        using var reader = log.TryOpenReader()!;
+        var reading = ReadToEndAsync(reader);
+        for (var i = 0; i < 100; i++) log.AppendQuietly("0123456789"u8);
+        log.Publish();
+        log.Complete();
+        Assert.Equal((ReadOutcome.Ended, 1000), await reading);
+    }
+
+    private static async Task<(ReadOutcome Last, int Bytes)> ReadToEndAsync(StreamLogReader reader)
+    {
+        var bytes = 0;
+        while (true)
+        {
+            var (outcome, text) = Read(reader);
+            bytes += text.Length;
+            if (outcome is ReadOutcome.Ended or ReadOutcome.OffsetLost) return (outcome, bytes);
+            if (outcome == ReadOutcome.NothingYet) await reader.WaitAsync();
+        }
+    }
 }
