@@ -32,6 +32,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     private int _copyingCount;
     private bool _disposed;
     private int _stagedBytes;
+    private TaskCompletionSource? _moved;
 
     // The producer's alone.
     private int _quietBytes;
@@ -144,6 +145,30 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
         }
     }
 
+    /// <summary>
+    /// Tells a producer that can wait, such as one that reads from a network, that a reader has not passed what an append would take from it.
+    /// The producer need not wait: <see cref="Commit"/> never does.
+    /// </summary>
+    /// <param name="bytes">What is about to be appended.</param>
+    /// <returns>Null when no reader loses its place; otherwise completes when a reader has moved on or was detached, and then the question is to be asked again.</returns>
+    public Task? FindLag(int bytes)
+    {
+        // Only the producer adds to it, and this is the producer.
+        if (RetainedBytes + (long)bytes <= _limits.HotBytes) return null;
+        lock (_lock)
+        {
+            var first = FirstAfter(bytes);
+            foreach (var reader in _readers)
+            {
+                // One that has lost its place already has nothing to lose.
+                if (reader.Position < FirstEvent || reader.Position >= first) continue;
+                _moved ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                return _moved.Task;
+            }
+            return null;
+        }
+    }
+
     /// <summary>Ends the stream well. Like the other two endings it holds only if it is the first; bytes not committed are dropped.</summary>
     /// <returns>Whether this call ended the stream.</returns>
     public bool Complete() => Finish(new StreamEnd(StreamEndKind.Completed));
@@ -209,9 +234,37 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
 
     internal void EndCopy() => _copyingCount--;
 
+    /// <summary>A reader has passed events. Under <see cref="Lock"/>.</summary>
+    internal void SignalMoved()
+    {
+        _moved?.SetResult();
+        _moved = null;
+    }
+
     internal void Detach(StreamLogReader reader)
     {
-        lock (_lock) _readers.Remove(reader);
+        lock (_lock)
+        {
+            _readers.Remove(reader);
+            SignalMoved();
+        }
+    }
+
+    // The oldest event that an append of that many bytes leaves.
+    private long FirstAfter(int bytes)
+    {
+        var first = FirstEvent;
+        var retained = RetainedBytes + (long)bytes;
+        for (var segment = _head; segment is not null; segment = segment.Next)
+        {
+            for (; first < segment.EndEvent; first++)
+            {
+                if (retained <= _limits.HotBytes) return first;
+                var index = (int)(first - segment.FirstEvent);
+                retained -= segment.GetEnd(index) - segment.GetEnd(index - 1);
+            }
+        }
+        return first;
     }
 
     private bool Finish(StreamEnd end)

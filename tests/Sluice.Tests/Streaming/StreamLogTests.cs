@@ -47,6 +47,37 @@ public sealed class StreamLogTests
     }
 
     [Fact]
+    public void FindLag_NamesTheAppendThatWouldTakeAnEventFromAReader_UntilThatHasMovedOn()
+    {
+        using var log = new StreamLog(s_small);
+        using var reader = log.TryOpenReader()!;
+        log.Append("12345"u8);
+        Assert.Null(log.FindLag(5));
+        var moved = log.FindLag(6);
+        Assert.False(moved!.IsCompleted);
+        Read(reader);
+        Assert.True(moved.IsCompletedSuccessfully);
+        Assert.Null(log.FindLag(6));
+        Assert.Null(log.FindLag(1_000));
+        log.Append("a"u8);
+        moved = log.FindLag(1_000);
+        reader.Dispose();
+        Assert.True(moved!.IsCompletedSuccessfully);
+        Assert.Null(log.FindLag(1_000));
+        log.Complete();
+    }
+
+    [Fact]
+    public void FindLag_DoesNotWaitForAReaderThatHasLostItsPlace()
+    {
+        using var log = new StreamLog(s_small);
+        using var reader = log.TryOpenReader()!;
+        for (var i = 0; i < 3; i++) log.Append("12345"u8);
+        Assert.Null(log.FindLag(100));
+        log.Complete();
+    }
+
+    [Fact]
     public void Commit_AnEventLargerThanTheBound_StaysUntilTheNext()
     {
         using var log = new StreamLog(s_small);

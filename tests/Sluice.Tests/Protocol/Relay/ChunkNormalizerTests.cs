@@ -302,6 +302,22 @@ public sealed class ChunkNormalizerTests
     }
 
     [Fact]
+    public void The_fold_has_every_image()
+    {
+        var events = Run(
+            s_answer with { IncludesUsage = true },
+            ScriptedUpstream.Role(),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"images":[{"url":"a"}]},"finish_reason":null}"""),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"images":[{"url":"b"}]},"finish_reason":null}"""),
+            ScriptedUpstream.Finish()) + "data: [DONE]\n\n";
+        var fold = new ChatCompletionFold();
+        fold.Add(Encoding.UTF8.GetBytes(events));
+        var output = new ArrayBufferWriter<byte>();
+        fold.WriteTo(output);
+        Assert.Contains("\"images\":[{\"url\":\"a\"},{\"url\":\"b\"}]", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_fold_of_a_relayed_stream_keeps_what_it_does_not_know()
     {
         var events = Run(

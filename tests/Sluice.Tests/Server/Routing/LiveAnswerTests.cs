@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Net;
+using System.Text;
 using Sluice.Testing;
 using Xunit;
 
@@ -42,6 +44,37 @@ public sealed class LiveAnswerTests
         isRead.SetResult();
         await ReadUntilAsync(reader, "[DONE]");
         Assert.Single(upstream.Calls);
+    }
+
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    public async Task A_compressed_stream_is_passed_on_event_by_event(string encoding)
+    {
+        var isRead = new SemaphoreSlim(0);
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            reply.Response.Headers.ContentEncoding = encoding;
+            var packed = new MemoryStream();
+            await using Stream packing = encoding == "gzip" ? new GZipStream(packed, CompressionMode.Compress) : new BrotliStream(packed, CompressionMode.Compress);
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("one"), ScriptedUpstream.Text("two"), ScriptedUpstream.Finish()])
+            {
+                await packing.WriteAsync(Encoding.UTF8.GetBytes($"data: {frame}\n\n"), Patience);
+                await packing.FlushAsync(Patience);
+                await reply.SendAsync(packed.ToArray());
+                packed.SetLength(0);
+                if (frame.Contains("content\":\"o", StringComparison.Ordinal) || frame.Contains("two", StringComparison.Ordinal)) await isRead.WaitAsync(Patience);
+            }
+        });
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        using var response = await hub.PostAsync(Hub.Ask(), Patience);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Patience));
+        foreach (var text in (string[])["one", "two"])
+        {
+            await ReadUntilAsync(reader, text);
+            isRead.Release();
+        }
+        await ReadUntilAsync(reader, "[DONE]");
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Sluice.Server;
 using Sluice.Testing;
 using Xunit;
 
@@ -11,19 +12,51 @@ public sealed class UpstreamBytesTests
 {
     private static CancellationToken Patience => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
+    // However slow this machine is, its client is not.
+    private static readonly Limits s_patient = Hub.QuickLimits with { ReaderGrace = TimeSpan.FromMinutes(1) };
+
     private static string Event(string frame) => $"data: {frame}\n\n";
+
+    [Fact]
+    public async Task A_burst_many_times_larger_than_the_log_arrives_whole()
+    {
+        string[] frames = [ScriptedUpstream.Role(), .. Enumerable.Range(0, 30_000).Select(i => ScriptedUpstream.Text($"token {i} ")), ScriptedUpstream.Finish()];
+        var bytes = Encoding.UTF8.GetBytes(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n");
+        Assert.True(bytes.Length > 4 * Hub.QuickLimits.Streams.HotBytes);
+        await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(bytes));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: s_patient);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+    }
+
+    [Fact]
+    public async Task S08_a_rescue_that_comes_in_a_burst_arrives_whole()
+    {
+        string[] texts = [.. Enumerable.Range(0, 20_000).Select(i => $"token {i} ")];
+        await using var first = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text(texts[0])]) await reply.EventAsync(frame);
+            await reply.CutAsync();
+        });
+        string[] frames = [ScriptedUpstream.Role(), .. texts.Select(text => ScriptedUpstream.Text(text)), ScriptedUpstream.Finish()];
+        await using var second = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n"));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second), limits: s_patient);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+    }
 
     [Theory]
     [InlineData("content", 1)]
-    [InlineData("images", 1)]
-    public async Task C04_an_event_larger_than_the_log_arrives_whole(string member, int count)
+    [InlineData("content", 5)]
+    [InlineData("images", 5)]
+    public async Task C04_events_larger_than_the_log_arrive_whole(string member, int count)
     {
         // An image in base64 is one such event.
         var value = member == "images" ? $"[\"{new string('A', 2 << 20)}\"]" : $"\"{new string('a', 2 << 20)}\"";
         var large = ScriptedUpstream.Chunk($$"""{"index":0,"delta":{"{{member}}":{{value}}},"finish_reason":null}""");
         string[] frames = [ScriptedUpstream.Role(), .. Enumerable.Repeat(large, count), ScriptedUpstream.Finish()];
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: s_patient);
         using var response = await hub.PostAsync(Hub.Ask());
         Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
     }
@@ -64,7 +97,7 @@ public sealed class UpstreamBytesTests
                 isSent.SetResult();
             },
             ScriptedUpstream.Says("ok"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: Hub.QuickLimits with { ReaderGrace = TimeSpan.FromMilliseconds(50) });
         using var slow = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 8 << 10 };
         var address = new Uri(hub.Address);
         await slow.ConnectAsync(address.Host, address.Port, Patience);
