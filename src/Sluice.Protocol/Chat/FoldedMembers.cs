@@ -35,6 +35,10 @@ internal sealed class FoldedMembers(string[] known)
         }
     }
 
+    /// <summary>The JSON of an object, which is not written any more; null where there is none.</summary>
+    public string? Take(string name) =>
+        _members.TryGetValue(name, out var member) && member.Kind == JsonValueKind.Object && _members.Remove(name) ? member.Text.ToString() : null;
+
     public void WriteTo(IBufferWriter<byte> output)
     {
         foreach (var (name, member) in _members)
