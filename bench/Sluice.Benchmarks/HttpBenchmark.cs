@@ -15,6 +15,17 @@ internal static class HttpBenchmark
     private const int WarmRequests = 15;
     private const int StreamTokens = 96;
 
+    // Names that are forced, a choice, a number, and texts of some length.
+    private const string Schema = """
+        ,"response_format":{"type":"json_schema","json_schema":{"name":"town","strict":true,"schema":{"type":"object","additionalProperties":false,
+          "properties":{"name":{"type":"string"},"size":{"type":"string","enum":["village","town","city"]},"inhabitants":{"type":"integer"},
+            "sights":{"type":"array","minItems":3,"items":{"type":"object","additionalProperties":false,
+              "properties":{"name":{"type":"string"},"description":{"type":"string","minLength":40}},"required":["name","description"]}}},
+          "required":["name","size","inhabitants","sights"]}}}
+        """;
+
+    private static readonly int[] SchemaStreamCounts = [1, 4];
+
     public static async Task<int> RunAsync(Arguments arguments)
     {
         string llama = Peer.Prepare(arguments.Text("llama", "../shared/peers/llama.cpp"));
@@ -78,6 +89,16 @@ internal static class HttpBenchmark
                     i => StreamAsync(client, $"Write a long story about the number {i} and its friends.", StreamTokens)));
                 rows[$"{streams} clients, tokens/s"] = results.Sum(static r => r.Tokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
             }
+
+            foreach (int streams in SchemaStreamCounts)
+            {
+                // The first answer pays for compiling; every further one is what a service sees.
+                await StreamAsync(client, "Describe a town.", StreamTokens, Schema);
+                long from = Stopwatch.GetTimestamp();
+                var results = await Task.WhenAll(Enumerable.Range(0, streams).Select(
+                    i => StreamAsync(client, $"Describe the town number {i} and its people.", StreamTokens, Schema)));
+                rows[$"{streams} clients by a JSON schema, tokens/s"] = results.Sum(static r => r.Tokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
+            }
         }
         finally
         {
@@ -88,11 +109,11 @@ internal static class HttpBenchmark
         return rows;
     }
 
-    private static async Task<(bool Ok, double FirstMilliseconds, int Tokens)> StreamAsync(HttpClient client, string text, int maxTokens)
+    private static async Task<(bool Ok, double FirstMilliseconds, int Tokens)> StreamAsync(HttpClient client, string text, int maxTokens, string more = "")
     {
         string body = $$"""
             {"model":"smollm2-135m-instruct","stream":true,"max_tokens":{{maxTokens}},"temperature":0,"stream_options":{"include_usage":true},
-             "logit_bias":{"2":-100},"messages":[{"role":"user","content":"{{text}}"}]}
+             "logit_bias":{"2":-100},"messages":[{"role":"user","content":"{{text}}"}]{{more}}}
             """;
         long start = Stopwatch.GetTimestamp();
         double first = 0;

@@ -3,10 +3,10 @@ using Xunit;
 
 namespace Sluice.ConformanceTests;
 
-/// <summary>The sixteen faults of the public bench, with a clock that runs eight times as fast.</summary>
+/// <summary>The sixteen faults of the public bench, with a clock that runs four times as fast.</summary>
 public sealed class FaultBenchTests(ITestOutputHelper output)
 {
-    private const int Factor = 8;
+    private const int Factor = 4;
 
     // Fewer at a time than there are, for a slow machine would take the clock's speed for slowness of the hub.
     private const int ParallelMax = 4;

@@ -48,10 +48,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             var method = step.Method == Method.Rerun ? "rerun" : "prefill";
             var at = broken.Generation.Log.EventCount;
             LogTry(broken.Generation.Id, step.Deployment.Upstream.Identity.Name, method, at);
-            if (await FollowAsync(broken, attempt, step, new AnswerSplicer(delivered, step.Method == Method.Prefill ? delivered.TokenCount : 0)))
-            {
-                return true;
-            }
+            if (await FollowAsync(broken, attempt, step, delivered)) return true;
         }
         return false;
     }
@@ -127,9 +124,12 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     }
 
     // True when the answer has come to its end.
-    private async Task<bool> FollowAsync(Attempt broken, Attempt attempt, Step step, AnswerSplicer splicer)
+    private async Task<bool> FollowAsync(Attempt broken, Attempt attempt, Step step, DeliveredAnswer delivered)
     {
         var scratch = attempt.Generation;
+        var continuedTokens = step.Method == Method.Prefill ? delivered.TokenCount : 0;
+        var splicer = new AnswerSplicer(delivered, continuedTokens);
+        var rescueCount = broken.Record.RescueCount;
         using var reader = scratch.Log.TryOpenReader()!;
         await using var left = broken.Cancellation.UnsafeRegister(
             static state =>
@@ -151,7 +151,12 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             if (await running == AttemptOutcome.Answered) await scratch.Log.WhenEnded;
             else scratch.Log.Cancel();
             await waking;
-            if (attempt.Record.Usage is { } usage) broken.Record.SetUsage(usage, attempt.Record.IsUsageEstimated || step.Method == Method.Prefill);
+            // What an attempt said that came to nothing is no part of the answer.
+            if (attempt.Record.Usage is { } usage && broken.Record.RescueCount > rescueCount)
+            {
+                var whole = usage with { PromptTokens = int.Max(0, usage.PromptTokens - continuedTokens), CompletionTokens = usage.CompletionTokens + continuedTokens };
+                broken.Record.SetUsage(whole, attempt.Record.IsUsageEstimated || continuedTokens > 0);
+            }
             scratch.Dispose();
         }
     }

@@ -37,6 +37,27 @@ public sealed partial class RequestLogTests
         foreach (var text in (string[])[Prompt, Answer, Secret]) Assert.DoesNotContain(text, log.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_rescued_answer_counts_both_parts_and_no_attempt_that_came_to_nothing()
+    {
+        var log = new LogLines(LogLevel.Information);
+        await using var first = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("one"), ScriptedUpstream.Text(" two")]) await reply.EventAsync(frame);
+            await reply.CutAsync();
+        });
+        await using var second = await ScriptedUpstream.StartAsync(
+            ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Text("other"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(100, 100)),
+            ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Text(" two"), ScriptedUpstream.Text(" three"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(20, 2)));
+        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{first.Url}\"}}, {{url: \"{second.Url}\", continues: true}}]\n", log: log);
+        using var response = await hub.PostAsync(Hub.Ask());
+        await Hub.EventsAsync(response);
+        await Scrape.WhenIdleAsync(hub.Http);
+        var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
+        Assert.Contains($"m by {second.Url}: Completed;", end, StringComparison.Ordinal);
+        Assert.EndsWith("; 18 tokens asked and 4 answered (estimated: True); 4 attempts, 0 hedges, 1 rescues", end, StringComparison.Ordinal);
+    }
+
     [GeneratedRegex("req_|chatcmpl-")]
     private static partial Regex HubLine();
 }
