@@ -76,6 +76,11 @@ internal sealed class FoldedMembers(string[] known)
                     member.Text.Append(element.GetRawText());
                 }
                 return;
+            // The hub's own object, of which different chunks have different members.
+            case JsonValueKind.Object when goesOn && property.Name == "sluice":
+                var (old, more) = (member.Text.ToString(), value.GetRawText()[1..^1]);
+                if (!old.Contains(more, StringComparison.Ordinal)) member.Text.Clear().Append(old.AsSpan(0, old.Length - 1)).Append(',').Append(more).Append('}');
+                return;
             default:
                 member.Text.Clear().Append(value.GetRawText());
                 return;
