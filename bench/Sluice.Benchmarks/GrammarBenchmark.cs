@@ -145,6 +145,13 @@ internal static class GrammarBenchmark
             _seconds = Stopwatch.GetElapsedTime(_first).TotalSeconds;
         }
 
+        // No tools, no reasoning.
+        public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8) => throw new NotSupportedException();
+
+        public void OnToolCall(int choiceIndex, int callIndex, string tool) => throw new NotSupportedException();
+
+        public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => throw new NotSupportedException();
+
         public void OnFinished(int choiceIndex, FinishReason reason)
         {
         }

@@ -48,6 +48,11 @@ public static class ProtocolLimits
     /// <summary>Tool calls of one folded choice: as many as there may be tools, each called twice.</summary>
     public const int ToolCallsMax = 256;
 
+    /// <summary>
+    /// Bytes of events of tool calls that wait for a call before them: 256 KiB, some thousand fragments. Beyond it they pass as they come.
+    /// </summary>
+    public const int HeldToolCallBytesMax = 256 * 1024;
+
     /// <summary>Top-k candidates. Larger than any vocabulary, small enough for an array index.</summary>
     public const int TopKMax = 1_000_000;
 

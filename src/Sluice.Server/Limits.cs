@@ -28,6 +28,13 @@ public sealed record Limits
     /// </summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>
+    /// What an upstream may be held up in all, over one answer, for clients that have not read what the log would drop next: it sends a long
+    /// answer at once, or an event as large as the log. The default value is 5 s: 6 MiB at 10 Mbit/s. A longer one would let a client
+    /// that reads nothing hold the upstream's place.
+    /// </summary>
+    public TimeSpan ReaderGrace { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long one write may be stuck before its connection is cut: the client takes nothing at all. The default value is 30 s.</summary>
     public TimeSpan WriteStalled { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -18,6 +18,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
 {
     private const int FreeBytesMin = 256;
 
+    // Of the bytes that a log keeps, this part at most is there unknown to its readers.
+    private const int QuietShare = 4;
+
     // Guards everything below but the staged bytes, which are the producer's alone.
     private readonly Lock _lock = new();
     private readonly StreamLimits _limits;
@@ -29,6 +32,10 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     private int _copyingCount;
     private bool _disposed;
     private int _stagedBytes;
+    private TaskCompletionSource? _moved;
+
+    // The producer's alone.
+    private int _quietBytes;
 
     /// <summary>An empty, open log.</summary>
     public StreamLog(StreamLimits? limits = null)
@@ -116,12 +123,17 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
         Commit();
     }
 
-    /// <summary>Appends one event of several that have come together; <see cref="Publish"/> must follow the last of them.</summary>
+    /// <summary>
+    /// Appends one event of several that have come together; <see cref="Publish"/> must follow the last of them, and is called here when they
+    /// are so many that a reader who hears of none would lose its place.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The stream has ended.</exception>
     public void AppendQuietly(ReadOnlySpan<byte> eventBytes)
     {
         this.Write(eventBytes);
         CommitStaged(wakes: false);
+        _quietBytes += eventBytes.Length;
+        if (_quietBytes >= _limits.HotBytes / QuietShare) Publish();
     }
 
     /// <summary>
@@ -130,6 +142,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     /// </summary>
     public void Publish()
     {
+        _quietBytes = 0;
         while (true)
         {
             StreamLogReader? next = null;
@@ -144,6 +157,30 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             }
             if (next is null) return;
             next.Run();
+        }
+    }
+
+    /// <summary>
+    /// Tells a producer that can wait, such as one that reads from a network, that a reader has not passed what an append would take from it.
+    /// The producer need not wait: <see cref="Commit"/> never does.
+    /// </summary>
+    /// <param name="bytes">What is about to be appended.</param>
+    /// <returns>Null when no reader loses its place; otherwise completes when a reader has moved on or was detached, and then the question is to be asked again.</returns>
+    public Task? FindLag(int bytes)
+    {
+        // Only the producer adds to it, and this is the producer.
+        if (RetainedBytes + (long)bytes <= _limits.HotBytes) return null;
+        lock (_lock)
+        {
+            var first = FirstAfter(bytes);
+            foreach (var reader in _readers)
+            {
+                // One that has lost its place already has nothing to lose.
+                if (reader.Position < FirstEvent || reader.Position >= first) continue;
+                _moved ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                return _moved.Task;
+            }
+            return null;
         }
     }
 
@@ -215,9 +252,37 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
 
     internal void EndCopy() => _copyingCount--;
 
+    /// <summary>A reader has passed events. Under <see cref="Lock"/>.</summary>
+    internal void SignalMoved()
+    {
+        _moved?.SetResult();
+        _moved = null;
+    }
+
     internal void Detach(StreamLogReader reader)
     {
-        lock (_lock) _readers.Remove(reader);
+        lock (_lock)
+        {
+            _readers.Remove(reader);
+            SignalMoved();
+        }
+    }
+
+    // The oldest event that an append of that many bytes leaves.
+    private long FirstAfter(int bytes)
+    {
+        var first = FirstEvent;
+        var retained = RetainedBytes + (long)bytes;
+        for (var segment = _head; segment is not null; segment = segment.Next)
+        {
+            for (; first < segment.EndEvent; first++)
+            {
+                if (retained <= _limits.HotBytes) return first;
+                var index = (int)(first - segment.FirstEvent);
+                retained -= segment.GetEnd(index) - segment.GetEnd(index - 1);
+            }
+        }
+        return first;
     }
 
     private bool Finish(StreamEnd end)

@@ -68,16 +68,25 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
                 if (count == 0) return ReadOutcome.Events;
                 _log.BeginCopy();
             }
+            var isCopied = false;
             try
             {
                 // Committed bytes do not change, and between BeginCopy and EndCopy their array has no other use: no lock is needed.
                 output.Write(segment.GetCommitted(start, stop));
+                isCopied = true;
             }
             finally
             {
-                lock (_log.Lock) _log.EndCopy();
+                lock (_log.Lock)
+                {
+                    _log.EndCopy();
+                    if (isCopied)
+                    {
+                        Position += count;
+                        _log.SignalMoved();
+                    }
+                }
             }
-            Position += count;
             copied += stop - start;
         }
     }

@@ -168,8 +168,8 @@ public sealed class ValidationTests(ScriptedHub fixture) : IClassFixture<Scripte
     }
 
     [Theory]
-    [InlineData("\"tools\":[" + WeatherTool + "]", "tools")]
-    [InlineData("\"tool_choice\":\"none\",\"tools\":[" + WeatherTool + "]", "tools")]
+    [InlineData("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]", "tools[0].type")]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"},\"tools\":[" + WeatherTool + "]", "response_format")]
     public async Task V_What_comes_later_is_refused_and_not_ignored(string more, string param)
     {
         var error = await Client.RefuseAsync(Client.Chat("Hello", "\"stream\":true," + more));

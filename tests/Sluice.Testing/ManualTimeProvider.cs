@@ -16,6 +16,12 @@ public sealed class ManualTimeProvider : TimeProvider
         get { lock (_lock) return _timers.Count(timer => timer.Due is not null); }
     }
 
+    /// <summary>Whether a timer runs out exactly that much later.</summary>
+    public bool HasTimerIn(TimeSpan time)
+    {
+        lock (_lock) return _timers.Exists(timer => timer.Due == _now + time);
+    }
+
     /// <inheritdoc/>
     public override DateTimeOffset GetUtcNow()
     {

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -18,6 +20,12 @@ public sealed record UpstreamCall(string Body, IReadOnlyDictionary<string, strin
     /// <summary>Path and query.</summary>
     public required string Target { get; init; }
 
+    /// <summary>Such as <c>HTTP/1.1</c>.</summary>
+    public required string Protocol { get; init; }
+
+    /// <summary>Which connection it came by.</summary>
+    public required string Connection { get; init; }
+
     /// <summary>Completes when the caller has closed the connection before the answer's end.</summary>
     public Task Aborted => _aborted.Task;
 
@@ -25,8 +33,11 @@ public sealed record UpstreamCall(string Body, IReadOnlyDictionary<string, strin
 }
 
 /// <summary>The way that an answer is written.</summary>
-public sealed class UpstreamReply(HttpContext context)
+public sealed class UpstreamReply(HttpContext context, UpstreamCall call)
 {
+    /// <summary>What was asked.</summary>
+    public UpstreamCall Call => call;
+
     /// <summary>Status and headers, before anything is written.</summary>
     public HttpResponse Response => context.Response;
 
@@ -88,11 +99,19 @@ public sealed class ScriptedUpstream : IAsyncDisposable
     public IReadOnlyList<UpstreamCall> Calls => [.. _calls];
 
     /// <summary>Starts a server.</summary>
-    public static async Task<ScriptedUpstream> StartAsync(params Func<UpstreamReply, Task>[] script)
+    public static Task<ScriptedUpstream> StartAsync(params Func<UpstreamReply, Task>[] script) => StartAsync(null, script);
+
+    /// <summary>Starts a server that speaks HTTP/1.1 and HTTP/2 over TLS.</summary>
+    public static Task<ScriptedUpstream> StartOverTlsAsync(X509Certificate2 certificate, params Func<UpstreamReply, Task>[] script) => StartAsync(certificate, script);
+
+    private static async Task<ScriptedUpstream> StartAsync(X509Certificate2? certificate, Func<UpstreamReply, Task>[] script)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, address =>
+        {
+            if (certificate is not null) address.UseHttps(certificate);
+        }));
         var application = builder.Build();
         var upstream = new ScriptedUpstream(application, script);
         application.Run(upstream.AnswerAsync);
@@ -160,6 +179,8 @@ public sealed class ScriptedUpstream : IAsyncDisposable
             await body.ReadToEndAsync(), context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase))
         {
             Target = context.Request.Path + context.Request.QueryString,
+            Protocol = context.Request.Protocol,
+            Connection = context.Connection.Id,
         };
         context.RequestAborted.Register(call.SetAborted);
         _calls.Enqueue(call);
@@ -169,7 +190,7 @@ public sealed class ScriptedUpstream : IAsyncDisposable
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         try
         {
-            await step(new UpstreamReply(context));
+            await step(new UpstreamReply(context, call));
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {

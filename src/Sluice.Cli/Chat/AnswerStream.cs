@@ -36,6 +36,13 @@ internal sealed class AnswerStream(TimeProvider time) : IGenerationSink
         _text.Writer.TryWrite(Encoding.UTF8.GetString(utf8));
     }
 
+    // Chats ask for text only.
+    public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8) => throw new NotSupportedException();
+
+    public void OnToolCall(int choiceIndex, int callIndex, string tool) => throw new NotSupportedException();
+
+    public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => throw new NotSupportedException();
+
     public void OnFinished(int choiceIndex, FinishReason reason) => FinishReason = reason;
 
     public void OnCompleted(GenerationUsage usage) => End(usage, null);

@@ -1,5 +1,6 @@
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
+using Sluice.Inference.ToolCalls;
 using Sluice.Inference.Transformer;
 
 namespace Sluice.Inference.Generation;
@@ -37,7 +38,31 @@ internal sealed class ChoiceState
     public TextAssembler Text => _text!;
 
     /// <summary>How far the answer has come in its grammar; null without one.</summary>
-    public GrammarMatcher? Matcher { get; private set; }
+    public GrammarMatcher? Matcher { get; set; }
+
+    /// <summary>Whether <see cref="Matcher"/> holds for a part of the answer only, which goes on behind it.</summary>
+    public bool IsMatcherPartial { get; set; }
+
+    /// <summary>Reads calls and reasoning; null where the answer is only text.</summary>
+    public AnswerReader? Answer { get; private set; }
+
+    /// <summary>Generated tokens that were reasoning.</summary>
+    public int ReasoningCount { get; set; }
+
+    /// <summary>Tokens whose text the reader holds back.</summary>
+    public List<TokenLogprob> HeldTokens { get; } = [];
+
+    /// <summary>Calls that the sink has been told of.</summary>
+    public int DeliveredCallCount { get; set; }
+
+    /// <summary>Whether the sink has been given arguments of the last of them.</summary>
+    public bool HasArguments { get; set; }
+
+    /// <summary>Whether a call has ended that was to be the only one: nothing more is delivered.</summary>
+    public bool IsCut { get; set; }
+
+    /// <summary>What the rest of the answer has to be once its reasoning has ended.</summary>
+    public Grammar? AwaitedGrammar { get; set; }
 
     public int PromptLength => Generation.Request.PromptTokens.Count;
 
@@ -59,7 +84,12 @@ internal sealed class ChoiceState
         GenerationRequest request = Generation.Request;
         Tokens.AddRange(request.PromptTokens);
         _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
-        Matcher = request.Grammar == null ? null : new GrammarMatcher(request.Grammar);
+        Answer = request.Answer?.CreateReader();
+        Grammar? grammar = request.Grammar
+            ?? (request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : null);
+        bool isLater = Answer?.IsReasoning == true;
+        Matcher = grammar == null || isLater ? null : new GrammarMatcher(grammar);
+        AwaitedGrammar = isLater ? grammar : null;
         _text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
     }
 }

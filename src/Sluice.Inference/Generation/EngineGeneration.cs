@@ -42,7 +42,7 @@ public sealed class EngineGeneration
     internal bool HasEnded { get; set; }
 
     internal GenerationUsage Usage => new(
-        Request.PromptTokens.Count, CachedPromptTokens, Choices.Sum(static choice => choice.GeneratedCount));
+        Request.PromptTokens.Count, CachedPromptTokens, Choices.Sum(static choice => choice.GeneratedCount), Choices.Sum(static choice => choice.ReasoningCount));
 
     /// <summary>
     /// Ends the generation: within one step its slots are free and the sink is told. Does nothing when it has ended already.

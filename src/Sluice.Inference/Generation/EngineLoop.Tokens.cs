@@ -14,6 +14,12 @@ internal sealed partial class EngineLoop
     {
         GenerationRequest request = choice.Generation.Request;
         ReadOnlySpan<ulong> allowed = [];
+        if (request.Answer is { CallThreshold: { } threshold } plan && choice.GeneratedCount == 0 && choice.Matcher == null
+            && logits[plan.CallToken] - LogprobReader.LogSumExp(logits) >= threshold)
+        {
+            choice.Matcher = new GrammarMatcher(plan.Forced!);
+        }
+
         if (choice.Matcher != null)
         {
             _masks ??= new TokenMasks(_tokenTrie.Value);
@@ -41,19 +47,15 @@ internal sealed partial class EngineLoop
             return;
         }
 
-        FinishReason? end = Append(choice, token, logprob);
+        FinishReason? end = Append(choice, token, logprob) ?? Deliver(choice);
         if (end == null && choice.Matcher != null && logSum == null)
         {
-            end = AppendForced(choice, choice.Matcher);
+            end = AppendForced(choice, choice.Matcher) ?? Deliver(choice);
         }
 
         if (end is { } reason)
         {
             Finish(choice, reason);
-        }
-        else
-        {
-            Deliver(choice, isLast: false);
         }
     }
 
@@ -76,15 +78,30 @@ internal sealed partial class EngineLoop
     // Returns why the choice has to end after the token, if it has to.
     private FinishReason? Append(ChoiceState choice, int token, TokenLogprob? logprob)
     {
-        ReadOnlySpan<byte> bytes = _model.Tokenizer.GetBytes(token).Span;
+        ReadOnlySpan<byte> bytes = Bytes(choice, token);
+        choice.ReasoningCount += choice.Answer?.IsReasoning == true ? 1 : 0;
         bool isAllowed = choice.Matcher?.TryAdvance(bytes) ?? true;
         Debug.Assert(isAllowed, "A mask allows only what its grammar accepts.");
-        if (choice.Text.Append(bytes, logprob) || choice.Matcher?.IsExhausted == true)
+        bool isStop = choice.Text.Append(bytes, logprob);
+        if (choice.Matcher?.IsExhausted == true)
+        {
+            isStop |= !choice.IsMatcherPartial;
+            choice.Matcher = null;
+        }
+
+        if (isStop)
         {
             return FinishReason.Stop;
         }
 
         return choice.GeneratedCount < choice.TokenLimit ? null : choice.Text.Finish() ? FinishReason.Stop : FinishReason.Length;
+    }
+
+    // Control tokens print nothing, but some of them begin calls or reasoning.
+    private ReadOnlySpan<byte> Bytes(ChoiceState choice, int token)
+    {
+        ReadOnlySpan<byte> bytes = _model.Tokenizer.GetBytes(token).Span;
+        return bytes.IsEmpty && choice.Generation.Request.Answer?.Markers.TryGetValue(token, out byte[]? marker) == true ? marker : bytes;
     }
 
     private TokenAlternative[] Alternatives(ReadOnlySpan<float> logits, int count, double logSum)

@@ -313,16 +313,6 @@ internal sealed partial class EngineLoop
         }
     }
 
-    private static void Deliver(ChoiceState choice, bool isLast)
-    {
-        ReadOnlySpan<byte> text = choice.Text.Take(isLast);
-        if (text.Length > 0)
-        {
-            IReadOnlyList<TokenLogprob> tokens = choice.Text.DeliveredTokens;
-            choice.Generation.Sink.OnText(choice.Index, text, tokens.Count == 0 ? [] : [.. tokens]);
-        }
-    }
-
     private void Finish(ChoiceState choice, FinishReason reason)
     {
         EngineGeneration generation = choice.Generation;
@@ -332,7 +322,7 @@ internal sealed partial class EngineLoop
         _active.Remove(choice);
         _model.Cache.Release(choice.Cache);
         generation.FinishedCount++;
-        generation.Sink.OnFinished(choice.Index, reason);
+        generation.Sink.OnFinished(choice.Index, reason == FinishReason.Stop && choice.Answer is { CallCount: > 0 } ? FinishReason.ToolCalls : reason);
         if (generation.FinishedCount == generation.Choices.Length)
         {
             End(generation);

@@ -1,5 +1,6 @@
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
+using Sluice.Inference.ToolCalls;
 
 namespace Sluice.Inference.Generation;
 
@@ -23,6 +24,9 @@ public sealed record GenerationRequest
     /// follow it ends. Text that can't but follow is appended without sampling, unless log probabilities are asked for.
     /// </summary>
     public Grammar? Grammar { get; init; }
+
+    /// <summary>How calls and reasoning are read from the answer, and what they may be. The default value is null: the answer is text.</summary>
+    public AnswerPlan? Answer { get; init; }
 
     /// <summary>Generation ends before the first occurrence of any of these; no part of an occurrence is ever delivered.</summary>
     public IReadOnlyList<string> StopSequences { get; init; } = [];

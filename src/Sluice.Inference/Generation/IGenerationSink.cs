@@ -13,6 +13,23 @@ public interface IGenerationSink
     /// <param name="tokens">The tokens that ended in this text, with their log probabilities; empty when none were asked for.</param>
     void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens);
 
+    /// <summary>More of the reasoning of one choice, before its text. Only with <see cref="GenerationRequest.Answer"/>.</summary>
+    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
+    /// <param name="utf8">Whole code points, never empty; valid during the call only.</param>
+    void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8);
+
+    /// <summary>A call of a tool begins. Its arguments follow before anything else of the choice. Only with <see cref="GenerationRequest.Answer"/>.</summary>
+    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
+    /// <param name="callIndex">From 0, for each choice.</param>
+    /// <param name="tool">Name of the tool: one of the request's.</param>
+    void OnToolCall(int choiceIndex, int callIndex, string tool);
+
+    /// <summary>More of the arguments of the call that began last.</summary>
+    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
+    /// <param name="callIndex">The call's.</param>
+    /// <param name="utf8Json">Text of a JSON object, whole code points, never empty; valid during the call only.</param>
+    void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json);
+
     /// <summary>One choice has ended.</summary>
     void OnFinished(int choiceIndex, FinishReason reason);
 
@@ -32,6 +49,9 @@ public enum FinishReason
     /// <summary>An end-of-generation token or a stop sequence.</summary>
     Stop,
 
+    /// <summary>The same, in an answer that calls tools.</summary>
+    ToolCalls,
+
     /// <summary>The token limit or the end of the context.</summary>
     Length,
 }
@@ -40,7 +60,8 @@ public enum FinishReason
 /// <param name="PromptTokens">Tokens of the prompt.</param>
 /// <param name="CachedPromptTokens">Those of them that were not computed again.</param>
 /// <param name="CompletionTokens">Tokens generated, an end-of-generation token included.</param>
-public readonly record struct GenerationUsage(int PromptTokens, int CachedPromptTokens, int CompletionTokens);
+/// <param name="ReasoningTokens">Those of them that were reasoning.</param>
+public readonly record struct GenerationUsage(int PromptTokens, int CachedPromptTokens, int CompletionTokens, int ReasoningTokens = 0);
 
 /// <summary>A generated token with the natural log of its probability before any sampling parameter.</summary>
 /// <param name="Token">Token id.</param>

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Tokenization;
+using Sluice.Inference.ToolCalls;
 using Sluice.Inference.Transformer;
 
 namespace Sluice.Inference.Generation;
@@ -16,7 +17,7 @@ public sealed class InferenceEngine : IDisposable
 
     private readonly LanguageModel _model;
     private readonly EngineOptions _options;
-    private readonly ChatTemplate _template;
+    private readonly ChatPromptEncoder _prompts;
     private readonly ConcurrentQueue<EngineGeneration> _submitted = new();
     private readonly SemaphoreSlim _wakeup = new(0);
     private readonly Lazy<TokenTrie> _tokenTrie;
@@ -31,7 +32,7 @@ public sealed class InferenceEngine : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.QueueCapacity, 1);
         _model = model;
         _options = options;
-        _template = model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate);
+        _prompts = new ChatPromptEncoder(model.Tokenizer, model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate));
         _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
         _loop = new EngineLoop(model, options.SlotCount, _tokenTrie, () => Interlocked.Decrement(ref _unstarted));
         _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
@@ -44,7 +45,7 @@ public sealed class InferenceEngine : IDisposable
     /// <summary>The model's tokenizer; safe to share.</summary>
     public Tokenizer Tokenizer => _model.Tokenizer;
 
-    /// <summary>The model's own template, or null when its file has none and <see cref="EncodeChat"/> uses ChatML.</summary>
+    /// <summary>The model's own template, or null when its file has none and prompts use ChatML.</summary>
     public ChatTemplate? ChatTemplate => _model.ChatTemplate;
 
     /// <summary>Sequences that hold a slot.</summary>
@@ -87,18 +88,20 @@ public sealed class InferenceEngine : IDisposable
     /// <param name="messages">At least one.</param>
     /// <param name="time">For templates that print the date.</param>
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
-    public IReadOnlyList<int> EncodeChat(IReadOnlyList<PromptMessage> messages, TimeProvider time)
-    {
-        RenderedPrompt prompt = _template.Render(PromptVariables.Create(messages, Tokenizer, _template.Source), time);
-        var tokens = new List<int>(prompt.Text.Length / 3);
-        Tokenizer.Encode(prompt.Text, parseSpecial: true, [.. prompt.InputSpans], tokens);
-        if (Tokenizer.AddsBeginOfSequence && Tokenizer.BeginOfSequenceToken is { } begin && (tokens.Count == 0 || tokens[0] != begin))
-        {
-            tokens.Insert(0, begin);
-        }
+    public IReadOnlyList<int> EncodeChat(IReadOnlyList<PromptMessage> messages, TimeProvider time) => EncodeChat(messages, null, time).Tokens;
 
-        return tokens;
-    }
+    /// <summary>
+    /// Renders a conversation and its tools with the model's template and tokenises it; a template that knows no tools gets them in the system
+    /// text. What users and tools say never becomes a control token.
+    /// </summary>
+    /// <param name="messages">At least one.</param>
+    /// <param name="tools">What the answer may call; null is nothing.</param>
+    /// <param name="time">For templates that print the date.</param>
+    /// <returns>The prompt, with the plan that belongs into <see cref="GenerationRequest.Answer"/>.</returns>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
+    public ChatPrompt EncodeChat(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time) =>
+        _prompts.Encode(messages, tools, time);
 
     /// <summary>Queues a generation.</summary>
     /// <param name="request">What to generate.</param>
@@ -117,7 +120,7 @@ public sealed class InferenceEngine : IDisposable
                 $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
         }
 
-        if (request.Grammar != null)
+        if (request.Grammar != null || request.Answer is { HasTools: true })
         {
             // Made here, at the first request that needs it, for on the engine's thread every stream would wait.
             _ = _tokenTrie.Value;

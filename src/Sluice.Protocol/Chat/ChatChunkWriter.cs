@@ -57,11 +57,14 @@ public sealed class ChatChunkWriter
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="logprobs">Whether log probabilities were asked for.</param>
-    public void WriteRole(IBufferWriter<byte> output, int choiceIndex, bool logprobs)
+    /// <param name="hasContent">False where the answer begins with something else than text; it may still have some later.</param>
+    public void WriteRole(IBufferWriter<byte> output, int choiceIndex, bool logprobs, bool hasContent = true)
     {
         ArgumentNullException.ThrowIfNull(output);
         WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":"u8);
+        JsonText.WriteRaw(output, "{\"role\":\"assistant\",\"content\":"u8);
+        JsonText.WriteRaw(output, hasContent ? "\"\""u8 : "null"u8);
+        JsonText.WriteRaw(output, ",\"refusal\":null},\"logprobs\":"u8);
         JsonText.WriteRaw(output, logprobs ? "{\"content\":[],\"refusal\":null}"u8 : "null"u8);
         JsonText.WriteRaw(output, ",\"finish_reason\":null"u8);
         JsonText.WriteRaw(output, _end);
@@ -96,6 +99,85 @@ public sealed class ChatChunkWriter
         }
 
         JsonText.WriteRaw(output, _end);
+    }
+
+    /// <summary>More reasoning of a choice, before its text.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="utf8Text">Whole code points; what is not well-formed becomes U+FFFD.</param>
+    public void WriteReasoning(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> utf8Text)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"reasoning_content\":\""u8);
+        JsonText.WriteEscaped(output, utf8Text);
+        JsonText.WriteRaw(output, "\""u8);
+        WriteEnd(output);
+    }
+
+    /// <summary>The first chunk of a tool call: all but its arguments.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="callIndex">From 0 without gaps, for each choice.</param>
+    /// <param name="id">What the result will refer to.</param>
+    /// <param name="name">Name of the function.</param>
+    public void WriteToolCall(IBufferWriter<byte> output, int choiceIndex, int callIndex, string id, string name)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, ",\"id\":"u8);
+        JsonText.WriteStringOrNull(output, id);
+        JsonText.WriteRaw(output, ",\"type\":\"function\",\"function\":{\"name\":"u8);
+        JsonText.WriteStringOrNull(output, name);
+        JsonText.WriteRaw(output, ",\"arguments\":\"\"}}]"u8);
+        WriteEnd(output);
+    }
+
+    /// <summary>More of a tool call's arguments. Repeats neither id nor type nor name: some clients would join them.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="callIndex">The call's.</param>
+    /// <param name="utf8Json">Text of the JSON that the arguments are, whole code points.</param>
+    public void WriteToolArguments(IBufferWriter<byte> output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, ",\"function\":{\"arguments\":\""u8);
+        JsonText.WriteEscaped(output, utf8Json);
+        JsonText.WriteRaw(output, "\"}}]"u8);
+        WriteEnd(output);
+    }
+
+    /// <summary>The first chunk of a function call, the older form of a tool call.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="name">Name of the function.</param>
+    public void WriteFunctionCall(IBufferWriter<byte> output, int choiceIndex, string name)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"function_call\":{\"name\":"u8);
+        JsonText.WriteStringOrNull(output, name);
+        JsonText.WriteRaw(output, ",\"arguments\":\"\"}"u8);
+        WriteEnd(output);
+    }
+
+    /// <summary>More of a function call's arguments.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="utf8Json">Text of the JSON that the arguments are, whole code points.</param>
+    public void WriteFunctionArguments(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> utf8Json)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"function_call\":{\"arguments\":\""u8);
+        JsonText.WriteEscaped(output, utf8Json);
+        JsonText.WriteRaw(output, "\"}"u8);
+        WriteEnd(output);
     }
 
     /// <summary>The last chunk of a choice.</summary>
@@ -212,6 +294,12 @@ public sealed class ChatChunkWriter
     private static bool IsFinishReason(ReadOnlySpan<byte> value) =>
         value.SequenceEqual("stop"u8) || value.SequenceEqual("length"u8) || value.SequenceEqual("tool_calls"u8)
         || value.SequenceEqual("content_filter"u8) || value.SequenceEqual("function_call"u8);
+
+    private void WriteEnd(IBufferWriter<byte> output)
+    {
+        JsonText.WriteRaw(output, "},\"logprobs\":null,\"finish_reason\":null"u8);
+        JsonText.WriteRaw(output, _end);
+    }
 
     private void WriteStart(IBufferWriter<byte> output, int choiceIndex)
     {

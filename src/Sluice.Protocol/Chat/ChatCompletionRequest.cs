@@ -93,6 +93,9 @@ public sealed record ChatCompletionRequest
     /// <summary>The older form of <see cref="ToolChoice"/>.</summary>
     public JsonElement? FunctionCall { get; init; }
 
+    /// <summary>Whether an answer may have several calls. The default value is true.</summary>
+    public bool ParallelToolCalls { get; init; } = true;
+
     /// <summary>What the answer has to be; null is text.</summary>
     public ResponseSchema? ResponseSchema { get; init; }
 
@@ -100,26 +103,18 @@ public sealed record ChatCompletionRequest
     public bool AsksForAudio { get; init; }
 
     /// <summary>
-    /// The 400 for what a valid request may ask of the API and the local engine cannot do: tools, functions, media,
+    /// The 400 for what a valid request may ask of the API and the local engine cannot do: tools that are no functions, media,
     /// sound as output. Null when the local engine can serve it.
     /// </summary>
     /// <remarks>Not part of <see cref="ChatCompletionRequestReader"/>, for an upstream may well be able to.</remarks>
     public ApiError? FindLocalRefusal()
     {
-        if (Tools is not null) return ApiErrors.NotYetLocal("tools");
-        if (ToolChoice is not null) return ApiErrors.NotYetLocal("tool_choice");
-        if (Functions is not null) return ApiErrors.NotYetLocal("functions");
-        if (FunctionCall is not null) return ApiErrors.NotYetLocal("function_call");
+        if (LocalTools.FindRefusal(this) is { } refusal) return refusal;
         if (AsksForAudio) return ApiErrors.NotYetLocal("modalities");
         for (var i = 0; i < Messages.Count; i++)
         {
             if (Messages[i].HasMediaParts) return ApiErrors.MediaNotSupported(Messages[i].MediaParts[0]);
             if (Messages[i].HasAudio) return ApiErrors.NotYetLocal($"messages[{i}].audio");
-
-            // Left out of the prompt they would change what the conversation says.
-            if (Messages[i].ToolCalls is not null) return ApiErrors.NotYetLocal($"messages[{i}].tool_calls");
-            if (Messages[i].Role == ChatRole.Function) return ApiErrors.NotYetLocal($"messages[{i}].role");
-            if (Messages[i].FunctionCall is not null) return ApiErrors.NotYetLocal($"messages[{i}].function_call");
         }
 
         return null;

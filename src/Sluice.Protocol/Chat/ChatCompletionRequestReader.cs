@@ -57,7 +57,7 @@ public static class ChatCompletionRequestReader
         var functionCall = ToolParameters.ReadFunctionCall(parameters, functions);
         var tools = ToolParameters.ReadTools(parameters);
         var toolChoice = ToolParameters.ReadToolChoice(parameters, tools);
-        _ = parameters.Boolean("parallel_tool_calls");
+        var parallelToolCalls = parameters.Boolean("parallel_tool_calls") ?? true;
         var maxCompletionTokens = parameters.Integer("max_completion_tokens", 1, int.MaxValue);
         var maxTokens = parameters.Integer("max_tokens", 1, int.MaxValue);
         var n = parameters.Integer("n", 1, ProtocolLimits.ChoicesMax);
@@ -115,6 +115,7 @@ public static class ChatCompletionRequestReader
             ToolChoice = toolChoice?.Clone(),
             Functions = functions?.Clone(),
             FunctionCall = functionCall?.Clone(),
+            ParallelToolCalls = parallelToolCalls,
             ResponseSchema = responseSchema is null ? null : responseSchema with { Schema = responseSchema.Schema?.Clone() },
             AsksForAudio = AsksForAudio(parameters),
         };

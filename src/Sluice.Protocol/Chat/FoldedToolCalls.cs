@@ -13,8 +13,9 @@ internal sealed class FoldedToolCalls
         public string? Id;
         public string? Type;
         public string Name = "";
-        public StringBuilder Arguments { get; } = new();
-        public string? Custom;
+        public bool IsCustom;
+        // Arguments of a function, or the input of a custom tool.
+        public StringBuilder Text { get; } = new();
     }
 
     private readonly SortedDictionary<int, Call> _calls = [];
@@ -44,10 +45,10 @@ internal sealed class FoldedToolCalls
                 JsonText.WriteRaw(output, "{\"id\":"u8);
                 JsonText.WriteStringOrNull(output, call.Id);
                 JsonText.WriteRaw(output, ",\"type\":"u8);
-                JsonText.WriteStringOrNull(output, call.Type ?? "function");
-                JsonText.WriteRaw(output, call.Custom is null ? ",\"function\":"u8 : ",\"custom\":"u8);
-                if (call.Custom is null) WriteFunction(output, call);
-                else Encoding.UTF8.GetBytes(call.Custom, output);
+                JsonText.WriteStringOrNull(output, call.Type ?? (call.IsCustom ? "custom" : "function"));
+                JsonText.WriteRaw(output, call.IsCustom ? ",\"custom\":"u8 : ",\"function\":"u8);
+                if (call.IsCustom) WriteCustom(output, call);
+                else WriteFunction(output, call);
                 JsonText.WriteRaw(output, "}"u8);
             }
             JsonText.WriteRaw(output, "]"u8);
@@ -65,13 +66,16 @@ internal sealed class FoldedToolCalls
         call.Id ??= Text(fragment, "id"u8);
         call.Type ??= Text(fragment, "type"u8);
         if (fragment.TryGetProperty("function"u8, out var function) && function.ValueKind == JsonValueKind.Object) AddFunction(call, function);
-        if (fragment.TryGetProperty("custom"u8, out var custom) && custom.ValueKind == JsonValueKind.Object) call.Custom = custom.GetRawText();
+        if (!fragment.TryGetProperty("custom"u8, out var custom) || custom.ValueKind != JsonValueKind.Object) return;
+        call.IsCustom = true;
+        call.Name += Text(custom, "name"u8);
+        call.Text.Append(Text(custom, "input"u8));
     }
 
     private static void AddFunction(Call call, JsonElement function)
     {
         call.Name += Text(function, "name"u8);
-        call.Arguments.Append(Text(function, "arguments"u8));
+        call.Text.Append(Text(function, "arguments"u8));
     }
 
     // A call without arguments must still be JSON.
@@ -80,7 +84,16 @@ internal sealed class FoldedToolCalls
         JsonText.WriteRaw(output, "{\"name\":"u8);
         JsonText.WriteStringOrNull(output, call.Name);
         JsonText.WriteRaw(output, ",\"arguments\":"u8);
-        JsonText.WriteStringOrNull(output, call.Arguments.Length > 0 ? call.Arguments.ToString() : "{}");
+        JsonText.WriteStringOrNull(output, call.Text.Length > 0 ? call.Text.ToString() : "{}");
+        JsonText.WriteRaw(output, "}"u8);
+    }
+
+    private static void WriteCustom(IBufferWriter<byte> output, Call call)
+    {
+        JsonText.WriteRaw(output, "{\"name\":"u8);
+        JsonText.WriteStringOrNull(output, call.Name);
+        JsonText.WriteRaw(output, ",\"input\":"u8);
+        JsonText.WriteStringOrNull(output, call.Text.ToString());
         JsonText.WriteRaw(output, "}"u8);
     }
 

@@ -141,6 +141,14 @@ public static partial class ApiErrors
         return Invalid($"Invalid schema for {param} '{name}': In context=({Elide(context)}), {Elide(reason, 2 * ProtocolLimits.EchoLengthMax)}.", param, code: null);
     }
 
+    /// <summary>400: a strict function's JSON schema that can't be followed.</summary>
+    /// <param name="param"><c>tools</c> or <c>functions</c>.</param>
+    /// <param name="name">Name of the function.</param>
+    /// <param name="path">Member names and indexes from the schema's root to the fault.</param>
+    /// <param name="reason">What is wrong there, as the end of a sentence.</param>
+    public static ApiError InvalidFunctionSchema(string param, string name, IReadOnlyList<string> path, string reason) =>
+        InvalidSchema("function", name, path, reason) with { Param = param, Code = "invalid_function_parameters" };
+
     /// <summary>400: valid, and beyond what the local engine can do today.</summary>
     public static ApiError NotYetLocal(string path) => Invalid(
         $"Unsupported parameter: '{path}' is not supported by the local engine yet; it comes later.", path, "unsupported_parameter");

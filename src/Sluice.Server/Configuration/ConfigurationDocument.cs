@@ -29,13 +29,22 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
 {
     private readonly List<ConfigurationError> _errors = [];
 
+    // Values that came from variables, and what stands in the file.
+    private readonly Dictionary<string, string> _substituted = new(StringComparer.Ordinal);
+
     /// <summary>In the order of the file.</summary>
     public IReadOnlyList<ConfigurationError> Errors =>
         [.. _errors.OrderBy(error => error.Position.Line).ThenBy(error => error.Position.Column)];
 
     public SourcePosition PositionOf(Mark mark) => new(fileName, int.Max(1, (int)mark.Line), int.Max(1, (int)mark.Column));
 
-    public void Report(Mark mark, string message) => _errors.Add(new ConfigurationError(PositionOf(mark), message));
+    /// <param name="mark">Where.</param>
+    /// <param name="message">Has values between apostrophes. Of one that came from a variable it will have the variable: it may be a key in the wrong place.</param>
+    public void Report(Mark mark, string message)
+    {
+        foreach (var (value, written) in _substituted) message = message.Replace($"'{value}'", $"'{written}'", StringComparison.Ordinal);
+        _errors.Add(new ConfigurationError(PositionOf(mark), message));
+    }
 
     /// <summary>A mapping with known keys only; others are reported.</summary>
     /// <param name="node">The node that should be the mapping.</param>
@@ -111,6 +120,7 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
             return null;
         }
         var text = VariableSubstitution.Apply(scalar.Value ?? "", environment, out var problem).Trim();
+        if (scalar.Value is { } written && text.Length > 0 && written.Contains("${", StringComparison.Ordinal)) _substituted[text] = written.Trim();
         if (problem is null && text.Length == 0) problem = $"{name} is empty";
         if (problem is null) return new Located(text, node.Start);
         Report(node.Start, problem);

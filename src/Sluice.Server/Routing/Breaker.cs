@@ -68,6 +68,8 @@ internal sealed class Breaker(Limits limits, TimeProvider time)
     {
         lock (_lock)
         {
+            // It began before the opening, and says no more than those that led to it.
+            if (_openFor > TimeSpan.Zero && !_isProbing) return;
             _faultCount++;
             if (_faultCount < limits.BreakerFaults) return;
             var doubled = limits.BreakerOpenFirst * Math.Pow(2, int.Min(_openingCount++, 16));

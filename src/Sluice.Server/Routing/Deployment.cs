@@ -41,7 +41,7 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
             known = result;
             if (IsUnasked(known)) return result;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
-            if (result.Outcome == AttemptOutcome.Broken || (result.Outcome == AttemptOutcome.Failed && result.Kind is FailureKind.Faulted or FailureKind.Silent)) breaker.Fail();
+            if (result.Outcome != AttemptOutcome.Answered && result.Kind is FailureKind.Faulted or FailureKind.Silent) breaker.Fail();
             else breaker.Succeed();
             return result;
         }

@@ -27,7 +27,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
         await using var timer = time.CreateTimer(static state => ((Generation)state!).Cancel(CancellationCause.Deadline), generation, total, Timeout.InfiniteTimeSpan);
         try
         {
-            if (await RunRoutesAsync(attempt, route) is { } error) generation.Log.Fail(error);
+            if (await RunRoutesAsync(attempt, route, timer) is { } error) generation.Log.Fail(error);
         }
         catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
         {
@@ -44,14 +44,17 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
 
     // Null when the request was answered. Otherwise the error of the model that was asked for: a fallback's would tell of something
     // that the client doesn't know of.
-    private async Task<ApiError?> RunRoutesAsync(Attempt attempt, Route route)
+    private async Task<ApiError?> RunRoutesAsync(Attempt attempt, Route route, ITimer timer)
     {
         var (result, deployment) = await RunRouteAsync(attempt, route, 1 + route.Retries, route.Fallbacks);
         if (result.Outcome != AttemptOutcome.Failed) return await RescueAsync(attempt, result, deployment, route, route.Fallbacks);
         if (result.Kind == FailureKind.Refused) return result.Error;
+        var isTimed = route.Timeouts is not null;
         for (var i = 0; i < route.Fallbacks.Count; i++)
         {
             var fallback = route.Fallbacks[i];
+            // The hub's own engine has no time to keep; the first server that is asked has.
+            if (!isTimed && fallback.Timeouts is { } timeouts) isTimed = timer.Change(timeouts.Total, Timeout.InfiniteTimeSpan);
             LogFallback(attempt.Generation.Id, route.Model.Id, fallback.Model.Id, result.Kind);
             attempt.Record.AddFailover(FailoverStep.Fallback);
             var name = fallback.Model.Id;
@@ -92,7 +95,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
                 IsRescuable = attempt.IsRescuable && MidStreamRescue.IsPossible(route, deployment, fallbacks),
             };
             (var result, deployment) = route.Hedging is { } hedging && count == 1
-                ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, tried, excluded), time)
+                ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, hedging, tried, excluded), excluded, time)
                 : (await deployment.RunAsync(next), deployment);
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked })
             {
@@ -108,10 +111,11 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
         return (last, null);
     }
 
-    // Somebody who has not been asked yet, and is not better left alone.
-    private static Deployment? ChooseSecond(Route route, HashSet<Deployment> tried, HashSet<Deployment> excluded)
+    // Somebody who has not been asked yet, and is not better left alone. Whoever the budget leaves out has not been tried.
+    private static Deployment? ChooseSecond(Route route, Hedging hedging, HashSet<Deployment> tried, HashSet<Deployment> excluded)
     {
-        if (route.Choose(tried, excluded, avoidedAllowed: false) is not { } second || !tried.Add(second)) return null;
+        if (route.Choose(tried, excluded, avoidedAllowed: false) is not { } second || tried.Contains(second) || !hedging.TrySpend()) return null;
+        tried.Add(second);
         return second;
     }
 

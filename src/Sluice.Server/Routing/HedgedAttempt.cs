@@ -10,12 +10,13 @@ internal static class HedgedAttempt
 {
     /// <param name="attempt">What is asked.</param>
     /// <param name="first">Asked at once.</param>
-    /// <param name="hedging">Says when, and whether there may be a second one.</param>
-    /// <param name="chooseSecond">Chooses whom to ask then; null when there is nobody.</param>
+    /// <param name="hedging">Says when.</param>
+    /// <param name="chooseSecond">Chooses whom to ask then, and takes the hedge from the budget; null when there is nobody, or the budget is spent.</param>
+    /// <param name="excluded">Receives the second where it would be pointless to ask it again; the first is the caller's.</param>
     /// <param name="time">Clock of the wait.</param>
-    /// <returns>How the attempt went that has won, and where; or, of two failures, the first's.</returns>
+    /// <returns>How the attempt went that has won, and where; or, of two failures, the first's, unless the other one refuses the request itself.</returns>
     /// <exception cref="OperationCanceledException"><see cref="Attempt.Cancellation"/> was.</exception>
-    public static async Task<(AttemptResult Result, Deployment Deployment)> RunAsync(Attempt attempt, Deployment first, Hedging hedging, Func<Deployment?> chooseSecond, TimeProvider time)
+    public static async Task<(AttemptResult Result, Deployment Deployment)> RunAsync(Attempt attempt, Deployment first, Hedging hedging, Func<Deployment?> chooseSecond, ISet<Deployment> excluded, TimeProvider time)
     {
         var commit = attempt.Commit;
         var delay = hedging.Begin();
@@ -29,19 +30,28 @@ internal static class HedgedAttempt
             await Task.WhenAny(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
             await waiting.CancelAsync();
             var isLate = !running.IsCompleted && !commit.Passed.IsCompleted && !attempt.Cancellation.IsCancellationRequested;
-            if (isLate && chooseSecond() is { } second && hedging.TrySpend())
+            if (isLate && chooseSecond() is { } second)
             {
                 attempt.Record.AddHedge();
-                return await RaceAsync(attempt, running, primary, firstEnd, first, second);
+                var won = await RaceAsync(attempt, running, primary, firstEnd, first, second, excluded);
+                Learn();
+                return won;
             }
         }
         var result = await running;
-        if (commit.Winner is not null) hedging.Add(commit.ElapsedSince(started));
+        Learn();
         return (result, first);
+
+        // Late ones too: without them the wait would shrink with every hedge.
+        void Learn()
+        {
+            if (commit.Winner is not null) hedging.Add(commit.ElapsedSince(started));
+        }
     }
 
     private static async Task<(AttemptResult Result, Deployment Deployment)> RaceAsync(
-        Attempt attempt, Task<AttemptResult> first, Attempt primary, CancellationTokenSource firstEnd, Deployment firstDeployment, Deployment secondDeployment)
+        Attempt attempt, Task<AttemptResult> first, Attempt primary, CancellationTokenSource firstEnd, Deployment firstDeployment, Deployment secondDeployment,
+        ISet<Deployment> excluded)
     {
         using var secondEnd = CancellationTokenSource.CreateLinkedTokenSource(attempt.Cancellation);
         var second = secondDeployment.RunAsync(attempt with { Cancellation = secondEnd.Token });
@@ -49,13 +59,20 @@ internal static class HedgedAttempt
         if (attempt.Commit.Winner is not { } winner)
         {
             await Settled(second);
-            return (await first, firstDeployment);
+            var failed = await first;
+            if (!second.IsCompletedSuccessfully) return (failed, firstDeployment);
+            var other = await second;
+            if (other.Kind is FailureKind.Silent or FailureKind.Unserved or FailureKind.Unasked) excluded.Add(secondDeployment);
+            // What refuses the request itself counts before what may pass.
+            return !IsRefusal(failed) && IsRefusal(other) ? (other, secondDeployment) : (failed, firstDeployment);
         }
         var isFirst = ReferenceEquals(winner, primary);
         await (isFirst ? secondEnd : firstEnd).CancelAsync();
         await Settled(isFirst ? second : first);
         return isFirst ? (await first, firstDeployment) : (await second, secondDeployment);
     }
+
+    private static bool IsRefusal(AttemptResult result) => result.Kind is FailureKind.Refused or FailureKind.ContextLength;
 
     private static async Task Settled(Task task) => await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 }

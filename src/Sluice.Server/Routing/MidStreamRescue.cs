@@ -24,7 +24,9 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
 
     /// <summary>Whether there would be anything to try if the deployment broke off.</summary>
     public static bool IsPossible(Route route, Deployment deployment, IReadOnlyList<Route> fallbacks) =>
-        route.Rescues && (route.HasOther(deployment, new HashSet<Deployment>()) || fallbacks.Count > 0 || deployment.Upstream.Continues);
+        route.Rescues
+        && (route.Deployments.Any(other => other != deployment && !other.IsAvoided)
+            || fallbacks.Any(fallback => fallback.Deployments.Any(other => !other.IsAvoided)));
 
     /// <summary>Brings the answer to its end if that is possible.</summary>
     /// <param name="broken">The attempt whose answer broke off; its log is open and has a part of it.</param>
@@ -185,6 +187,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     {
         var events = new ArrayBufferWriter<byte>();
         var beyond = new ArrayBufferWriter<byte>();
+        var grace = new ReaderGrace(broken.Generation.Log, limits.ReaderGrace, time);
         var isRescued = false;
         while (true)
         {
@@ -200,7 +203,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
                     LogDifferent(scratch.Id, step.Deployment.Upstream.Identity.Name);
                     return false;
                 }
-                isRescued |= Append(broken, step.Method, splicer, beyond, isRescued);
+                isRescued |= await AppendAsync(broken, step.Method, splicer, beyond, grace, isRescued);
             }
             else if (outcome == ReadOutcome.NothingYet && !isOver)
             {
@@ -229,7 +232,8 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     }
 
     // Whether anything was appended. Until all choices have been repeated it might still have to be given up.
-    private static bool Append(Attempt broken, Method method, AnswerSplicer splicer, ArrayBufferWriter<byte> beyond, bool isRescued)
+    private static async Task<bool> AppendAsync(
+        Attempt broken, Method method, AnswerSplicer splicer, ArrayBufferWriter<byte> beyond, ReaderGrace grace, bool isRescued)
     {
         if (splicer.State != SpliceState.Beyond || beyond.WrittenCount == 0) return false;
         var log = broken.Generation.Log;
@@ -238,12 +242,13 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             broken.Record.AddRescue(method == Method.Rerun ? "rerun" : "prefill");
             ChatChunkWriter.WriteRescue(log, method == Method.Rerun ? "rerun"u8 : "prefill"u8);
         }
-        var events = beyond.WrittenSpan;
+        var events = beyond.WrittenMemory;
         while (!events.IsEmpty)
         {
-            var end = events.IndexOf("\n\n"u8) + 2;
-            log.Append(events[..end]);
-            broken.Record.AddContent();
+            var end = events.Span.IndexOf("\n\n"u8) + 2;
+            if (grace.IsNeeded(end)) await grace.WaitAsync(end, broken.Cancellation);
+            log.Append(events.Span[..end]);
+            if (DeliveredAnswer.IsContent(events.Span[..end])) broken.Record.AddContent();
             events = events[end..];
         }
         beyond.ResetWrittenCount();

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Compression;
 using System.Text.Json;
+using Sluice.Protocol;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Messages;
@@ -20,6 +21,7 @@ internal sealed partial class HttpUpstream
         private readonly ArrayBufferWriter<byte> _events = new();
         private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
+        private readonly ReaderGrace _grace = new(attempt.Generation.Log, upstream._limits.ReaderGrace, upstream._time);
         private HttpResponseMessage? _response;
         private bool _hasContent;
         private long _contentCount;
@@ -41,7 +43,7 @@ internal sealed partial class HttpUpstream
             }
             catch (OperationCanceledException) when (_deadline.IsExpired)
             {
-                if (_normalizer.IsFinished) return Complete();
+                if (_normalizer.IsFinished) return await CompleteAsync();
                 return _hasContent ? Break(UpstreamFailure.Stalled) with { Kind = FailureKind.Silent } : UpstreamFailure.NoToken();
             }
             catch (OperationCanceledException)
@@ -55,7 +57,7 @@ internal sealed partial class HttpUpstream
             catch (Exception exception) when (exception is HttpRequestException or IOException)
             {
                 _cancellation.ThrowIfCancellationRequested();
-                if (_normalizer.IsFinished) return Complete();
+                if (_normalizer.IsFinished) return await CompleteAsync();
                 return _response is null ? UpstreamFailure.Unreachable() : Break(UpstreamFailure.Truncated);
             }
             finally
@@ -92,9 +94,9 @@ internal sealed partial class HttpUpstream
                     var moving = MoveNextAsync(events);
                     // Events that came in one piece go on in one piece, on this thread: it would only wait.
                     if (!moving.IsCompleted) attempt.Generation.Log.Publish();
-                    if (!await moving) return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
-                    _cancellation.ThrowIfCancellationRequested();
-                    if (Add(events.Current) is { } result) return result;
+                    if (!await moving) return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
+                    if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
+                    if (await AddAsync(events.Current) is { } result) return result;
                 }
             }
             finally
@@ -113,16 +115,16 @@ internal sealed partial class HttpUpstream
         }
 
         // Null while the stream goes on.
-        private AttemptResult? Add(in ServerSentEvent item)
+        private async ValueTask<AttemptResult?> AddAsync(ServerSentEvent item)
         {
             var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
             switch (frame)
             {
                 case RelayedFrame.Done:
-                    return _normalizer.IsFinished ? Complete() : Break(UpstreamFailure.Truncated);
+                    return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
                 case RelayedFrame.Failed:
-                    Flush();
-                    return _normalizer.IsFinished ? Complete() : Break(_normalizer.Error!);
+                    await FlushAsync();
+                    return _normalizer.IsFinished ? await CompleteAsync() : Break(_normalizer.Error!);
                 case RelayedFrame.Empty when item.Type == "error" && !_normalizer.IsFinished:
                     return Break(UpstreamError.Read(500, item.Data.Span));
                 case RelayedFrame.Content:
@@ -132,8 +134,9 @@ internal sealed partial class HttpUpstream
                     _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
                     break;
             }
-            Flush();
-            return null;
+            await FlushAsync();
+            // What is held until the end, or until there is content, has a bound too.
+            return _events.WrittenCount > ProtocolLimits.CompletionBytesMax ? Break(UpstreamFailure.Oversized) : null;
         }
 
         // A finish reason alone is no token.
@@ -159,25 +162,55 @@ internal sealed partial class HttpUpstream
             _hasContent = true;
         }
 
-        private void Flush(bool isEnd = false)
+        private ValueTask FlushAsync(bool isEnd = false)
         {
-            if (!_hasContent || (IsHeld && !isEnd)) return;
+            if (!_hasContent || (IsHeld && !isEnd)) return default;
             _isDelivered = true;
-            var events = _events.WrittenSpan;
-            while (!events.IsEmpty)
+            var rest = Append(0);
+            if (rest < _events.WrittenCount) return FlushSlowlyAsync(rest);
+            _events.ResetWrittenCount();
+            return default;
+        }
+
+        // The upstream is not silent meanwhile: it is not listened to.
+        private async ValueTask FlushSlowlyAsync(int offset)
+        {
+            _deadline.Restart(Timeout.InfiniteTimeSpan);
+            while (offset < _events.WrittenCount)
             {
-                var end = events.IndexOf("\n\n"u8) + 2;
-                attempt.Generation.Log.AppendQuietly(events[..end]);
-                events = events[end..];
+                var length = FirstEvent(offset).Length;
+                await _grace.WaitAsync(length, _cancellation);
+                attempt.Generation.Log.AppendQuietly(FirstEvent(offset));
+                offset = Append(offset + length);
             }
+            _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
             _events.ResetWrittenCount();
         }
 
-        private AttemptResult Complete()
+        // Appends events from there on, and stops before one that a client is not ready for.
+        private int Append(int offset)
+        {
+            while (offset < _events.WrittenCount)
+            {
+                var first = FirstEvent(offset);
+                if (_grace.IsNeeded(first.Length)) break;
+                attempt.Generation.Log.AppendQuietly(first);
+                offset += first.Length;
+            }
+            return offset;
+        }
+
+        private ReadOnlySpan<byte> FirstEvent(int offset)
+        {
+            var events = _events.WrittenSpan[offset..];
+            return events[..(events.IndexOf("\n\n"u8) + 2)];
+        }
+
+        private async ValueTask<AttemptResult> CompleteAsync()
         {
             Commit();
             _normalizer.WriteEnd(_events);
-            Flush(isEnd: true);
+            await FlushAsync(isEnd: true);
             attempt.Generation.Log.Complete();
             return AttemptResult.Answered;
         }
@@ -185,7 +218,10 @@ internal sealed partial class HttpUpstream
         private AttemptResult Break(ApiError error)
         {
             var result = UpstreamFailure.Classify(error, upstream.Options);
-            return _isDelivered ? result with { Outcome = AttemptOutcome.Broken } : result;
+            if (!_isDelivered) return result;
+            // What came in one piece with the break; to go on elsewhere takes time.
+            attempt.Generation.Log.Publish();
+            return result with { Outcome = AttemptOutcome.Broken };
         }
 
         private AttemptResult FromOtherContent(byte[] content)
@@ -204,8 +240,10 @@ internal sealed partial class HttpUpstream
             return Break(UpstreamFailure.NoStream);
         }
 
+        // It follows its head at once, or is not waited for: nothing else would end the wait for one that is to be drained.
         private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response)
         {
+            _deadline.Restart(upstream._timeouts.FirstToken);
             await using var stream = await OpenAsync(response.Content);
             var content = new byte[upstream._limits.ErrorBodyBytes];
             var length = await stream.ReadAtLeastAsync(content, content.Length, throwOnEndOfStream: false, _deadline.Token);

@@ -64,7 +64,11 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Unasked, refusal);
         var exchange = new HttpExchange(this, attempt, body.WrittenMemory);
         var result = await exchange.RunAsync();
-        if (result.Error is { } error) LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Message);
+        if (result.Error is { } error)
+        {
+            LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Code);
+            LogFailureMessage(attempt.Generation.Id, Options.Url, error.Message);
+        }
         return result;
     }
 
@@ -108,8 +112,12 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         };
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "{Id}: {Upstream}: {Outcome} ({Kind}): {Status} {Message}")]
-    private partial void LogFailure(string id, string upstream, AttemptOutcome outcome, FailureKind kind, int status, string message);
+    [LoggerMessage(1, LogLevel.Warning, "{Id}: {Upstream}: {Outcome} ({Kind}): {Status} {Code}")]
+    private partial void LogFailure(string id, string upstream, AttemptOutcome outcome, FailureKind kind, int status, string? code);
+
+    // Servers quote parameters, and at times what the user wrote.
+    [LoggerMessage(3, LogLevel.Debug, "{Id}: {Upstream} says: {Message}")]
+    private partial void LogFailureMessage(string id, string upstream, string message);
 
     [LoggerMessage(2, LogLevel.Debug, "{Id}: {Upstream} is drained: its answer is no longer wanted.")]
     private partial void LogDrained(string id, string upstream);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Generation;
@@ -19,6 +20,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly IDisposable _lease;
     private readonly ILogger _logger;
     private readonly int _choiceCount;
+    private readonly bool _usesFunctions;
     private readonly bool _hasLogprobs;
     private readonly bool _includesUsage;
     private readonly List<ChunkTokenLogprob> _logprobs = [];
@@ -37,6 +39,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _lease = lease;
         _logger = logger;
         _choiceCount = request.N;
+        _usesFunctions = request.Functions is not null;
         _hasLogprobs = request.Logprobs;
         // A folded reply always has usage.
         _includesUsage = request.IncludeUsage || !request.Stream;
@@ -47,17 +50,51 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     {
         if (_log.End is not null) return;
         _attempt.Record.AddContent();
-        BeginContent();
+        BeginContent(isText: true);
         if (_hasLogprobs) Convert(tokens);
         _writer.WriteContent(_log, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
+        _log.Commit();
+    }
+
+    public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
+    {
+        if (_log.End is not null) return;
+        _attempt.Record.AddContent();
+        BeginContent(isText: false);
+        _writer.WriteReasoning(_log, choiceIndex, utf8);
+        _log.Commit();
+    }
+
+    public void OnToolCall(int choiceIndex, int callIndex, string tool)
+    {
+        if (_log.End is not null) return;
+        _attempt.Record.AddContent();
+        BeginContent(isText: false);
+        if (_usesFunctions) _writer.WriteFunctionCall(_log, choiceIndex, tool);
+        else _writer.WriteToolCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
+        _log.Commit();
+    }
+
+    public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
+    {
+        if (_log.End is not null) return;
+        _attempt.Record.AddContent();
+        BeginContent(isText: false);
+        if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
+        else _writer.WriteToolArguments(_log, choiceIndex, callIndex, utf8Json);
         _log.Commit();
     }
 
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_log.End is not null) return;
-        BeginContent();
-        _writer.WriteFinish(_log, choiceIndex, reason == FinishReason.Length ? "length"u8 : "stop"u8);
+        BeginContent(isText: true);
+        _writer.WriteFinish(_log, choiceIndex, reason switch
+        {
+            FinishReason.Length => "length"u8,
+            FinishReason.ToolCalls => _usesFunctions ? "function_call"u8 : "tool_calls"u8,
+            _ => "stop"u8,
+        });
         _log.Commit();
     }
 
@@ -99,7 +136,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     // All of them first, for some clients take a finish before another choice's role for the end; and not before there is something
     // to say, for until the first event a failure is still an HTTP status.
-    private void BeginContent()
+    private void BeginContent(bool isText)
     {
         if (_hasRoles) return;
         _hasRoles = true;
@@ -107,12 +144,17 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _attempt.Commit.TryPass(_attempt);
         for (var choice = 0; choice < _choiceCount; choice++)
         {
-            _writer.WriteRole(_log, choice, _hasLogprobs);
+            _writer.WriteRole(_log, choice, _hasLogprobs, isText);
             _log.Commit();
         }
     }
 
-    private static ChatUsage Convert(GenerationUsage usage) => new(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
+    // Unlike every other id: that of the completion is in it.
+    private string CallId(int choiceIndex, int callIndex) =>
+        string.Create(CultureInfo.InvariantCulture, $"call_{_generation.Id.AsSpan(_generation.Id.IndexOf('-', StringComparison.Ordinal) + 1)}_{choiceIndex}_{callIndex}");
+
+    private static ChatUsage Convert(GenerationUsage usage) =>
+        new(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens, usage.ReasoningTokens);
 
     private void Convert(ReadOnlySpan<TokenLogprob> tokens)
     {

@@ -3,6 +3,7 @@ using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Generation;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
+using Sluice.Inference.ToolCalls;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Models;
@@ -50,10 +51,10 @@ internal sealed class LocalUpstream(
         {
             var engine = lease.Engine;
             var contextLength = engine.Model.ContextLength;
-            if (PromptSize.FindRefusal(request.Messages, contextLength) is { } tooLarge) return tooLarge;
+            if (PromptSize.FindRefusal(request, contextLength) is { } tooLarge) return tooLarge;
             var (prompt, grammar) = await EncodeAsync(engine, request, attempt.Cancellation);
-            if (prompt.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
-            if (prompt.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Count);
+            if (prompt.Tokens.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
+            if (prompt.Tokens.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count);
 
             var sink = new LocalGenerationSink(attempt, attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
             if (engine.TrySubmit(ToGenerationRequest(request, prompt, grammar, contextLength), sink) is not { } running)
@@ -67,6 +68,10 @@ internal sealed class LocalUpstream(
             // The model's own template refused these messages, and says why: roles that do not alternate, for one.
             return new ApiError(400, $"The model's chat template does not accept these messages: {error.Message}", ApiErrors.InvalidRequestType, "messages", null);
         }
+        catch (ToolSchemaException error)
+        {
+            return ApiErrors.InvalidFunctionSchema(request.Tools is null ? "functions" : "tools", error.Tool, error.Fault.Path, error.Message);
+        }
         catch (GrammarException error)
         {
             return ApiErrors.InvalidSchema("response_format", request.ResponseSchema?.Name ?? "", error.Path, error.Message);
@@ -77,14 +82,14 @@ internal sealed class LocalUpstream(
         }
     }
 
-    private async Task<(IReadOnlyList<int> Prompt, Grammar? Grammar)> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
+    private async Task<(ChatPrompt Prompt, Grammar? Grammar)> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
     {
         await s_encoders.WaitAsync(cancellation);
         try
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema) : Grammar.JsonObject : null;
-            return (engine.EncodeChat([.. request.Messages.Select(ToPromptMessage)], time), grammar);
+            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request), time), grammar);
         }
         finally
         {
@@ -92,16 +97,14 @@ internal sealed class LocalUpstream(
         }
     }
 
-    private static PromptMessage ToPromptMessage(ChatMessage message) =>
-        new(message.Role.ToWireName(), message.Text ?? message.Refusal ?? "", message.Name);
-
-    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, IReadOnlyList<int> prompt, Grammar? grammar, int contextLength) => new()
+    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
     {
-        PromptTokens = prompt,
-        MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Count),
+        PromptTokens = prompt.Tokens,
+        MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
         ChoiceCount = request.N,
         StopSequences = request.Stop,
         Grammar = grammar,
+        Answer = prompt.Answer,
         Sampling = new SamplingParameters
         {
             Temperature = (float)(request.Temperature ?? 1),

@@ -12,17 +12,23 @@ internal static class PromptSize
     public const int TokenBytesMax = 128;
 
     /// <summary>Null when the messages may fit. The number of tokens that an error names is a lower bound.</summary>
-    public static ApiError? FindRefusal(IReadOnlyList<ChatMessage> messages, int contextLength)
+    public static ApiError? FindRefusal(ChatCompletionRequest request, int contextLength)
     {
         long bytes = 0, characters = 0;
-        foreach (var message in messages)
+        Add((request.Tools ?? request.Functions)?.GetRawText());
+        foreach (var message in request.Messages)
         {
-            if ((message.Text ?? message.Refusal) is not { } text) continue;
-            bytes += Encoding.UTF8.GetByteCount(text);
-            characters += text.Length;
+            Add(message.Text ?? message.Refusal);
+            Add(message.ToolCalls?.GetRawText() ?? message.FunctionCall?.GetRawText());
         }
         var tokens = (bytes + TokenBytesMax - 1) / TokenBytesMax;
         if (tokens <= contextLength && characters <= ChatTemplateLimits.TextLengthMax) return null;
         return ApiErrors.ContextLengthExceeded(contextLength, (int)long.Max(tokens, contextLength));
+
+        void Add(string? text)
+        {
+            bytes += text is null ? 0 : Encoding.UTF8.GetByteCount(text);
+            characters += text?.Length ?? 0;
+        }
     }
 }

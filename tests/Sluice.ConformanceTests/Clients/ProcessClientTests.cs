@@ -1,3 +1,7 @@
+using System.ClientModel;
+using System.Text;
+using OpenAI;
+using OpenAI.Chat;
 using Sluice.ConformanceTests.Harness;
 using Sluice.Server;
 using Sluice.Testing;
@@ -65,6 +69,53 @@ public abstract class ProcessClientTests(HubFixture fixture)
     {
         if (Hub.IsScripted) Hub.Scripts["forever"] = new Script().Say(" one two").Delay(TimeSpan.FromMilliseconds(1)).Say(" three").Forever();
         return Hub.IsScripted ? "forever" : "Write a very long story about the sea.";
+    }
+}
+
+/// <summary>Tool calls, as the SDKs read and answer them, with the model that knows nothing of tools.</summary>
+[Collection(DefaultModelCollection.Name)]
+public sealed class ToolClientTests(DefaultModelHub fixture)
+{
+    [Fact]
+    public Task F08_Python_calls_tools() => ClientProcess.PythonAsync(fixture.Hub, "tools.py", "What's the weather in Berlin?");
+
+    [Fact]
+    public Task F08_Node_calls_tools() => ClientProcess.NodeAsync(fixture.Hub, "tools.mjs", "What's the weather in Berlin?");
+
+    [Fact]
+    public async Task F08_DotNet_streams_tool_updates()
+    {
+        var tool = ChatTool.CreateFunctionTool(
+            "get_weather", "Get current weather for a location",
+            BinaryData.FromString("""{"type":"object","properties":{"location":{"type":"string"}},"required":["location"]}"""));
+        var client = new ChatClient(
+            fixture.Hub.Model, new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri(fixture.Hub.Address, "v1") });
+        var options = new ChatCompletionOptions { Tools = { tool }, Temperature = 0, MaxOutputTokenCount = 100 };
+        var (arguments, id, name) = (new StringBuilder(), "", "");
+        ChatFinishReason? finish = null;
+        await foreach (var update in client.CompleteChatStreamingAsync([new UserChatMessage("What's the weather in Berlin?")], options))
+        {
+            finish ??= update.FinishReason;
+            foreach (var call in update.ToolCallUpdates)
+            {
+                Assert.Equal(0, call.Index);
+                id += call.ToolCallId;
+                name += call.FunctionName;
+                arguments.Append(call.FunctionArgumentsUpdate);
+            }
+        }
+
+        Assert.Equal((ChatFinishReason.ToolCalls, "get_weather"), (finish, name));
+        Assert.Equal("Berlin", Json.Parse(arguments.ToString()).Text("location"));
+        ChatCompletion completion = await client.CompleteChatAsync(
+            [
+                new UserChatMessage("What's the weather in Berlin?"),
+                new AssistantChatMessage([ChatToolCall.CreateFunctionToolCall(id, name, BinaryData.FromString(arguments.ToString()))]),
+                new ToolChatMessage(id, "18 degrees and sunny"),
+            ],
+            options);
+        Assert.NotEqual("", Assert.Single(completion.Content).Text);
+        Assert.Empty(completion.ToolCalls);
     }
 }
 

@@ -48,6 +48,13 @@ public sealed class Script
         return this;
     }
 
+    /// <summary>The control token <c>[TOOL_CALLS]</c>, which prints nothing.</summary>
+    public Script BeginToolCalls()
+    {
+        Add((ScriptedVocabulary.ToolCalls, 1));
+        return this;
+    }
+
     /// <summary>Before the next token, waits for the gate.</summary>
     public Script Wait(Gate gate)
     {

@@ -4,12 +4,13 @@ using Sluice.Inference.Tokenization;
 
 namespace Sluice.Testing.Scripting;
 
-/// <summary>A byte-level vocabulary: token b is the byte b, then the two marks of ChatML, then some words.</summary>
+/// <summary>A byte-level vocabulary: token b is the byte b, then the two marks of ChatML and one of Mistral, all three without text, then some words.</summary>
 internal static class ScriptedVocabulary
 {
     public const int TurnStart = 256;
     public const int TurnEnd = 257;
-    private const int FirstWord = 258;
+    public const int ToolCalls = 258;
+    private const int FirstWord = 259;
 
     // Words of one token; the longest make an event of 200 KB and, 256 times, an answer of 1 MB.
     private static readonly string[] s_words =
@@ -22,7 +23,7 @@ internal static class ScriptedVocabulary
 
     public static Tokenizer CreateTokenizer()
     {
-        string[] tokens = [.. Enumerable.Range(0, 256).Select(value => Spell([(byte)value])), "<|im_start|>", "<|im_end|>", .. s_wordBytes.Select(Spell)];
+        string[] tokens = [.. Enumerable.Range(0, 256).Select(value => Spell([(byte)value])), "<|im_start|>", "<|im_end|>", "[TOOL_CALLS]", .. s_wordBytes.Select(Spell)];
         var path = Path.GetTempFileName();
         try
         {
@@ -30,7 +31,7 @@ internal static class ScriptedVocabulary
                 .Add("tokenizer.ggml.model", "gpt2")
                 .Add("tokenizer.ggml.pre", "gpt-2")
                 .AddArray("tokenizer.ggml.tokens", tokens)
-                .AddArray("tokenizer.ggml.token_type", tokens.Select((_, id) => id is TurnStart or TurnEnd ? 3 : 1).ToArray())
+                .AddArray("tokenizer.ggml.token_type", tokens.Select((_, id) => id is TurnStart or TurnEnd or ToolCalls ? 3 : 1).ToArray())
                 .AddArray("tokenizer.ggml.merges", Array.Empty<string>())
                 .Add("tokenizer.ggml.bos_token_id", (uint)TurnStart)
                 .Add("tokenizer.ggml.eos_token_id", (uint)TurnEnd)

@@ -117,25 +117,18 @@ public sealed class RequestMessagesTests
     }
 
     [Fact]
-    public void A_functions_result_is_valid_and_refused_by_the_local_engine()
-    {
-        var request = Accept(Conversation("""[{"role":"user","content":"a"},{"role":"function","name":"f","content":"b"}]"""));
-        var refusal = request.FindLocalRefusal();
-        Assert.NotNull(refusal);
-        Assert.Equal((400, "messages[1].role", "unsupported_parameter"), (refusal.Status, refusal.Param, refusal.Code));
-    }
+    public void A_functions_result_is_valid() =>
+        Assert.Null(Accept(Conversation("""[{"role":"user","content":"a"},{"role":"function","name":"f","content":"b"}]""")).FindLocalRefusal());
 
     [Fact]
-    public void A_history_with_tool_calls_is_valid_and_refused_by_the_local_engine_that_would_lose_them()
+    public void F12_A_history_with_tool_calls_is_valid()
     {
         var request = Accept(Conversation("""
             [{"role":"user","content":"a"},
              {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
              {"role":"tool","tool_call_id":"c","content":"b"}]
             """));
-        var refusal = request.FindLocalRefusal();
-        Assert.NotNull(refusal);
-        Assert.Equal((400, "messages[1].tool_calls", "unsupported_parameter"), (refusal.Status, refusal.Param, refusal.Code));
+        Assert.Null(request.FindLocalRefusal());
     }
 
     [Theory]

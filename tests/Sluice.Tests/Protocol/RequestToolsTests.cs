@@ -75,9 +75,9 @@ public sealed class RequestToolsTests
 
     // Valid for the API; the local engine says honestly that it cannot do it yet.
     [Theory]
-    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tools")]
-    [InlineData("\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}],\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}", "tools")]
-    [InlineData("\"functions\":[{\"name\":\"f\"}],\"function_call\":{\"name\":\"f\"}", "functions")]
+    [InlineData("\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]", "tools[1].type")]
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{}}", "tool_choice.type")]
+    [InlineData("\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json_object\"}", "response_format")]
     [InlineData("\"modalities\":[\"text\",\"audio\"]", "modalities")]
     public void What_the_local_engine_cannot_do_yet_is_valid_and_refused_by_it(string members, string param)
     {
@@ -95,5 +95,8 @@ public sealed class RequestToolsTests
     [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\",\"schema\":{}}}")]
     [InlineData("\"modalities\":[\"text\"]")]
     [InlineData("\"parallel_tool_calls\":true")]
-    public void Text_and_values_under_a_schema_are_not_refused(string members) => Assert.Null(Accept(Body(members)).FindLocalRefusal());
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":\"none\",\"response_format\":{\"type\":\"json_object\"}")]
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}")]
+    [InlineData("\"functions\":[{\"name\":\"f\"}],\"function_call\":{\"name\":\"f\"}")]
+    public void Text_calls_and_values_under_a_schema_are_not_refused(string members) => Assert.Null(Accept(Body(members)).FindLocalRefusal());
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Generation;
 using Sluice.Protocol.Chat;
@@ -66,6 +67,51 @@ public sealed class LocalGenerationSinkTests
         Assert.Equal(expected.Select(tail => Head + tail), Events());
         Assert.Equal(GenerationState.Completed, _generation.State);
         Assert.Equal(1, _lease.DisposeCount);
+    }
+
+    // The recorded shape of the API: the first fragment names the call, the others bring arguments only (F-01, F-02).
+    [Fact]
+    public void ACall_HasAHeadAndArguments_AndARoleWithoutContent()
+    {
+        var sink = Create(Request());
+        sink.OnReasoning(0, "Hm."u8);
+        sink.OnToolCall(0, 0, "get_weather");
+        sink.OnToolArguments(0, 0, "{\"a\": "u8);
+        sink.OnToolArguments(0, 0, "\"ü\"}"u8);
+        sink.OnToolCall(0, 1, "ping");
+        sink.OnToolArguments(0, 1, "{}"u8);
+        sink.OnFinished(0, FinishReason.ToolCalls);
+        sink.OnCompleted(new GenerationUsage(7, 0, 9, 2));
+
+        string[] expected =
+        [
+            """{"role":"assistant","content":null,"refusal":null},"logprobs":null,"finish_reason":null}]}""",
+            """{"reasoning_content":"Hm."},"logprobs":null,"finish_reason":null}]}""",
+            """{"tool_calls":[{"index":0,"id":"call_1_0_0","type":"function","function":{"name":"get_weather","arguments":""}}]},"logprobs":null,"finish_reason":null}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\": "}}]},"logprobs":null,"finish_reason":null}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":"\"ü\"}"}}]},"logprobs":null,"finish_reason":null}]}""",
+            """{"tool_calls":[{"index":1,"id":"call_1_0_1","type":"function","function":{"name":"ping","arguments":""}}]},"logprobs":null,"finish_reason":null}]}""",
+            """{"tool_calls":[{"index":1,"function":{"arguments":"{}"}}]},"logprobs":null,"finish_reason":null}]}""",
+            """{},"logprobs":null,"finish_reason":"tool_calls"}]}""",
+        ];
+        const string Head = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"the-name-asked-for","choices":[{"index":0,"delta":""";
+        Assert.Equal(expected.Select(tail => Head + tail), Events());
+    }
+
+    [Fact]
+    public void AFunctionCall_HasTheOlderForm()
+    {
+        using var functions = JsonDocument.Parse("[]");
+        var sink = Create(Request() with { Functions = functions.RootElement });
+        sink.OnToolCall(0, 0, "f");
+        sink.OnToolArguments(0, 0, "{}"u8);
+        sink.OnFinished(0, FinishReason.ToolCalls);
+        sink.OnCompleted(default);
+        Assert.Collection(
+            Events()[1..],
+            head => Assert.Contains("""{"function_call":{"name":"f","arguments":""}},"logprobs":null""", head, StringComparison.Ordinal),
+            more => Assert.Contains("""{"function_call":{"arguments":"{}"}},"logprobs":null""", more, StringComparison.Ordinal),
+            finish => Assert.EndsWith("\"finish_reason\":\"function_call\"}]}", finish, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -83,4 +83,15 @@ public sealed class UpstreamConfigurationTests
         var exception = Assert.Throws<ConfigurationException>(() => Parse($"models:\n  - {{id: small, gguf: s.gguf}}\n  - id: a\n    {yaml}\n"));
         Assert.Equal($"sluice.yaml:{error}", exception.Message);
     }
+
+    [Theory]
+    [InlineData("upstreams: [{url: http://gpu/v1, kind: \"${KEY}\"}]", "'${KEY}' is no kind of upstream")]
+    [InlineData("upstreams: [{url: http://gpu/v1, weight: \"${KEY}\"}]", "'${KEY}' is no weight")]
+    [InlineData("upstreams: [{url: http://gpu/v1}]\n    fallbacks: [\"${KEY}\"]", "the fallback '${KEY}' is no model")]
+    public void A_key_in_the_wrong_place_is_not_in_the_error(string yaml, string message)
+    {
+        var error = Assert.Single(Assert.Throws<ConfigurationException>(() => Parse($"models:\n  - id: a\n    {yaml}\n")).Errors).ToString();
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", error, StringComparison.Ordinal);
+    }
 }

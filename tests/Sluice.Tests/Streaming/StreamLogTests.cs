@@ -47,6 +47,37 @@ public sealed class StreamLogTests
     }
 
     [Fact]
+    public void FindLag_NamesTheAppendThatWouldTakeAnEventFromAReader_UntilThatHasMovedOn()
+    {
+        using var log = new StreamLog(s_small);
+        using var reader = log.TryOpenReader()!;
+        log.Append("12345"u8);
+        Assert.Null(log.FindLag(5));
+        var moved = log.FindLag(6);
+        Assert.False(moved!.IsCompleted);
+        Read(reader);
+        Assert.True(moved.IsCompletedSuccessfully);
+        Assert.Null(log.FindLag(6));
+        Assert.Null(log.FindLag(1_000));
+        log.Append("a"u8);
+        moved = log.FindLag(1_000);
+        reader.Dispose();
+        Assert.True(moved!.IsCompletedSuccessfully);
+        Assert.Null(log.FindLag(1_000));
+        log.Complete();
+    }
+
+    [Fact]
+    public void FindLag_DoesNotWaitForAReaderThatHasLostItsPlace()
+    {
+        using var log = new StreamLog(s_small);
+        using var reader = log.TryOpenReader()!;
+        for (var i = 0; i < 3; i++) log.Append("12345"u8);
+        Assert.Null(log.FindLag(100));
+        log.Complete();
+    }
+
+    [Fact]
     public void Commit_AnEventLargerThanTheBound_StaysUntilTheNext()
     {
         using var log = new StreamLog(s_small);
@@ -142,5 +173,29 @@ public sealed class StreamLogTests
         Assert.Equal(ReadOutcome.OffsetLost, Read(behind).Outcome);
         Assert.Equal(ReadOutcome.Ended, Read(atEnd).Outcome);
         Assert.Equal(0, log.RetainedBytes);
+    }
+
+    [Fact]
+    public async Task AppendQuietly_MoreThanTheBoundInOnePiece_LosesNoReaderThatWaits()
+    {
+        using var log = new StreamLog(new StreamLimits { HotBytes = 100, SegmentBytes = 64 });
+        using var reader = log.TryOpenReader()!;
+        var reading = ReadToEndAsync(reader);
+        for (var i = 0; i < 100; i++) log.AppendQuietly("0123456789"u8);
+        log.Publish();
+        log.Complete();
+        Assert.Equal((ReadOutcome.Ended, 1000), await reading);
+    }
+
+    private static async Task<(ReadOutcome Last, int Bytes)> ReadToEndAsync(StreamLogReader reader)
+    {
+        var bytes = 0;
+        while (true)
+        {
+            var (outcome, text) = Read(reader);
+            bytes += text.Length;
+            if (outcome is ReadOutcome.Ended or ReadOutcome.OffsetLost) return (outcome, bytes);
+            if (outcome == ReadOutcome.NothingYet) await reader.WaitAsync();
+        }
     }
 }

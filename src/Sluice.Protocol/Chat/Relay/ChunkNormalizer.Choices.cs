@@ -108,7 +108,7 @@ public sealed partial class ChunkNormalizer
             var isText = _delta.IsNamed(json, i, "content"u8) || _delta.IsNamed(json, i, "reasoning_content"u8) || _delta.IsNamed(json, i, "reasoning"u8)
                 || _delta.IsNamed(json, i, "refusal"u8) || _delta.IsNamed(json, i, "tool_calls"u8) || _delta.IsNamed(json, i, "function_call"u8);
             if (isText) _contentBytes += _delta.Value(json, i).Length - 2;
-            hasContent |= isText || _delta.IsNamed(json, i, "audio"u8) || _delta.IsNamed(json, i, "reasoning_details"u8);
+            hasContent |= isText || _delta.IsNamed(json, i, "audio"u8) || _delta.IsNamed(json, i, "images"u8) || _delta.IsNamed(json, i, "reasoning_details"u8);
         }
         return hasContent;
     }
@@ -140,20 +140,23 @@ public sealed partial class ChunkNormalizer
             JsonText.WriteRaw(entry, "["u8);
             if (state.Tools.Write(json, _toolCalls[i].Start, position + i, entry) is not { } isEdited) continue;
             JsonText.WriteRaw(entry, "]"u8);
-            if (isFirst)
+            var target = state.Order.Open(state.Tools.LastIndex, output);
+            if (isFirst && hasText && !ReferenceEquals(target, output))
             {
-                if (isEdited || count > 1) _delta.Set(tools, default, entry.WrittenMemory);
+                // Text does not wait for a call.
+                _delta.Drop(tools);
                 WriteChoice(json, choices, delta, output);
                 isFirst = false;
-                continue;
             }
+            if (isEdited || count > 1 || !isFirst) _delta.Set(tools, default, entry.WrittenMemory);
             // What stands beside the calls has gone out with the first of them.
-            _delta.Set(tools, default, entry.WrittenMemory);
-            for (var member = 0; member < _delta.Count; member++)
+            for (var member = 0; member < _delta.Count && !isFirst; member++)
             {
                 if (member != tools) _delta.Drop(member);
             }
-            WriteChoice(json, choices, delta, output);
+            WriteChoice(json, choices, delta, target);
+            state.Order.Close(output);
+            isFirst = false;
         }
         if (!isFirst || !hasText) return;
         _delta.Drop(tools);
@@ -164,7 +167,8 @@ public sealed partial class ChunkNormalizer
         ReadOnlySpan<byte> json, int choices, int delta, int finishMember, string finish, ChoiceState state, bool wasSplit, IBufferWriter<byte> output)
     {
         state.IsFinished = true;
-        if (finish == "stop" && state.Tools.HasCalls && !answer.HasForcedTool) _choice.Set(finishMember, s_finishName, FinishReasons.ToolCalls);
+        state.Order.Release(output);
+        if (finish == "stop" && state.Tools.Count > 0 && !answer.HasForcedTool) _choice.Set(finishMember, s_finishName, FinishReasons.ToolCalls);
         else if (!FinishReasons.IsKnown(finish)) _choice.Set(finishMember, s_finishName, FinishReasons.Translate(finish));
         else _choice.Restore(finishMember);
         var logprobs = _choice.Find(json, "logprobs"u8);

@@ -41,9 +41,17 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     private byte[]? _usageFrame;
     private long _contentBytes;
 
-    private sealed class ChoiceState(string id, int index)
+    private sealed class ChoiceState
     {
-        public ToolCallNormalizer Tools { get; } = new($"call_{id.AsSpan(id.IndexOf('-', StringComparison.Ordinal) + 1)}_{index}");
+        public ChoiceState(string id, int index)
+        {
+            Tools = new ToolCallNormalizer($"call_{id.AsSpan(id.IndexOf('-', StringComparison.Ordinal) + 1)}_{index}");
+            Order = new ToolCallOrder(Tools);
+        }
+
+        public ToolCallNormalizer Tools { get; }
+
+        public ToolCallOrder Order { get; }
 
         public bool IsFinished { get; set; }
     }
@@ -57,7 +65,7 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     /// <summary>Whether the upstream has stated usage.</summary>
     public bool HasUsage => _usage is not null;
 
-    /// <summary>Pieces of content so far: text, reasoning, a refusal, a tool call. Roles, pings, empty deltas and finish reasons are none.</summary>
+    /// <summary>Pieces of content so far: text, reasoning, a refusal, a tool call, sound, an image. Roles, pings, empty deltas and finish reasons are none.</summary>
     public long ContentCount { get; private set; }
 
     /// <summary>Takes one frame.</summary>
@@ -171,8 +179,10 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     {
         if (_choices.Length > 1 || _choices[0].IsFinished) return false;
         var length = _repeated.TryWrite(data, output);
+        if (length == 0) return false;
+        ContentCount++;
         _contentBytes += length;
-        return length > 0;
+        return true;
     }
 
     // Of a frame with nothing but text, whose choice was passed as it was.

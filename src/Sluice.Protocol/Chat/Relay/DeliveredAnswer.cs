@@ -56,11 +56,9 @@ public sealed class DeliveredAnswer
 
     internal bool IsRepeated => Array.TrueForAll(_choices, static choice => choice.IsRepeated);
 
-    /// <summary>Nothing of it counts as repeated any more.</summary>
-    public void Rewind()
-    {
-        foreach (var text in _choices.SelectMany(static choice => choice.Texts)) text.Repeated = 0;
-    }
+    /// <summary>Whether an event that the hub wrote carries something of an answer beside its end: a delta that isn't empty.</summary>
+    public static bool IsContent(ReadOnlySpan<byte> sseEvent) =>
+        sseEvent.StartsWith("data: {"u8) && sseEvent.IndexOf("\"delta\":{\""u8) >= 0;
 
     /// <summary>The beginning that a model is given to go on from; what follows it is to be repeated by the new answer.</summary>
     /// <param name="wholeWords">

@@ -16,13 +16,21 @@ internal sealed class ToolCallNormalizer(string idPrefix)
 
     private static readonly byte[] s_emptyText = "\"\""u8.ToArray();
     private static readonly byte[] s_functionType = "\"function\""u8.ToArray();
+    private static readonly byte[] s_customType = "\"custom\""u8.ToArray();
     private readonly List<Call> _calls = [];
+    private readonly List<JsonExtent> _arguments = [];
     private readonly JsonObjectText _entry = new();
     private readonly JsonObjectText _function = new();
     private Call? _last;
 
-    /// <summary>Whether there has been a call.</summary>
-    public bool HasCalls => _calls.Count > 0;
+    /// <summary>Calls so far.</summary>
+    public int Count => _calls.Count;
+
+    /// <summary>Index of the call that was written last; -1 before the first.</summary>
+    public int LastIndex => _last?.Index ?? -1;
+
+    /// <summary>Whether a call has all of its arguments. Of a call whose input is no JSON nobody can tell, and it is taken for whole.</summary>
+    public bool IsComplete(int call) => _arguments[call].IsComplete;
 
     /// <summary>Writes one element of a delta's <c>tool_calls</c> as it should be.</summary>
     /// <param name="json">The frame.</param>
@@ -49,6 +57,7 @@ internal sealed class ToolCallNormalizer(string idPrefix)
             if (!hasFunction && id is null && _entry.Find(json, "custom"u8) < 0) return null;
             call = new Call(_calls.Count, upstreamIndex ?? position, id ?? string.Create(CultureInfo.InvariantCulture, $"{idPrefix}_{_calls.Count}"), name);
             _calls.Add(call);
+            _arguments.Add(default);
         }
         _last = call;
         SetIndex(json, upstreamIndex, call.Index);
@@ -57,6 +66,7 @@ internal sealed class ToolCallNormalizer(string idPrefix)
         // A name that comes late is sent when it comes; the first fragment had none.
         var isLateName = !isHead && call.Name is null && name is not null;
         if (isLateName) _calls[call.Index] = _last = call with { Name = name };
+        Measure(json, call.Index, hasFunction);
         if (!EditFunction(json, function, hasFunction, isHead, keepsName: isHead || isLateName) && !isHead) return null;
         _entry.WriteTo(output, json);
         return _entry.IsEdited;
@@ -78,6 +88,15 @@ internal sealed class ToolCallNormalizer(string idPrefix)
             || (_function.TypeOf(arguments) == JsonTokenType.String && _function.Value(json, arguments).StartsWith("\"{"u8));
     }
 
+    private void Measure(ReadOnlySpan<byte> json, int call, bool hasFunction)
+    {
+        var extent = _arguments[call];
+        var arguments = hasFunction ? _function.Find(json, "arguments"u8) : -1;
+        if (_function.TypeOf(arguments) == JsonTokenType.String) extent.Add(_function.Value(json, arguments)[1..^1]);
+        else if (_function.TypeOf(arguments) == JsonTokenType.StartObject || _entry.Find(json, "custom"u8) >= 0) extent.Complete();
+        _arguments[call] = extent;
+    }
+
     private void SetIndex(ReadOnlySpan<byte> json, long? upstreamIndex, int index)
     {
         if (upstreamIndex == index) return;
@@ -95,7 +114,7 @@ internal sealed class ToolCallNormalizer(string idPrefix)
             _entry.Set(_entry.Find(json, "id"u8), "\"id\""u8.ToArray(), value.WrittenMemory);
         }
         var type = _entry.Find(json, "type"u8);
-        if (!_entry.HasSubstance(type)) _entry.Set(type, "\"type\""u8.ToArray(), s_functionType);
+        if (!_entry.HasSubstance(type)) _entry.Set(type, "\"type\""u8.ToArray(), _entry.Find(json, "custom"u8) >= 0 ? s_customType : s_functionType);
     }
 
     private void DropIdentity(ReadOnlySpan<byte> json)

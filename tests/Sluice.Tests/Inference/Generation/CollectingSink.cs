@@ -19,6 +19,11 @@ internal sealed class CollectingSink(int choiceCount = 1) : IGenerationSink
 
     public Dictionary<int, FinishReason> Reasons { get; } = [];
 
+    public string Reasoning { get; private set; } = "";
+
+    /// <summary>Tools and their arguments, of all choices together.</summary>
+    public List<(string Tool, string Arguments)> Calls { get; } = [];
+
     public GenerationUsage Usage { get; private set; }
 
     public string Text(int choice = 0) => Encoding.UTF8.GetString([.. _text[choice]]);
@@ -29,6 +34,17 @@ internal sealed class CollectingSink(int choiceCount = 1) : IGenerationSink
         Tokens.AddRange(tokens);
         _started.TrySetResult();
     }
+
+    public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8) => Reasoning += Encoding.UTF8.GetString(utf8);
+
+    public void OnToolCall(int choiceIndex, int callIndex, string tool)
+    {
+        if (callIndex != Calls.Count) throw new InvalidOperationException("A call was left out.");
+        Calls.Add((tool, ""));
+    }
+
+    public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) =>
+        Calls[callIndex] = (Calls[callIndex].Tool, Calls[callIndex].Arguments + Encoding.UTF8.GetString(utf8Json));
 
     public void OnFinished(int choiceIndex, FinishReason reason) => Reasons.Add(choiceIndex, reason);
 

@@ -177,6 +177,12 @@ public sealed class InferenceEngineTests : IDisposable
     {
         public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens) => throw new InvalidOperationException("Thrown by a test.");
 
+        public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8) => throw new InvalidOperationException("Thrown by a test.");
+
+        public void OnToolCall(int choiceIndex, int callIndex, string tool) => throw new InvalidOperationException("Thrown by a test.");
+
+        public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => throw new InvalidOperationException("Thrown by a test.");
+
         public void OnFinished(int choiceIndex, FinishReason reason) => throw new InvalidOperationException("Thrown by a test.");
 
         public void OnCompleted(GenerationUsage usage) => throw new InvalidOperationException("Thrown by a test.");

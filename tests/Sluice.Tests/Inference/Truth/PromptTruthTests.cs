@@ -13,7 +13,7 @@ public sealed class PromptTruthTests(ShippedModel shipped)
         foreach (var c in TruthCase.All.Where(c => c.Messages.Count > 0))
         {
             var template = shipped.Model.ChatTemplate!;
-            var variables = PromptVariables.Create(Messages(c), shipped.Model.Tokenizer, template.Source);
+            var variables = new PromptVariables(shipped.Model.Tokenizer, template.Source).Create(Messages(c), []);
             Assert.Equal(c.Text, template.Render(variables, TimeProvider.System).Text);
         }
     }

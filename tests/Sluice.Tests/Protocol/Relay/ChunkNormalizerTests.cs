@@ -261,6 +261,15 @@ public sealed class ChunkNormalizerTests
     }
 
     [Fact]
+    public void Pieces_of_content_are_counted_also_where_frames_are_alike()
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        foreach (var frame in (string[])[ScriptedUpstream.Role(), .. Enumerable.Repeat(ScriptedUpstream.Text("x"), 10), ScriptedUpstream.Finish()])
+            normalizer.Add(Encoding.UTF8.GetBytes(frame), new ArrayBufferWriter<byte>());
+        Assert.Equal(10, normalizer.ContentCount);
+    }
+
+    [Fact]
     public void A_frame_that_passes_allocates_nothing()
     {
         var normalizer = new ChunkNormalizer(s_answer with { IncludesUsage = true });
@@ -273,6 +282,39 @@ public sealed class ChunkNormalizerTests
             output.ResetWrittenCount();
             for (var i = 0; i < 1000; i++) normalizer.Add(frame, output);
         }));
+    }
+
+    [Fact]
+    public void The_fold_joins_the_input_of_a_custom_tool()
+    {
+        var events = Run(
+            s_answer with { IncludesUsage = true },
+            ScriptedUpstream.Role(),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","type":"custom","custom":{"name":"sh","input":""}}]},"finish_reason":null}"""),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"custom":{"input":"ls "}}]},"finish_reason":null}"""),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"custom":{"input":"-l"}}]},"finish_reason":null}"""),
+            ScriptedUpstream.Finish("tool_calls")) + "data: [DONE]\n\n";
+        var fold = new ChatCompletionFold();
+        fold.Add(Encoding.UTF8.GetBytes(events));
+        var output = new ArrayBufferWriter<byte>();
+        fold.WriteTo(output);
+        Assert.Contains("""[{"id":"c","type":"custom","custom":{"name":"sh","input":"ls -l"}}]""", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_fold_has_every_image()
+    {
+        var events = Run(
+            s_answer with { IncludesUsage = true },
+            ScriptedUpstream.Role(),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"images":[{"url":"a"}]},"finish_reason":null}"""),
+            ScriptedUpstream.Chunk("""{"index":0,"delta":{"images":[{"url":"b"}]},"finish_reason":null}"""),
+            ScriptedUpstream.Finish()) + "data: [DONE]\n\n";
+        var fold = new ChatCompletionFold();
+        fold.Add(Encoding.UTF8.GetBytes(events));
+        var output = new ArrayBufferWriter<byte>();
+        fold.WriteTo(output);
+        Assert.Contains("\"images\":[{\"url\":\"a\"},{\"url\":\"b\"}]", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
     }
 
     [Fact]

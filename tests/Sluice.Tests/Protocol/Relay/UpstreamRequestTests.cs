@@ -1,12 +1,31 @@
 using System.Buffers;
 using System.Text;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
+using Sluice.Testing;
 using Xunit;
 
 namespace Sluice.Tests.Protocol.Relay;
 
 public sealed class UpstreamRequestTests
 {
+    [Fact]
+    public void A_long_prompt_costs_a_few_bytes_for_each_of_its_own()
+    {
+        const int PromptBytes = 200_000;
+        var body = Encoding.UTF8.GetBytes($$"""{"model":"a","stream":true,"messages":[{"role":"user","content":"{{new string('x', PromptBytes)}}"}]}""");
+        var sequence = new ReadOnlySequence<byte>(body);
+        var output = new ArrayBufferWriter<byte>(body.Length + 128);
+        var allocated = AllocatedBytes.Least(() =>
+        {
+            Assert.True(ChatCompletionRequestReader.TryRead(sequence, out _, out _));
+            output.ResetWrittenCount();
+            UpstreamRequest.Write(body, "b", output);
+        });
+        // Two for each character of the text that was read, and little else.
+        Assert.InRange(allocated, 0, 3 * PromptBytes);
+    }
+
     [Theory]
     [InlineData(
         """{ "model" : "a", "messages":[{"role":"user","content":"Gr\u00fc\u00dfe \ud83d\ude42"}],"new_field":{"x":[1e3, 2.50]} }""",

@@ -152,8 +152,9 @@ public sealed class FailurePolicyTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(401, """{"error":{"message":"Incorrect API key provided: hub-secret","code":"invalid_api_key"}}"""));
         await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-secret}}]\n");
-        var (status, body, _) = await AskAsync(hub);
+        var (status, body, response) = await AskAsync(hub);
         Assert.Equal(HttpStatusCode.BadGateway, status);
+        Assert.Equal("false", response.Headers.GetValues("x-should-retry").Single());
         Assert.Contains("upstream_authentication", body, StringComparison.Ordinal);
         Assert.DoesNotContain("hub-secret", body, StringComparison.Ordinal);
         Assert.Single(upstream.Calls);
@@ -248,7 +249,8 @@ public sealed class FailurePolicyTests
             await reply.EventAsync(ScriptedUpstream.Text("a"));
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
+        // A minute passes in one moment, in which a heartbeat is written: that is no stuck write.
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock, Hub.QuickLimits with { WriteStalled = TimeSpan.FromHours(1) });
         using var response = await hub.PostAsync(Hub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         await ReadUntilAsync(reader, "\"content\":\"a\"");
@@ -331,7 +333,7 @@ public sealed class FailurePolicyTests
         Assert.EndsWith("data: [DONE]\n\n", body, StringComparison.Ordinal);
 
         // What it can't do is no answer to a client that has asked somebody else.
-        (status, body, _) = await AskAsync(hub, more: ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]");
+        (status, body, _) = await AskAsync(hub, more: ",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}]");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
     }
 
@@ -350,9 +352,25 @@ public sealed class FailurePolicyTests
     // Beside the timers of the held headers and of the whole answer there is the one that the test is about.
     private static async Task AdvanceUntilAsync(ManualTimeProvider clock, TimeSpan due, TimeSpan before, Action stillWaiting)
     {
-        while (clock.PendingTimerCount < 3) await Task.Yield();
+        while (clock.PendingTimerCount < 3 || !clock.HasTimerIn(due)) await Task.Yield();
         clock.Advance(before);
         stillWaiting();
         clock.Advance(due - before);
+    }
+
+    [Fact]
+    public async Task The_fallback_of_a_local_model_has_its_own_time()
+    {
+        var clock = new ManualTimeProvider();
+        var file = Path.Combine(Directory.CreateTempSubdirectory("sluice-").FullName, "broken.gguf");
+        await File.WriteAllTextAsync(file, "no model");
+        await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
+        await using var hub = await Hub.StartAsync($"  - {{id: local, gguf: \"{file}\", fallbacks: [m]}}\n" + Hub.Model("m", upstream) + "    timeouts: {total: 8s}\n", clock);
+        var asking = hub.PostAsync(Hub.Ask("local"), Patience);
+        await upstream.NextCallAsync(Patience);
+        clock.Advance(TimeSpan.FromSeconds(8));
+        using var response = await asking;
+        Assert.Equal(HttpStatusCode.GatewayTimeout, response.StatusCode);
+        Directory.Delete(Path.GetDirectoryName(file)!, true);
     }
 }

@@ -1,5 +1,10 @@
 using System.Net;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server;
 using Sluice.Server.Routing;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
 using Sluice.Testing;
 using Xunit;
 
@@ -46,6 +51,57 @@ public sealed class HedgingTests
         var hedging = new Hedging(1);
         for (var i = 0; i < 1_000; i++) hedging.Begin();
         Assert.Equal(10, Enumerable.Range(0, 100).Count(_ => hedging.TrySpend()));
+    }
+
+    [Fact]
+    public async Task A_late_first_token_counts_also_when_another_upstream_was_asked()
+    {
+        var clock = new ManualTimeProvider();
+        var hedging = new Hedging(1);
+        for (var i = 0; i < SamplesNeeded; i++) hedging.Add(TimeSpan.FromSeconds(1));
+        // As many as make the slowest twentieth.
+        for (var i = 0; i < 3; i++)
+        {
+            var request = new ChatCompletionRequest { Model = "m", Messages = [] };
+            var attempt = new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(clock), Record = new RequestRecord(clock) };
+            var (first, second) = (new HeldUpstream(), new HeldUpstream());
+            var running = HedgedAttempt.RunAsync(attempt, Deploy(first), hedging, () => Deploy(second), new HashSet<Deployment>(), clock);
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await second.Asked.Task.WaitAsync(Patience);
+            clock.Advance(TimeSpan.FromSeconds(2));
+            second.Answer();
+            first.Result.SetResult(AttemptResult.Failed(FailureKind.Silent, ApiErrors.ServerError()));
+            Assert.Equal(AttemptOutcome.Answered, (await running).Result.Outcome);
+        }
+        Assert.Equal(TimeSpan.FromSeconds(3), hedging.Begin());
+
+        Deployment Deploy(IUpstream upstream) => new(upstream, 1, new Breaker(new Limits(), clock), clock);
+    }
+
+    private sealed class HeldUpstream : IUpstream
+    {
+        private Attempt? _attempt;
+
+        public UpstreamIdentity Identity { get; } = new("http://upstream/v1", "openai", "m");
+
+        public bool Continues => false;
+
+        public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource<AttemptResult> Result { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<AttemptResult> RunAsync(Attempt attempt)
+        {
+            _attempt = attempt;
+            Asked.SetResult();
+            return Result.Task;
+        }
+
+        public void Answer()
+        {
+            Assert.True(_attempt!.Commit.TryPass(_attempt));
+            Result.SetResult(AttemptResult.Answered);
+        }
     }
 
     // The clock stands still, so every first token took no time, and the wait is none.
@@ -134,5 +190,43 @@ public sealed class HedgingTests
         using var response = await hub.PostAsync(Hub.Ask());
         await Hub.EventsAsync(response);
         Assert.Empty(second.Calls);
+    }
+
+    [Fact]
+    public async Task Whom_a_spent_budget_left_out_is_asked_after_a_failure_as_if_nothing_had_been()
+    {
+        // The client would rather wait a minute than the hub; the second has not been tried, so there is nothing to wait for.
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await Task.Delay(100);
+            await ScriptedUpstream.Refuses(429, "{}", ("Retry-After", "60"))(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("from the second"));
+        await using var hub = await StartWarmAsync(first, second, "1%");
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Contains(ScriptedUpstream.Text("from the second"), await Hub.EventsAsync(response));
+    }
+
+    [Fact]
+    public async Task What_the_second_refuses_is_passed_on_and_not_asked_again_when_the_first_fails()
+    {
+        var isAsked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
+        {
+            await isAsked.Task;
+            await Task.Delay(100);
+            await ScriptedUpstream.Refuses(500, "{}")(reply);
+        }));
+        await using var second = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await ScriptedUpstream.Refuses(400, """{"error":{"message":"no such parameter","type":"invalid_request_error"}}""")(reply);
+            isAsked.TrySetResult();
+        });
+        await using var hub = await StartWarmAsync(first, second);
+        using var response = await hub.PostAsync(Hub.Ask());
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Single(second.Calls);
+        Assert.Equal(SamplesNeeded + 1, first.Calls.Count);
     }
 }

@@ -22,6 +22,7 @@ public sealed class PassedFrameTests
         using var reader = generation.Log.TryOpenReader()!;
         using var deadline = new AttemptDeadline(TimeProvider.System);
         var record = new RequestRecord(TimeProvider.System);
+        var grace = new ReaderGrace(generation.Log, TimeSpan.FromSeconds(5), TimeProvider.System);
         var normalizer = new ChunkNormalizer(new RelayedAnswer("chatcmpl-1", "m", 1_800_000_000));
         var parser = new ServerSentEventParser(ProtocolLimits.EventLineBytesMax, ProtocolLimits.EventBytesMax);
         var events = new ArrayBufferWriter<byte>();
@@ -49,6 +50,7 @@ public sealed class PassedFrameTests
                 normalizer.Add(item.Data.Span, events);
                 record.AddContent();
                 deadline.Restart(TimeSpan.FromSeconds(15));
+                Assert.False(grace.IsNeeded(events.WrittenCount));
                 generation.Log.AppendQuietly(events.WrittenSpan);
                 events.ResetWrittenCount();
             }

@@ -110,4 +110,20 @@ public sealed class RouteTests
         ((Upstream)deployment.Upstream).Running[^1].SetResult(result);
         await running;
     }
+
+    [Fact]
+    public void Those_that_were_running_at_the_opening_do_not_lengthen_it()
+    {
+        var limits = new Limits();
+        var breaker = new Breaker(limits, _clock);
+        for (var i = 0; i < 32; i++) breaker.Enter();
+        for (var i = 0; i < 32; i++) breaker.Fail();
+        Assert.True(breaker.IsOpen);
+        _clock.Advance(limits.BreakerOpenFirst);
+        Assert.False(breaker.IsOpen);
+        breaker.Enter();
+        breaker.Fail();
+        _clock.Advance(limits.BreakerOpenFirst);
+        Assert.True(breaker.IsOpen);
+    }
 }

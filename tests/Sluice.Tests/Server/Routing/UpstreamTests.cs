@@ -75,7 +75,8 @@ public sealed class UpstreamTests
     [Fact]
     public async Task G03_G07_every_legal_framing_is_read()
     {
-        var stream = "\uFEFF: OPENROUTER PROCESSING\r\n\r\nevent: ping\r\n\r\n" + string.Concat(s_hello.Select((frame, index) => index switch
+        string[] frames = [.. s_hello[..3], ScriptedUpstream.Text("Grüße 🙂"), s_hello[3]];
+        var stream = "\uFEFF: OPENROUTER PROCESSING\r\n\r\nevent: ping\r\n\r\n" + string.Concat(frames.Select((frame, index) => index switch
         {
             0 => $"data:{frame}\r\r",
             1 => $"data: {frame.Replace(",\"choices\"", "\ndata: ,\"choices\"", StringComparison.Ordinal)}\n\n",
@@ -83,13 +84,13 @@ public sealed class UpstreamTests
         })) + "data: [DONE]";
         await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
         {
-            // One byte at a time also cuts the BOM.
+            // One byte at a time also cuts the BOM and every character.
             foreach (var value in Encoding.UTF8.GetBytes(stream)) await reply.SendAsync(new[] { value });
         });
         await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
         using var response = await hub.PostAsync(Hub.Ask());
         var events = await Hub.EventsAsync(response);
-        Assert.Equal([.. s_hello, "[DONE]"], events.Select(item => item.Replace(" ,\"choices\"", ",\"choices\"", StringComparison.Ordinal)));
+        Assert.Equal([.. frames, "[DONE]"], events.Select(item => item.Replace(" ,\"choices\"", ",\"choices\"", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -246,5 +247,55 @@ public sealed class UpstreamTests
         }
         // The end of a body may come a moment too late for its connection to be taken again.
         Assert.InRange(ports.Count, 1, 3);
+    }
+
+    [Fact]
+    public async Task A_client_that_leaves_while_tokens_come_leaves_a_drained_upstream_alone()
+    {
+        const int Clients = 5;
+        var burst = string.Concat(Enumerable.Repeat($"data: {ScriptedUpstream.Text("word ")}\n\n", 100));
+        var left = new SemaphoreSlim(0);
+        var finishedCount = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Role());
+            for (var i = 0; i < 300; i++) await reply.SendAsync(burst);
+            await reply.EventAsync(ScriptedUpstream.Finish());
+            await reply.EventAsync("[DONE]");
+            Interlocked.Increment(ref finishedCount);
+            left.Release();
+        });
+        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: drain}}]\n");
+        for (var i = 0; i < Clients; i++)
+        {
+            using var response = await hub.PostAsync(Hub.Ask());
+            var body = await response.Content.ReadAsStreamAsync();
+            Assert.NotEqual(0, await body.ReadAsync(new byte[10]));
+        }
+        foreach (var call in upstream.Calls) await Task.WhenAny(call.Aborted, left.WaitAsync(Patience));
+        Assert.Equal(Clients, finishedCount);
+    }
+
+    [Fact]
+    public async Task An_error_whose_body_does_not_come_is_not_waited_for_where_answers_are_drained()
+    {
+        var time = new ManualTimeProvider();
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            reply.Response.StatusCode = 500;
+            await reply.SendAsync("{");
+            await reply.StallAsync();
+        });
+        await using var hub = await Hub.StartAsync($"  - id: m\n    retries: 0\n    timeouts: {{first_token: 5s}}\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: drain}}]\n", time);
+        var asking = hub.PostAsync(Hub.Ask(), Patience);
+        await upstream.NextCallAsync(Patience);
+        // Less than until the headers go out, and more than one such wait.
+        for (var i = 0; i < 90 && !asking.IsCompleted; i++)
+        {
+            await Task.Delay(20);
+            time.Advance(TimeSpan.FromMilliseconds(100));
+        }
+        using var response = await asking;
+        Assert.Equal(System.Net.HttpStatusCode.GatewayTimeout, response.StatusCode);
     }
 }

@@ -91,6 +91,24 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task An_answer_that_breaks_off_for_good_has_the_usage_that_it_took()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Role());
+            foreach (var text in (string[])["1234", "5678", "1234"]) await reply.EventAsync(ScriptedUpstream.Text(text));
+            await reply.CutAsync();
+        });
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        var (events, isWhole) = await Hub.ReadAsync(await hub.PostAsync(Hub.Ask(), default, ("Sluice-Rescue", "off")));
+        Assert.False(isWhole);
+        Assert.DoesNotContain(events, item => item.Contains("finish_reason\":\"", StringComparison.Ordinal));
+        var scrape = await Scrape.WhenIdleAsync(hub.Http);
+        // A quarter of the bytes.
+        Assert.Equal(3, scrape.Sum("gen_ai_client_token_usage_sum", Model, "type=\"output\"", "sluice_estimated=\"true\""));
+    }
+
+    [Fact]
     public async Task A_rescue_is_counted_by_its_method_and_its_attempts_with_the_request()
     {
         await using var cut = await ScriptedUpstream.StartAsync(async reply =>

@@ -1,0 +1,74 @@
+using System.Text;
+using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
+
+namespace Sluice.Inference.ToolCalls;
+
+/// <summary>
+/// How the text of an answer is to be read, and what its calls may be. Made with a prompt by <see cref="InferenceEngine.EncodeChat(IReadOnlyList{PromptMessage}, PromptTools?, TimeProvider)"/>.
+/// Immutable; serves any number of choices of one request.
+/// </summary>
+public sealed class AnswerPlan
+{
+    private readonly PromptTools? _tools;
+    private readonly byte[][] _names;
+    private readonly IReadOnlyList<ToolGrammars> _grammars;
+
+    internal AnswerPlan(ToolCallDialect? dialect, PromptTools? tools, IReadOnlyList<ToolGrammars> grammars, bool knowsReasoning)
+    {
+        Dialect = dialect;
+        _tools = tools;
+        KnowsReasoning = knowsReasoning;
+        _names = [.. (tools?.Tools ?? []).Select(static tool => Encoding.UTF8.GetBytes(tool.Name))];
+        _grammars = grammars;
+    }
+
+    internal ToolCallDialect? Dialect { get; }
+
+    internal bool KnowsReasoning { get; }
+
+    /// <summary>What of the answer the prompt has already: a tag that opens reasoning or calls.</summary>
+    internal string Begun { get; init; } = "";
+
+    /// <summary>What the whole answer has to be, or what comes after its reasoning; null is anything.</summary>
+    internal Grammar? Forced { get; init; }
+
+    /// <summary>
+    /// Decides between text and call at the first token: at least this likely, in nats, <see cref="CallToken"/> means a call and
+    /// <see cref="Forced"/> holds; otherwise text. Null leaves it to sampling.
+    /// </summary>
+    internal float? CallThreshold { get; init; }
+
+    /// <summary>The first token of a call.</summary>
+    internal int CallToken { get; init; }
+
+    /// <summary>Control tokens that have a meaning for calls or reasoning, with their texts.</summary>
+    internal IReadOnlyDictionary<int, byte[]> Markers { get; init; } = new Dictionary<int, byte[]>();
+
+    /// <summary>Whether the answer ends with its first call.</summary>
+    internal bool EndsAfterCall => _tools is { } tools && (!tools.AllowsSeveral || tools.Required != null);
+
+    internal bool HasTools => _tools != null;
+
+    internal string ToolName(int tool) => _tools!.Tools[tool].Name;
+
+    internal AnswerReader CreateReader()
+    {
+        var reader = new AnswerReader(Dialect, _names, KnowsReasoning);
+        reader.Read(Encoding.UTF8.GetBytes(Begun), isLast: false);
+        return reader;
+    }
+
+    /// <summary>A matcher for what is left of a call after its name, or null when what has come since fits none.</summary>
+    internal GrammarMatcher? Match(int tool, bool isNamed, ReadOnlySpan<byte> since)
+    {
+        ToolGrammars grammars = _grammars[tool];
+        return isNamed ? Match(grammars.ArgumentsOnly, since) : Match(grammars.Spaced, since) ?? Match(grammars.Compact, since);
+    }
+
+    private static GrammarMatcher? Match(Grammar grammar, ReadOnlySpan<byte> since)
+    {
+        var matcher = new GrammarMatcher(grammar);
+        return matcher.TryAdvance(since) && !matcher.IsExhausted ? matcher : null;
+    }
+}

@@ -1,0 +1,196 @@
+using System.Text;
+using System.Text.Json;
+using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
+using Sluice.Inference.Tokenization;
+
+namespace Sluice.Inference.ToolCalls;
+
+/// <summary>
+/// Turns conversations into prompts with a model's template. What the template makes of tools is tried out once, when the model is loaded:
+/// one that shows them gets them as the model was trained, any other gets them by <see cref="GenericToolPrompt"/>. Thread-safe.
+/// </summary>
+internal sealed class ChatPromptEncoder
+{
+    private const string ThinkOpener = "<think>";
+    private const string ThinkCloser = "</think>";
+    private const string ProbeName = "sluice_probe";
+
+    private readonly Tokenizer _tokenizer;
+    private readonly ChatTemplate _template;
+    private readonly PromptVariables _variables;
+    private readonly ToolCallDialect _dialect;
+    private readonly ToolGrammarCache _grammars;
+    private readonly bool _isGeneric;
+    private readonly bool _rendersCalls;
+    private readonly bool _knowsReasoning;
+    private readonly Dictionary<int, byte[]> _markers = [];
+
+    public ChatPromptEncoder(Tokenizer tokenizer, ChatTemplate template)
+    {
+        _tokenizer = tokenizer;
+        _template = template;
+        _variables = new PromptVariables(tokenizer, template.Source);
+        _knowsReasoning = Has(ThinkOpener) && Has(ThinkCloser);
+        var probe = new PromptTool(ProbeName, JsonElement.Parse($"{{\"name\":\"{ProbeName}\",\"description\":\"p\",\"parameters\":{{\"type\":\"object\",\"properties\":{{}}}}}}"), false);
+        var question = new PromptMessage("user", "x");
+        ToolCallDialect? found = Shows([question], [probe]) ? ToolCallDialect.Find(template.Source) : null;
+        _dialect = found ?? ToolCallDialect.Generic;
+        _isGeneric = found == null;
+        _grammars = new ToolGrammarCache(_dialect);
+        _rendersCalls = !_isGeneric && Shows(
+            [question, new PromptMessage("assistant", "") { ToolCalls = [new PromptToolCall("abcdefghi", ProbeName, "{}")] }, new PromptMessage("tool", "y") { ToolCallId = "abcdefghi" }],
+            []);
+        FindMarkers();
+    }
+
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
+    public ChatPrompt Encode(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time)
+    {
+        IReadOnlyList<PromptTool> callable = tools == null ? []
+            : tools.Required is { } name ? [.. tools.Tools.Where(tool => tool.Name == name)] : tools.Tools;
+        // What is refused costs no prompt.
+        ToolGrammars[] grammars = [.. callable.Select(_grammars.Of)];
+        bool isForced = tools != null && (tools.IsRequired || tools.Required != null);
+        bool isAnswerToResult = _isGeneric && !isForced && GenericToolPrompt.AnswersResult(messages);
+        IReadOnlyList<PromptTool> shown = tools == null || isAnswerToResult ? [] : _isGeneric ? callable : tools.Tools;
+        RenderedPrompt prompt = _template.Render(_variables.Create(Prepare(messages, shown), _isGeneric ? [] : shown), time);
+        List<int> tokens = Tokenize(prompt);
+        string begun = _knowsReasoning && EndsWithThinkOpener(prompt.Text) ? ThinkOpener : "";
+        if (tools != null && isForced && begun.Length == 0)
+        {
+            begun = Open(tokens, tools);
+        }
+
+        if (shown.Count == 0 && !_knowsReasoning)
+        {
+            return new ChatPrompt(tokens, null);
+        }
+
+        bool decides = _isGeneric && shown.Count > 0 && !isForced && !_knowsReasoning;
+        PromptTools? used = shown.Count == 0 ? null : tools! with { Tools = callable };
+        return new ChatPrompt(tokens, new AnswerPlan(used == null ? null : _dialect, used, used == null ? [] : grammars, _knowsReasoning)
+        {
+            Begun = begun,
+            Forced = decides || isForced ? Force(tools!, callable, begun) : null,
+            CallThreshold = decides ? ToolCallLimits.CallThreshold : null,
+            CallToken = decides ? FirstTokenOfCall() : 0,
+            Markers = _markers,
+        });
+    }
+
+    private static bool EndsWithThinkOpener(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(ThinkOpener, StringComparison.Ordinal);
+
+    private bool Has(string text) => _template.Source.Contains(text, StringComparison.Ordinal);
+
+    private bool Shows(IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools)
+    {
+        try
+        {
+            return _template.Render(_variables.Create(messages, tools), TimeProvider.System).Text.Contains(ProbeName, StringComparison.Ordinal);
+        }
+        catch (ChatTemplateException)
+        {
+            return false;
+        }
+    }
+
+    // Printing tokens are read as they print.
+    private void FindMarkers()
+    {
+        string[] texts = [.. _dialect.Openers, .. _dialect.Closer is { } closer ? [closer] : Array.Empty<string>(), "[ARGS]", "[CALL_ID]", ThinkOpener, ThinkCloser];
+        var tokens = new List<int>();
+        foreach (string text in texts)
+        {
+            tokens.Clear();
+            _tokenizer.Encode(text, parseSpecial: true, [], tokens);
+            if (tokens.Count == 1 && _tokenizer.IsControl(tokens[0]))
+            {
+                _markers[tokens[0]] = Encoding.UTF8.GetBytes(text);
+            }
+        }
+    }
+
+    private List<int> Tokenize(RenderedPrompt prompt)
+    {
+        var tokens = new List<int>(prompt.Text.Length / 3);
+        _tokenizer.Encode(prompt.Text, parseSpecial: true, [.. prompt.InputSpans], tokens);
+        if (_tokenizer.AddsBeginOfSequence && _tokenizer.BeginOfSequenceToken is { } begin && (tokens.Count == 0 || tokens[0] != begin))
+        {
+            tokens.Insert(0, begin);
+        }
+
+        return tokens;
+    }
+
+    private IReadOnlyList<PromptMessage> Prepare(IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools)
+    {
+        if (_isGeneric)
+        {
+            bool hasCalls = messages.Any(static message => message.ToolCalls.Count > 0 || message.Role == "tool");
+            return hasCalls || tools.Count > 0 ? GenericToolPrompt.Rewrite(messages, tools) : messages;
+        }
+
+        if (!_rendersCalls)
+        {
+            return [.. messages.Select(message => message.ToolCalls.Count == 0 ? message
+                : new PromptMessage(message.Role, message.Content + _dialect.Write(message.ToolCalls), message.Name))];
+        }
+
+        return _dialect == ToolCallDialect.Llama ? SingleCalls(messages) : messages;
+    }
+
+    // Llama's templates take one call a message: several become a message each, with its result behind it.
+    private static List<PromptMessage> SingleCalls(IReadOnlyList<PromptMessage> messages)
+    {
+        var single = new List<PromptMessage>(messages.Count);
+        for (int i = 0; i < messages.Count; i++)
+        {
+            PromptMessage message = messages[i];
+            if (message.ToolCalls.Count < 2)
+            {
+                single.Add(message);
+                continue;
+            }
+
+            PromptMessage[] results = [.. messages.Skip(i + 1).TakeWhile(static next => next.Role == "tool")];
+            foreach (PromptToolCall call in message.ToolCalls)
+            {
+                single.Add(message with { ToolCalls = [call] });
+                single.AddRange(results.Where(result => result.ToolCallId == call.Id));
+            }
+
+            i += results.Length;
+        }
+
+        return single;
+    }
+
+    // Lets the prompt end with what introduces calls: tokens that no grammar can ask for.
+    private string Open(List<int> tokens, PromptTools tools)
+    {
+        if (_dialect.StartsBare)
+        {
+            return "";
+        }
+
+        bool isNamed = _dialect is { IsNamed: true, IsList: false } && tools.Required != null;
+        string opener = isNamed ? $"{_dialect.Openers[0]}{tools.Required}[ARGS]" : _dialect.Openers[0];
+        _tokenizer.Encode(opener, parseSpecial: true, [], tokens);
+        return opener;
+    }
+
+    private Grammar Force(PromptTools tools, IReadOnlyList<PromptTool> callable, string begun) =>
+        begun.EndsWith("[ARGS]", StringComparison.Ordinal)
+            ? _grammars.Of(callable[0]).ArgumentsOnly
+            : _grammars.Calls(callable, isOpened: begun.Length > 0 && begun != ThinkOpener, tools.AllowsSeveral && tools.Required == null);
+
+    private int FirstTokenOfCall()
+    {
+        var tokens = new List<int>();
+        _tokenizer.Encode("{\"name\": \"", parseSpecial: false, [], tokens);
+        return tokens[0];
+    }
+}

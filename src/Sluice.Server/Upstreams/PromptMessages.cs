@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Text.Json;
+using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>The API's messages and tools as the engine's.</summary>
+internal static class PromptMessages
+{
+    /// <summary>The conversation; the older function calls become tool calls.</summary>
+    public static IReadOnlyList<PromptMessage> From(IReadOnlyList<ChatMessage> messages)
+    {
+        var converted = new List<PromptMessage>(messages.Count);
+        var names = new Dictionary<string, string>();
+        var functionId = "";
+        for (var i = 0; i < messages.Count; i++)
+        {
+            var message = messages[i];
+            var text = message.Text ?? message.Refusal ?? "";
+            if (message.Role == ChatRole.Function)
+            {
+                converted.Add(new PromptMessage("tool", text, message.Name) { ToolCallId = functionId });
+                continue;
+            }
+            if (message.Role == ChatRole.Tool)
+            {
+                converted.Add(new PromptMessage("tool", text, message.Name ?? names.GetValueOrDefault(message.ToolCallId!)) { ToolCallId = message.ToolCallId });
+                continue;
+            }
+            functionId = string.Create(CultureInfo.InvariantCulture, $"call_{i}");
+            IReadOnlyList<PromptToolCall> calls = [.. Calls(message, functionId)];
+            foreach (var call in calls) names[call.Id] = call.Name;
+            converted.Add(new PromptMessage(message.Role.ToWireName(), text, message.Name) { ToolCalls = calls });
+        }
+        return converted;
+    }
+
+    /// <summary>The tools that an answer may call; null where there are none.</summary>
+    public static PromptTools? From(ChatCompletionRequest request)
+    {
+        if (LocalTools.Find(request) is not { } tools) return null;
+        return new PromptTools([.. tools.Functions.Select(ToTool).DistinctBy(tool => tool.Name)])
+        {
+            IsRequired = tools.IsRequired,
+            Required = tools.Required,
+            AllowsSeveral = request.ParallelToolCalls && request.Functions is null,
+        };
+    }
+
+    private static PromptTool ToTool(JsonElement function) => new(
+        function.GetProperty("name"u8).GetString()!,
+        function,
+        function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True);
+
+    private static IEnumerable<PromptToolCall> Calls(ChatMessage message, string functionId)
+    {
+        if (message.FunctionCall is { } function)
+        {
+            yield return new PromptToolCall(functionId, Text(function, "name"), Text(function, "arguments"));
+        }
+        if (message.ToolCalls is not { } calls) yield break;
+        foreach (var call in calls.EnumerateArray())
+        {
+            var isFunction = Text(call, "type") == "function";
+            var called = call.GetProperty(isFunction ? "function" : "custom");
+            yield return new PromptToolCall(Text(call, "id"), Text(called, "name"), Text(called, isFunction ? "arguments" : "input"));
+        }
+    }
+
+    private static string Text(JsonElement element, string name) => element.GetProperty(name).GetString()!;
+}
