@@ -109,6 +109,51 @@ public sealed record Limits
     /// <summary>Between two looks at the configuration file, which has to be the same twice. The default value is 1 s; reading a few kilobytes takes microseconds.</summary>
     public TimeSpan ConfigurationPoll { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long an answer is kept after its end. The default value is 10 min: a client that has lost its network is back by then, or has given up.</summary>
+    public TimeSpan Retention { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Ended answers that are kept. The default value is 8,000, so that running ones always find room among <see cref="StreamLimits.GenerationsMax"/>.</summary>
+    public int KeptAnswersMax { get; init; } = 8_000;
+
+    /// <summary>Memory of ended answers in bytes. The default value is 64 MiB: 6,000 usual answers.</summary>
+    public long KeptBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>What an answer takes beside its log, in bytes, for the count. The default value is 2 KiB: objects, names, hashes.</summary>
+    public int AnswerOverheadBytes { get; init; } = 2 << 10;
+
+    /// <summary>Ids of answers no longer kept, which are told from unknown ones, and as many keys. The default value is 10,000: up to 8 MiB.</summary>
+    public int ExpiredIdsMax { get; init; } = 10_000;
+
+    /// <summary>How long they are. The default value is 24 h, as long as clients go on with what they have stored.</summary>
+    public TimeSpan ExpiredIds { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>Connections that read one answer at a time. The default value is 4: two tabs, and what is left of two that were lost.</summary>
+    public int ReadersPerAnswer { get; init; } = 4;
+
+    /// <summary>How long an answer that nobody has seen anything of goes on without a reader: until after the first automatic retry of every SDK. The default value is 1.5 s.</summary>
+    public TimeSpan UnseenGrace { get; init; } = TimeSpan.FromSeconds(1.5);
+
+    /// <summary>How long after its reader has left such an answer goes to whoever makes the same request. The default value is 15 s: later retries, with their waits.</summary>
+    public TimeSpan Adoptable { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long the local engine works on an answer with a key and without a reader. The default value is 60 s.</summary>
+    public TimeSpan Detached { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Pieces of content, a token each in general, that it makes in that time. The default value is 2,000.</summary>
+    public int DetachedContentMax { get; init; } = 2_000;
+
+    /// <summary>How long a cursor may be ahead of its stream. The default value is 5 s, far beyond what two packets can overtake each other by.</summary>
+    public TimeSpan CursorWait { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a key is remembered that was cancelled before its request came. The default value is 60 s: the request was on its way.</summary>
+    public TimeSpan CancelledKey { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Such keys. The default value is 1,000: up to 600 KiB.</summary>
+    public int CancelledKeysMax { get; init; } = 1_000;
+
+    /// <summary>How long a cancel waits for the end of the answer. The default value is 2 s; a step of the engine takes a fraction of one.</summary>
+    public TimeSpan CancelWait { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Answers;
 using Sluice.Streaming;
 
 namespace Sluice.Server;
@@ -10,12 +11,12 @@ internal sealed class ServerState : IDisposable
     private readonly CancellationTokenRegistration _registration;
     private int _isStopping;
 
-    public ServerState(IHostApplicationLifetime lifetime, GenerationTable generations)
+    public ServerState(IHostApplicationLifetime lifetime, AnswerTable answers)
     {
         _registration = lifetime.ApplicationStopping.Register(() =>
         {
             Interlocked.Exchange(ref _isStopping, 1);
-            generations.CancelAll(CancellationCause.Shutdown);
+            answers.CancelAll(CancellationCause.Shutdown);
         });
     }
 

@@ -8,12 +8,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Generation;
+using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
 using Sluice.Server.Telemetry;
-using Sluice.Streaming;
 
 namespace Sluice.Server;
 
@@ -39,7 +39,9 @@ public static class SluiceServer
             options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
-        services.AddSingleton(static provider => new GenerationTable(provider.GetRequiredService<Limits>().Streams));
+        services.AddSingleton<AnswerTable>();
+        services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
+        services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
         services.AddSingleton<HubMetrics>();
         services.AddSingleton<PrometheusText>();
@@ -47,6 +49,7 @@ public static class SluiceServer
         services.AddSingleton<ServerState>();
         services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
+        services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();
         services.AddSingleton<StartupLoad>();

@@ -14,6 +14,9 @@ public enum CancellationCause
 
     /// <summary>The hub is stopping.</summary>
     Shutdown,
+
+    /// <summary>Somebody asked for it to stop, and wants a regular end of what there is.</summary>
+    Requested,
 }
 
 /// <summary>Where a generation stands.</summary>
@@ -28,7 +31,7 @@ public enum GenerationState
     /// <summary>See <see cref="StreamEndKind.Failed"/>.</summary>
     Failed,
 
-    /// <summary>See <see cref="StreamEndKind.Cancelled"/>.</summary>
+    /// <summary>See <see cref="StreamEndKind.Cancelled"/> and <see cref="StreamEndKind.Stopped"/>.</summary>
     Cancelled,
 }
 
@@ -37,7 +40,7 @@ public sealed class Generation : IDisposable
 {
     private readonly CancellationTokenSource _cancellation = new();
     private readonly Lock _lock = new();
-    private bool _disposed;
+    private bool _retired;
 
     /// <summary>A running generation with an empty log of its own.</summary>
     public Generation(string id, StreamLimits? limits = null)
@@ -74,22 +77,28 @@ public sealed class Generation : IDisposable
     {
         lock (_lock)
         {
-            if (_disposed || CancellationCause is not null || Log.End is not null) return;
+            if (_retired || CancellationCause is not null || Log.End is not null) return;
             CancellationCause = cause;
             // Inside the lock, for a source must not be disposed while it cancels.
             _cancellation.Cancel();
         }
     }
 
-    /// <summary>Gives the memory back; the log must have ended.</summary>
-    public void Dispose()
+    /// <summary>Lets go of everything but the log, which must have ended: what was registered with <see cref="Cancellation"/> keeps a whole request alive.</summary>
+    public void Retire()
     {
         lock (_lock)
         {
-            if (_disposed) return;
-            _disposed = true;
+            if (_retired) return;
+            _retired = true;
             _cancellation.Dispose();
         }
+    }
+
+    /// <summary>Gives the memory back; the log must have ended.</summary>
+    public void Dispose()
+    {
+        Retire();
         Log.Dispose();
     }
 }

@@ -11,6 +11,9 @@ public enum StreamEndKind
 
     /// <summary>Nobody wanted the rest.</summary>
     Cancelled,
+
+    /// <summary>Somebody asked for the end, and the producer wrote one: for a reader it is a regular end.</summary>
+    Stopped,
 }
 
 /// <summary>The end of a stream, fixed once.</summary>

@@ -15,7 +15,9 @@ public sealed record StreamLimits
     /// <summary>Readers attached to one log at a time. The default value is 16: every append looks at each of them.</summary>
     public int ReadersPerLogMax { get; init; } = 16;
 
-    /// <summary>Generations known at a time. The default value is 10,000: with full logs that is 10 GiB, with usual ones 200 MiB.
-    /// A log with a bound of its own (<see cref="GenerationTable.TryCreate"/>) may keep more.</summary>
+    /// <summary>
+    /// Generations known at a time, ended ones included, which give way. The default value is 10,000: running with full logs that is 10 GiB, with
+    /// usual ones 200 MiB. A log with a bound of its own may keep more.
+    /// </summary>
     public int GenerationsMax { get; init; } = 10_000;
 }

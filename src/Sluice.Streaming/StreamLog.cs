@@ -54,6 +54,21 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     /// <summary>Bytes of the retained events.</summary>
     public int RetainedBytes { get; private set; }
 
+    /// <summary>Bytes of memory that the log holds, those not filled included.</summary>
+    public long HeldBytes
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_disposed) return 0;
+                long bytes = _spare?.CapacityBytes ?? 0;
+                for (var segment = _head; segment is not null; segment = segment.Next) bytes += segment.CapacityBytes;
+                return bytes;
+            }
+        }
+    }
+
     /// <summary>Null while the stream goes on.</summary>
     public StreamEnd? End { get; private set; }
 
@@ -179,6 +194,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     /// <summary>Ends a stream that nobody wants any more.</summary>
     public bool Cancel() => Finish(new StreamEnd(StreamEndKind.Cancelled));
 
+    /// <summary>Ends a stream that was asked to stop, after an end was appended that readers understand.</summary>
+    public bool Stop() => Finish(new StreamEnd(StreamEndKind.Stopped));
+
     /// <summary>A reader that has passed the first <paramref name="position"/> events. It must be disposed.</summary>
     /// <returns>Null when the log has as many readers as it may have.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The position is negative or beyond <see cref="EventCount"/>.</exception>
@@ -274,6 +292,9 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             if (End is not null) return false;
             End = end;
             _stagedBytes = 0;
+            // Nothing is appended any more.
+            _spare?.Release();
+            _spare = null;
             WakeReaders();
         }
         _ended.SetResult();

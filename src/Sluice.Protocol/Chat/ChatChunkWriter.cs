@@ -197,6 +197,16 @@ public sealed class ChatChunkWriter
         JsonText.WriteRaw(output, _end);
     }
 
+    /// <summary>The last chunk of a choice that was stopped because somebody asked for it: clients know no reason but <c>stop</c> for that.</summary>
+    public void WriteCancelled(IBufferWriter<byte> output, int choiceIndex)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{},\"logprobs\":null,\"finish_reason\":\"stop\""u8);
+        JsonText.WriteRaw(output, _end.AsSpan()[..^"}\n\n"u8.Length]);
+        JsonText.WriteRaw(output, ",\"sluice\":{\"cancelled\":true}}\n\n"u8);
+    }
+
     /// <summary>The usage chunk: no choices, after every finish. Written whether or not chunks announce it.</summary>
     public void WriteUsage(IBufferWriter<byte> output, in ChatUsage usage)
     {
@@ -259,13 +269,18 @@ public sealed class ChatChunkWriter
     }
 
     /// <summary>A comment that keeps the connection from looking idle. Not an event.</summary>
-    public static void WriteHeartbeat(IBufferWriter<byte> output)
+    /// <param name="output">Receives the comment.</param>
+    /// <param name="hasIds">Whether events have ids: after one, Python's SDK takes a blank line behind a comment for an event without data, and raises.</param>
+    public static void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds = false)
     {
         ArgumentNullException.ThrowIfNull(output);
-        JsonText.WriteRaw(output, ": keep-alive\n\n"u8);
+        JsonText.WriteRaw(output, hasIds ? ": keep-alive\n"u8 : ": keep-alive\n\n"u8);
     }
 
-    /// <summary>A comment at the place where another attempt goes on with an answer that broke off. Not an event for a client.</summary>
+    /// <summary>
+    /// A comment at the place where another attempt goes on with an answer that broke off. It belongs to the event that follows it, for cursors
+    /// count what clients see.
+    /// </summary>
     /// <param name="output">Receives the comment.</param>
     /// <param name="method">In what way: a word.</param>
     public static void WriteRescue(IBufferWriter<byte> output, ReadOnlySpan<byte> method)

@@ -51,8 +51,25 @@ public sealed class ChatCompletionFold
     /// <exception cref="InvalidOperationException">The stream is not done, or it failed.</exception>
     public void WriteTo(IBufferWriter<byte> output)
     {
-        ArgumentNullException.ThrowIfNull(output);
         if (!IsDone || Error is not null) throw new InvalidOperationException("The stream has not come to its regular end.");
+        Write(output, default);
+    }
+
+    /// <summary>Writes what has come so far as a <c>chat.completion</c> object; choices that go on have a <c>finish_reason</c> of null.</summary>
+    /// <param name="output">Receives the object.</param>
+    /// <param name="id">Of the completion, for a stream without events.</param>
+    /// <param name="model">The same.</param>
+    /// <param name="created">The same: Unix time in seconds.</param>
+    /// <param name="sluiceMembers">Members for the object <c>sluice</c>, without its braces; at least one.</param>
+    public void WriteSoFar(IBufferWriter<byte> output, string id, string model, long created, ReadOnlySpan<byte> sluiceMembers)
+    {
+        if (_id is null) (_id, _model, _created) = (id, model, created);
+        Write(output, sluiceMembers);
+    }
+
+    private void Write(IBufferWriter<byte> output, ReadOnlySpan<byte> sluiceMembers)
+    {
+        ArgumentNullException.ThrowIfNull(output);
         JsonText.WriteRaw(output, "{\"id\":"u8);
         JsonText.WriteStringOrNull(output, _id);
         JsonText.WriteRaw(output, ",\"object\":\"chat.completion\",\"created\":"u8);
@@ -85,6 +102,15 @@ public sealed class ChatCompletionFold
         {
             JsonText.WriteRaw(output, ",\"system_fingerprint\":"u8);
             JsonText.WriteStringOrNull(output, _systemFingerprint);
+        }
+
+        if (!sluiceMembers.IsEmpty)
+        {
+            JsonText.WriteRaw(output, ",\"sluice\":{"u8);
+            JsonText.WriteRaw(output, sluiceMembers);
+            // What stands there already is one of our own objects: {"usage_estimated":true}.
+            if (_members.Take("sluice") is { Length: > 2 } own) WriteText(output, "," + own[1..^1]);
+            JsonText.WriteRaw(output, "}"u8);
         }
 
         _members.WriteTo(output);

@@ -35,6 +35,10 @@ internal sealed class FoldedMembers(string[] known)
         }
     }
 
+    /// <summary>The JSON of an object, which is not written any more; null where there is none.</summary>
+    public string? Take(string name) =>
+        _members.TryGetValue(name, out var member) && member.Kind == JsonValueKind.Object && _members.Remove(name) ? member.Text.ToString() : null;
+
     public void WriteTo(IBufferWriter<byte> output)
     {
         foreach (var (name, member) in _members)
@@ -71,6 +75,11 @@ internal sealed class FoldedMembers(string[] known)
                     if (member.Text.Length > 0) member.Text.Append(',');
                     member.Text.Append(element.GetRawText());
                 }
+                return;
+            // The hub's own object, of which different chunks have different members.
+            case JsonValueKind.Object when goesOn && property.Name == "sluice":
+                var (old, more) = (member.Text.ToString(), value.GetRawText()[1..^1]);
+                if (!old.Contains(more, StringComparison.Ordinal)) member.Text.Clear().Append(old.AsSpan(0, old.Length - 1)).Append(',').Append(more).Append('}');
                 return;
             default:
                 member.Text.Clear().Append(value.GetRawText());

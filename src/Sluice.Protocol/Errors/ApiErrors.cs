@@ -51,7 +51,7 @@ public static partial class ApiErrors
         404, $"Invalid URL ({Elide(method)} {Elide(path)})", InvalidRequestType, Param: null, Code: null);
 
     /// <summary>405: the endpoint exists and takes other methods.</summary>
-    /// <param name="allowed">The method that it takes; several are joined by the caller, as in <c>GET and DELETE</c>.</param>
+    /// <param name="allowed">The method that it takes; several are joined by the caller, as in <c>GET, DELETE</c>.</param>
     public static ApiError MethodNotAllowed(string allowed = "POST") => new(
         405, $"Only {allowed} requests are accepted.", InvalidRequestType, Param: null, Code: "method_not_supported");
 

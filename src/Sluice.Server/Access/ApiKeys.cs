@@ -23,7 +23,7 @@ internal sealed class ApiKeys
     }
 
     // "Authorization: Bearer KEY" in any case and with any spaces; Azure's clients send "api-key: KEY".
-    private static string? FindKey(HttpRequest request)
+    internal static string? FindKey(HttpRequest request)
     {
         var authorization = request.Headers.Authorization.ToString().AsSpan().Trim();
         if (authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))

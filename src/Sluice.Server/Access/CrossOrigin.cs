@@ -7,8 +7,8 @@ namespace Sluice.Server.Access;
 /// <summary>Which web pages may read answers (CORS): those on this machine, those of the hub's own origin, and those configured.</summary>
 internal sealed class CrossOrigin
 {
-    private const string ExposedHeaders = "x-request-id, openai-processing-ms, openai-version, retry-after, x-should-retry";
-    private const string AllowedMethods = "GET, POST, OPTIONS";
+    private const string ExposedHeaders = "x-request-id, openai-processing-ms, openai-version, retry-after, x-should-retry, sluice-stream-id, sluice-stream-attempt, content-location";
+    private const string AllowedMethods = "GET, POST, DELETE, OPTIONS";
     private readonly HashSet<string> _origins;
 
     public CrossOrigin(SluiceOptions options) => _origins = new HashSet<string>(options.CorsOrigins, StringComparer.OrdinalIgnoreCase);

@@ -1,9 +1,10 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Access;
+using Sluice.Server.Answers;
 using Sluice.Server.Routing;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
@@ -13,102 +14,136 @@ namespace Sluice.Server.Endpoints;
 
 /// <summary>
 /// <c>POST /v1/chat/completions</c>. There is one path for both kinds of reply: the upstream appends events to a log, an event
-/// stream is a cursor in it, and a JSON object is the fold of a cursor's events.
+/// stream is a cursor in it, and a JSON object is the fold of a cursor's events. A request may find that its answer is being made already.
 /// </summary>
-internal sealed partial class ChatCompletionsEndpoint(
-    GenerationPump pump,
-    GenerationTable generations,
-    ServerState server,
-    HubMetrics metrics,
-    Limits limits,
-    TimeProvider time,
-    ILogger<ChatCompletionsEndpoint> logger)
+internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTable answers, ServerState server, HubMetrics metrics, Limits limits, TimeProvider time)
 {
     private const string IdPrefix = "chatcmpl-";
+    private readonly AnswerReply _reply = new(limits, time);
+
+    // What came, once it is known to be right.
+    private sealed record Asked(ChatCompletionRequest Request, Route Route, byte[] Body, AnswerOwner Owner, ResumeHeaders Headers);
+
+    // The answer that a request gets.
+    private readonly record struct Admitted(AnswerReader Reader, string Way, bool IsNew);
 
     public async Task InvokeAsync(HttpContext context, RequestScope scope)
     {
-        var (request, route, body, error) = await ReadAsync(context, scope.Configuration.Router);
+        var (asked, error) = await ReadAsync(context, scope.Configuration.Router);
         error ??= server.IsStopping ? ServerState.StoppingError : null;
+        var admitted = default(Admitted);
+        if (error is null) (admitted, error) = await AdmitAsync(context, scope, asked!);
         if (error is not null)
         {
             await JsonReply.WriteErrorAsync(context, error);
             return;
         }
-
-        // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
-        int? hotBytes = request!.Stream ? null : ProtocolLimits.CompletionBytesMax;
-        if (generations.TryCreate(IdPrefix + scope.Id, hotBytes) is not { } generation)
-        {
-            await JsonReply.WriteErrorAsync(context, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
-            return;
-        }
-        // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
-        if (server.IsStopping) generation.Cancel(CancellationCause.Shutdown);
-        await RunAsync(context, scope, generation, request!, body, route!);
+        if (admitted.IsNew) Produce(context, scope, asked!, admitted.Reader.Answer);
+        await _reply.WriteAsync(context, admitted.Reader, asked!.Request.Stream, asked.Headers.WantsEventIds, admitted.Way);
     }
 
-    private async Task<(ChatCompletionRequest?, Route?, byte[], ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
+    private async Task<(Asked?, ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
     {
-        if ((RequestBody.CheckContentType(context.Request) ?? RescueHeader.FindProblem(context.Request)) is { } refused) return (null, null, [], refused);
+        if ((RequestBody.CheckContentType(context.Request) ?? RescueHeader.FindProblem(context.Request)) is { } refused) return (null, refused);
+        var (headers, wrong) = ResumeHeaders.Read(context.Request);
+        if (wrong is not null) return (null, wrong);
         var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
-        if (tooLarge is not null) return (null, null, [], tooLarge);
+        if (tooLarge is not null) return (null, tooLarge);
         ChatCompletionRequestReader.TryRead(body, out var request, out var error);
         var route = request is null ? null : router.Find(request.Model);
         if (route is null) error ??= ApiErrors.ModelNotFound(request!.Model);
+        if (headers.Cursor is not null && request is { Stream: false }) error ??= ApiErrors.InvalidCursor("Only a stream can go on from a cursor: ask with \"stream\": true.");
+        if (headers is { Cursor: { Id: null, Position: > 0 }, Key: null }) error ??= ApiErrors.InvalidCursor("A number of events alone says nothing: send the request's Idempotency-Key too, or {id}:{number} as the cursor.");
         // The buffers are given back now, and an upstream gets what the client wrote.
-        var copy = route is { NeedsBody: true } ? body.ToArray() : [];
+        var copy = error is null && route is { NeedsBody: true } ? body.ToArray() : [];
+        var isCanonical = headers.Key is not null || headers.Cursor is not null || headers.WantsEventIds;
+        var fingerprint = error is null ? RequestFingerprint.Of(body, isCanonical) : null;
         context.Request.BodyReader.AdvanceTo(body.End);
-        return (request, route, copy, error);
+        if (error is not null) return (null, error);
+        var owner = new AnswerOwner(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect);
+        return (new Asked(request!, route!, copy, owner, headers), null);
     }
 
-    private async Task RunAsync(HttpContext context, RequestScope scope, Generation generation, ChatCompletionRequest request, byte[] body, Route route)
+    private async Task<(Admitted, ApiError?)> AdmitAsync(HttpContext context, RequestScope scope, Asked asked)
     {
-        using var reader = generation.Log.TryOpenReader()!;
-        var span = Tracing.StartRequest(context, request, time.GetUtcNow() - scope.Elapsed);
-        var meter = new RequestMeter(metrics, route.Model.Id, span);
-        var record = new RequestRecord(time, meter, scope.Started);
-        var producing = pump.RunAsync(
-            new Attempt(generation, request, body, ForwardedHeaders.Of(context.Request))
+        var (owner, position) = (asked.Owner, asked.Headers.Cursor?.Position ?? 0);
+        if (asked.Headers.Cursor is { Id: { } id })
+        {
+            if (!answers.TryFind(id, owner.Principal, out var found)) return (default, FindLost(id, owner.Principal));
+            return await JoinAsync(context, found, asked, position);
+        }
+        if (owner.Key is { } key)
+        {
+            // The rest of an answer that is not there can't be made: what came first is in the client's hands alone.
+            if (position > 0)
             {
-                Commit = new CommitPoint(time),
-                IsRescuable = !RescueHeader.IsOff(context.Request),
-                Record = record,
-            },
-            route);
-        try
-        {
-            // The reply ends when the client does; what it did not want any more need not be computed.
-            await using var left = context.RequestAborted.UnsafeRegister(
-                static state =>
-                {
-                    var (generation, reader) = ((Generation, StreamLogReader))state!;
-                    generation.Cancel(CancellationCause.ClientLeft);
-                    reader.Wake();
-                },
-                (generation, reader));
-            if (request.Stream) await new StreamReply(context, generation.Log, reader, limits, time).WriteAsync();
-            else await FoldedReply.WriteAsync(context, generation.Log, reader, limits, time);
+                return answers.TryFindKey(key, owner.Principal, out var known)
+                    ? await JoinAsync(context, known, asked, position)
+                    : (default, FindLostKey(key, owner.Principal));
+            }
         }
-        finally
+        else if (answers.TakeOrphan(owner) is { } orphan && !orphan.IsBroken
+            && orphan.TryAttach(0, context.Response, adopts: true, out var adopted) == AttachOutcome.Attached)
         {
-            generation.Cancel(CancellationCause.ClientLeft);
-            await producing;
-            await generation.Log.WhenEnded;
-            meter.End(generation, record);
-            LogEnded(
-                scope.RequestId, generation.Id, request.Model, record.Upstream, generation.State, (long?)record.TimeToFirstToken?.TotalMilliseconds,
-                (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,
-                record.AttemptCount, record.HedgeCount, record.RescueCount);
-            reader.Dispose();
-            generations.Remove(generation);
+            return (new Admitted(adopted!, "adopted", IsNew: false), null);
         }
+        // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
+        int? hotBytes = asked.Request.Stream ? null : ProtocolLimits.CompletionBytesMax;
+        var record = new RequestRecord(time, started: scope.Started);
+        if (answers.TryCreate(IdPrefix + scope.Id, owner, asked.Request.Model, record, hotBytes, out var existing) is not { } answer)
+            return existing is null ? (default, ApiErrors.Unavailable(TimeSpan.FromSeconds(1))) : await JoinAsync(context, existing, asked, 0);
+        if (owner.Key is { } cancelled && answers.IsCancelled(cancelled, owner.Principal))
+        {
+            answers.Discard(answer);
+            return (default, ApiErrors.GenerationCancelled());
+        }
+        answer.TryAttach(0, context.Response, adopts: false, out var reader);
+        return (new Admitted(reader!, "created", IsNew: true), null);
     }
 
-    [LoggerMessage(1, LogLevel.Information,
-        "{RequestId} {Id}: {Model} by {Upstream}: {Outcome}; first token {FirstTokenMs} ms, all {ElapsedMs} ms; {PromptTokens} tokens asked and "
-        + "{CompletionTokens} answered (estimated: {IsEstimated}); {Attempts} attempts, {Hedges} hedges, {Rescues} rescues")]
-    private partial void LogEnded(
-        string requestId, string id, string model, string? upstream, GenerationState outcome, long? firstTokenMs, long elapsedMs, int? promptTokens, int? completionTokens,
-        bool isEstimated, int attempts, int hedges, int rescues);
+    private ApiError FindLost(string id, string principal) => answers.HasExpired(id, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
+
+    private ApiError FindLostKey(string key, string principal) => answers.HasKeyExpired(key, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(key);
+
+    private static async Task<(Admitted, ApiError?)> JoinAsync(HttpContext context, Answer answer, Asked asked, long position)
+    {
+        if (!answer.Owner.Fingerprint.Matches(asked.Owner.Fingerprint)) return (default, asked.Owner.Key is null ? ApiErrors.RequestMismatch() : ApiErrors.KeyReused());
+        if (asked.Owner.Key is not null && answer.Log.End is { Kind: StreamEndKind.Stopped }) return (default, ApiErrors.GenerationCancelled());
+        var isEnded = answer.Log.End is not null;
+        var (reader, error) = await AttachAsync(answer, position, context);
+        if (error is not null) return (default, error);
+        return (new Admitted(reader!, isEnded ? "replayed" : asked.Headers.Cursor is null ? "joined" : "resumed", IsNew: false), null);
+    }
+
+    /// <summary>A reader behind the cursor, or why there is none.</summary>
+    public static async Task<(AnswerReader?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
+    {
+        if (!await answer.ReachAsync(position, context.RequestAborted))
+            return (null, answer.Log.End is null ? ApiErrors.StreamDiverged() : ApiErrors.InvalidCursor("The cursor is behind the end of the stream."));
+        return answer.TryAttach(position, context.Response, adopts: false, out var reader) switch
+        {
+            AttachOutcome.Attached => (reader, null),
+            AttachOutcome.TooMany => (null, ApiErrors.TooManyReaders()),
+            AttachOutcome.Dropped => (null, ApiErrors.EventsDropped()),
+            _ => (null, ApiErrors.StreamExpired()),
+        };
+    }
+
+    // Runs on when the request is over.
+    private void Produce(HttpContext context, RequestScope scope, Asked asked, Answer answer)
+    {
+        // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
+        if (server.IsStopping) answer.Generation.Cancel(CancellationCause.Shutdown);
+        var span = Tracing.StartRequest(context, asked.Request, time.GetUtcNow() - scope.Elapsed);
+        var meter = new RequestMeter(metrics, asked.Route.Model.Id, span);
+        answer.Record.Attach(meter);
+        scope.Configuration.TryHold();
+        var attempt = new Attempt(answer.Generation, asked.Request, asked.Body, ForwardedHeaders.Of(context.Request))
+        {
+            Commit = new CommitPoint(time),
+            IsRescuable = !RescueHeader.IsOff(context.Request),
+            Record = answer.Record,
+        };
+        _ = producer.RunAsync(answer, attempt, asked.Route, meter, scope.RequestId, scope.Configuration);
+    }
 }

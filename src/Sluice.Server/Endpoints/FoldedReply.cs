@@ -46,6 +46,7 @@ internal static class FoldedReply
                 await JsonReply.WriteErrorAsync(context, (ApiError)end.Failure!);
                 return;
             case StreamEndKind.Cancelled:
+                // It was given up because nobody was there; a client that came in that moment sees a connection that breaks, and asks again.
                 context.Abort();
                 return;
             default:

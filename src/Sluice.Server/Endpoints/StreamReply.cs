@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -16,8 +17,16 @@ namespace Sluice.Server.Endpoints;
 /// One timer serves three purposes. Before the first event it ends the holding of the headers; afterwards it asks for heartbeats;
 /// and while a write is stuck it cuts the connection.
 /// </remarks>
-internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
+/// <param name="context">Gets the reply.</param>
+/// <param name="log">What is read.</param>
+/// <param name="reader">The reply's place in it.</param>
+/// <param name="limits">Bounds.</param>
+/// <param name="time">Clock of the timer.</param>
+/// <param name="eventIds">What ids of events begin with, in UTF-8; null sends none.</param>
+internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null)
 {
+    private static readonly ApiError s_abandoned = ApiErrors.ServerError("The answer was given up, for nobody read it any more.");
+    private readonly ArrayBufferWriter<byte>? _copied = eventIds is null ? null : new();
     private long _lastWrite = time.GetTimestamp();
     private volatile bool _isFlushing;
     private volatile bool _isTimeUp;
@@ -34,9 +43,11 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         await using var timer = time.CreateTimer(static state => ((StreamReply)state!).OnTimer(), this, limits.HeadersHeld, limits.HeartbeatInterval);
         if (!await HoldHeadersAsync()) return;
         SendHeaders();
+        // Nothing may come for a while behind the place where it goes on, and a client that resumes wants to know that it could.
+        if (reader.Position > 0 && !await FlushAsync()) return;
         while (!context.RequestAborted.IsCancellationRequested)
         {
-            var outcome = reader.TryRead(Output, limits.ReadBatchBytes);
+            var outcome = Read();
             switch (outcome)
             {
                 case ReadOutcome.Events:
@@ -53,13 +64,22 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         }
     }
 
+    private ReadOutcome Read()
+    {
+        if (_copied is null) return reader.TryRead(Output, limits.ReadBatchBytes);
+        var passed = reader.Position;
+        _copied.ResetWrittenCount();
+        var outcome = reader.TryRead(_copied, limits.ReadBatchBytes);
+        if (outcome == ReadOutcome.Events) NumberedEvents.Write(Output, eventIds, passed, _copied.WrittenSpan);
+        return outcome;
+    }
+
     // False when the stream failed, or the client left, before there was an event: then the reply is complete.
     private async Task<bool> HoldHeadersAsync()
     {
         while (true)
         {
-            await reader.WaitAsync();
-            if (log.EventCount > 0 || log.End is { Kind: StreamEndKind.Completed }) return true;
+            if (log.EventCount > 0 || log.End is { Kind: StreamEndKind.Completed or StreamEndKind.Stopped }) return true;
             if (context.RequestAborted.IsCancellationRequested) return false;
             if (log.End is { } end)
             {
@@ -68,6 +88,7 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
                 return false;
             }
             if (_isTimeUp) return true;
+            await reader.WaitAsync();
         }
     }
 
@@ -92,7 +113,7 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
             timer.Change(limits.HeartbeatInterval - silence, limits.HeartbeatInterval);
             return true;
         }
-        ChatChunkWriter.WriteHeartbeat(Output);
+        ChatChunkWriter.WriteHeartbeat(Output, hasIds: eventIds is not null);
         timer.Change(limits.HeartbeatInterval, limits.HeartbeatInterval);
         return await FlushAsync();
     }
@@ -112,17 +133,14 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
     {
         switch (end.Kind)
         {
-            case StreamEndKind.Completed:
+            case StreamEndKind.Completed or StreamEndKind.Stopped:
                 ChatChunkWriter.WriteDone(Output);
                 await FlushAsync();
                 return;
-            case StreamEndKind.Failed:
-                // No [DONE] and no clean end: Python and Node raise on the event, .NET only on the aborted body.
-                ChatChunkWriter.WriteError(Output, (ApiError)end.Failure!);
-                if (await FlushAsync()) await LetArriveAsync();
-                context.Abort();
-                return;
             default:
+                // No [DONE] and no clean end: Python and Node raise on the event, .NET only on the aborted body.
+                ChatChunkWriter.WriteError(Output, end.Failure as ApiError ?? s_abandoned);
+                if (await FlushAsync()) await LetArriveAsync();
                 context.Abort();
                 return;
         }

@@ -31,7 +31,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
         }
         catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
         {
-            CancelledEnd.Write(generation);
+            CancelledEnd.Write(attempt);
         }
 #pragma warning disable CA1031 // Whatever it was, the log must end: a reader waits for it.
         catch (Exception error)

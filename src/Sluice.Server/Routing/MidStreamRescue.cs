@@ -136,10 +136,10 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         await using var left = broken.Cancellation.UnsafeRegister(
             static state =>
             {
-                var (whole, part) = ((Generation, Generation))state!;
-                part.Cancel(whole.CancellationCause ?? CancellationCause.Superseded);
+                // Whatever the cause is, it is the whole answer's to tell.
+                ((Generation)state!).Cancel(CancellationCause.Superseded);
             },
-            (broken.Generation, scratch));
+            scratch);
         var running = SettleAsync(step.Deployment.RunAsync(attempt));
         var waking = WakeAsync(running, reader);
         try
@@ -241,7 +241,6 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         {
             broken.Record.AddRescue(method == Method.Rerun ? "rerun" : "prefill");
             ChatChunkWriter.WriteRescue(log, method == Method.Rerun ? "rerun"u8 : "prefill"u8);
-            log.Commit();
         }
         var events = beyond.WrittenMemory;
         while (!events.IsEmpty)

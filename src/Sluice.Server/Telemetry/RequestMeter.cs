@@ -98,6 +98,7 @@ internal sealed class RequestMeter
     {
         CancellationCause.ClientLeft => "client_left",
         CancellationCause.Deadline => "deadline",
+        CancellationCause.Requested => "requested",
         _ => "shutdown",
     };
 

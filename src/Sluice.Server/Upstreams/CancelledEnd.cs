@@ -1,24 +1,105 @@
+using System.Buffers;
+using System.Text.Json;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
 
-/// <summary>Ends the log of a generation that stopped because it was told to, as the cause demands.</summary>
+/// <summary>Ends the log of a generation that stopped because it was told to, as the cause demands. Nobody else may write to it any more.</summary>
 internal static class CancelledEnd
 {
-    public static void Write(Generation generation)
+    public static void Write(Attempt attempt)
     {
-        switch (generation.CancellationCause)
+        var log = attempt.Generation.Log;
+        switch (attempt.Generation.CancellationCause)
         {
             case CancellationCause.Shutdown:
-                generation.Log.Fail(ServerState.StoppingError);
+                log.Fail(ServerState.StoppingError);
                 break;
             case CancellationCause.Deadline:
-                generation.Log.Fail(ApiErrors.ServerError("The request took longer than it may.") with { Status = 504 });
+                log.Fail(ApiErrors.ServerError("The request took longer than it may.") with { Status = 504 });
+                break;
+            case CancellationCause.Requested:
+                // It reads the log, and the engine's thread has others to serve.
+                ThreadPool.UnsafeQueueUserWorkItem(static attempt => WriteStop(attempt), attempt, preferLocal: false);
                 break;
             default:
-                generation.Log.Cancel();
+                log.Cancel();
                 break;
         }
+    }
+
+    // Roles and finish reasons that are missing, usage where it belongs to the stream, and the end.
+    private static void WriteStop(Attempt attempt)
+    {
+        var (log, request) = (attempt.Generation.Log, attempt.Request);
+        if (log.End is not null) return;
+        try
+        {
+            var (begun, finished) = (new bool[request.N], new bool[request.N]);
+            var (created, model) = ReadDelivered(log, begun, finished);
+            var includesUsage = request.IncludeUsage || !request.Stream;
+            var writer = new ChatChunkWriter(
+                attempt.Generation.Id, created ?? attempt.Created ?? attempt.Record.UnixTime, model ?? attempt.ModelName, includesUsage, request.EffectiveServiceTier);
+            for (var choice = 0; choice < request.N; choice++)
+            {
+                if (begun[choice]) continue;
+                writer.WriteRole(log, choice, request.Logprobs);
+                log.Commit();
+            }
+            for (var choice = 0; choice < request.N; choice++)
+            {
+                if (finished[choice]) continue;
+                writer.WriteCancelled(log, choice);
+                log.Commit();
+            }
+            if (includesUsage)
+            {
+                if (attempt.Record is { Usage: { } usage, IsUsageEstimated: false }) writer.WriteUsage(log, usage);
+                else writer.WriteEstimatedUsage(log, attempt.Record.Usage?.PromptTokens ?? 0, attempt.Record.Usage?.CompletionTokens ?? 0);
+                log.Commit();
+            }
+            log.Stop();
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            // An upstream's own chunks are of a shape that no end can be made for.
+            log.Cancel();
+        }
+    }
+
+    private static (long? Created, string? Model) ReadDelivered(StreamLog log, bool[] begun, bool[] finished)
+    {
+        long? created = null;
+        string? model = null;
+        using var reader = log.TryOpenReader(log.FirstEvent);
+        var events = new ArrayBufferWriter<byte>();
+        while (reader?.TryRead(events) == ReadOutcome.Events)
+        {
+        }
+        var rest = events.WrittenSpan;
+        // What is no longer kept was the beginning of every choice.
+        if (log.FirstEvent > 0) begun.AsSpan().Fill(true);
+        while (!rest.IsEmpty)
+        {
+            var end = rest.IndexOf("\n\n"u8);
+            var block = rest[..end];
+            rest = rest[(end + 2)..];
+            if (!block.StartsWith("data: "u8)) continue;
+            var json = new Utf8JsonReader(block["data: "u8.Length..]);
+            using var document = JsonDocument.ParseValue(ref json);
+            var chunk = document.RootElement;
+            created ??= chunk.GetProperty("created"u8).GetInt64();
+            model ??= chunk.GetProperty("model"u8).GetString();
+            foreach (var choice in chunk.GetProperty("choices"u8).EnumerateArray())
+            {
+                var index = choice.GetProperty("index"u8).GetInt32();
+                if ((uint)index >= begun.Length) continue;
+                begun[index] = true;
+                finished[index] |= choice.TryGetProperty("finish_reason"u8, out var reason) && reason.ValueKind == JsonValueKind.String;
+            }
+        }
+        return (created, model);
     }
 }

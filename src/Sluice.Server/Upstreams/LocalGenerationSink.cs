@@ -114,7 +114,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnCancelled(GenerationUsage usage)
     {
         _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
-        CancelledEnd.Write(_generation);
+        CancelledEnd.Write(_attempt);
         _lease.Dispose();
         LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
     }

@@ -11,12 +11,13 @@ namespace Sluice.Server.Upstreams;
 internal sealed class RequestRecord
 {
     private readonly TimeProvider _time;
-    private readonly RequestMeter? _meter;
+    private RequestMeter? _meter;
     private readonly RequestRecord _request;
     private readonly long _started;
     private int _attemptCount;
     private long _firstContent;
     private long _lastContent;
+    private int _contentMax = int.MaxValue;
 
     /// <param name="time">Clock of all times.</param>
     /// <param name="meter">Told of everything as it happens; null for nobody.</param>
@@ -50,14 +51,29 @@ internal sealed class RequestRecord
     /// <summary>Pieces of content.</summary>
     public int ContentCount { get; private set; }
 
+    /// <summary>Pieces of content from which on <see cref="ContentSpent"/> is called. May be set from any thread.</summary>
+    public int ContentMax
+    {
+        set => Volatile.Write(ref _contentMax, value);
+    }
+
+    /// <summary>Called by the one that makes the answer, with each piece beyond the bound; must not block.</summary>
+    public Action? ContentSpent { get; set; }
+
     /// <summary>Tokens, of the last attempt that knew or guessed them.</summary>
     public ChatUsage? Usage { get; private set; }
 
     /// <summary>Whether <see cref="Usage"/> is a guess: the answer broke off, or nobody has counted.</summary>
     public bool IsUsageEstimated { get; private set; }
 
+    /// <summary>Seconds, on the clock of all times.</summary>
+    public long UnixTime => _time.GetUtcNow().ToUnixTimeSeconds();
+
     /// <summary>Since the request came.</summary>
     public TimeSpan Elapsed => _time.GetElapsedTime(_started);
+
+    /// <summary>Tells a meter of everything that happens from now on.</summary>
+    public void Attach(RequestMeter meter) => _meter = meter;
 
     /// <summary>A record for attempts whose answer is not the client's as it is: they count for the request, and their content doesn't.</summary>
     public RequestRecord CreateScratch() => new(_request);
@@ -119,6 +135,7 @@ internal sealed class RequestRecord
             _meter?.NextContent(_time.GetElapsedTime(_lastContent, now));
         }
         _lastContent = now;
+        if (ContentCount >= Volatile.Read(ref _contentMax)) ContentSpent?.Invoke();
     }
 
     public void SetUsage(ChatUsage usage, bool isEstimated) => (Usage, IsUsageEstimated) = (usage, isEstimated);

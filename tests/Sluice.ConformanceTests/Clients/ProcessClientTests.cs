@@ -137,6 +137,20 @@ public sealed class ScriptedProcessClientTests(ScriptedHub fixture) : ProcessCli
     public Task T10_Node_waits() => WaitAsync(hub => ClientProcess.NodeAsync(hub, "patience.mjs"));
 
     [Fact]
+    public async Task Automatic_retries_of_Python_begin_no_second_generation()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await Task.Delay(1_500, reply.Aborted);
+            await ScriptedUpstream.Says("late")(reply);
+        });
+        var limits = new Limits { UnseenGrace = TimeSpan.FromSeconds(60), Adoptable = TimeSpan.FromSeconds(60) };
+        await using var hub = await TestHub.StartConfiguredAsync($"  - {{id: m, retries: 0, upstreams: [{{url: \"{upstream.Url}\"}}]}}\n", new TestHubOptions { Limits = limits });
+        await ClientProcess.PythonAsync(hub, "adopt.py");
+        Assert.Equal(3, upstream.Calls.Count);
+    }
+
+    [Fact]
     public async Task R08_Nobody_is_there()
     {
         var hub = await TestHub.StartScriptedAsync();

@@ -1,0 +1,43 @@
+namespace Sluice.Protocol.Errors;
+
+/// <content>The errors about answers that are kept. None of them gets better by a retry, but the last.</content>
+public static partial class ApiErrors
+{
+    /// <summary>400: a header has a value that it can't have.</summary>
+    /// <param name="name">The header.</param>
+    /// <param name="expected">What it must be, as the end of a sentence.</param>
+    public static ApiError InvalidHeader(string name, string expected) =>
+        Final(400, $"The header {name} must be {expected}.", "invalid_header");
+
+    /// <summary>400: a cursor that no event of the stream has.</summary>
+    public static ApiError InvalidCursor(string reason) => Final(400, reason, "invalid_cursor");
+
+    /// <summary>404: no such answer, or somebody else's: which of the two is not told.</summary>
+    public static ApiError CompletionNotFound(string id) => Final(404, $"No completion '{Elide(id)}' is known here.", "completion_not_found");
+
+    /// <summary>410: the answer was kept for as long as answers are.</summary>
+    public static ApiError StreamExpired() => Final(410, "This completion is no longer kept. Please make the request again.", "stream_expired");
+
+    /// <summary>410: the beginning of a long answer is no longer kept.</summary>
+    public static ApiError EventsDropped() => Final(410, "The answer is longer than what is kept of it, and the events behind this cursor are gone.", "events_dropped");
+
+    /// <summary>409: the cursor is ahead of the stream, so it can't be of this stream.</summary>
+    public static ApiError StreamDiverged() => Final(409, "The cursor is ahead of the stream: it can't have come from it.", "stream_diverged");
+
+    /// <summary>409: the answer was cancelled, and a request with its key has nothing left to ask for.</summary>
+    public static ApiError GenerationCancelled() => Final(409, "The generation with this key was cancelled.", "generation_cancelled");
+
+    /// <summary>422: the key belongs to another request.</summary>
+    public static ApiError KeyReused() => Final(422, "This Idempotency-Key was used for another request. Use a key once for each request.", "idempotency_key_reuse");
+
+    /// <summary>422: the cursor's stream answers another request.</summary>
+    public static ApiError RequestMismatch() => Final(422, "The stream of this cursor answers another request.", "request_mismatch");
+
+    /// <summary>429: an answer is read by too many at a time.</summary>
+    public static ApiError TooManyReaders() => new(429, "Too many connections read this completion already.", InvalidRequestType, null, "too_many_readers")
+    {
+        RetryAfter = TimeSpan.FromSeconds(1),
+    };
+
+    private static ApiError Final(int status, string message, string code) => new(status, message, InvalidRequestType, null, code) { ShouldRetry = false };
+}

@@ -1,0 +1,258 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Hosting;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>
+/// The answers that the hub knows: those that run, and those that have ended, for <see cref="Limits.Retention"/> and within bounds; the one that
+/// ended first goes first. Thread-safe.
+/// </summary>
+internal sealed class AnswerTable : IHostedService, IDisposable
+{
+    private readonly record struct OwnKey(string Principal, string Key);
+
+    private readonly record struct Kept(Answer Answer, long EndedAt, long Bytes);
+
+    private readonly Limits _limits;
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+
+    // Guards all below. An answer's own lock may be taken under it, never the other way round.
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Answer> _byId = new(StringComparer.Ordinal);
+    private readonly Dictionary<OwnKey, Answer> _byKey = [];
+    private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
+    private readonly LinkedList<Kept> _kept = [];
+    private readonly Traces<string, string> _expired;
+    private readonly Traces<OwnKey, bool> _expiredKeys;
+    private readonly Traces<OwnKey, bool> _cancelledKeys;
+    private long _keptBytes;
+
+    public AnswerTable(Limits limits, TimeProvider time)
+    {
+        (_limits, _time) = (limits, time);
+        _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
+        _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
+        _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
+        _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Answers in the table.</summary>
+    public int Count
+    {
+        get { lock (_lock) return _byId.Count; }
+    }
+
+    /// <summary>Memory of the answers that have ended.</summary>
+    public long KeptBytes
+    {
+        get { lock (_lock) return _keptBytes; }
+    }
+
+    /// <summary>The answer with this owner's key if there is one to join; else one that has yet to be produced, or nothing where the table is full.</summary>
+    /// <param name="id">Unique; of an answer that is made here.</param>
+    /// <param name="owner">Who asks.</param>
+    /// <param name="model">What is asked for.</param>
+    /// <param name="record">Of an answer that is made here.</param>
+    /// <param name="hotBytes">What its log keeps; null for the usual.</param>
+    /// <param name="existing">The answer to join, which may be to another request.</param>
+    public Answer? TryCreate(string id, AnswerOwner owner, string model, RequestRecord record, int? hotBytes, out Answer? existing)
+    {
+        lock (_lock)
+        {
+            existing = null;
+            // One that broke off gives its key away, and stays under its id.
+            if (owner.Key is { } key && _byKey.TryGetValue(new OwnKey(owner.Principal, key), out existing)
+                && !(existing.IsBroken && existing.Owner.Fingerprint.Matches(owner.Fingerprint))) return null;
+            existing = null;
+            while (_byId.Count >= _limits.Streams.GenerationsMax)
+            {
+                if (_kept.First is null) return null;
+                Expire(_kept.First);
+            }
+            var streams = hotBytes is { } bytes ? _limits.Streams with { HotBytes = bytes } : _limits.Streams;
+            var answer = new Answer(this, new Generation(id, streams), owner, model, record, _limits, _time);
+            _byId.Add(id, answer);
+            if (owner.Key is not null) _byKey[new OwnKey(owner.Principal, owner.Key)] = answer;
+            return answer;
+        }
+    }
+
+    /// <summary>An answer of this principal.</summary>
+    public bool TryFind(string id, string principal, [NotNullWhen(true)] out Answer? answer)
+    {
+        lock (_lock) return _byId.TryGetValue(id, out answer) && answer.Owner.Principal == principal;
+    }
+
+    /// <summary>The answer with this principal's key.</summary>
+    public bool TryFindKey(string key, string principal, [NotNullWhen(true)] out Answer? answer)
+    {
+        lock (_lock) return _byKey.TryGetValue(new OwnKey(principal, key), out answer);
+    }
+
+    /// <summary>Whether an answer of this principal was kept here, and is no longer.</summary>
+    public bool HasExpired(string id, string principal)
+    {
+        lock (_lock) return _expired.TryFind(id, out var owner) && owner == principal;
+    }
+
+    /// <summary>The same by key.</summary>
+    public bool HasKeyExpired(string key, string principal)
+    {
+        lock (_lock) return _expiredKeys.TryFind(new OwnKey(principal, key), out _);
+    }
+
+    /// <summary>Takes out an answer that nothing has been asked of.</summary>
+    public void Discard(Answer answer)
+    {
+        answer.Log.Cancel();
+        Delete(answer);
+        answer.SetProduced();
+    }
+
+    /// <summary>An answer to the same request that nobody has seen anything of; it may have been taken when it is attached to.</summary>
+    public Answer? TakeOrphan(AnswerOwner owner)
+    {
+        lock (_lock)
+        {
+            var key = new OwnKey(owner.Principal, owner.Fingerprint.Raw);
+            if (!_orphans.TryGetValue(key, out var orphans)) return null;
+            var orphan = orphans[^1];
+            RemoveOrphan(orphan);
+            return orphan;
+        }
+    }
+
+    /// <summary>Its reader has left before anything was sent.</summary>
+    public void AddOrphan(Answer answer)
+    {
+        lock (_lock)
+        {
+            if (!_byId.ContainsKey(answer.Id)) return;
+            var key = new OwnKey(answer.Owner.Principal, answer.Owner.Fingerprint.Raw);
+            if (!_orphans.TryGetValue(key, out var orphans)) _orphans.Add(key, orphans = []);
+            if (!orphans.Contains(answer)) orphans.Add(answer);
+        }
+    }
+
+    /// <summary>The answer with this principal's key. Where there is none, a request with the key is not wanted for <see cref="Limits.CancelledKey"/>.</summary>
+    public Answer? FindOrCancelKey(string key, string principal)
+    {
+        lock (_lock)
+        {
+            if (_byKey.TryGetValue(new OwnKey(principal, key), out var answer)) return answer;
+            _cancelledKeys.Add(new OwnKey(principal, key), true);
+            return null;
+        }
+    }
+
+    /// <summary>See <see cref="FindOrCancelKey"/>; to be asked when an answer with the key is in the table, so that one of the two sees the other.</summary>
+    public bool IsCancelled(string key, string principal)
+    {
+        lock (_lock) return _cancelledKeys.TryFind(new OwnKey(principal, key), out _);
+    }
+
+    /// <summary>It has ended, and is kept from now on.</summary>
+    public void Retain(Answer answer)
+    {
+        lock (_lock)
+        {
+            if (!_byId.ContainsKey(answer.Id)) return;
+            // The log, and what the table and the answer itself are made of.
+            var bytes = answer.Log.HeldBytes + _limits.AnswerOverheadBytes;
+            _keptBytes += bytes;
+            _kept.AddLast(new Kept(answer, _time.GetTimestamp(), bytes));
+            while (_kept.Count > _limits.KeptAnswersMax || _keptBytes > _limits.KeptBytesMax) Expire(_kept.First!);
+            if (_kept.Count == 1) _timer.Change(_limits.Retention, Timeout.InfiniteTimeSpan);
+            if (_limits.Retention <= TimeSpan.Zero) SweepLocked();
+        }
+    }
+
+    /// <summary>Takes an answer out at its owner's wish: nothing tells that it was there.</summary>
+    public void Delete(Answer answer)
+    {
+        lock (_lock)
+        {
+            for (var node = _kept.First; node is not null; node = node.Next)
+            {
+                if (node.Value.Answer != answer) continue;
+                _keptBytes -= node.Value.Bytes;
+                _kept.Remove(node);
+                break;
+            }
+            Remove(answer);
+        }
+    }
+
+    /// <summary>Cancels everything that runs.</summary>
+    public void CancelAll(CancellationCause cause)
+    {
+        Answer[] answers;
+        lock (_lock) answers = [.. _byId.Values];
+        foreach (var answer in answers) answer.Generation.Cancel(cause);
+    }
+
+    /// <inheritdoc/>
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Waits for those that nobody waits for.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        CancelAll(CancellationCause.Shutdown);
+        Answer[] answers;
+        lock (_lock) answers = [.. _byId.Values];
+        await Task.WhenAll(answers.Select(static answer => answer.Produced)).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private void Sweep()
+    {
+        lock (_lock) SweepLocked();
+    }
+
+    private void SweepLocked()
+    {
+        while (_kept.First is { } first)
+        {
+            var left = _limits.Retention - _time.GetElapsedTime(first.Value.EndedAt);
+            if (left > TimeSpan.Zero)
+            {
+                _timer.Change(left, Timeout.InfiniteTimeSpan);
+                return;
+            }
+            Expire(first);
+        }
+    }
+
+    private void Expire(LinkedListNode<Kept> node)
+    {
+        _kept.Remove(node);
+        _keptBytes -= node.Value.Bytes;
+        var answer = node.Value.Answer;
+        _expired.Add(answer.Id, answer.Owner.Principal);
+        if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
+        Remove(answer);
+    }
+
+    private void Remove(Answer answer)
+    {
+        if (!_byId.Remove(answer.Id)) return;
+        if (answer.Owner.Key is { } key)
+        {
+            var own = new OwnKey(answer.Owner.Principal, key);
+            if (_byKey.TryGetValue(own, out var current) && current == answer) _byKey.Remove(own);
+        }
+        RemoveOrphan(answer);
+        answer.Forget();
+    }
+
+    private void RemoveOrphan(Answer answer)
+    {
+        var key = new OwnKey(answer.Owner.Principal, answer.Owner.Fingerprint.Raw);
+        if (_orphans.TryGetValue(key, out var orphans) && orphans.Remove(answer) && orphans.Count == 0) _orphans.Remove(key);
+    }
+}

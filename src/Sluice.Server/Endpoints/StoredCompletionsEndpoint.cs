@@ -1,0 +1,143 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Access;
+using Sluice.Server.Answers;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>
+/// Answers by their id: <c>GET</c> and <c>DELETE /v1/chat/completions/{id}</c>, <c>POST …/cancel</c>, and <c>POST /v1/cancel</c> by key. Somebody
+/// else's answer is not there.
+/// </summary>
+internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limits, TimeProvider time)
+{
+    private readonly AnswerReply _reply = new(limits, time);
+
+    /// <summary>The answer so far as an object, or with <c>stream=true</c> as events behind <c>starting_after</c>.</summary>
+    public async Task GetAsync(HttpContext context, string id)
+    {
+        var query = context.Request.Query;
+        var isStream = query["stream"] == "true" && HttpMethods.IsGet(context.Request.Method);
+        var (headers, error) = ResumeHeaders.Read(context.Request);
+        var position = headers.Cursor?.Position ?? 0;
+        if (headers.Cursor is { Id: { } other } && other != id) error ??= ApiErrors.InvalidCursor("The cursor is of another completion.");
+        if (query.TryGetValue("starting_after", out var after) && headers.Cursor is null
+            && !long.TryParse(after, NumberStyles.None, CultureInfo.InvariantCulture, out position))
+        {
+            error ??= ApiErrors.InvalidCursor("The parameter starting_after must be a number of events.");
+        }
+        if (!TryFind(context, id, out var answer, out var missing)) error ??= missing;
+        if (error is not null)
+        {
+            await JsonReply.WriteErrorAsync(context, error);
+            return;
+        }
+        if (!isStream)
+        {
+            await WriteObjectAsync(context, answer!);
+            return;
+        }
+        // A browser's event source comes again after every end, until it is told that there is nothing more.
+        if (headers.Cursor is not null && answer!.Log is { End.Kind: StreamEndKind.Completed or StreamEndKind.Stopped } log && position == log.EventCount)
+        {
+            context.Response.StatusCode = StatusCodes.Status204NoContent;
+            return;
+        }
+        var way = answer!.Log.End is null ? "resumed" : "replayed";
+        var (reader, refused) = await ChatCompletionsEndpoint.AttachAsync(answer, position, context);
+        if (refused is not null) await JsonReply.WriteErrorAsync(context, refused);
+        else await _reply.WriteAsync(context, reader!, isStream: true, hasIds: true, way);
+    }
+
+    /// <summary>Ends the answer if it runs, and forgets it.</summary>
+    public async Task DeleteAsync(HttpContext context, string id)
+    {
+        if (!TryFind(context, id, out var answer, out var missing))
+        {
+            await JsonReply.WriteErrorAsync(context, missing);
+            return;
+        }
+        answer!.Generation.Cancel(CancellationCause.Requested);
+        answers.Delete(answer);
+        await JsonReply.WriteAsync(context, Encoding.UTF8.GetBytes($"{{\"object\":\"chat.completion.deleted\",\"id\":\"{answer.Id}\",\"deleted\":true}}"));
+    }
+
+    /// <summary>Ends the answer in order if it runs; whoever reads it gets a regular end.</summary>
+    public async Task CancelAsync(HttpContext context, string id)
+    {
+        if (!TryFind(context, id, out var answer, out var missing)) await JsonReply.WriteErrorAsync(context, missing);
+        else await CancelAsync(context, answer!);
+    }
+
+    /// <summary>The same by the request's key, which may come before the request does.</summary>
+    public async Task CancelByKeyAsync(HttpContext context)
+    {
+        var (headers, error) = ResumeHeaders.Read(context.Request);
+        if (headers.Key is null) error ??= ApiErrors.InvalidHeader("Idempotency-Key", "there: it says what to cancel");
+        if (error is not null)
+        {
+            await JsonReply.WriteErrorAsync(context, error);
+            return;
+        }
+        if (answers.FindOrCancelKey(headers.Key!, Principal.Of(context.Request)) is { } answer)
+        {
+            await CancelAsync(context, answer);
+            return;
+        }
+        context.Response.StatusCode = StatusCodes.Status202Accepted;
+        await JsonReply.WriteAsync(context, "{\"object\":\"chat.completion.cancellation\",\"pending\":true}"u8.ToArray());
+    }
+
+    private async Task CancelAsync(HttpContext context, Answer answer)
+    {
+        answer.Generation.Cancel(CancellationCause.Requested);
+        if (answer.Generation.CancellationCause is not null)
+            await answer.Produced.WaitAsync(limits.CancelWait, time, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await WriteObjectAsync(context, answer);
+    }
+
+    private bool TryFind(HttpContext context, string id, out Answer? answer, out ApiError missing)
+    {
+        var principal = Principal.Of(context.Request);
+        missing = answers.HasExpired(id, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
+        return answers.TryFind(id, principal, out answer);
+    }
+
+    private Task WriteObjectAsync(HttpContext context, Answer answer)
+    {
+        var fold = new ChatCompletionFold();
+        var events = new ArrayBufferWriter<byte>();
+        using var reader = answer.Log.TryOpenReader(long.Min(answer.Log.FirstEvent, answer.Log.EventCount));
+        if (reader is null) return JsonReply.WriteErrorAsync(context, ApiErrors.TooManyReaders());
+        if (reader.Position > 0) return JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
+        // Read before the events: what is said to have ended is there as a whole.
+        var (state, end) = (answer.State, answer.Log.End);
+        while (reader.TryRead(events, limits.ReadBatchBytes) == ReadOutcome.Events)
+        {
+            fold.Add(events.WrittenSpan);
+            events.ResetWrittenCount();
+        }
+        if (fold.Error is { } error) return JsonReply.WriteErrorAsync(context, error);
+        var members = new ArrayBufferWriter<byte>();
+        var usage = end is null ? null : answer.Record.Usage;
+        var billing = usage is null
+            ? "null"
+            : string.Create(CultureInfo.InvariantCulture, $"{{\"prompt_tokens\":{usage.Value.PromptTokens},\"completion_tokens\":{usage.Value.CompletionTokens},\"estimated\":{(answer.Record.IsUsageEstimated ? "true" : "false")}}}");
+        members.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"\"state\":\"{state}\",\"last_event\":{reader.Position},\"billing\":{billing}")));
+        if (end?.Failure is ApiError failure)
+        {
+            var text = new ArrayBufferWriter<byte>();
+            failure.WriteTo(text);
+            members.Write(","u8);
+            members.Write(text.WrittenSpan[1..^1]);
+        }
+        var json = new ArrayBufferWriter<byte>();
+        fold.WriteSoFar(json, answer.Id, answer.Model, answer.Created, members.WrittenSpan);
+        return JsonReply.WriteAsync(context, json.WrittenMemory, limits, time);
+    }
+}

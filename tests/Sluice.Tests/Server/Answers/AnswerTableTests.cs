@@ -1,0 +1,182 @@
+using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Chat;
+using Sluice.Server;
+using Sluice.Server.Answers;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+using Sluice.Testing;
+using Xunit;
+
+namespace Sluice.Tests.Server.Answers;
+
+/// <summary>What is kept, for how long and how much of it, on a manual clock.</summary>
+public sealed class AnswerTableTests : IDisposable
+{
+    private readonly ManualTimeProvider _clock = new();
+    private readonly Limits _limits = new() { KeptAnswersMax = 3, KeptBytesMax = 135 << 10, Streams = new StreamLimits { GenerationsMax = 4 } };
+    private readonly AnswerTable _table;
+    private readonly DefaultHttpContext _context = new();
+
+    public AnswerTableTests() => _table = new AnswerTable(_limits, _clock);
+
+    public void Dispose() => _table.Dispose();
+
+    private static AnswerOwner Owner(string? key = null, string body = "body", string principal = "p") =>
+        new(principal, key, new RequestFingerprint(body, body), DisconnectPolicy.Default);
+
+    private Answer? Create(string id, AnswerOwner owner, out Answer? existing) => _table.TryCreate(id, owner, "m", new RequestRecord(_clock), null, out existing);
+
+    private Answer Ended(string id, AnswerOwner owner, int bytes = 100)
+    {
+        var answer = Create(id, owner, out _)!;
+        answer.Log.Append(new byte[bytes]);
+        answer.Log.Complete();
+        answer.SetProduced();
+        return answer;
+    }
+
+    private bool Has(string id) => _table.TryFind(id, "p", out _);
+
+    [Fact]
+    public void An_ended_answer_is_kept_for_ten_minutes_and_gives_its_memory_back()
+    {
+        var answer = Ended("a", Owner("k"));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Ended("b", Owner());
+        Assert.True(_table.KeptBytes >= 2 * (8 << 10));
+        _clock.Advance(_limits.Retention - TimeSpan.FromSeconds(1));
+        Assert.Equal((false, true), (Has("a"), Has("b")));
+        Assert.True(_table.HasExpired("a", "p") && _table.HasKeyExpired("k", "p"));
+        Assert.False(_table.HasExpired("a", "q"));
+        Assert.Equal(0, answer.Log.HeldBytes);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal((0, 0L), (_table.Count, _table.KeptBytes));
+        Assert.Equal(0, _clock.PendingTimerCount);
+    }
+
+    [Fact]
+    public void Beyond_the_number_the_one_that_ended_first_goes()
+    {
+        var first = Create("a", Owner(), out _)!;
+        foreach (var id in (string[])["b", "c"]) Ended(id, Owner());
+        first.Log.Complete();
+        first.SetProduced();
+        Ended("d", Owner());
+        Assert.Equal((true, false, true, true), (Has("a"), Has("b"), Has("c"), Has("d")));
+    }
+
+    [Fact]
+    public void Beyond_the_bytes_the_one_that_ended_first_goes()
+    {
+        Ended("a", Owner());
+        Ended("b", Owner(), bytes: 80 << 10);
+        Assert.Equal((false, true), (Has("a"), Has("b")));
+        Assert.InRange(_table.KeptBytes, 80 << 10, _limits.KeptBytesMax);
+        Ended("c", Owner(), bytes: 200 << 10);
+        Assert.Equal((0, 0L), (_table.Count, _table.KeptBytes));
+    }
+
+    [Fact]
+    public void Ended_answers_give_way_to_running_ones_and_running_ones_to_nothing()
+    {
+        Ended("ended", Owner());
+        for (var i = 0; i < 4; i++) Assert.NotNull(Create($"{i}", Owner(), out _));
+        Assert.False(Has("ended"));
+        Assert.Null(Create("5", Owner(), out var existing));
+        Assert.Null(existing);
+    }
+
+    [Fact]
+    public void A_key_belongs_to_a_principal_and_to_what_did_not_break_off()
+    {
+        var answer = Create("a", Owner("k"), out _)!;
+        Assert.Null(Create("b", Owner("k"), out var existing));
+        Assert.Same(answer, existing);
+        Assert.NotNull(Create("c", Owner("k", principal: "q"), out _));
+        answer.Log.Cancel();
+        Assert.Null(Create("d", Owner("k", "another body"), out existing));
+        Assert.Same(answer, existing);
+        Assert.NotNull(Create("e", Owner("k"), out _));
+        Assert.True(Has("a"));
+    }
+
+    [Fact]
+    public void An_answer_that_goes_while_it_is_read_stays_until_the_reader_has_left()
+    {
+        var answer = Ended("a", Owner());
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, _context.Response, adopts: false, out var reader));
+        _table.Delete(answer);
+        Assert.True(answer.Log.HeldBytes > 0);
+        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, _context.Response, adopts: false, out _));
+        reader!.Dispose();
+        Assert.Equal(0, answer.Log.HeldBytes);
+        Assert.Equal((0, 0L), (_table.Count, _table.KeptBytes));
+    }
+
+    [Fact]
+    public void An_orphan_is_adopted_once_and_for_fifteen_seconds()
+    {
+        var owner = Owner() with { OnDisconnect = DisconnectPolicy.Continue };
+        var answer = Create("a", owner, out _)!;
+        Orphan(answer);
+        Assert.Null(_table.TakeOrphan(Owner(body: "another")));
+        Assert.Null(_table.TakeOrphan(Owner(principal: "q")));
+        Assert.Same(answer, _table.TakeOrphan(owner));
+        Assert.Null(_table.TakeOrphan(owner));
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, _context.Response, adopts: true, out var reader));
+        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, _context.Response, adopts: true, out _));
+        reader!.Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(15.1));
+        Assert.Same(answer, _table.TakeOrphan(owner));
+        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, _context.Response, adopts: true, out _));
+    }
+
+    [Fact]
+    public void A_local_answer_with_a_key_is_cancelled_after_a_minute_or_two_thousand_tokens_and_an_upstreams_is_not()
+    {
+        foreach (var (name, isTime, isCancelled) in (IEnumerable<(string, bool, bool)>)[("local", true, true), ("local", false, true), ("http://up", true, false), ("http://up", false, false)])
+        {
+            var answer = Create(name + isTime, Owner($"{name}{isTime}"), out _)!;
+            answer.Record.BeginAttempt(new UpstreamIdentity(name, "x", "m"));
+            answer.Record.AddContent();
+            Orphan(answer);
+            for (var i = 0; i < 1_999; i++) answer.Record.AddContent();
+            if (isTime) _clock.Advance(TimeSpan.FromSeconds(59.9));
+            Assert.Equal(("detached", null), (answer.State, answer.Generation.CancellationCause));
+            if (isTime) _clock.Advance(TimeSpan.FromSeconds(0.1));
+            else answer.Record.AddContent();
+            Assert.Equal(isCancelled ? CancellationCause.ClientLeft : null, answer.Generation.CancellationCause);
+            Assert.Equal(isCancelled, answer.IsBroken);
+        }
+    }
+
+    [Fact]
+    public void A_reader_that_comes_back_ends_the_time_of_grace()
+    {
+        var answer = Create("a", Owner("k"), out _)!;
+        Orphan(answer);
+        _clock.Advance(TimeSpan.FromSeconds(59));
+        answer.TryAttach(0, _context.Response, adopts: false, out var reader);
+        _clock.Advance(TimeSpan.FromSeconds(120));
+        for (var i = 0; i < 3_000; i++) answer.Record.AddContent();
+        Assert.Equal(("running", null), (answer.State, answer.Generation.CancellationCause));
+        reader!.Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal(CancellationCause.ClientLeft, answer.Generation.CancellationCause);
+    }
+
+    // Beyond its bound an answer gives its count back, whatever has become of it.
+    [Fact]
+    public void Ten_thousand_answers_hold_no_more_than_the_bounds()
+    {
+        for (var i = 0; i < 10_000; i++) Ended($"{i}", Owner(i % 2 == 0 ? $"k{i}" : null));
+        Assert.Equal(3, _table.Count);
+        Assert.InRange(_table.KeptBytes, 1, _limits.KeptBytesMax);
+    }
+
+    private void Orphan(Answer answer)
+    {
+        answer.TryAttach(0, _context.Response, adopts: false, out var reader);
+        reader!.Dispose();
+    }
+}
