@@ -81,6 +81,22 @@ public sealed class UpstreamBytesTests
     }
 
     [Fact]
+    public async Task An_answer_that_is_held_until_its_end_has_a_bound()
+    {
+        var megabyte = Encoding.UTF8.GetBytes(Event(ScriptedUpstream.Text(new string('x', 1 << 20))));
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Role());
+            while (!reply.Aborted.IsCancellationRequested) await reply.SendAsync(megabyte);
+        });
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n");
+        using var response = await hub.PostAsync(Hub.Ask(stream: false), Patience);
+        Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
+        Assert.Contains("\"upstream_invalid_event\"", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await upstream.Calls.Single().Aborted.WaitAsync(Patience);
+    }
+
+    [Fact]
     public async Task R10_a_client_that_reads_nothing_holds_up_neither_the_upstream_nor_others()
     {
         var frame = Event(ScriptedUpstream.Text(new string('x', 4000)));
