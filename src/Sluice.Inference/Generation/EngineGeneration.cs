@@ -1,5 +1,3 @@
-using Sluice.Inference.Transformer;
-
 namespace Sluice.Inference.Generation;
 
 /// <summary>A generation that an engine has accepted. <see cref="Cancel"/> may be called from any thread; all else belongs to the engine's.</summary>
@@ -27,13 +25,14 @@ public sealed class EngineGeneration
 
     internal ChoiceState[] Choices { get; }
 
-    /// <summary>The prompt's cache, kept while further choices have yet to start from it.</summary>
-    internal KvSequence PromptCache { get; } = new();
+    /// <summary>Whether the first choice has read the prompt, so that the others find it in the cache.</summary>
+    internal bool IsPromptRead { get; set; }
 
     internal int StartedCount { get; set; }
 
     internal int FinishedCount { get; set; }
 
+    /// <summary>Tokens of the prompt that the first choice found in the cache when it first came to them.</summary>
     internal int CachedPromptTokens { get; set; }
 
     internal bool IsCancelled => _cancelled;

@@ -57,7 +57,7 @@ internal sealed class LocalUpstream(
             if (prompt.Tokens.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count);
 
             var sink = new LocalGenerationSink(attempt, attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
-            if (engine.TrySubmit(ToGenerationRequest(request, prompt, grammar, contextLength), sink) is not { } running)
+            if (engine.TrySubmit(ToGenerationRequest(attempt, prompt, grammar, contextLength), sink) is not { } running)
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;
             attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
@@ -97,26 +97,31 @@ internal sealed class LocalUpstream(
         }
     }
 
-    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
+    private GenerationRequest ToGenerationRequest(Attempt attempt, ChatPrompt prompt, Grammar? grammar, int contextLength)
     {
-        PromptTokens = prompt.Tokens,
-        MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
-        ChoiceCount = request.N,
-        StopSequences = request.Stop,
-        Grammar = grammar,
-        Answer = prompt.Answer,
-        Sampling = new SamplingParameters
+        var request = attempt.Request;
+        return new GenerationRequest
         {
-            Temperature = (float)(request.Temperature ?? 1),
-            TopP = (float)(request.TopP ?? 1),
-            TopK = request.TopK ?? 0,
-            MinP = (float)(request.MinP ?? 0),
-            RepetitionPenalty = (float)(request.RepetitionPenalty ?? 1),
-            PresencePenalty = (float)request.PresencePenalty,
-            FrequencyPenalty = (float)request.FrequencyPenalty,
-            LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),
-            Seed = request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
-            TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
-        },
-    };
+            PromptTokens = prompt.Tokens,
+            Scope = attempt.Principal,
+            MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
+            ChoiceCount = request.N,
+            StopSequences = request.Stop,
+            Grammar = grammar,
+            Answer = prompt.Answer,
+            Sampling = new SamplingParameters
+            {
+                Temperature = (float)(request.Temperature ?? 1),
+                TopP = (float)(request.TopP ?? 1),
+                TopK = request.TopK ?? 0,
+                MinP = (float)(request.MinP ?? 0),
+                RepetitionPenalty = (float)(request.RepetitionPenalty ?? 1),
+                PresencePenalty = (float)request.PresencePenalty,
+                FrequencyPenalty = (float)request.FrequencyPenalty,
+                LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),
+                Seed = request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
+                TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
+            },
+        };
+    }
 }

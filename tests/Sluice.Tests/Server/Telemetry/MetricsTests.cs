@@ -130,6 +130,20 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Tokens_that_an_upstream_found_in_its_cache_are_counted()
+    {
+        const string Cached = ""","prompt_tokens_details":{"cached_tokens":5}}}""";
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("a"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage()[..^2] + Cached, "[DONE]"])
+                await reply.EventAsync(frame);
+        });
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        for (var i = 0; i < 2; i++) await Hub.EventsAsync(await hub.PostAsync(Hub.Ask()));
+        Assert.Equal(10, (await Scrape.WhenIdleAsync(hub.Http)).Sum("sluice_prompt_cached_tokens_total", Model));
+    }
+
+    [Fact]
     public void A_hedge_is_counted()
     {
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
