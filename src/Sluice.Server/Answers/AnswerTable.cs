@@ -203,7 +203,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         CancelAll(CancellationCause.Shutdown);
         Answer[] answers;
         lock (_lock) answers = [.. _byId.Values];
-        await Task.WhenAll(answers.Select(static answer => answer.Produced)).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var answer in answers) await Patience.WaitAsync(answer.Produced, Timeout.InfiniteTimeSpan, _time, cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -97,7 +97,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limi
     {
         answer.Generation.Cancel(CancellationCause.Requested);
         if (answer.Generation.CancellationCause is not null)
-            await answer.Produced.WaitAsync(limits.CancelWait, time, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Patience.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
         await WriteObjectAsync(context, answer);
     }
 
