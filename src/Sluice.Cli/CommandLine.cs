@@ -15,6 +15,7 @@ internal static class CommandLine
         ModelsCommand.Create(terminal),
         PullCommand.Create(terminal),
         CheckCommand.Create(terminal),
+        QuantizeCommand.Create(terminal),
         BenchCommand.Create(terminal),
     };
 
