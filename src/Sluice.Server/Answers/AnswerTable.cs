@@ -6,29 +6,28 @@ using Sluice.Streaming;
 namespace Sluice.Server.Answers;
 
 /// <summary>
-/// The answers that the hub knows: those that run, and those that have ended, for <see cref="Limits.Retention"/> and within bounds; the one that
-/// ended first goes first. Thread-safe.
+/// The answers that the hub knows: those that run, those that are suspended, for <see cref="Limits.SuspendedRetention"/>, and those that have ended,
+/// for <see cref="Limits.Retention"/>; both within bounds, and the one that came first goes first. Thread-safe.
 /// </summary>
 internal sealed class AnswerTable : IHostedService, IDisposable
 {
     private readonly record struct OwnKey(string Principal, string Key);
 
-    private readonly record struct Kept(Answer Answer, long EndedAt, long Bytes);
-
     private readonly Limits _limits;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
+    private readonly ITimer _suspendedTimer;
 
     // Guards all below. An answer's own lock may be taken under it, never the other way round.
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Answer> _byId = new(StringComparer.Ordinal);
     private readonly Dictionary<OwnKey, Answer> _byKey = [];
     private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
-    private readonly LinkedList<Kept> _kept = [];
+    private readonly KeptAnswers _kept;
+    private readonly KeptAnswers _suspended;
     private readonly Traces<string, string> _expired;
     private readonly Traces<OwnKey, bool> _expiredKeys;
     private readonly Traces<OwnKey, bool> _cancelledKeys;
-    private long _keptBytes;
 
     public AnswerTable(Limits limits, TimeProvider time)
     {
@@ -36,7 +35,10 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
+        _kept = new KeptAnswers(limits.KeptAnswersMax, limits.KeptBytesMax, limits.Retention, time);
+        _suspended = new KeptAnswers(limits.SuspendedAnswersMax, limits.SuspendedBytesMax, limits.SuspendedRetention, time);
         _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _suspendedTimer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Answers in the table.</summary>
@@ -48,7 +50,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     /// <summary>Memory of the answers that have ended.</summary>
     public long KeptBytes
     {
-        get { lock (_lock) return _keptBytes; }
+        get { lock (_lock) return _kept.Bytes; }
     }
 
     /// <summary>The answer with this owner's key if there is one to join; else one that has yet to be produced, or nothing where the table is full.</summary>
@@ -69,8 +71,8 @@ internal sealed class AnswerTable : IHostedService, IDisposable
             existing = null;
             while (_byId.Count >= _limits.Streams.GenerationsMax)
             {
-                if (_kept.First is null) return null;
-                Expire(_kept.First);
+                if ((_kept.TakeFirst() ?? _suspended.TakeFirst()) is not { } first) return null;
+                Expire(first);
             }
             var streams = hotBytes is { } bytes ? _limits.Streams with { HotBytes = bytes } : _limits.Streams;
             var answer = new Answer(this, new Generation(id, streams), owner, model, record, _limits, _time);
@@ -161,13 +163,26 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         {
             if (!_byId.ContainsKey(answer.Id)) return;
             // The log, and what the table and the answer itself are made of.
-            var bytes = answer.Log.HeldBytes + _limits.AnswerOverheadBytes;
-            _keptBytes += bytes;
-            _kept.AddLast(new Kept(answer, _time.GetTimestamp(), bytes));
-            while (_kept.Count > _limits.KeptAnswersMax || _keptBytes > _limits.KeptBytesMax) Expire(_kept.First!);
-            if (_kept.Count == 1) _timer.Change(_limits.Retention, Timeout.InfiniteTimeSpan);
-            if (_limits.Retention <= TimeSpan.Zero) SweepLocked();
+            _kept.Add(answer, answer.Log.HeldBytes + _limits.AnswerOverheadBytes);
+            Sweep(_kept, _timer);
         }
+    }
+
+    /// <summary>It is suspended, and is kept from now on.</summary>
+    public void RetainSuspended(Answer answer)
+    {
+        lock (_lock)
+        {
+            if (!_byId.ContainsKey(answer.Id)) return;
+            _suspended.Add(answer, answer.Log.HeldBytes + answer.SuspendedBytes + _limits.AnswerOverheadBytes);
+            Sweep(_suspended, _suspendedTimer);
+        }
+    }
+
+    /// <summary>It is suspended no more.</summary>
+    public void ReleaseSuspended(Answer answer)
+    {
+        lock (_lock) _suspended.Remove(answer);
     }
 
     /// <summary>Takes an answer out at its owner's wish: nothing tells that it was there.</summary>
@@ -175,13 +190,8 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     {
         lock (_lock)
         {
-            for (var node = _kept.First; node is not null; node = node.Next)
-            {
-                if (node.Value.Answer != answer) continue;
-                _keptBytes -= node.Value.Bytes;
-                _kept.Remove(node);
-                break;
-            }
+            _kept.Remove(answer);
+            _suspended.Remove(answer);
             Remove(answer);
         }
     }
@@ -207,35 +217,35 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _timer.Dispose();
+    public void Dispose()
+    {
+        _timer.Dispose();
+        _suspendedTimer.Dispose();
+    }
 
     private void Sweep()
     {
-        lock (_lock) SweepLocked();
-    }
-
-    private void SweepLocked()
-    {
-        while (_kept.First is { } first)
+        lock (_lock)
         {
-            var left = _limits.Retention - _time.GetElapsedTime(first.Value.EndedAt);
-            if (left > TimeSpan.Zero)
-            {
-                _timer.Change(left, Timeout.InfiniteTimeSpan);
-                return;
-            }
-            Expire(first);
+            Sweep(_kept, _timer);
+            Sweep(_suspended, _suspendedTimer);
         }
     }
 
-    private void Expire(LinkedListNode<Kept> node)
+    private void Sweep(KeptAnswers kept, ITimer timer)
     {
-        _kept.Remove(node);
-        _keptBytes -= node.Value.Bytes;
-        var answer = node.Value.Answer;
+        TimeSpan next;
+        while (kept.TakeDue(out next) is { } answer) Expire(answer);
+        timer.Change(next, Timeout.InfiniteTimeSpan);
+    }
+
+    private void Expire(Answer answer)
+    {
         _expired.Add(answer.Id, answer.Owner.Principal);
         if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
         Remove(answer);
+        // Nobody makes a suspended one, and its memory goes when it has ended. Not under the lock, for a cancel calls others.
+        if (answer.Log.End is null) ThreadPool.UnsafeQueueUserWorkItem(static answer => answer.Generation.Cancel(CancellationCause.ClientLeft), answer, preferLocal: false);
     }
 
     private void Remove(Answer answer)
