@@ -42,13 +42,16 @@ public sealed class KilledServerTests : IDisposable
         return document.RootElement.Clone();
     }
 
-    // Until the store has what came: a second answer's commit is behind the first's.
-    private static async Task<string> ReadUntilAsync(HttpResponseMessage response, string text)
+    private static async Task<string> ReadUntilAsync(HttpResponseMessage response, string text, int count = 1)
     {
         var read = new StringBuilder();
         var stream = await response.Content.ReadAsStreamAsync(Cancellation);
         var buffer = new byte[1];
-        while (!read.ToString().EndsWith(text, StringComparison.Ordinal) && await stream.ReadAsync(buffer, Cancellation) == 1) read.Append((char)buffer[0]);
+        while (count > 0 && await stream.ReadAsync(buffer, Cancellation) == 1)
+        {
+            read.Append((char)buffer[0]);
+            if (buffer[0] == text[^1] && read.ToString().EndsWith(text, StringComparison.Ordinal)) count--;
+        }
         return read.ToString();
     }
 
@@ -87,6 +90,61 @@ public sealed class KilledServerTests : IDisposable
             Assert.Equal("cut", seen.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
         }
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_answer_of_the_hubs_own_engine_goes_on_after_the_restart_as_if_nothing_had_happened(bool isTold)
+    {
+        const string Ask = """{"model":"m","stream":true,"stream_options":{"include_usage":true},"max_tokens":160,"temperature":1,"seed":11,"logprobs":true,"messages":[{"role":"user","content":"Tell me a long story about a lighthouse."}]}""";
+        const string Model = "  - id: m\n    gguf: SmolLM2-135M-Instruct.Q4_1.gguf\ndrain: 50ms\n";
+        string id, beginning;
+        List<string> whole;
+        await using (var server = await StartAsync(Model))
+        {
+            using var uninterrupted = await PostAsync(server, Ask, ("Idempotency-Key", "whole"));
+            whole = Events(await uninterrupted.Content.ReadAsStringAsync(Cancellation), Id(uninterrupted));
+            using var response = await PostAsync(server, Ask, ("Idempotency-Key", "k"));
+            id = Id(response);
+            beginning = await ReadUntilAsync(response, "\n\n", 50);
+            if (isTold)
+            {
+                server.Terminate();
+                using var rest = new StreamReader(await response.Content.ReadAsStreamAsync(Cancellation));
+                await Assert.ThrowsAnyAsync<IOException>(() => rest.ReadToEndAsync(Cancellation));
+                Assert.Equal(0, await server.WhenEndedAsync());
+            }
+            else
+            {
+                await server.KillAsync();
+            }
+        }
+        var seen = Events(beginning, id);
+        Assert.Equal(50, seen.Count);
+        await using (var server = await StartAsync(Model))
+        {
+            Assert.Equal("suspended", (await GetAsync(server, id)).GetProperty("sluice").GetProperty("state").GetString());
+            using var response = await PostAsync(server, Ask, ("Idempotency-Key", "k"), ("Last-Event-ID", $"{seen.Count}"));
+            Assert.Equal(("resumed", id), (response.Headers.GetValues("Sluice-Stream-Attempt").Single(), Id(response)));
+            var rest = Events(await response.Content.ReadAsStringAsync(Cancellation), id);
+            Assert.Equal(whole, seen.Concat(rest));
+            using var replayed = await PostAsync(server, Ask, ("Idempotency-Key", "k"));
+            Assert.Equal(whole, Events(await replayed.Content.ReadAsStringAsync(Cancellation), id));
+            var answer = await GetAsync(server, id);
+            Assert.Equal(160, answer.GetProperty("sluice").GetProperty("billing").GetProperty("completion_tokens").GetInt32());
+            // What the store has from before and after is one answer.
+            await server.KillAsync();
+        }
+        await using (var server = await StartAsync(Model))
+        {
+            using var replayed = await PostAsync(server, Ask, ("Idempotency-Key", "whole"));
+            Assert.Equal(whole, Events(await replayed.Content.ReadAsStringAsync(Cancellation), Id(replayed)));
+        }
+    }
+
+    // Two answers differ in their id and their time.
+    private static List<string> Events(string body, string id) =>
+        [.. body.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(text => System.Text.RegularExpressions.Regex.Replace(text.Replace(id, "id", StringComparison.Ordinal), "\"created\":\\d+", "\"created\":0"))];
 
     private static async Task<string> CreateAsync(ServeProcess server)
     {
