@@ -115,7 +115,7 @@ public sealed record Limits
     /// <summary>Ended answers that are kept. The default value is 8,000, so that running ones always find room among <see cref="StreamLimits.GenerationsMax"/>.</summary>
     public int KeptAnswersMax { get; init; } = 8_000;
 
-    /// <summary>Memory of ended answers in bytes. The default value is 64 MiB: 6,000 usual answers.</summary>
+    /// <summary>Memory of ended answers in bytes. The default value is 64 MiB: 2,000 answers of 100 chunks, and all 8,000 of 20.</summary>
     public long KeptBytesMax { get; init; } = 64 << 20;
 
     /// <summary>How long an answer is kept that the local engine has stopped at. The default value is 60 min: somebody who travels is back, and memory is all that it takes.</summary>

@@ -16,6 +16,7 @@ using Sluice.Server.Models;
 using Sluice.Server.Routing;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Upstreams;
 
 namespace Sluice.Server;
 
@@ -38,6 +39,7 @@ public static class SluiceServer
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
+        services.TryAddSingleton<UpstreamTransport>(NetworkTransport.Open);
         services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes));
         services.AddSingleton(provider => new ModelMemory<InferenceEngine>(
             provider.GetRequiredService<ModelLoading<InferenceEngine>>(),
@@ -153,13 +155,14 @@ public static class SluiceServer
         var memory = provider.GetRequiredService<ModelMemory<InferenceEngine>>();
         var random = provider.GetRequiredService<RandomSource>();
         var limits = provider.GetRequiredService<Limits>();
+        var transport = provider.GetRequiredService<UpstreamTransport>();
         var time = provider.GetRequiredService<TimeProvider>();
         var loggers = provider.GetRequiredService<ILoggerFactory>();
         return new HubConfiguration(
             options,
             catalog,
             memory,
-            (models, previous) => new ModelRouter(models, previous, memory, random, limits, time, loggers),
+            (models, previous) => new ModelRouter(models, previous, memory, random, limits, transport, time, loggers),
             loggers.CreateLogger<HubConfiguration>());
     }
 

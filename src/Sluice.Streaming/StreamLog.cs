@@ -22,6 +22,9 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     // Of the bytes that a log keeps, this part at most is there unknown to its readers.
     private const int QuietShare = 4;
 
+    // A segment is packed where at least this part of it is empty; less is not worth the copy.
+    private const int PackedShare = 8;
+
     // Guards everything below but the staged bytes, which are the producer's alone.
     private readonly Lock _lock = new();
     private readonly StreamLimits _limits;
@@ -224,6 +227,37 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
             var reader = new StreamLogReader(this, position);
             _readers.Add(reader);
             return reader;
+        }
+    }
+
+    /// <summary>
+    /// Moves the events to arrays of their own size and gives the pooled ones back, for a log that stays a while after its end. Readers go on
+    /// where they are.
+    /// </summary>
+    /// <remarks>Segment by segment, so that no array is larger than one segment or one event.</remarks>
+    public void Pack()
+    {
+        lock (_lock)
+        {
+            Debug.Assert(End is not null, "A log is packed after its end.");
+            if (_disposed) return;
+            StreamSegment? before = null;
+            for (var segment = _head; segment is not null; segment = segment.Next)
+            {
+                var first = long.Max(FirstEvent, segment.FirstEvent);
+                if (segment.GetPackedBytes(first) <= segment.CapacityBytes - segment.CapacityBytes / PackedShare)
+                {
+                    var packed = segment.Pack(first);
+                    packed.Next = segment.Next;
+                    if (before is null) _head = packed;
+                    else before.Next = packed;
+                    if (_tail == segment) _tail = packed;
+                    segment.Close();
+                    if (_copyingCount == 0) segment.Release();
+                    segment = packed;
+                }
+                before = segment;
+            }
         }
     }
 

@@ -36,6 +36,9 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     private bool _waiting;
     private bool _woken;
 
+    // Whether what waits has a scheduler of its own, to which it is posted by whoever wakes it.
+    private bool _isPosted;
+
     internal StreamLogReader(StreamLog log, long position)
     {
         _log = log;
@@ -113,7 +116,8 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
 
     /// <summary>
     /// Completes when <see cref="TryRead"/> would say something other than <see cref="ReadOutcome.NothingYet"/>, or after
-    /// <see cref="Wake"/>. Await it before the next call. What follows runs on the thread pool, or in <see cref="StreamLog.Publish"/>.
+    /// <see cref="Wake"/>. Await it before the next call. What follows runs on the thread pool, in <see cref="StreamLog.Publish"/>, or where the
+    /// caller's synchronization context says.
     /// </summary>
     public ValueTask WaitAsync()
     {
@@ -149,7 +153,8 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         if (!_waiting) return;
         _waiting = false;
         // Queueing the reader itself is what the runtime does for asynchronous continuations, less its allocation.
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        if (_isPosted) Run();
+        else ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     /// <summary>Under the log's lock. Whether somebody waited, and <see cref="Run"/> must be called.</summary>
@@ -174,8 +179,11 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _wait.GetStatus(token);
 
     void IValueTaskSource.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    {
+        _isPosted = (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0 && SynchronizationContext.Current is not null;
         _wait.OnCompleted(continuation, state, token, flags);
+    }
 
     // The segment of the last read is right as long as it holds the position: a segment that left the log has no events.
     private StreamSegment FindSegment()

@@ -104,7 +104,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
     {
         answer.Generation.Cancel(CancellationCause.Requested);
         if (answer.Generation.CancellationCause is not null)
-            await answer.Produced.WaitAsync(limits.CancelWait, time, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Patience.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
         await WriteObjectAsync(context, answer);
     }
 
