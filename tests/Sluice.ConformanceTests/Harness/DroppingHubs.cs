@@ -56,7 +56,8 @@ public sealed class DroppingHubs : IAsyncDisposable
     {
         while (FaultCount < count) await converse(int.Clamp((count - FaultCount) / 2, 12, 500));
         // Nothing but the connections went wrong.
-        Assert.Empty(Hub.Complaints.Concat(ToolHub.Complaints));
+        var complaints = string.Join("\n", Hub.Complaints.Concat(ToolHub.Complaints));
+        Assert.True(complaints.Length == 0, complaints);
     }
 
     public async ValueTask DisposeAsync()
