@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Text;
 using Sluice.ConformanceTests.Harness;
 using Sluice.Inference.Generation;
@@ -91,25 +90,6 @@ public sealed class FailureTests(ScriptedHub fixture) : IClassFixture<ScriptedHu
         // <|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n and "x": nothing else was computed in between.
         Assert.Equal(computed + 20 + 1, hub.ComputedTokenCount);
         Assert.Empty(hub.Complaints);
-    }
-
-    [Fact]
-    public async Task R09_A_client_that_is_gone_before_its_request_is_whole_is_no_fault()
-    {
-        var complaints = fixture.Hub.Complaints.Count;
-        var request = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2000\r\n\r\n{";
-        for (var i = 0; i < 200; i++)
-        {
-            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(fixture.Hub.Address.Host, fixture.Hub.Address.Port);
-            await socket.SendAsync(Encoding.ASCII.GetBytes(request));
-            await Task.Delay(i % 3);
-            // Every other one is reset.
-            if (i % 2 == 0) socket.LingerState = new LingerOption(true, 0);
-        }
-
-        await Client.CompleteAsync("Hello");
-        Assert.Equal(complaints, fixture.Hub.Complaints.Count);
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class SeedExampleTests : IAsyncLifetime
         // As the guide has it but for the client: three connections break in mid-stream, and the answer is printed once.
         var example = await File.ReadAllTextAsync(ClientProcess.Path("seed", "retry.py"));
         Assert.Contains("\nclient = OpenAI()\n", example, StringComparison.Ordinal);
-        await using var proxy = FaultProxy.Start(Hub.Address, connection => connection < 3 ? new ConnectionPlan(ConnectionFault.Close, 1500) : new ConnectionPlan());
+        await using var proxy = FaultProxy.Start(Hub.Address, connection => connection < 3 ? new ConnectionPlan(ConnectionFault.Close, 1000) : new ConnectionPlan());
         var folder = Path.Combine(TestFiles.RepositoryRoot, "clients", "python");
         var output = await ClientProcess.PythonCodeAsync(Hub, null, $$"""
             import sys
