@@ -162,5 +162,18 @@ public sealed class DefaultModelStructuredOutputTests(DefaultModelHub fixture)
     }
 
     [Fact]
+    public async Task C12_A_character_that_the_model_can_not_write_is_refused_by_name()
+    {
+        var schema = "{\"enum\":[\"a\",\"\U00040000\"]}";
+        var error = await fixture.Client.RefuseAsync(fixture.Client.Chat("Hello", StructuredOutputTests.Format(schema)));
+        Assert.Equal((400, "response_format"), (error.Status, error.Param));
+        Assert.Contains("U+40000", error.Message, StringComparison.Ordinal);
+        var tool = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":" + schema + "},\"required\":[\"a\"]}}}]";
+        error = await fixture.Client.RefuseAsync(fixture.Client.Chat("Hello", tool));
+        Assert.Equal((400, "invalid_function_parameters"), (error.Status, error.Code));
+        Assert.Contains("U+40000", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public Task C12_Python_parses_into_its_classes() => ClientProcess.PythonAsync(fixture.Hub, "parse.py");
 }

@@ -85,8 +85,7 @@ internal sealed class ChoiceState
         Tokens.AddRange(request.PromptTokens);
         _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
         Answer = request.Answer?.CreateReader();
-        Grammar? grammar = request.Grammar
-            ?? (request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : null);
+        Grammar? grammar = request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : request.Grammar;
         bool isLater = Answer?.IsReasoning == true;
         Matcher = grammar == null || isLater ? null : new GrammarMatcher(grammar);
         AwaitedGrammar = isLater ? grammar : null;

@@ -80,7 +80,8 @@ internal sealed partial class EngineLoop
     {
         ReadOnlySpan<byte> bytes = Bytes(choice, token);
         choice.ReasoningCount += choice.Answer?.IsReasoning == true ? 1 : 0;
-        bool isAllowed = choice.Matcher?.TryAdvance(bytes) ?? true;
+        bool isAllowed = choice.Matcher is not { } matcher
+            || (_model.Tokenizer.GetBytes(token).IsEmpty ? matcher.TryAdvance(token) : matcher.TryAdvance(bytes));
         Debug.Assert(isAllowed, "A mask allows only what its grammar accepts.");
         bool isStop = choice.Text.Append(bytes, logprob);
         if (choice.Matcher?.IsExhausted == true)

@@ -322,7 +322,7 @@ internal sealed partial class EngineLoop
         _active.Remove(choice);
         _model.Cache.Release(choice.Cache);
         generation.FinishedCount++;
-        generation.Sink.OnFinished(choice.Index, reason == FinishReason.Stop && choice.Answer is { CallCount: > 0 } ? FinishReason.ToolCalls : reason);
+        generation.Sink.OnFinished(choice.Index, reason == FinishReason.Stop && choice.Answer is { CallCount: > 0, HasCutCall: false } ? FinishReason.ToolCalls : reason);
         if (generation.FinishedCount == generation.Choices.Length)
         {
             End(generation);

@@ -108,6 +108,7 @@ public sealed class InferenceEngine : IDisposable
     /// <param name="sink">Receives it.</param>
     /// <returns>A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
+    /// <exception cref="GrammarException">The grammar asks for a character that the model's vocabulary can't write.</exception>
     /// <exception cref="ObjectDisposedException">The engine is stopping.</exception>
     public EngineGeneration? TrySubmit(GenerationRequest request, IGenerationSink sink)
     {
@@ -118,6 +119,11 @@ public sealed class InferenceEngine : IDisposable
         {
             throw new ArgumentException(
                 $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
+        }
+
+        if (request.Grammar != null && _prompts.Vocabulary.FindFault(request.Grammar) is { } fault)
+        {
+            throw fault;
         }
 
         if (request.Grammar != null || request.Answer is { HasTools: true })
