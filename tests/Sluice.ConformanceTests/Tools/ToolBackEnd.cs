@@ -151,8 +151,11 @@ public sealed class OpenAIBackEnd() : UpstreamBackEnd(ToolBackEnds.OpenAI, "open
 {
     protected override string? AskedOf(ToolCallCase row) => row.Asked;
 
+    /// <summary>An answer as OpenAI streams it.</summary>
+    public static Func<UpstreamReply, Task> Say(SaidAnswer said) => ScriptedUpstream.Frames([.. Frames(said), ScriptedUpstream.Usage()]);
+
     protected override Func<UpstreamReply, Task> Answer(ToolCallCase row) =>
-        ScriptedUpstream.Frames([.. row.Frames ?? Frames(row.Obeyed ?? row.Says), ScriptedUpstream.Usage()]);
+        row.Frames is { } frames ? ScriptedUpstream.Frames([.. frames, ScriptedUpstream.Usage()]) : Say(row.Obeyed ?? row.Says);
 
     private static IEnumerable<string> Frames(SaidAnswer said)
     {
@@ -189,9 +192,11 @@ public sealed class AnthropicBackEnd() : UpstreamBackEnd(ToolBackEnds.Anthropic,
 {
     protected override string? AskedOf(ToolCallCase row) => row.AskedOfAnthropic;
 
-    protected override Func<UpstreamReply, Task> Answer(ToolCallCase row)
+    protected override Func<UpstreamReply, Task> Answer(ToolCallCase row) => Say(row.Obeyed ?? row.Says);
+
+    /// <summary>An answer as Anthropic streams it.</summary>
+    public static Func<UpstreamReply, Task> Say(SaidAnswer said)
     {
-        var said = row.Obeyed ?? row.Says;
         var events = new List<string> { Start() };
         var index = 0;
         if (said.Text.Length > 0) events.AddRange(TextBlock(index++, [.. Pieces(said.Text)]));
