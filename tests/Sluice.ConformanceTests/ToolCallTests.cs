@@ -24,6 +24,15 @@ public sealed class ToolCallTests(HermesBackEnd fixture) : IClassFixture<HermesB
     }
 
     [Fact]
+    public async Task C_A_stop_sequence_cuts_a_call_and_the_reason_says_so()
+    {
+        Hub.Scripts["stopped"] = new Script().Say("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"Berlin\"}}\n</tool_call>");
+        const string Tool = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}}}]";
+        var stream = await Client.StreamAsync("stopped", Tool + ",\"stop\":\"lin\"");
+        Assert.Equal(("{\"a\": \"Ber", "stop"), (Assert.Single(stream.ToolCalls()).Arguments, stream.FinishReason()));
+    }
+
+    [Fact]
     public async Task U04_Log_probabilities_are_those_of_the_text()
     {
         Hub.Scripts["logprobs"] = new Script().Say("one two <tool" + "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>");
