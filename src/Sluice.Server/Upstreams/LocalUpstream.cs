@@ -105,6 +105,7 @@ internal sealed partial class LocalUpstream(
         }
         catch (ToolSchemaException error)
         {
+            if (LocalTools.Find(request)?.Tools.FirstOrDefault(tool => tool.Name == error.Tool) is { IsCustom: true }) return ApiErrors.InvalidToolPattern(error.Tool, error.Message);
             return ApiErrors.InvalidFunctionSchema(request.Tools is null ? "functions" : "tools", error.Tool, error.Fault.Path, error.Message);
         }
         catch (GrammarException error)
@@ -125,7 +126,7 @@ internal sealed partial class LocalUpstream(
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema) : Grammar.JsonObject : null;
-            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request), then), grammar);
+            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then), grammar);
         }
         finally
         {
