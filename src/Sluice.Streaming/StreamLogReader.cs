@@ -17,6 +17,9 @@ public enum ReadOutcome
 
     /// <summary>The next event has been dropped: the reader was a whole bound behind, or its position was that old from the start.</summary>
     OffsetLost,
+
+    /// <summary>The next event has left the memory, and <see cref="StreamLogReader.ReadSpilledAsync"/> gets it.</summary>
+    Spilled,
 }
 
 /// <summary>
@@ -32,6 +35,9 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     // Guarded by the log's lock.
     private bool _waiting;
     private bool _woken;
+
+    // Whether what waits has a scheduler of its own, to which it is posted by whoever wakes it.
+    private bool _isPosted;
 
     internal StreamLogReader(StreamLog log, long position)
     {
@@ -57,7 +63,7 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
             lock (_log.Lock)
             {
                 if (end < 0) end = _log.EventCount;
-                if (Position < _log.FirstEvent) return copied > 0 ? ReadOutcome.Events : ReadOutcome.OffsetLost;
+                if (Position < _log.FirstEvent) return copied > 0 ? ReadOutcome.Events : _log.IsSpilled ? ReadOutcome.Spilled : ReadOutcome.OffsetLost;
                 if (Position == end)
                 {
                     if (copied > 0) return ReadOutcome.Events;
@@ -91,9 +97,27 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         }
     }
 
+    /// <summary>Copies events from the store of the log, where <see cref="TryRead"/> said that the next one is there.</summary>
+    /// <param name="output">As for <see cref="TryRead"/>.</param>
+    /// <param name="bytesMax">As for <see cref="TryRead"/>.</param>
+    /// <returns>False when the store does not give it: the place is lost.</returns>
+    public async ValueTask<bool> ReadSpilledAsync(IBufferWriter<byte> output, int bytesMax)
+    {
+        if (_log.Spill is not { } spill) return false;
+        var count = await spill(Position, output, bytesMax);
+        if (count <= 0) return false;
+        lock (_log.Lock)
+        {
+            Position += count;
+            _log.SignalMoved();
+        }
+        return true;
+    }
+
     /// <summary>
     /// Completes when <see cref="TryRead"/> would say something other than <see cref="ReadOutcome.NothingYet"/>, or after
-    /// <see cref="Wake"/>. Await it before the next call. What follows runs on the thread pool, or in <see cref="StreamLog.Publish"/>.
+    /// <see cref="Wake"/>. Await it before the next call. What follows runs on the thread pool, in <see cref="StreamLog.Publish"/>, or where the
+    /// caller's synchronization context says.
     /// </summary>
     public ValueTask WaitAsync()
     {
@@ -129,7 +153,8 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         if (!_waiting) return;
         _waiting = false;
         // Queueing the reader itself is what the runtime does for asynchronous continuations, less its allocation.
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        if (_isPosted) Run();
+        else ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     /// <summary>Under the log's lock. Whether somebody waited, and <see cref="Run"/> must be called.</summary>
@@ -154,8 +179,11 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _wait.GetStatus(token);
 
     void IValueTaskSource.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    {
+        _isPosted = (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0 && SynchronizationContext.Current is not null;
         _wait.OnCompleted(continuation, state, token, flags);
+    }
 
     // The segment of the last read is right as long as it holds the position: a segment that left the log has no events.
     private StreamSegment FindSegment()

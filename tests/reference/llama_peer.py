@@ -58,6 +58,13 @@ class Server:
         self.__exit__()
         raise RuntimeError("llama-server is not ready after a minute")
 
+    @property
+    def port(self):
+        return self._port
+
+    def kill(self):
+        self._process.kill()
+
     def post(self, path, body):
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=300) as response:

@@ -32,7 +32,7 @@ public static class ServerSentEventReader
             // Spec: "Once the end of the file is reached, any pending data must be discarded. (If the file ends in the middle of an event,
             // before the final empty line, the incomplete event is not dispatched.)"
             int read;
-            while ((read = await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+            while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0)
             {
                 var offset = 0;
                 while (parser.TryRead(buffer.AsSpan(offset, read - offset), out var consumed, out var item))

@@ -78,7 +78,10 @@ internal sealed class Answer
     public string Model { get; }
 
     /// <summary>Unix time in seconds.</summary>
-    public long Created { get; }
+    public long Created { get; init; }
+
+    /// <summary>Whether the rest of it was lost with the process that made it: what there is can be looked at, but nobody can go on with it.</summary>
+    public bool IsLost => Log.End?.Failure is ApiError { Code: ApiErrors.StreamLostCode };
 
     public RequestRecord Record { get; }
 
@@ -109,6 +112,9 @@ internal sealed class Answer
     /// <summary>Completes, always successfully, when the log has ended and everything about it is written down.</summary>
     public Task Produced => _produced.Task;
 
+    /// <summary>Completes when it has ended or is suspended.</summary>
+    public Task WhenStill => Task.WhenAny(_produced.Task, Stretch.Settled);
+
     /// <summary>The word of the API for where it stands.</summary>
     public string State => Generation.State switch
     {
@@ -136,6 +142,8 @@ internal sealed class Answer
                     lock (_lock) return _isAbandoned;
                 case { Kind: StreamEndKind.Completed or StreamEndKind.Stopped }:
                     return false;
+                case not null when IsLost:
+                    return true;
                 case { Kind: StreamEndKind.Failed, Failure: ApiError { Status: >= 400 and < 500 and not 408 and not 409 and not 429 } }:
                     return Log.EventCount > 0;
                 default:
@@ -208,7 +216,7 @@ internal sealed class Answer
             if (_isForgotten) return AttachOutcome.Gone;
             if (adopts && (_readerCount + _holdCount > 0 || _hasSent || _isAbandoned || _time.GetElapsedTime(_detachedAt) > _limits.Adoptable)) return AttachOutcome.Gone;
             if (_readerCount >= _limits.ReadersPerAnswer) return AttachOutcome.TooMany;
-            if (position < Log.FirstEvent) return AttachOutcome.Dropped;
+            if (position < Log.FirstEvent && !Log.IsSpilled) return AttachOutcome.Dropped;
             if (Log.TryOpenReader(position) is not { } cursor) return AttachOutcome.TooMany;
             _readerCount++;
             EndGrace();
@@ -276,11 +284,20 @@ internal sealed class Answer
         return suspended;
     }
 
+    /// <summary>It comes from a store and has ended: there is nothing more to write down.</summary>
+    public void SetRestored()
+    {
+        Generation.Retire();
+        _produced.SetResult();
+    }
+
     /// <summary>The log has ended, and nothing more is written down about it.</summary>
     public void SetProduced()
     {
         lock (_lock) EndGrace();
         Generation.Retire();
+        // What is kept for minutes takes no more than it has to, and the pool's arrays are there for those that run.
+        if (_limits.Retention > TimeSpan.Zero) Log.Pack();
         _table.Retain(this);
         _produced.SetResult();
         TryDispose();
@@ -325,7 +342,7 @@ internal sealed class Answer
             case { } when _stretch.IsAsked:
                 if (_suspended is not null) ScheduleAdoptable();
                 return Leaving.Stays;
-            case { Key: null } when _stretch.Ask():
+            case { Key: null } when TryAsk():
                 return Leaving.Suspended;
             case { Key: null } when _hasSent:
                 return Leaving.Cancelled;
@@ -338,6 +355,9 @@ internal sealed class Answer
                 return Leaving.Stays;
         }
     }
+
+    // What is not to be kept can't wait for anybody.
+    private bool TryAsk() => Owner.Keeping != Keeping.Off && _stretch.Ask();
 
     // Nobody knows the id of what nobody has seen, so that after this time nobody can ask for it.
     private void ScheduleAdoptable()
@@ -399,8 +419,8 @@ internal sealed class Answer
         {
             stretch = _stretch;
             if (_readerCount + _holdCount > 0 || _grace is null || _stretch.IsAsked) return;
-            isSuspended = stretch.Ask();
-            if (!isSuspended && onlyLocal) return;
+            isSuspended = TryAsk();
+            if (!isSuspended && onlyLocal && !(Owner.Keeping == Keeping.Off && stretch.IsArmed)) return;
             _isAbandoned |= !isSuspended;
         }
         if (isSuspended) stretch.Deliver();

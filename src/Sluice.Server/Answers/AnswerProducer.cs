@@ -34,7 +34,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     /// <param name="configuration">Whose models are used.</param>
     /// <returns>Why it can't be gone on with; then it stays suspended.</returns>
     public Task<ApiError?> ContinueAsync(Answer answer, ServedConfiguration configuration) =>
-        answer.ContinueAsync((from, stretch) => BeginAsync(answer, from, stretch, configuration), () => EndLater(answer));
+        answer.ContinueAsync((from, stretch) => BeginAsync(answer, from, stretch, configuration), () => _ = EndSuspendedAsync(answer));
 
     private async Task<ApiError?> BeginAsync(Answer answer, SuspendedGeneration from, Stretch stretch, ServedConfiguration configuration)
     {
@@ -72,7 +72,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         if (answer.Log.End is null && stretch.Suspended.IsCompletedSuccessfully)
         {
             answer.Meter?.Suspend();
-            answer.SetSuspended(await stretch.Suspended, () => EndLater(answer));
+            answer.SetSuspended(await stretch.Suspended, () => _ = EndSuspendedAsync(answer));
         }
         else
         {
@@ -81,12 +81,10 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         stretch.Settle();
     }
 
-    // Called within a cancel, which must not wait.
-    private void EndLater(Answer answer) =>
-        ThreadPool.UnsafeQueueUserWorkItem(static state => _ = state.Producer.EndSuspendedAsync(state.Answer), (Producer: this, Answer: answer), preferLocal: false);
-
     private async Task EndSuspendedAsync(Answer answer)
     {
+        // This is called within a cancel, which must not wait.
+        await Task.Yield();
         if (answer.TakeSuspended() is not { } suspended) return;
         if (SuspendedRequest.TryRead(answer, suspended, answer.Stretch, time) is { } attempt) CancelledEnd.Write(attempt);
         else answer.Log.Cancel();

@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using Microsoft.Extensions.Hosting;
+using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -9,36 +9,42 @@ namespace Sluice.Server.Answers;
 /// The answers that the hub knows: those that run, those that are suspended, for <see cref="Limits.SuspendedRetention"/>, and those that have ended,
 /// for <see cref="Limits.Retention"/>; both within bounds, and the one that came first goes first. Thread-safe.
 /// </summary>
-internal sealed class AnswerTable : IHostedService, IDisposable
+internal sealed partial class AnswerTable : IDisposable
 {
     private readonly record struct OwnKey(string Principal, string Key);
+
+    private readonly record struct Kept(Answer Answer, long EndedAt, long Bytes);
 
     private readonly Limits _limits;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private readonly ITimer _suspendedTimer;
+    private readonly AnswerRecorder? _recorder;
 
     // Guards all below. An answer's own lock may be taken under it, never the other way round.
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Answer> _byId = new(StringComparer.Ordinal);
     private readonly Dictionary<OwnKey, Answer> _byKey = [];
     private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
-    private readonly KeptAnswers _kept;
+    private readonly LinkedList<Kept> _kept = [];
     private readonly KeptAnswers _suspended;
     private readonly Traces<string, string> _expired;
     private readonly Traces<OwnKey, bool> _expiredKeys;
     private readonly Traces<OwnKey, bool> _cancelledKeys;
+    private long _keptBytes;
 
-    public AnswerTable(Limits limits, TimeProvider time)
+    /// <param name="limits">Bounds.</param>
+    /// <param name="time">Clock of all times.</param>
+    /// <param name="recorder">Brings answers into a store; null keeps them in memory alone.</param>
+    public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null)
     {
-        (_limits, _time) = (limits, time);
+        (_limits, _time, _recorder) = (limits, time, recorder);
         _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
-        _kept = new KeptAnswers(limits.KeptAnswersMax, limits.KeptBytesMax, limits.Retention, time);
         _suspended = new KeptAnswers(limits.SuspendedAnswersMax, limits.SuspendedBytesMax, limits.SuspendedRetention, time);
+        _suspendedTimer = time.CreateTimer(static state => ((AnswerTable)state!).SweepSuspended(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _suspendedTimer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Answers in the table.</summary>
@@ -50,7 +56,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     /// <summary>Memory of the answers that have ended.</summary>
     public long KeptBytes
     {
-        get { lock (_lock) return _kept.Bytes; }
+        get { lock (_lock) return _keptBytes; }
     }
 
     /// <summary>The answer with this owner's key if there is one to join; else one that has yet to be produced, or nothing where the table is full.</summary>
@@ -69,10 +75,11 @@ internal sealed class AnswerTable : IHostedService, IDisposable
             if (owner.Key is { } key && _byKey.TryGetValue(new OwnKey(owner.Principal, key), out existing)
                 && !(existing.IsBroken && existing.Owner.Fingerprint.Matches(owner.Fingerprint))) return null;
             existing = null;
+            if (_recorder is { IsFull: true }) return null;
             while (_byId.Count >= _limits.Streams.GenerationsMax)
             {
-                if ((_kept.TakeFirst() ?? _suspended.TakeFirst()) is not { } first) return null;
-                Expire(first);
+                if (_kept.First is { } first) Expire(first);
+                else if (!TryExpireSuspended()) return null;
             }
             var streams = hotBytes is { } bytes ? _limits.Streams with { HotBytes = bytes } : _limits.Streams;
             var answer = new Answer(this, new Generation(id, streams), owner, model, record, _limits, _time);
@@ -162,9 +169,14 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         lock (_lock)
         {
             if (!_byId.ContainsKey(answer.Id)) return;
-            // The log, and what the table and the answer itself are made of.
-            _kept.Add(answer, answer.Log.HeldBytes + _limits.AnswerOverheadBytes);
-            Sweep(_kept, _timer);
+            if (answer.Owner.Keeping == Keeping.Off)
+            {
+                Remove(answer);
+                return;
+            }
+            Keep(answer, _time.GetTimestamp());
+            if (_kept.Count == 1) _timer.Change(_limits.Retention, Timeout.InfiniteTimeSpan);
+            if (_limits.Retention <= TimeSpan.Zero) SweepLocked();
         }
     }
 
@@ -175,7 +187,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         {
             if (!_byId.ContainsKey(answer.Id)) return;
             _suspended.Add(answer, answer.Log.HeldBytes + answer.SuspendedBytes + _limits.AnswerOverheadBytes);
-            Sweep(_suspended, _suspendedTimer);
+            SweepSuspended();
         }
     }
 
@@ -190,9 +202,16 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     {
         lock (_lock)
         {
-            _kept.Remove(answer);
+            for (var node = _kept.First; node is not null; node = node.Next)
+            {
+                if (node.Value.Answer != answer) continue;
+                _keptBytes -= node.Value.Bytes;
+                _kept.Remove(node);
+                break;
+            }
             _suspended.Remove(answer);
             Remove(answer);
+            if (answer.Owner.Keeping == Keeping.Store) _recorder?.Delete(answer.Id);
         }
     }
 
@@ -205,18 +224,6 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     }
 
     /// <inheritdoc/>
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <summary>Waits for those that nobody waits for.</summary>
-    public async Task StopAsync(CancellationToken cancellationToken)
-    {
-        CancelAll(CancellationCause.Shutdown);
-        Answer[] answers;
-        lock (_lock) answers = [.. _byId.Values];
-        await Task.WhenAll(answers.Select(static answer => answer.Produced)).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-    }
-
-    /// <inheritdoc/>
     public void Dispose()
     {
         _timer.Dispose();
@@ -225,18 +232,57 @@ internal sealed class AnswerTable : IHostedService, IDisposable
 
     private void Sweep()
     {
-        lock (_lock)
+        lock (_lock) SweepLocked();
+    }
+
+    private void SweepLocked()
+    {
+        while (_kept.First is { } first)
         {
-            Sweep(_kept, _timer);
-            Sweep(_suspended, _suspendedTimer);
+            var left = _limits.Retention - _time.GetElapsedTime(first.Value.EndedAt);
+            if (left > TimeSpan.Zero)
+            {
+                _timer.Change(left, Timeout.InfiniteTimeSpan);
+                return;
+            }
+            Expire(first);
         }
     }
 
-    private void Sweep(KeptAnswers kept, ITimer timer)
+    private bool TryExpireSuspended()
     {
-        TimeSpan next;
-        while (kept.TakeDue(out next) is { } answer) Expire(answer);
-        timer.Change(next, Timeout.InfiniteTimeSpan);
+        if (_suspended.TakeFirst() is not { } first) return false;
+        Expire(first);
+        _ = CancelLaterAsync(first);
+        return true;
+    }
+
+    private void SweepSuspended()
+    {
+        lock (_lock)
+        {
+            TimeSpan next;
+            while (_suspended.TakeDue(out next) is { } answer)
+            {
+                Expire(answer);
+                _ = CancelLaterAsync(answer);
+            }
+            _suspendedTimer.Change(next, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    // Not under the lock, for a cancel calls others. Its memory goes when it has ended.
+    private static async Task CancelLaterAsync(Answer answer)
+    {
+        await Task.Yield();
+        answer.Generation.Cancel(CancellationCause.ClientLeft);
+    }
+
+    private void Expire(LinkedListNode<Kept> node)
+    {
+        _kept.Remove(node);
+        _keptBytes -= node.Value.Bytes;
+        Expire(node.Value.Answer);
     }
 
     private void Expire(Answer answer)
@@ -244,8 +290,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         _expired.Add(answer.Id, answer.Owner.Principal);
         if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
         Remove(answer);
-        // Nobody makes a suspended one, and its memory goes when it has ended. Not under the lock, for a cancel calls others.
-        if (answer.Log.End is null) ThreadPool.UnsafeQueueUserWorkItem(static answer => answer.Generation.Cancel(CancellationCause.ClientLeft), answer, preferLocal: false);
+        if (answer.Owner.Keeping == Keeping.Store) _recorder?.Expire(new StoredTrace(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
     }
 
     private void Remove(Answer answer)

@@ -27,8 +27,8 @@ internal static class HedgedAttempt
         if (delay is { } wait)
         {
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(attempt.Cancellation);
-            await Task.WhenAny(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
-            await waiting.CancelAsync();
+            await Patience.FirstAsync(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
+            Cancel(waiting);
             var isLate = !running.IsCompleted && !commit.Passed.IsCompleted && !attempt.Cancellation.IsCancellationRequested;
             if (isLate && chooseSecond() is { } second)
             {
@@ -55,10 +55,10 @@ internal static class HedgedAttempt
     {
         using var secondEnd = CancellationTokenSource.CreateLinkedTokenSource(attempt.Cancellation);
         var second = secondDeployment.RunAsync(attempt with { Cancellation = secondEnd.Token });
-        await Task.WhenAny(attempt.Commit.Passed, Task.WhenAll(Settled(first), Settled(second)));
+        await Patience.FirstAsync(attempt.Commit.Passed, BothAsync(first, second));
         if (attempt.Commit.Winner is not { } winner)
         {
-            await Settled(second);
+            await ((Task)second).ConfigureAwait(Patience.Quietly);
             var failed = await first;
             if (!second.IsCompletedSuccessfully) return (failed, firstDeployment);
             var other = await second;
@@ -67,12 +67,19 @@ internal static class HedgedAttempt
             return !IsRefusal(failed) && IsRefusal(other) ? (other, secondDeployment) : (failed, firstDeployment);
         }
         var isFirst = ReferenceEquals(winner, primary);
-        await (isFirst ? secondEnd : firstEnd).CancelAsync();
-        await Settled(isFirst ? second : first);
+        Cancel(isFirst ? secondEnd : firstEnd);
+        await ((Task)(isFirst ? second : first)).ConfigureAwait(Patience.Quietly);
         return isFirst ? (await first, firstDeployment) : (await second, secondDeployment);
     }
 
     private static bool IsRefusal(AttemptResult result) => result.Kind is FailureKind.Refused or FailureKind.ContextLength;
 
-    private static async Task Settled(Task task) => await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    // Here and now, and not on another thread as CancelAsync would: what is registered ends a wait or closes a connection.
+    private static void Cancel(CancellationTokenSource source) => source.Cancel();
+
+    private static async Task BothAsync(Task first, Task second)
+    {
+        await first.ConfigureAwait(Patience.Quietly);
+        await second.ConfigureAwait(Patience.Quietly);
+    }
 }

@@ -179,7 +179,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     // When the task is seen to be over, not a moment before: the reader looks at it next.
     private static async Task WakeAsync(Task running, StreamLogReader reader)
     {
-        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await running.ConfigureAwait(Patience.Quietly);
         reader.Wake();
     }
 

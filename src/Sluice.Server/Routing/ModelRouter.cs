@@ -18,17 +18,19 @@ internal sealed class ModelRouter : IDisposable
     /// <param name="memory">The local models.</param>
     /// <param name="random">Source of seeds.</param>
     /// <param name="limits">Bounds.</param>
+    /// <param name="transport">Opens the ways to upstreams.</param>
     /// <param name="time">Clock of breakers, pauses and timeouts.</param>
     /// <param name="loggers">Told of failures.</param>
     public ModelRouter(
-        ModelCatalog catalog, ModelRouter? previous, ModelMemory<InferenceEngine> memory, RandomSource random, Limits limits, TimeProvider time, ILoggerFactory loggers)
+        ModelCatalog catalog, ModelRouter? previous, ModelMemory<InferenceEngine> memory, RandomSource random, Limits limits, UpstreamTransport transport, TimeProvider time,
+        ILoggerFactory loggers)
     {
         var local = loggers.CreateLogger<LocalUpstream>();
         var remote = loggers.CreateLogger<HttpUpstream>();
         var grammars = new GrammarCache(limits);
         var routes = catalog.Models.ToDictionary(model => model, model => model switch
         {
-            UpstreamModel upstream => CreateRoute(upstream, previous, limits, time, remote),
+            UpstreamModel upstream => CreateRoute(upstream, previous, limits, transport, time, remote),
             LocalModel file => new Route(file, [[Deploy(new LocalUpstream(file, memory, grammars, random, time, local), 1, limits, time)]], 0, null),
             _ => throw new ArgumentException($"Unknown kind of model: {model.GetType()}.", nameof(catalog)),
         });
@@ -53,13 +55,13 @@ internal sealed class ModelRouter : IDisposable
         foreach (var upstream in _upstreams) upstream.Release();
     }
 
-    private Route CreateRoute(UpstreamModel model, ModelRouter? previous, Limits limits, TimeProvider time, ILogger logger)
+    private Route CreateRoute(UpstreamModel model, ModelRouter? previous, Limits limits, UpstreamTransport transport, TimeProvider time, ILogger logger)
     {
         var tiers = new List<List<Deployment>>();
         var lastHasWeight = false;
         foreach (var options in model.Route.Upstreams)
         {
-            var shared = Keep(model, options, previous) ?? Create(model, options, previous, limits, time, logger);
+            var shared = Keep(model, options, previous) ?? Create(model, options, previous, limits, transport, time, logger);
             _upstreams.Add(shared);
             // Neighbours with a weight are equals; any other stands alone.
             if (options.Weight is not null && lastHasWeight) tiers[^1].Add(shared.Deployment);
@@ -84,9 +86,10 @@ internal sealed class ModelRouter : IDisposable
     private SharedDeployment? Keep(UpstreamModel model, UpstreamOptions options, ModelRouter? previous) =>
         previous?._upstreams.Find(shared => shared.IsFor(model.Id, options, model.Route.Timeouts) && !_upstreams.Contains(shared))?.Hold();
 
-    private static SharedDeployment Create(UpstreamModel model, UpstreamOptions options, ModelRouter? previous, Limits limits, TimeProvider time, ILogger logger)
+    private static SharedDeployment Create(
+        UpstreamModel model, UpstreamOptions options, ModelRouter? previous, Limits limits, UpstreamTransport transport, TimeProvider time, ILogger logger)
     {
-        var upstream = new HttpUpstream(options, model.Id, model.Route.Timeouts, limits, time, logger);
+        var upstream = new HttpUpstream(options, model.Id, model.Route.Timeouts, limits, transport, time, logger);
         var breaker = previous?._upstreams.Find(shared => shared.IsSameServer(model.Id, options))?.Deployment.Breaker ?? new Breaker(limits, time);
         return new SharedDeployment(model.Id, options, model.Route.Timeouts, new Deployment(upstream, options.Weight ?? 1, breaker, time), upstream);
     }

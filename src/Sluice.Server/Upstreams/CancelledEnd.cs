@@ -21,13 +21,19 @@ internal static class CancelledEnd
                 log.Fail(ApiErrors.ServerError("The request took longer than it may.") with { Status = 504 });
                 break;
             case CancellationCause.Requested:
-                // It reads the log, and the engine's thread has others to serve.
-                ThreadPool.UnsafeQueueUserWorkItem(static attempt => WriteStop(attempt), attempt, preferLocal: false);
+                _ = WriteStopLaterAsync(attempt);
                 break;
             default:
                 log.Cancel();
                 break;
         }
+    }
+
+    // It reads the log, and the engine's thread has others to serve.
+    private static async Task WriteStopLaterAsync(Attempt attempt)
+    {
+        await Task.Yield();
+        WriteStop(attempt);
     }
 
     // Roles and finish reasons that are missing, usage where it belongs to the stream, and the end.

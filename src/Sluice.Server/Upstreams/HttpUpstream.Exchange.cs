@@ -269,7 +269,7 @@ internal sealed partial class HttpUpstream
             if (!_drains) return false;
             var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using var registration = _cancellation.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetResult(), cancelled);
-            await Task.WhenAny(task, cancelled.Task);
+            await Patience.FirstAsync(task, cancelled.Task);
             return _cancellation.IsCancellationRequested && !task.IsCompleted;
         }
 

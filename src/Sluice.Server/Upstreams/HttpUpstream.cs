@@ -23,9 +23,10 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     /// <param name="modelId">The model's id here, which is its name there unless the options say otherwise.</param>
     /// <param name="timeouts">How long is waited.</param>
     /// <param name="limits">Bounds.</param>
+    /// <param name="open">Opens the way to it.</param>
     /// <param name="time">Clock of every timeout but that of the connection.</param>
     /// <param name="logger">Told of failures.</param>
-    public HttpUpstream(UpstreamOptions options, string modelId, RouteTimeouts timeouts, Limits limits, TimeProvider time, ILogger logger)
+    public HttpUpstream(UpstreamOptions options, string modelId, RouteTimeouts timeouts, Limits limits, UpstreamTransport open, TimeProvider time, ILogger logger)
     {
         Options = options;
         _dialect = UpstreamDialect.Create(options, modelId);
@@ -34,20 +35,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         _time = time;
         _logger = logger;
         Identity = new UpstreamIdentity(options.Url, _dialect.Provider, _dialect.Model);
-        // Its own connections have Nagle's algorithm off.
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            ConnectTimeout = timeouts.Connect,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            EnableMultipleHttp2Connections = true,
-            PooledConnectionLifetime = limits.UpstreamConnectionLifetime,
-            // What is left of an aborted answer is not worth waiting for; the end of a complete one is a few bytes.
-            MaxResponseDrainSize = limits.ResponseDrainBytes,
-            ResponseDrainTimeout = limits.ResponseDrain,
-            // The trace is continued by the attempt's own span, and where nobody traces the client's words pass as they are.
-            ActivityHeadersPropagator = null,
-        });
+        _http = new HttpMessageInvoker(open(timeouts, limits));
     }
 
     public UpstreamOptions Options { get; }

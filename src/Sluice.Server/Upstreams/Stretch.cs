@@ -29,6 +29,12 @@ internal sealed class Stretch
         get { lock (_lock) return _isAsked; }
     }
 
+    /// <summary>Whether the local engine is at it.</summary>
+    public bool IsArmed
+    {
+        get { lock (_lock) return _suspend is not null; }
+    }
+
     /// <summary>A stretch that is over.</summary>
     public static Stretch EndedAt(SuspendedGeneration suspended)
     {

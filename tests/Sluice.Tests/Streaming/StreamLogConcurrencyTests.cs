@@ -24,9 +24,24 @@ public sealed class StreamLogConcurrencyTests
                 if (n % 64 == 0) Thread.Yield();
             }
             log.Complete();
+            // Those that are behind read on while what they read moves.
+            log.Pack();
+            for (var i = 0; i < 20; i++)
+            {
+                Scribble();
+                Thread.Yield();
+            }
         });
         await producer;
         foreach (var (count, lost) in await Task.WhenAll(readers)) Assert.True(lost ? hotBytes < 1 << 20 || count < EventCount : count == EventCount);
+    }
+
+    // Whoever still read from an array that the pool has back would read this.
+    private static void Scribble()
+    {
+        var arrays = Enumerable.Range(0, 8).Select(_ => ArrayPool<byte>.Shared.Rent(4096)).ToArray();
+        foreach (var array in arrays) array.AsSpan().Fill(0xEE);
+        foreach (var array in arrays) ArrayPool<byte>.Shared.Return(array);
     }
 
     // Event n: its length, n, then n's low byte repeated.

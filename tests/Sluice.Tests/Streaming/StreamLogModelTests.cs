@@ -49,6 +49,11 @@ public sealed class StreamLogModelTests
                     Assert.True(log.Complete());
                     Assert.False(log.Cancel());
                     break;
+                case 8 when end is not null:
+                    log.Pack();
+                    // An end of an event takes four bytes; an eighth of an array may be empty, and no array of the pool is smaller than 16.
+                    Assert.InRange(log.HeldBytes, log.RetainedBytes, 16 + (log.RetainedBytes + 4 * (events.Count - log.FirstEvent)) * 8 / 7);
+                    break;
                 default:
                     if (readers.Count > 0) Read(readers[random.Next(readers.Count)], log, events, limits, end, random);
                     break;

@@ -7,8 +7,8 @@ using Xunit;
 namespace Sluice.Tests.Server.Answers;
 
 /// <summary>
-/// Streams cut after every byte and gone on with: nothing is lost and nothing comes twice. The hub gives the rest behind every event; which
-/// event a client had at a cut, a decoder says that is as strict as Python's SDK.
+/// Streams cut after every byte and gone on with: nothing is lost and nothing comes twice. The hub is asked for the rest behind every event; which
+/// events a client had at a cut says .NET's own parser, which gets one byte after the other.
 /// </summary>
 public sealed class EveryCutTests
 {
@@ -33,33 +33,38 @@ public sealed class EveryCutTests
         await CutEverywhereAsync(http, $$"""{"model":"scripted","stream":true,"messages":[{"role":"user","content":"{{script}}"}]{{(more.Length > 0 ? "," : "")}}{{more}}}""");
     }
 
-    public static TheoryData<string, string[]> Recorded() => new()
-    {
-        { "tools", [
-            ScriptedUpstream.Role(),
-            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null}"""),
-            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]},"finish_reason":null}"""),
-            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]},"finish_reason":null}"""),
-            ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":1,"id":"call_2","type":"function","function":{"name":"g","arguments":"{}"}}]},"finish_reason":null}"""),
-            ScriptedUpstream.Finish("tool_calls"), ScriptedUpstream.Usage()] },
-        { "text", [ScriptedUpstream.Role(), ScriptedUpstream.Text("one"), ScriptedUpstream.Text("\U0001F600"), ScriptedUpstream.Finish("length"), ScriptedUpstream.Usage()] },
-        { "reasoning", [ScriptedUpstream.Role(), ScriptedUpstream.Chunk("""{"index":0,"delta":{"reasoning_content":"hm"},"finish_reason":null}"""), ScriptedUpstream.Text("x"), ScriptedUpstream.Finish()] },
-        { "choices", [
-            ScriptedUpstream.Role(), ScriptedUpstream.Chunk("""{"index":1,"delta":{"role":"assistant","content":""},"finish_reason":null}"""),
-            ScriptedUpstream.Text("a"), ScriptedUpstream.Chunk("""{"index":1,"delta":{"content":"b"},"finish_reason":null}"""),
-            ScriptedUpstream.Chunk("""{"index":1,"delta":{},"finish_reason":"stop"}"""), ScriptedUpstream.Finish()] },
-    };
+    /// <summary>Every stream that <c>tests/reference/record_streams.py</c> has recorded.</summary>
+    public static TheoryData<string> Recorded => [.. RecordedStream.Names];
 
     [Theory]
     [MemberData(nameof(Recorded))]
-    public async Task Of_an_upstream(string name, string[] frames)
+    public async Task Of_a_recorded_stream(string name)
     {
-        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(frames));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        foreach (var more in (string[])["", ",\"stream_options\":{\"include_usage\":true}"])
-            await CutEverywhereAsync(hub.Http, Hub.Ask(more: (name == "choices" ? ",\"n\":2" : "") + more));
-        // Each of the two was asked for with and without ids, and never again.
-        Assert.Equal(4, upstream.Calls.Count);
+        var recorded = RecordedStream.Load(name);
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.SendAsync(recorded.Body);
+            if (!recorded.IsWhole) await reply.CutAsync();
+        });
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n");
+        var whole = await CutEverywhereAsync(hub.Http, recorded.Request);
+        // Once without ids, once with them; one that breaks off is asked to go on, until it is left alone after three faults.
+        Assert.Equal(recorded.IsWhole ? 2 : 3, upstream.Calls.Count);
+        Assert.Equal(recorded.IsWhole, whole.EndsWith("data: [DONE]\n\n", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_recorded_streams_are_of_every_kind()
+    {
+        Assert.InRange(RecordedStream.Names.Count, 20, 100);
+        var all = RecordedStream.Names.Select(RecordedStream.Load).ToList();
+        foreach (var (word, count) in new (string Word, int Count)[]
+        {
+            ("\"tool_calls\":[{\"index\":0", 2), ("\"tool_calls\":[{\"index\":1", 1), ("\"function_call\":{", 1), ("\"index\":1,\"delta\":", 1), ("\"usage\":{", 4), ("\"logprobs\":{", 2),
+            ("\U0001F389", 1), ("\"reasoning_content\":\"", 1), ("\"finish_reason\":\"length\"", 2), ("\"error\":{", 1), ("\"cancelled\":true", 1),
+        })
+            Assert.True(all.Count(stream => stream.Text.Contains(word, StringComparison.Ordinal)) >= count, word);
+        Assert.Contains(all, stream => !stream.IsWhole && !stream.Text.Contains("error", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -78,68 +83,63 @@ public sealed class EveryCutTests
 
     private static async Task<string> CutEverywhereAsync(HttpClient http, string body)
     {
-        var plain = await PostAsync(http, body, ("Idempotency-Key", $"plain-{body.Length}"));
-        var rests = new List<List<string>> { Decode(plain).Events };
-        for (var n = 1; n < rests[0].Count; n++) rests.Add(Decode(await PostAsync(http, body, ("Idempotency-Key", $"plain-{body.Length}"), ("Last-Event-ID", $"{n}"))).Events);
-        Check(plain, cut => rests[Decode(cut).Events.Count]);
+        var (plain, _) = await PostAsync(http, body, ("Idempotency-Key", "plain"));
+        // One that failed is asked for again where nothing of it has come, and is another one then; the hub still has the first under its id.
+        var rests = new List<List<string>> { plain.Data[^1] == "[DONE]" ? (await PostAsync(http, body, ("Idempotency-Key", "plain"))).Stream.Data : plain.Data };
+        for (var n = 1; n <= plain.Count; n++) rests.Add((await PostAsync(http, body, ("Idempotency-Key", "plain"), ("Last-Event-ID", $"{n}"))).Stream.Data);
+        Check(plain, (count, _) => rests[count]);
 
-        var numbered = await PostAsync(http, body, ("Idempotency-Key", $"numbered-{body.Length}"), ("Sluice-Event-Ids", "1"));
-        var byId = new Dictionary<string, List<string>> { [""] = Decode(numbered).Events };
-        foreach (var id in Decode(numbered).Ids.Distinct())
+        var (numbered, id) = await PostAsync(http, body, ("Sluice-Event-Ids", "1"));
+        var path = $"/v1/chat/completions/{id}?stream=true";
+        var byId = new Dictionary<string, List<string>> { [""] = (await GetAsync(http, $"{path}&starting_after=0")).Data };
+        for (var n = 1; n <= numbered.Count; n++)
         {
-            var (completion, number) = (id[..id.LastIndexOf(':')], id[(id.LastIndexOf(':') + 1)..]);
-            byId.Add(id, Decode(await http.GetStringAsync($"/v1/chat/completions/{completion}?stream=true&starting_after={number}", Cancellation)).Events);
-            Assert.Equal(byId[id], Decode(await PostAsync(http, body, ("Sluice-Event-Ids", "1"), ("Last-Event-ID", id))).Events);
+            Assert.Equal($"{id}:{n}", numbered.Ids[n - 1]);
+            var rest = (await GetAsync(http, $"{path}&starting_after={n}")).Data;
+            byId.Add($"{id}:{n}", rest);
+            Assert.Equal(rest, (await PostAsync(http, body, ("Sluice-Event-Ids", "1"), ("Last-Event-ID", $"{id}:{n}"))).Stream.Data);
+            // A browser that has all events of a sound stream is told to come no more.
+            var again = await GetAsync(http, path, ("Last-Event-ID", $"{id}:{n}"));
+            Assert.Equal(n == numbered.Count && rest is ["[DONE]"] ? [] : rest, again.Data);
         }
-        Check(numbered, cut => byId[Decode(cut).Ids.LastOrDefault("")]);
-        return plain;
+        Check(numbered, (_, lastId) => byId[lastId]);
+        return plain.Text;
     }
 
-    private static void Check(string whole, Func<string, List<string>> resume)
+    private static void Check(ParsedStream whole, Func<int, string, List<string>> resume)
     {
-        var all = Decode(whole).Events;
-        Assert.Equal("[DONE]", all[^1]);
-        var bytes = Encoding.UTF8.GetBytes(whole);
-        // One decoding for each event that a cut may fall into, and one check for each byte.
-        for (var cut = 0; cut < bytes.Length; cut++)
+        for (var cut = 0; cut < whole.Bytes.Length; cut++)
         {
-            var received = Encoding.UTF8.GetString(bytes, 0, cut);
-            var got = Decode(received).Events;
-            if (got.Count == all.Count) continue;
-            Assert.Equal(all, got.Concat(resume(received)));
+            var got = whole.CountAfter(cut);
+            if (got == whole.Data.Count) continue;
+            var rest = resume(got, got == 0 ? "" : whole.Ids[got - 1]);
+            Assert.Equal(whole.Data.Count - got, rest.Count);
+            for (var i = 0; i < rest.Count; i++) Assert.Equal(whole.Data[got + i], rest[i]);
         }
     }
 
-    // A blank line ends an event where there is any field, the last id counting as one: so Python's SDK has it.
-    private static (List<string> Events, List<string> Ids) Decode(string text)
-    {
-        var (events, ids) = (new List<string>(), new List<string>());
-        var (data, id) = ("", "");
-        var lines = text.Split('\n');
-        foreach (var line in lines.AsSpan(0, lines.Length - 1))
-        {
-            if (line.Length == 0)
-            {
-                if (data.Length == 0 && id.Length == 0) continue;
-                Assert.NotEqual("", data);
-                events.Add(data);
-                if (data != "[DONE]" && id.Length > 0) ids.Add(id);
-                data = "";
-            }
-            else if (line.StartsWith("data: ", StringComparison.Ordinal)) data += line[6..];
-            else if (line.StartsWith("id: ", StringComparison.Ordinal)) id = line[4..];
-            else Assert.StartsWith(":", line, StringComparison.Ordinal);
-        }
-        return (events, ids);
-    }
+    private static Task<(ParsedStream Stream, string Id)> PostAsync(HttpClient http, string body, params (string Name, string Value)[] headers) =>
+        SendAsync(http, new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") }, headers);
 
-    private static async Task<string> PostAsync(HttpClient http, string body, params (string Name, string Value)[] headers)
+    private static async Task<ParsedStream> GetAsync(HttpClient http, string path, params (string Name, string Value)[] headers) =>
+        (await SendAsync(http, new HttpRequestMessage(HttpMethod.Get, path), headers)).Stream;
+
+    private static async Task<(ParsedStream Stream, string Id)> SendAsync(HttpClient http, HttpRequestMessage request, (string Name, string Value)[] headers)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var message = request;
         foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
-        using var response = await http.SendAsync(request, Cancellation);
-        var text = await response.Content.ReadAsStringAsync(Cancellation);
-        Assert.True(response.IsSuccessStatusCode, text);
-        return text;
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+        var received = new MemoryStream();
+        try
+        {
+            await response.Content.CopyToAsync(received, Cancellation);
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException)
+        {
+            // A failed stream ends so.
+        }
+        var stream = new ParsedStream(received.ToArray());
+        Assert.True(response.IsSuccessStatusCode, stream.Text);
+        return (stream, response.Headers.TryGetValues("Sluice-Stream-Id", out var ids) ? ids.Single() : "");
     }
 }
