@@ -103,11 +103,17 @@ internal sealed class Answer
         get { lock (_lock) return _suspended is not null && Log.End is null; }
     }
 
+    /// <summary>How long it was suspended already when it came from a store; then zero.</summary>
+    public TimeSpan SuspendedAge { get; set; }
+
+    /// <summary>What its suspension keeps, in bytes.</summary>
+    public long SuspendedBytes
+    {
+        get { lock (_lock) return _suspended?.Bytes ?? 0; }
+    }
+
     /// <summary>Completes, always successfully, when the log has ended and everything about it is written down.</summary>
     public Task Produced => _produced.Task;
-
-    /// <summary>Completes when it has ended or is suspended.</summary>
-    public Task WhenStill => Task.WhenAny(_produced.Task, Stretch.Settled);
 
     /// <summary>The word of the API for where it stands.</summary>
     public string State => Generation.State switch
@@ -256,8 +262,6 @@ internal sealed class Answer
     /// <param name="end">Ends the log, when the generation is cancelled. Called on any thread, and must not block.</param>
     public void SetSuspended(SuspendedGeneration suspended, Action end)
     {
-        // First, so that whoever takes it over finds it there.
-        _table.RetainSuspended(this, suspended.Bytes);
         lock (_lock)
         {
             _suspended = suspended;
@@ -265,8 +269,37 @@ internal sealed class Answer
             if (_readerCount + _holdCount == 0) ScheduleAdoptable();
             Record.Pause();
         }
+        _table.RetainSuspended(this);
         var registration = Generation.Cancellation.UnsafeRegister(static state => ((Action)state!)(), end);
         lock (_lock) _whenCancelled = registration;
+    }
+
+    /// <summary>It comes from a store, where it was suspended.</summary>
+    /// <param name="suspended">As in <see cref="SetSuspended"/>.</param>
+    /// <param name="end">As in <see cref="SetSuspended"/>.</param>
+    public void Restore(SuspendedGeneration suspended, Action end)
+    {
+        lock (_lock)
+        {
+            _stretch = Stretch.EndedAt(suspended);
+            // Somebody may have seen it, and knows its id.
+            _hasSent = true;
+        }
+        SetSuspended(suspended, end);
+        SuspendedAge = TimeSpan.Zero;
+    }
+
+    /// <summary>Has the local engine stop at it, whoever reads; where something else makes it there is no effect.</summary>
+    public void Suspend()
+    {
+        Stretch stretch;
+        bool isAsked;
+        lock (_lock)
+        {
+            stretch = _stretch;
+            isAsked = stretch.Ask();
+        }
+        if (isAsked) stretch.Deliver();
     }
 
     /// <summary>Takes over a suspended answer in order to end it.</summary>
@@ -337,7 +370,7 @@ internal sealed class Answer
             case { } when _stretch.IsAsked:
                 if (_suspended is not null) ScheduleAdoptable();
                 return Leaving.Stays;
-            case { Key: null } when TryAsk():
+            case { Key: null, Keeping: not Keeping.Off } when _stretch.Ask():
                 return Leaving.Suspended;
             case { Key: null } when _hasSent:
                 return Leaving.Cancelled;
@@ -350,9 +383,6 @@ internal sealed class Answer
                 return Leaving.Stays;
         }
     }
-
-    // What is not to be kept can't wait for anybody.
-    private bool TryAsk() => Owner.Keeping != Keeping.Off && _stretch.Ask();
 
     // Nobody knows the id of what nobody has seen, so that after this time nobody can ask for it.
     private void ScheduleAdoptable()
@@ -414,8 +444,9 @@ internal sealed class Answer
         {
             stretch = _stretch;
             if (_readerCount + _holdCount > 0 || _grace is null || _stretch.IsAsked) return;
-            isSuspended = TryAsk();
-            if (!isSuspended && onlyLocal && !(Owner.Keeping == Keeping.Off && stretch.IsArmed)) return;
+            var isLocal = stretch.Ask();
+            if (!isLocal && onlyLocal) return;
+            isSuspended = isLocal && Owner.Keeping != Keeping.Off;
             _isAbandoned |= !isSuspended;
         }
         if (isSuspended) stretch.Deliver();

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -10,7 +11,7 @@ namespace Sluice.Server.Answers;
 /// Makes answers, whoever reads them, and writes down what they took. An answer of the local engine may be made in several stretches: each ends in
 /// a suspension, or in the end of the answer.
 /// </summary>
-internal sealed partial class AnswerProducer(GenerationPump pump, ServerState server, TimeProvider time, ILogger<AnswerProducer> logger)
+internal sealed partial class AnswerProducer(GenerationPump pump, ServerState server, HubMetrics metrics, TimeProvider time, ILogger<AnswerProducer> logger)
 {
     /// <summary>Runs until the answer has ended or is suspended; never throws.</summary>
     /// <param name="answer">To be produced.</param>
@@ -34,11 +35,20 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     /// <param name="configuration">Whose models are used.</param>
     /// <returns>Why it can't be gone on with; then it stays suspended.</returns>
     public Task<ApiError?> ContinueAsync(Answer answer, ServedConfiguration configuration) =>
-        answer.ContinueAsync((from, stretch) => BeginAsync(answer, from, stretch, configuration), () => _ = EndSuspendedAsync(answer));
+        answer.ContinueAsync((from, stretch) => BeginAsync(answer, from, stretch, configuration), () => EndLater(answer));
+
+    /// <summary>Makes an answer that comes from a store suspended, as it was there.</summary>
+    public void Restore(Answer answer, SuspendedGeneration suspended)
+    {
+        // What it takes is counted when it ends, which it has not done before.
+        answer.Meter = new RequestMeter(metrics, suspended.ModelId, span: null);
+        answer.Meter.Suspend();
+        answer.Restore(suspended, () => EndLater(answer));
+    }
 
     private async Task<ApiError?> BeginAsync(Answer answer, SuspendedGeneration from, Stretch stretch, ServedConfiguration configuration)
     {
-        if (server.IsStopping) return ServerState.StoppingError;
+        if (server.IsEnding) return ServerState.StoppingError;
         if (configuration.Router.FindLocal(from.ModelId) is not { } upstream) return ApiErrors.ModelNotFound(from.ModelName);
         if (SuspendedRequest.TryRead(answer, from, stretch, time) is not { } attempt || answer.Log.EventCount != from.EventCount) return ApiErrors.ContinuationDiverged();
         // Whoever asks holds it already, so that it can't be gone.
@@ -72,7 +82,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         if (answer.Log.End is null && stretch.Suspended.IsCompletedSuccessfully)
         {
             answer.Meter?.Suspend();
-            answer.SetSuspended(await stretch.Suspended, () => _ = EndSuspendedAsync(answer));
+            answer.SetSuspended(await stretch.Suspended, () => EndLater(answer));
         }
         else
         {
@@ -81,10 +91,12 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         stretch.Settle();
     }
 
+    // Called within a cancel, which must not wait.
+    private void EndLater(Answer answer) =>
+        ThreadPool.UnsafeQueueUserWorkItem(static state => _ = state.Producer.EndSuspendedAsync(state.Answer), (Producer: this, Answer: answer), preferLocal: false);
+
     private async Task EndSuspendedAsync(Answer answer)
     {
-        // This is called within a cancel, which must not wait.
-        await Task.Yield();
         if (answer.TakeSuspended() is not { } suspended) return;
         if (SuspendedRequest.TryRead(answer, suspended, answer.Stretch, time) is { } attempt) CancelledEnd.Write(attempt);
         else answer.Log.Cancel();

@@ -19,10 +19,29 @@ internal sealed class KeptAnswers(int countMax, long bytesMax, TimeSpan lifetime
     public bool Contains(Answer answer) => _nodes.ContainsKey(answer);
 
     /// <summary>Keeps another one from now on.</summary>
-    public void Add(Answer answer, long bytes)
+    /// <param name="answer">None of those that are kept.</param>
+    /// <param name="bytes">Its memory.</param>
+    /// <param name="age">How long it has been kept elsewhere; not longer than those that are here.</param>
+    public void Add(Answer answer, long bytes, TimeSpan age = default)
     {
         Bytes += bytes;
-        _nodes.Add(answer, _kept.AddLast(new Kept(answer, time.GetTimestamp(), bytes)));
+        _nodes.Add(answer, _kept.AddLast(new Kept(answer, time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency), bytes)));
+    }
+
+    /// <summary>Has the first one give memory back that can, and stays kept.</summary>
+    /// <param name="bytesLeft">What is left of each that can.</param>
+    /// <returns>False when none can.</returns>
+    public bool TryShed(long bytesLeft)
+    {
+        for (var node = _kept.First; node is not null; node = node.Next)
+        {
+            var kept = node.Value;
+            if (kept.Bytes <= bytesLeft || !kept.Answer.Log.IsSpilled || !kept.Answer.Log.Shed(0)) continue;
+            node.Value = kept with { Bytes = bytesLeft };
+            Bytes -= kept.Bytes - bytesLeft;
+            return true;
+        }
+        return false;
     }
 
     /// <summary>False when it was none of them.</summary>

@@ -7,7 +7,7 @@ namespace Sluice.ConformanceTests.Harness;
 public static class ClientSdks
 {
     public const string NoPython =
-        "Needs Python with the openai and anthropic packages: set SLUICE_PYTHON, or have Python 3.11 and the wheels in SLUICE_SHARED.";
+        "Needs Python with the openai, anthropic and httpx packages: set SLUICE_PYTHON, or have Python 3.11 and the wheels in SLUICE_SHARED.";
 
     public const string NoNode =
         "Needs Node 22 with its packages: set SLUICE_NODE and SLUICE_NODE_MODULES, or have npm and a network.";
@@ -17,7 +17,7 @@ public static class ClientSdks
     private static readonly Lazy<Task<string?>> s_python = new(FindOrInstallPythonAsync);
     private static readonly Lazy<Task<(string Node, string Modules)?>> s_node = new(FindOrInstallNodeAsync);
 
-    /// <summary>A Python that can <c>import openai, anthropic</c>, or null.</summary>
+    /// <summary>A Python that can <c>import openai, anthropic, httpx</c>, or null.</summary>
     public static Task<string?> FindPythonAsync() => s_python.Value;
 
     /// <summary>Node and a <c>node_modules</c> folder with <c>openai</c>, <c>ai</c>, <c>@ai-sdk/openai-compatible</c>, <c>ajv</c> and <c>ajv-formats</c>, or null.</summary>
@@ -30,9 +30,9 @@ public static class ClientSdks
         if (Environment.GetEnvironmentVariable("SLUICE_PYTHON") is { Length: > 0 } given) return given;
         var folder = Artifacts("clients-python");
         var python = Path.Combine(folder, "bin", "python");
-        if (await SucceedsAsync(python, folder: null, "-c", "import openai, anthropic")) return python;
+        if (await SucceedsAsync(python, folder: null, "-c", "import openai, anthropic, httpx")) return python;
         if (TestFiles.FindShared("wheels") is not { } wheels || !await SucceedsAsync("python3", null, "-m", "venv", folder)) return null;
-        return await SucceedsAsync(python, null, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "openai", "anthropic") ? python : null;
+        return await SucceedsAsync(python, null, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "openai", "anthropic", "httpx") ? python : null;
     }
 
     private static async Task<(string Node, string Modules)?> FindOrInstallNodeAsync()
