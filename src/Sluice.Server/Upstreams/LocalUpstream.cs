@@ -90,7 +90,8 @@ internal sealed partial class LocalUpstream(
             handedOver = true;
             var log = attempt.Generation.Log;
             attempt.Stretch?.Arm(running.Suspend, () => running.TrySnapshot(() => log.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
-            attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            var whenCancelled = attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            attempt.Stretch?.Own(whenCancelled);
             return null;
         }
         catch (ChatTemplateException error)
