@@ -106,12 +106,6 @@ internal sealed class Answer
     /// <summary>How long it was suspended already when it came from a store; then zero.</summary>
     public TimeSpan SuspendedAge { get; set; }
 
-    /// <summary>What its suspension keeps, in bytes.</summary>
-    public long SuspendedBytes
-    {
-        get { lock (_lock) return _suspended?.Bytes ?? 0; }
-    }
-
     /// <summary>Completes, always successfully, when the log has ended and everything about it is written down.</summary>
     public Task Produced => _produced.Task;
 
@@ -262,6 +256,8 @@ internal sealed class Answer
     /// <param name="end">Ends the log, when the generation is cancelled. Called on any thread, and must not block.</param>
     public void SetSuspended(SuspendedGeneration suspended, Action end)
     {
+        // First, so that whoever takes it over finds it there.
+        _table.RetainSuspended(this, suspended.Bytes);
         lock (_lock)
         {
             _suspended = suspended;
@@ -269,7 +265,6 @@ internal sealed class Answer
             if (_readerCount + _holdCount == 0) ScheduleAdoptable();
             Record.Pause();
         }
-        _table.RetainSuspended(this);
         var registration = Generation.Cancellation.UnsafeRegister(static state => ((Action)state!)(), end);
         lock (_lock) _whenCancelled = registration;
     }
