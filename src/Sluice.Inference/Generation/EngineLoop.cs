@@ -18,6 +18,7 @@ internal sealed partial class EngineLoop
     private readonly Lazy<TokenTrie> _tokenTrie;
     private readonly TimeProvider _time;
     private readonly StepCost _cost;
+    private readonly TokenWriter _writer;
     private readonly Action _onStarted;
     private readonly LinkedList<ChoiceState> _waiting = new();
     private readonly List<ChoiceState> _active = [];
@@ -38,6 +39,7 @@ internal sealed partial class EngineLoop
         _tokenTrie = tokenTrie;
         _time = time;
         _cost = new StepCost(model.AttentionShare);
+        _writer = new TokenWriter(model.Tokenizer, tokenTrie);
         _onStarted = onStarted;
         _isAbandoned = IsAbandoned;
     }
@@ -52,7 +54,10 @@ internal sealed partial class EngineLoop
         _generations.Add(generation);
         foreach (ChoiceState choice in generation.Choices)
         {
-            _waiting.AddLast(choice);
+            if (!choice.IsFinished)
+            {
+                _waiting.AddLast(choice);
+            }
         }
     }
 
@@ -60,7 +65,7 @@ internal sealed partial class EngineLoop
     /// <returns>False when there was nothing to compute.</returns>
     public bool Step()
     {
-        DropCancelled();
+        DropStopped();
         Admit();
         Plan();
         if (_planned.Count == 0)
@@ -120,7 +125,10 @@ internal sealed partial class EngineLoop
             if (row >= 0)
             {
                 KeepPrompt(choice);
-                TakeToken(choice, _model.Logits(row));
+                lock (choice.Generation.Gate)
+                {
+                    TakeToken(choice, _model.Logits(row));
+                }
             }
         }
 
@@ -148,7 +156,7 @@ internal sealed partial class EngineLoop
     {
         foreach ((ChoiceState choice, _) in _planned)
         {
-            if (!choice.Generation.IsCancelled)
+            if (!choice.Generation.IsStopped)
             {
                 return false;
             }
@@ -157,7 +165,7 @@ internal sealed partial class EngineLoop
         return true;
     }
 
-    private void DropCancelled()
+    private void DropStopped()
     {
         for (int i = _generations.Count - 1; i >= 0; i--)
         {
@@ -166,6 +174,12 @@ internal sealed partial class EngineLoop
             {
                 End(generation);
                 generation.Sink.OnCancelled(generation.Usage);
+            }
+            else if (generation.IsSuspended)
+            {
+                GenerationProgress progress = generation.Progress;
+                End(generation);
+                generation.Sink.OnSuspended(progress, generation.Usage);
             }
         }
     }
@@ -215,16 +229,18 @@ internal sealed partial class EngineLoop
         EngineGeneration generation = choice.Generation;
         if (choice.Admission == 0)
         {
-            choice.Begin();
+            lock (generation.Gate)
+            {
+                choice.Begin();
+            }
         }
 
         Reuse(choice);
         if (choice.Admission == 0)
         {
             generation.StartedCount++;
-            if (generation.StartedCount == 1)
+            if (_startTimes.TryAdd(generation, _time.GetTimestamp()))
             {
-                _startTimes[generation] = _time.GetTimestamp();
                 _onStarted();
             }
         }
@@ -295,13 +311,11 @@ internal sealed partial class EngineLoop
     private void Finish(ChoiceState choice, FinishReason reason)
     {
         EngineGeneration generation = choice.Generation;
-        choice.Text.Finish();
-        Deliver(choice, isLast: true);
-        choice.IsFinished = true;
+        TokenWriter.Flush(choice);
         _active.Remove(choice);
         Retire(choice);
         generation.FinishedCount++;
-        generation.Sink.OnFinished(choice.Index, reason == FinishReason.Stop && choice.Answer is { CallCount: > 0 } ? FinishReason.ToolCalls : reason);
+        choice.Finish(reason);
         if (generation.FinishedCount == generation.Choices.Length)
         {
             End(generation);
@@ -320,7 +334,11 @@ internal sealed partial class EngineLoop
 
     private void End(EngineGeneration generation)
     {
-        generation.HasEnded = true;
+        lock (generation.Gate)
+        {
+            generation.HasEnded = true;
+        }
+
         _generations.Remove(generation);
         foreach (ChoiceState choice in generation.Choices)
         {

@@ -137,6 +137,8 @@ public sealed class PrefixReuseTests(ShippedModel shipped)
 
         public void OnCancelled(GenerationUsage usage) => _ended.SetCanceled();
 
+        public void OnSuspended(GenerationProgress progress, GenerationUsage usage) => throw new NotSupportedException();
+
         public void OnFailed(Exception error) => _ended.SetException(error);
 
         private void Add(int choice, string text) => Tokens[choice] = Tokens.GetValueOrDefault(choice) + text;

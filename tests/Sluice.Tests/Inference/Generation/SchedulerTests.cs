@@ -185,6 +185,38 @@ public sealed class SchedulerTests
         Assert.InRange(model.ComputedTokenCount, (2 * 209) + 1, (2 * 209) + 64 + 31);
     }
 
+    [Fact]
+    public async Task A_suspended_answer_goes_on_without_computing_what_it_had()
+    {
+        using var model = new WorkModel(s_tokenizer.Value);
+        using var engine = new InferenceEngine(model, new EngineOptions());
+        GenerationRequest request = Request(Tokens(640, 0), 20);
+        var (first, rest) = (new CollectingSink(), new CollectingSink());
+        EngineGeneration? running = null;
+        GenerationProgress? progress = null;
+        model.OnStep = step =>
+        {
+            if (step == 8)
+            {
+                SpinWait.SpinUntil(() => Volatile.Read(ref running) != null);
+                running!.Suspend();
+                progress = running.TrySnapshot(() => 0)!.Value.Progress;
+            }
+        };
+        running = engine.TrySubmit(request, first);
+        Assert.Equal("suspended", await first.Ended);
+
+        // Three steps of the prompt, and five of an answer; the snapshot lacks the token of the last.
+        Assert.Equal(5, progress!.Choices[0].Tokens.Count);
+        Assert.NotNull(engine.TrySubmit(request with { From = progress }, rest));
+        Assert.Equal("completed", await rest.Ended);
+        Assert.Equal(0, rest.Usage.CachedPromptTokens);
+        Assert.Equal(20, rest.Usage.CompletionTokens);
+
+        // All of it once, but for the token that is computed again for its logits.
+        Assert.Equal(640 + 19 + 1, model.ComputedTokenCount);
+    }
+
     private static int[] Tokens(int count, int first) => [.. Enumerable.Range(first, count)];
 
     private static GenerationRequest Request(int[] tokens, int maxTokens) =>
@@ -264,6 +296,8 @@ public sealed class SchedulerTests
         public void OnCompleted(GenerationUsage usage) => (Usage, HasEnded) = (usage, true);
 
         public void OnCancelled(GenerationUsage usage) => (Usage, HasEnded) = (usage, true);
+
+        public void OnSuspended(GenerationProgress progress, GenerationUsage usage) => throw new NotSupportedException();
 
         public void OnFailed(Exception error) => throw new InvalidOperationException("The engine failed.", error);
     }
