@@ -94,6 +94,16 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         }
     }
 
+    /// <summary>Passes every event that is there unread, the dropped ones too.</summary>
+    public void SkipToEnd()
+    {
+        lock (_log.Lock)
+        {
+            Position = _log.EventCount;
+            _log.SignalMoved();
+        }
+    }
+
     /// <summary>
     /// Completes when <see cref="TryRead"/> would say something other than <see cref="ReadOutcome.NothingYet"/>, or after
     /// <see cref="Wake"/>. Await it before the next call. What follows runs on the thread pool, in <see cref="StreamLog.Publish"/>, or where the
