@@ -15,6 +15,8 @@ internal static class CommandLine
         ModelsCommand.Create(terminal),
         PullCommand.Create(terminal),
         CheckCommand.Create(terminal),
+        QuantizeCommand.Create(terminal),
+        BenchCommand.Create(terminal),
     };
 
     /// <summary>Runs what the arguments say and returns the exit code. Whatever a user can cause ends in one line on the error stream.</summary>

@@ -24,6 +24,9 @@ internal sealed record Terminal
     /// <summary>Calls the action at every Ctrl-C, instead of ending the process, until the result is disposed.</summary>
     public required Func<Action, IDisposable> OnInterrupt { get; init; }
 
+    /// <summary>Calls the action at every SIGTERM, instead of ending the process, until the result is disposed.</summary>
+    public required Func<Action, IDisposable> OnTerminate { get; init; }
+
     /// <summary>Calls the action at every SIGHUP, instead of ending the process, until the result is disposed; null where there is no such signal.</summary>
     public required Func<Action, IDisposable?> OnHangUp { get; init; }
 
@@ -38,6 +41,11 @@ internal sealed record Terminal
         IsOutputInteractive = !Console.IsOutputRedirected,
         GetVariable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
         OnInterrupt = action => PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
+        {
+            context.Cancel = true;
+            action();
+        }),
+        OnTerminate = action => PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
         {
             context.Cancel = true;
             action();

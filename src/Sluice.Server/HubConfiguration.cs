@@ -44,7 +44,10 @@ public sealed partial class HubConfiguration : IDisposable
     internal ServedConfiguration Current => _current;
 
     /// <summary>Serves another configuration from now on.</summary>
-    /// <param name="options">Validated. <see cref="SluiceOptions.Listen"/> stays what it was at the start; a difference is said in the log.</param>
+    /// <param name="options">
+    /// Validated. <see cref="SluiceOptions.Listen"/>, the store and <see cref="SluiceOptions.Drain"/> stay what they were at the start; a difference is said in
+    /// the log.
+    /// </param>
     /// <param name="catalog">Its models.</param>
     public void Apply(SluiceOptions options, ModelCatalog catalog)
     {
@@ -54,7 +57,12 @@ public sealed partial class HubConfiguration : IDisposable
         {
             var old = _current;
             if (!options.Listen.SequenceEqual(old.Options.Listen)) LogListenStays(string.Join(" and ", options.Listen), string.Join(" and ", old.Options.Listen));
-            _current = new ServedConfiguration(options with { Listen = old.Options.Listen }, catalog, _createRouter(catalog, old.Router));
+            var kept = options with
+            {
+                Listen = old.Options.Listen, Store = old.Options.Store, StorePath = old.Options.StorePath, StoreSizeBytes = old.Options.StoreSizeBytes, Drain = old.Options.Drain,
+            };
+            if (kept with { Listen = options.Listen } != options) LogStoreStays();
+            _current = new ServedConfiguration(kept, catalog, _createRouter(catalog, old.Router));
             _memory.Retain(catalog.Models.OfType<LocalModel>().Select(model => model.Path), options.MemoryBudgetBytes);
             LogApplied(catalog.Models.Count, NamesOf(catalog, without: old.Catalog), NamesOf(old.Catalog, without: catalog));
             old.Release();
@@ -86,6 +94,9 @@ public sealed partial class HubConfiguration : IDisposable
 
     [LoggerMessage(1, LogLevel.Information, "The configuration is taken over: {Count} models; added: {Added}; removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
+
+    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size' and 'drain' can't change while the hub runs: start it again for that.")]
+    private partial void LogStoreStays();
 
     [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs: start it again to listen on {Listen}; until then it is {Current}.")]
     private partial void LogListenStays(string listen, string current);

@@ -154,6 +154,36 @@ public sealed record Limits
     /// <summary>How long a cancel waits for the end of the answer. The default value is 2 s; a step of the engine takes a fraction of one.</summary>
     public TimeSpan CancelWait { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Between two commits to a store: what a killed process may lose of its answers. The default value is 100 ms.</summary>
+    public TimeSpan StoreInterval { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Between two tries of a commit that fails. The default value is 1 s: disks that are full are not free again sooner.</summary>
+    public TimeSpan StoreRetry { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Bytes of events in one commit; what is over goes into the next one at once. The default value is 8 MiB: a tenth of a second's work for a slow disk.</summary>
+    public int StoreBatchBytes { get; init; } = 8 << 20;
+
+    /// <summary>Bytes that a store's file may grow to, unless <c>store_size</c> says otherwise; answers that ended first go first. The default value is 1 GiB: 100,000 usual answers.</summary>
+    public long StoredBytesMax { get; init; } = 1L << 30;
+
+    /// <summary>
+    /// Memory of the events of all answers that are being made, in bytes, where there is a store: beyond it they stay in the store alone, and where that can't
+    /// be, no new answers are begun. The default value is 256 MiB.
+    /// </summary>
+    public long HotBytesMax { get; init; } = 256L << 20;
+
+    /// <summary>Bytes of each of them that stay in memory then. The default value is 64 KiB: what a reader that is not behind is about to read.</summary>
+    public int HotBytesMin { get; init; } = 64 << 10;
+
+    /// <summary>
+    /// How long a hub that is told to stop lets answers run on, unless <c>drain</c> says otherwise. The default value is 30 s, what container platforms wait before
+    /// they kill.
+    /// </summary>
+    public TimeSpan StopDrain { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>What the rest of stopping may take after that: error events, the store, connections. The default value is 10 s.</summary>
+    public TimeSpan StopRest { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

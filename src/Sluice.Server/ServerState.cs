@@ -1,30 +1,31 @@
 using Microsoft.Extensions.Hosting;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Answers;
-using Sluice.Streaming;
 
 namespace Sluice.Server;
 
-/// <summary>Knows when the hub stops, and then stops what runs: streams end with an error event rather than with silence.</summary>
+/// <summary>Knows that the hub stops, in two steps: it takes no more requests, and it ends what still runs.</summary>
 internal sealed class ServerState : IDisposable
 {
     private readonly CancellationTokenRegistration _registration;
     private int _isStopping;
+    private int _isEnding;
 
-    public ServerState(IHostApplicationLifetime lifetime, AnswerTable answers)
-    {
-        _registration = lifetime.ApplicationStopping.Register(() =>
-        {
-            Interlocked.Exchange(ref _isStopping, 1);
-            answers.CancelAll(CancellationCause.Shutdown);
-        });
-    }
+    public ServerState(IHostApplicationLifetime lifetime) => _registration = lifetime.ApplicationStopping.Register(() => Interlocked.Exchange(ref _isStopping, 1));
 
-    /// <summary>What a request gets that comes, or is running, when the hub stops.</summary>
-    public static ApiError StoppingError { get; } = ApiErrors.Unavailable(TimeSpan.FromSeconds(1)) with { Message = "The server is stopping. You can retry your request." };
+    /// <summary>What a request gets that comes when the hub stops, or is cut off by it.</summary>
+    public static ApiError StoppingError { get; } = ApiErrors.ServerStopping(TimeSpan.FromSeconds(1));
 
-    /// <summary>A full fence, on both sides: who reads false has put what it created into the table before those that stop are looked up.</summary>
+    /// <summary>Whether new requests are refused. What runs goes on, and what there is can be read.</summary>
     public bool IsStopping => Interlocked.CompareExchange(ref _isStopping, 0, 0) != 0;
+
+    /// <summary>
+    /// Whether what runs is being ended. A full fence, on both sides: who reads false has put what it created into the table before those that are ended
+    /// are looked up.
+    /// </summary>
+    public bool IsEnding => Interlocked.CompareExchange(ref _isEnding, 0, 0) != 0;
+
+    /// <summary>From now on <see cref="IsEnding"/>.</summary>
+    public void SetEnding() => Interlocked.Exchange(ref _isEnding, 1);
 
     public void Dispose() => _registration.Dispose();
 }

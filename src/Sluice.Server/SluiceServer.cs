@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Generation;
 using Sluice.Server.Answers;
@@ -13,6 +14,7 @@ using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
+using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 
@@ -21,6 +23,9 @@ namespace Sluice.Server;
 /// <summary>Puts the hub together, as a program of its own or within another ASP.NET Core application.</summary>
 public static class SluiceServer
 {
+    /// <summary>Name of the store in the user's data folder, where nothing else is said.</summary>
+    internal const string AnswersFile = "answers.db";
+
     /// <summary>Adds what the hub consists of.</summary>
     /// <remarks>
     /// <see cref="TimeProvider"/>, <see cref="RandomSource"/>, <see cref="Limits"/> and <see cref="ModelLoading{TEngine}"/> are taken
@@ -41,7 +46,9 @@ public static class SluiceServer
             options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
-        services.AddSingleton<AnswerTable>();
+        if (options.Store == StoreKind.Sqlite) AddStore(services, options);
+        services.AddSingleton(static provider => new AnswerTable(
+            provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>()));
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
@@ -49,6 +56,14 @@ public static class SluiceServer
         services.AddSingleton<PrometheusText>();
         services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<ServerState>();
+        services.AddSingleton(provider => new GracefulStop(
+            provider.GetRequiredService<ServerState>(),
+            provider.GetRequiredService<AnswerTable>(),
+            options.Drain ?? provider.GetRequiredService<Limits>().StopDrain,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<GracefulStop>>()));
+        services.AddHostedService(static provider => provider.GetRequiredService<GracefulStop>());
+        services.AddOptions<HostOptions>().Configure<Limits>((host, limits) => host.ShutdownTimeout = (options.Drain ?? limits.StopDrain) + limits.StopRest);
         services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
@@ -116,6 +131,23 @@ public static class SluiceServer
         var application = builder.Build();
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
         return application;
+    }
+
+    private static void AddStore(IServiceCollection services, SluiceOptions options)
+    {
+        services.TryAddSingleton<IAnswerStore>(provider => new SqliteAnswerStore(
+            options.StorePath ?? Path.Combine(ModelFolders.DataFolder(), AnswersFile), options.StoreSizeBytes ?? provider.GetRequiredService<Limits>().StoredBytesMax));
+        services.AddSingleton(provider =>
+        {
+            var limits = provider.GetRequiredService<Limits>();
+            return new AnswerRecorder(
+                provider.GetRequiredService<IAnswerStore>(),
+                limits,
+                options.StoreSizeBytes ?? limits.StoredBytesMax,
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILoggerFactory>().CreateLogger<AnswerRecorder>(),
+                provider.GetRequiredService<HubMetrics>().Meter);
+        });
     }
 
     private static HubConfiguration CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)

@@ -42,11 +42,14 @@ public sealed class Generation : IDisposable
     private readonly Lock _lock = new();
     private bool _retired;
 
-    /// <summary>A running generation with an empty log of its own.</summary>
-    public Generation(string id, StreamLimits? limits = null)
+    /// <summary>A running generation with a log of its own.</summary>
+    /// <param name="id">Unique.</param>
+    /// <param name="limits">Of the log.</param>
+    /// <param name="eventCount">Events of an earlier life, which a store has.</param>
+    public Generation(string id, StreamLimits? limits = null, long eventCount = 0)
     {
         Id = id;
-        Log = new StreamLog(limits);
+        Log = new StreamLog(limits, eventCount);
         Cancellation = _cancellation.Token;
     }
 

@@ -12,9 +12,10 @@ namespace Sluice.Streaming;
 /// The producer's methods belong to one thread at a time and never wait for a reader; everything else may be called from any thread.
 /// Invariant: 0 &lt;= FirstEvent &lt;= EventCount; events in [FirstEvent, EventCount) are retained, at most
 /// <see cref="StreamLimits.HotBytes"/> of them, or one. So an event is dropped only when every reader has passed it, or is a whole
-/// bound behind. In the steady state neither an append nor a read allocates.
+/// bound behind. With <see cref="SpillTo"/> FirstEvent &lt;= StoredEvents holds too: what the store has not got stays, whatever its size.
+/// In the steady state neither an append nor a read allocates.
 /// </remarks>
-public sealed class StreamLog : IBufferWriter<byte>, IDisposable
+public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
 {
     private const int FreeBytesMin = 256;
 
@@ -34,18 +35,23 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     private StreamSegment? _spare;
     private int _copyingCount;
     private bool _disposed;
+    private bool _isReleased;
+    private SpilledEvents? _spill;
     private int _stagedBytes;
     private TaskCompletionSource? _moved;
 
     // The producer's alone.
     private int _quietBytes;
 
-    /// <summary>An empty, open log.</summary>
-    public StreamLog(StreamLimits? limits = null)
+    /// <summary>An open log without events in memory.</summary>
+    /// <param name="limits">Bounds.</param>
+    /// <param name="eventCount">Events that were committed in an earlier life of the stream, and that a store has.</param>
+    public StreamLog(StreamLimits? limits = null, long eventCount = 0)
     {
         _limits = limits ?? new StreamLimits();
         _head = _tail = new StreamSegment(_limits.SegmentBytes);
-        _tail.Open(0);
+        EventCount = FirstEvent = StoredEvents = eventCount;
+        _tail.Open(eventCount);
     }
 
     /// <summary>Events committed so far, the dropped ones included.</summary>
@@ -57,6 +63,12 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     /// <summary>Bytes of the retained events.</summary>
     public int RetainedBytes { get; private set; }
 
+    /// <summary>Events that a store has, from the first on. Always 0 without one.</summary>
+    public long StoredEvents { get; private set; }
+
+    /// <summary>Whether events that left the memory can be read from a store.</summary>
+    public bool IsSpilled => Volatile.Read(ref _spill) is not null;
+
     /// <summary>Bytes of memory that the log holds, those not filled included.</summary>
     public long HeldBytes
     {
@@ -64,7 +76,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
         {
             lock (_lock)
             {
-                if (_disposed) return 0;
+                if (_isReleased) return 0;
                 long bytes = _spare?.CapacityBytes ?? 0;
                 for (var segment = _head; segment is not null; segment = segment.Next) bytes += segment.CapacityBytes;
                 return bytes;
@@ -79,6 +91,8 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     public Task WhenEnded => _ended.Task;
 
     internal Lock Lock => _lock;
+
+    internal SpilledEvents? Spill => Volatile.Read(ref _spill);
 
     /// <inheritdoc/>
     public Memory<byte> GetMemory(int sizeHint = 0)
@@ -114,7 +128,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             EventCount++;
             RetainedBytes += _stagedBytes;
             _stagedBytes = 0;
-            while (RetainedBytes > _limits.HotBytes && EventCount - FirstEvent > 1) DropFirst();
+            DropDownTo(_limits.HotBytes);
             if (wakes) WakeReaders();
         }
     }
@@ -171,8 +185,8 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
     /// <returns>Null when no reader loses its place; otherwise completes when a reader has moved on or was detached, and then the question is to be asked again.</returns>
     public Task? FindLag(int bytes)
     {
-        // Only the producer adds to it, and this is the producer.
-        if (RetainedBytes + (long)bytes <= _limits.HotBytes) return null;
+        // Only the producer adds to it, and this is the producer. From a store nobody loses anything.
+        if (RetainedBytes + (long)bytes <= _limits.HotBytes || IsSpilled) return null;
         lock (_lock)
         {
             var first = FirstAfter(bytes);
@@ -226,7 +240,7 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
         lock (_lock)
         {
             Debug.Assert(End is not null, "A log is packed after its end.");
-            if (_disposed) return;
+            if (_isReleased) return;
             StreamSegment? before = null;
             for (var segment = _head; segment is not null; segment = segment.Next)
             {
@@ -255,17 +269,8 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             Debug.Assert(End is not null, "A log is disposed after its end.");
             if (_disposed) return;
             _disposed = true;
-            FirstEvent = EventCount;
-            RetainedBytes = 0;
-            for (var segment = _head; segment is not null;)
-            {
-                var next = segment.Next;
-                segment.Close();
-                if (_copyingCount == 0) segment.Release();
-                segment = next;
-            }
-            _spare?.Release();
-            _spare = null;
+            _spill = null;
+            ReleaseSegments();
             WakeReaders();
         }
     }
@@ -385,6 +390,29 @@ public sealed class StreamLog : IBufferWriter<byte>, IDisposable
             before.Next = replacement;
         }
         Recycle(empty);
+    }
+
+    // Under the lock.
+    private void ReleaseSegments()
+    {
+        if (_isReleased) return;
+        _isReleased = true;
+        FirstEvent = EventCount;
+        RetainedBytes = 0;
+        for (var segment = _head; segment is not null;)
+        {
+            var next = segment.Next;
+            segment.Close();
+            if (_copyingCount == 0) segment.Release();
+            segment = next;
+        }
+        _spare?.Release();
+        _spare = null;
+    }
+
+    private void DropDownTo(int bytes)
+    {
+        while (RetainedBytes > bytes && EventCount - FirstEvent > 1 && (_spill is null || FirstEvent < StoredEvents)) DropFirst();
     }
 
     private void DropFirst()

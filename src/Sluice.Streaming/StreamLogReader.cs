@@ -17,6 +17,9 @@ public enum ReadOutcome
 
     /// <summary>The next event has been dropped: the reader was a whole bound behind, or its position was that old from the start.</summary>
     OffsetLost,
+
+    /// <summary>The next event has left the memory, and <see cref="StreamLogReader.ReadSpilledAsync"/> gets it.</summary>
+    Spilled,
 }
 
 /// <summary>
@@ -60,7 +63,7 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
             lock (_log.Lock)
             {
                 if (end < 0) end = _log.EventCount;
-                if (Position < _log.FirstEvent) return copied > 0 ? ReadOutcome.Events : ReadOutcome.OffsetLost;
+                if (Position < _log.FirstEvent) return copied > 0 ? ReadOutcome.Events : _log.IsSpilled ? ReadOutcome.Spilled : ReadOutcome.OffsetLost;
                 if (Position == end)
                 {
                     if (copied > 0) return ReadOutcome.Events;
@@ -102,6 +105,23 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
             Position = _log.EventCount;
             _log.SignalMoved();
         }
+    }
+
+    /// <summary>Copies events from the store of the log, where <see cref="TryRead"/> said that the next one is there.</summary>
+    /// <param name="output">As for <see cref="TryRead"/>.</param>
+    /// <param name="bytesMax">As for <see cref="TryRead"/>.</param>
+    /// <returns>False when the store does not give it: the place is lost.</returns>
+    public async ValueTask<bool> ReadSpilledAsync(IBufferWriter<byte> output, int bytesMax)
+    {
+        if (_log.Spill is not { } spill) return false;
+        var count = await spill(Position, output, bytesMax);
+        if (count <= 0) return false;
+        lock (_log.Lock)
+        {
+            Position += count;
+            _log.SignalMoved();
+        }
+        return true;
     }
 
     /// <summary>

@@ -31,6 +31,12 @@ public sealed record TestHubOptions
     /// <summary>Of the scripted model, which understands ChatML only; the default value, null, is that.</summary>
     public string? ChatTemplate { get; init; }
 
+    /// <summary>How long answers run on when the hub is told to stop; the default value is none.</summary>
+    public TimeSpan Drain { get; init; }
+
+    /// <summary>Path of an SQLite file that keeps answers; the default value, null, keeps them in memory.</summary>
+    public string? StorePath { get; init; }
+
     /// <summary>The engine's options; the default value is its own.</summary>
     public EngineOptions Engine { get; init; } = new();
 }
@@ -140,7 +146,13 @@ public sealed class TestHub : IAsyncDisposable
         InferenceEngine? engine = null;
         var log = new LogCollector();
         var application = SluiceServer.CreateApplication(
-            configuration with { Listen = [new ListenAddress("127.0.0.1", 0), new ListenAddress("127.0.0.1", 0, IsHttp2: true)] },
+            configuration with
+            {
+                Drain = options.Drain,
+                Store = options.StorePath is null ? configuration.Store : StoreKind.Sqlite,
+                StorePath = options.StorePath,
+                Listen = [new ListenAddress("127.0.0.1", 0), new ListenAddress("127.0.0.1", 0, IsHttp2: true)],
+            },
             catalog,
             builder =>
             {

@@ -15,10 +15,11 @@ using Sluice.Server;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Storage;
 
 namespace Sluice.Cli.Commands;
 
-/// <summary>Runs the hub until Ctrl-C or a signal ends it.</summary>
+/// <summary>Runs the hub until Ctrl-C or a signal ends it: the first one lets answers run on for a while, the second one doesn't.</summary>
 internal static class ServeCommand
 {
     public static Command Create(Terminal terminal)
@@ -48,6 +49,7 @@ internal static class ServeCommand
             (SluiceOptions Options, ModelCatalog Catalog) Load(ConfigurationLookup lookup)
             {
                 var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
+                options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
                 return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
                     ? throw new CliException(problem)
                     : (options, FindModels(terminal, lookup));
@@ -128,7 +130,15 @@ internal static class ServeCommand
         });
         using var export = TelemetryExport.Start(terminal.GetVariable);
         await StartAsync(application, options);
-        using var interrupt = terminal.OnInterrupt(application.Lifetime.StopApplication);
+        var signalCount = 0;
+        void Stop()
+        {
+            if (Interlocked.Increment(ref signalCount) == 1) application.Lifetime.StopApplication();
+            else application.Services.GetRequiredService<GracefulStop>().Hurry();
+        }
+
+        using var interrupt = terminal.OnInterrupt(Stop);
+        using var terminate = terminal.OnTerminate(Stop);
         using var hangUp = terminal.OnHangUp(() => application.Services.GetRequiredService<ConfigurationReload>().Reload());
         if (catalog.Models is [LocalModel only] && await LoadAsync(application, only) is { } failure)
         {
@@ -175,6 +185,10 @@ internal static class ServeCommand
         try
         {
             await application.StartAsync();
+        }
+        catch (StoreException exception)
+        {
+            throw new CliException(exception.Message, exception);
         }
         catch (IOException exception) when (exception.InnerException is AddressInUseException)
         {

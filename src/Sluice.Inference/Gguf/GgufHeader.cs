@@ -10,7 +10,7 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
     public const int BytesMin = 24;
     private const uint MagicLittleEndian = 0x46554747; // "GGUF"
     private const uint MagicGitLfs = 0x73726576; // "vers", how a Git LFS pointer starts
-    private const int AlignmentDefault = 32;
+    public const int AlignmentDefault = 32;
     private const int KeyValueBytesMin = 8 + 1 + 4 + 1;
     private const int TensorBytesMin = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -162,6 +162,7 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
 
         var rowLength = 1L;
         var rowCount = 1L;
+        var dimensions = new long[dimensionCount];
         for (var i = 0; i < dimensionCount; i++)
         {
             var length = reader.ReadUInt64();
@@ -171,6 +172,7 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
                 throw reader.Error($"expected dimensions from 1 whose product fits in 63 bits, found {length} as dimension {i}");
             }
 
+            dimensions[i] = (long)length;
             if (i == 0)
             {
                 rowLength = (long)length;
@@ -195,7 +197,7 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
             throw reader.Error($"expected an offset that is a multiple of {alignment}, found {offset}");
         }
 
-        return new GgufTensor(name, type, rowLength, rowCount, (long)offset, sizeBytes);
+        return new GgufTensor(name, type, rowLength, rowCount, (long)offset, sizeBytes) { Dimensions = dimensions };
     }
 
     private static long SizeBytes(ref GgufHeaderReader reader, GgufTensorType type, long rowLength, long rowCount)

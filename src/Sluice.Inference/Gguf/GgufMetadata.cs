@@ -115,6 +115,38 @@ public sealed class GgufMetadata
             : throw TypeError(key, Expected, array);
     }
 
+    /// <summary>The keys as the file has them, with other numbers in place of some; a key that the file lacks is added.</summary>
+    /// <param name="integers">Keys with their numbers, which every integer type of the file can hold: at most 127.</param>
+    /// <returns>The bytes behind the counts of the header, and how many keys they are.</returns>
+    /// <exception cref="GgufException">One of the keys is no integer in the file.</exception>
+    internal (byte[] Bytes, int Count) CopyWith(params ReadOnlySpan<(string Key, byte Number)> integers)
+    {
+        var copy = _bytes[GgufHeader.BytesMin..];
+        var added = new List<byte>();
+        var count = _values.Count;
+        foreach (var (key, number) in integers)
+        {
+            if (_values.TryGetValue(key, out var value))
+            {
+                if (ReadInteger(key, value.Type, value.Offset) is null)
+                {
+                    throw TypeError(key, "an integer", value);
+                }
+
+                var target = copy.AsSpan(value.Offset - GgufHeader.BytesMin, GgufValueTypes.Size(value.Type));
+                target.Clear();
+                target[0] = number;
+                continue;
+            }
+
+            var name = Encoding.UTF8.GetBytes(key);
+            added.AddRange([.. BitConverter.GetBytes((ulong)name.Length), .. name, .. BitConverter.GetBytes((uint)GgufValueType.UInt32), number, 0, 0, 0]);
+            count++;
+        }
+
+        return ([.. copy, .. added], count);
+    }
+
     /// <summary>An error about a key's value.</summary>
     internal GgufException Error(string key, string expected, string found) =>
         GgufErrors.Create(_path, $"key {GgufErrors.Quote(key)}: expected {expected}, found {found}");

@@ -7,4 +7,8 @@ namespace Sluice.Inference.Gguf;
 /// <param name="RowCount">Product of the other dimensions; 1 for a vector.</param>
 /// <param name="OffsetBytes">First byte, counted from the start of the file.</param>
 /// <param name="SizeBytes">All bytes; the file holds them.</param>
-public sealed record GgufTensor(string Name, GgufTensorType Type, long RowLength, long RowCount, long OffsetBytes, long SizeBytes);
+public sealed record GgufTensor(string Name, GgufTensorType Type, long RowLength, long RowCount, long OffsetBytes, long SizeBytes)
+{
+    /// <summary>The file's dimensions, row length first; their product is all elements.</summary>
+    public IReadOnlyList<long> Dimensions { get; init; } = [RowLength, RowCount];
+}

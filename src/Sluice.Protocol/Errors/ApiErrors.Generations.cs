@@ -21,6 +21,19 @@ public static partial class ApiErrors
     /// <summary>410: the beginning of a long answer is no longer kept.</summary>
     public static ApiError EventsDropped() => Final(410, "The answer is longer than what is kept of it, and the events behind this cursor are gone.", "events_dropped");
 
+    /// <summary><see cref="ApiError.Code"/> of <see cref="StreamLost"/>.</summary>
+    public const string StreamLostCode = "stream_lost";
+
+    /// <summary>410: the server ended in the middle of the answer, and what it was made by can't go on with it.</summary>
+    public static ApiError StreamLost() => Final(410, "The server ended in the middle of this answer, and the rest of it is lost. Please make the request again.", StreamLostCode);
+
+    /// <summary>503: nobody can read the completion any more, but it could not be taken out of the store yet.</summary>
+    public static ApiError NotDeletedYet() => Unavailable(TimeSpan.FromSeconds(1)) with
+    {
+        Message = "The completion is gone for everybody, but the store of answers can't be written now; it is taken out of it as soon as that works again.",
+        Code = "store_unavailable",
+    };
+
     /// <summary>409: the cursor is ahead of the stream, so it can't be of this stream.</summary>
     public static ApiError StreamDiverged() => Final(409, "The cursor is ahead of the stream: it can't have come from it.", "stream_diverged");
 

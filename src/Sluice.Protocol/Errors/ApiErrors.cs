@@ -115,7 +115,11 @@ public static partial class ApiErrors
     /// <summary>500, or an error event after the stream has started, with words of its own.</summary>
     public static ApiError ServerError(string message) => new(500, message, ServerErrorType, Param: null, Code: null);
 
-    /// <summary>503: the server takes no new work now: it is overloaded, loading, or stopping.</summary>
+    /// <summary>503, or an error event after the stream has started: the server is stopping.</summary>
+    public static ApiError ServerStopping(TimeSpan retryAfter) =>
+        Unavailable(retryAfter) with { Message = "The server is stopping. You can retry your request.", Code = "server_shutdown" };
+
+    /// <summary>503: the server takes no new work now: it is overloaded, or loading.</summary>
     public static ApiError Unavailable(TimeSpan? retryAfter = null) => new(
         503,
         "The server is currently overloaded with other requests. Sorry about that! You can retry your request.",

@@ -59,7 +59,10 @@ internal sealed class Answer
     public string Model { get; }
 
     /// <summary>Unix time in seconds.</summary>
-    public long Created { get; }
+    public long Created { get; init; }
+
+    /// <summary>Whether the rest of it was lost with the process that made it: what there is can be looked at, but nobody can go on with it.</summary>
+    public bool IsLost => Log.End?.Failure is ApiError { Code: ApiErrors.StreamLostCode };
 
     public RequestRecord Record { get; }
 
@@ -93,6 +96,8 @@ internal sealed class Answer
                     lock (_lock) return _isAbandoned;
                 case { Kind: StreamEndKind.Completed or StreamEndKind.Stopped }:
                     return false;
+                case not null when IsLost:
+                    return true;
                 case { Kind: StreamEndKind.Failed, Failure: ApiError { Status: >= 400 and < 500 and not 408 and not 409 and not 429 } }:
                     return Log.EventCount > 0;
                 default:
@@ -114,7 +119,7 @@ internal sealed class Answer
             if (_isForgotten) return AttachOutcome.Gone;
             if (adopts && (_readerCount > 0 || _hasSent || _isAbandoned || _time.GetElapsedTime(_detachedAt) > _limits.Adoptable)) return AttachOutcome.Gone;
             if (_readerCount >= _limits.ReadersPerAnswer) return AttachOutcome.TooMany;
-            if (position < Log.FirstEvent) return AttachOutcome.Dropped;
+            if (position < Log.FirstEvent && !Log.IsSpilled) return AttachOutcome.Dropped;
             if (Log.TryOpenReader(position) is not { } cursor) return AttachOutcome.TooMany;
             _readerCount++;
             EndGrace();
@@ -159,6 +164,13 @@ internal sealed class Answer
         if (isOrphan) _table.AddOrphan(this);
         if (cancels) Generation.Cancel(CancellationCause.ClientLeft);
         if (isOver) TryDispose();
+    }
+
+    /// <summary>It comes from a store and has ended: there is nothing more to write down.</summary>
+    public void SetRestored()
+    {
+        Generation.Retire();
+        _produced.SetResult();
     }
 
     /// <summary>The log has ended, and nothing more is written down about it.</summary>

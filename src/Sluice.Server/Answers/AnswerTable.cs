@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using Microsoft.Extensions.Hosting;
+using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -9,7 +9,7 @@ namespace Sluice.Server.Answers;
 /// The answers that the hub knows: those that run, and those that have ended, for <see cref="Limits.Retention"/> and within bounds; the one that
 /// ended first goes first. Thread-safe.
 /// </summary>
-internal sealed class AnswerTable : IHostedService, IDisposable
+internal sealed partial class AnswerTable : IDisposable
 {
     private readonly record struct OwnKey(string Principal, string Key);
 
@@ -18,6 +18,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     private readonly Limits _limits;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
+    private readonly AnswerRecorder? _recorder;
 
     // Guards all below. An answer's own lock may be taken under it, never the other way round.
     private readonly Lock _lock = new();
@@ -30,9 +31,12 @@ internal sealed class AnswerTable : IHostedService, IDisposable
     private readonly Traces<OwnKey, bool> _cancelledKeys;
     private long _keptBytes;
 
-    public AnswerTable(Limits limits, TimeProvider time)
+    /// <param name="limits">Bounds.</param>
+    /// <param name="time">Clock of all times.</param>
+    /// <param name="recorder">Brings answers into a store; null keeps them in memory alone.</param>
+    public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null)
     {
-        (_limits, _time) = (limits, time);
+        (_limits, _time, _recorder) = (limits, time, recorder);
         _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
@@ -67,6 +71,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
             if (owner.Key is { } key && _byKey.TryGetValue(new OwnKey(owner.Principal, key), out existing)
                 && !(existing.IsBroken && existing.Owner.Fingerprint.Matches(owner.Fingerprint))) return null;
             existing = null;
+            if (_recorder is { IsFull: true }) return null;
             while (_byId.Count >= _limits.Streams.GenerationsMax)
             {
                 if (_kept.First is null) return null;
@@ -160,11 +165,12 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         lock (_lock)
         {
             if (!_byId.ContainsKey(answer.Id)) return;
-            // The log, and what the table and the answer itself are made of.
-            var bytes = answer.Log.HeldBytes + _limits.AnswerOverheadBytes;
-            _keptBytes += bytes;
-            _kept.AddLast(new Kept(answer, _time.GetTimestamp(), bytes));
-            while (_kept.Count > _limits.KeptAnswersMax || _keptBytes > _limits.KeptBytesMax) Expire(_kept.First!);
+            if (answer.Owner.Keeping == Keeping.Off)
+            {
+                Remove(answer);
+                return;
+            }
+            Keep(answer, _time.GetTimestamp());
             if (_kept.Count == 1) _timer.Change(_limits.Retention, Timeout.InfiniteTimeSpan);
             if (_limits.Retention <= TimeSpan.Zero) SweepLocked();
         }
@@ -183,6 +189,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
                 break;
             }
             Remove(answer);
+            if (answer.Owner.Keeping == Keeping.Store) _recorder?.Delete(answer.Id);
         }
     }
 
@@ -192,18 +199,6 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         Answer[] answers;
         lock (_lock) answers = [.. _byId.Values];
         foreach (var answer in answers) answer.Generation.Cancel(cause);
-    }
-
-    /// <inheritdoc/>
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <summary>Waits for those that nobody waits for.</summary>
-    public async Task StopAsync(CancellationToken cancellationToken)
-    {
-        CancelAll(CancellationCause.Shutdown);
-        Answer[] answers;
-        lock (_lock) answers = [.. _byId.Values];
-        foreach (var answer in answers) await Patience.WaitAsync(answer.Produced, Timeout.InfiniteTimeSpan, _time, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -236,6 +231,7 @@ internal sealed class AnswerTable : IHostedService, IDisposable
         _expired.Add(answer.Id, answer.Owner.Principal);
         if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
         Remove(answer);
+        if (answer.Owner.Keeping == Keeping.Store) _recorder?.Expire(new StoredTrace(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
     }
 
     private void Remove(Answer answer)

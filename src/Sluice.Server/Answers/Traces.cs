@@ -8,10 +8,15 @@ internal sealed class Traces<TKey, TValue>(int countMax, TimeSpan lifetime, Time
 {
     private readonly OrderedDictionary<TKey, (TValue Value, long Added)> _traces = [];
 
-    public void Add(TKey key, TValue value)
+    public void Add(TKey key, TValue value) => Add(key, value, TimeSpan.Zero);
+
+    /// <param name="key">What is gone.</param>
+    /// <param name="value">What is remembered of it.</param>
+    /// <param name="age">How long it has been gone; not less than that of any added later.</param>
+    public void Add(TKey key, TValue value, TimeSpan age)
     {
         _traces.Remove(key);
-        _traces.Add(key, (value, time.GetTimestamp()));
+        _traces.Add(key, (value, time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency)));
         if (_traces.Count > countMax) Shrink();
     }
 

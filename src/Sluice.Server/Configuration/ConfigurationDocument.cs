@@ -50,8 +50,7 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
     /// <param name="node">The node that should be the mapping.</param>
     /// <param name="name">As a message calls it, with its article.</param>
     /// <param name="keys">The keys that there are.</param>
-    /// <param name="laterKeys">Keys that a later version will know.</param>
-    public ConfigurationSection? Mapping(YamlNode node, string name, string[] keys, string[] laterKeys)
+    public ConfigurationSection? Mapping(YamlNode node, string name, string[] keys)
     {
         if (node is not YamlMappingNode mapping)
         {
@@ -64,12 +63,7 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
             var key = (keyNode as YamlScalarNode)?.Value ?? "";
             values[key] = value;
             if (keys.Contains(key)) continue;
-            if (laterKeys.Contains(key))
-            {
-                Report(keyNode.Start, $"'{key}' comes with a later version; allowed here: {string.Join(", ", keys)}");
-                continue;
-            }
-            var suggestion = Suggestion.Find(key, keys.Concat(laterKeys)) is { } near ? $"; did you mean '{near}'?" : ";";
+            var suggestion = Suggestion.Find(key, keys) is { } near ? $"; did you mean '{near}'?" : ";";
             Report(keyNode.Start, $"unknown key '{key}'{suggestion} allowed here: {string.Join(", ", keys)}");
         }
         return new ConfigurationSection(name, mapping, values);

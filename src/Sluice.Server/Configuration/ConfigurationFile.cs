@@ -6,7 +6,9 @@ namespace Sluice.Server.Configuration;
 /// <summary>Reads <c>sluice.yaml</c>. Every value is checked, and all errors are told at once.</summary>
 public static class ConfigurationFile
 {
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget"];
+    private const long StoreSizeMin = 1 << 20;
+
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain"];
 
     /// <summary>Reads and validates a file.</summary>
     /// <param name="path">Path of the file; errors name it as it is given.</param>
@@ -42,16 +44,16 @@ public static class ConfigurationFile
 
         if (stream.Documents.Count > 1) document.Report(stream.Documents[1].RootNode.Start, "a configuration is one YAML document; there is a second one here");
         var options = stream.Documents is [var first, ..] && !IsEmpty(first.RootNode)
-            ? ReadRoot(document, first.RootNode, environment)
+            ? ReadRoot(document, first.RootNode, fileName, environment)
             : Default(environment);
         return document.Errors.Count == 0 ? options : throw new ConfigurationException(document.Errors);
     }
 
     private static bool IsEmpty(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or null or "~" or "null" };
 
-    private static SluiceOptions ReadRoot(ConfigurationDocument document, YamlNode node, Func<string, string?> environment)
+    private static SluiceOptions ReadRoot(ConfigurationDocument document, YamlNode node, string fileName, Func<string, string?> environment)
     {
-        if (document.Mapping(node, "the configuration", s_rootKeys, []) is not { } root) return new SluiceOptions();
+        if (document.Mapping(node, "the configuration", s_rootKeys) is not { } root) return new SluiceOptions();
         var keys = document.Strings(root, "api_keys");
         foreach (var (key, mark) in keys ?? [])
         {
@@ -65,7 +67,11 @@ public static class ConfigurationFile
             ApiKeys = keys is null ? KeysOf(environment) : [.. keys.Select(key => key.Value)],
             AllowedHosts = ReadHosts(document, root),
             CorsOrigins = ReadOrigins(document, root),
-            MemoryBudgetBytes = ReadMemoryBudget(document, root),
+            MemoryBudgetBytes = ReadSize(document, root, "memory_budget"),
+            Store = ReadStore(document, root),
+            StorePath = document.String(root, "store_path") is var (path, _) ? Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(fileName))!) : null,
+            StoreSizeBytes = ReadStoreSize(document, root),
+            Drain = ReadDrain(document, root),
         };
     }
 
@@ -104,9 +110,31 @@ public static class ConfigurationFile
         return origins;
     }
 
-    private static long? ReadMemoryBudget(ConfigurationDocument document, ConfigurationSection root)
+    private static StoreKind ReadStore(ConfigurationDocument document, ConfigurationSection root)
     {
-        if (document.String(root, "memory_budget") is not var (text, mark)) return null;
+        if (document.String(root, "store") is not var (text, mark) || text == "memory") return StoreKind.Memory;
+        if (text is not ("sqlite" or "off")) document.Report(mark, $"'{text}' is no store; allowed here: memory, sqlite, off");
+        return text == "sqlite" ? StoreKind.Sqlite : StoreKind.Off;
+    }
+
+    private static long? ReadStoreSize(ConfigurationDocument document, ConfigurationSection root)
+    {
+        var bytes = ReadSize(document, root, "store_size");
+        if (bytes < StoreSizeMin) document.Report(root.Find("store_size")!.Start, "a store takes at least 1MiB");
+        return bytes;
+    }
+
+    private static TimeSpan? ReadDrain(ConfigurationDocument document, ConfigurationSection root)
+    {
+        if (document.String(root, "drain") is not var (text, mark)) return null;
+        var drain = Duration.Parse(text);
+        if (drain is null) document.Report(mark, $"'{text}' is no duration; expected a number with a unit, such as 30s or 5m, up to 24h");
+        return drain;
+    }
+
+    private static long? ReadSize(ConfigurationDocument document, ConfigurationSection root, string key)
+    {
+        if (document.String(root, key) is not var (text, mark)) return null;
         var bytes = ByteSize.Parse(text);
         if (bytes is null) document.Report(mark, $"'{text}' is no size; expected a number with a unit, such as 8GB or 512MiB");
         return bytes;

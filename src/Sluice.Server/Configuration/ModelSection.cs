@@ -9,8 +9,7 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks"];
-    private static readonly string[] s_laterKeys = ["store"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store"];
     private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge"];
     private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
@@ -30,7 +29,7 @@ internal static class ModelSection
         var fallbacks = new List<(string Model, Located Fallback)>();
         foreach (var node in nodes)
         {
-            if (document.Mapping(node, "a model", s_keys, s_laterKeys) is not { } section) continue;
+            if (document.Mapping(node, "a model", s_keys) is not { } section) continue;
             var id = document.RequiredString(section, "id");
             var aliases = document.Strings(section, "aliases") ?? [];
             if (id is var (name, mark)) ClaimName(document, names, name, mark);
@@ -40,12 +39,21 @@ internal static class ModelSection
             if (model is null || id is null) continue;
             models.Add(model with
             {
+                KeepsAnswers = ReadStore(document, section),
                 Aliases = [.. aliases.Select(alias => alias.Value)],
                 Fallbacks = [.. fallbacks.Where(fallback => fallback.Model == id.Value.Value).Select(fallback => fallback.Fallback.Value)],
             });
         }
         foreach (var (model, fallback) in fallbacks) CheckFallback(document, names, model, fallback);
         return models;
+    }
+
+    // Where answers are kept is one place for all models; a model can only have none.
+    private static bool ReadStore(ConfigurationDocument document, ConfigurationSection section)
+    {
+        if (document.String(section, "store") is not var (text, mark)) return true;
+        if (text != "off") document.Report(mark, $"'{text}' is no value of a model's 'store'; allowed here: off");
+        return false;
     }
 
     // Null when it is wrong, which is reported.
@@ -91,7 +99,7 @@ internal static class ModelSection
 
     private static UpstreamOptions? ReadUpstream(ConfigurationDocument document, YamlNode node)
     {
-        if (document.Mapping(node, "an upstream", s_upstreamKeys, []) is not { } section) return null;
+        if (document.Mapping(node, "an upstream", s_upstreamKeys) is not { } section) return null;
         if (UpstreamKindKeys.ReadKind(document, section) is not { } kind) return null;
         var url = document.RequiredString(section, "url");
         if (url is var (address, urlMark) && FindUrlProblem(address) is { } problem) document.Report(urlMark, problem);
@@ -184,7 +192,7 @@ internal static class ModelSection
     private static RouteTimeouts ReadTimeouts(ConfigurationDocument document, ConfigurationSection section)
     {
         var timeouts = new RouteTimeouts();
-        if (section.Find("timeouts") is not { } node || document.Mapping(node, "'timeouts'", s_timeoutKeys, []) is not { } times) return timeouts;
+        if (section.Find("timeouts") is not { } node || document.Mapping(node, "'timeouts'", s_timeoutKeys) is not { } times) return timeouts;
         return new RouteTimeouts
         {
             Connect = ReadDuration(document, times, "connect") ?? timeouts.Connect,

@@ -23,6 +23,31 @@ public sealed record SluiceOptions
 
     /// <summary>Bytes that loaded models may take together. The default value, null, is 80 % of the memory that the process may use.</summary>
     public long? MemoryBudgetBytes { get; init; }
+
+    /// <summary>Where answers are kept after their end. The default value is <see cref="StoreKind.Memory"/>.</summary>
+    public StoreKind Store { get; init; }
+
+    /// <summary>Full path of the store's file, which only <see cref="StoreKind.Sqlite"/> has. The default value, null, is <c>sluice/answers.db</c> in the user's data folder.</summary>
+    public string? StorePath { get; init; }
+
+    /// <summary>Bytes that this file may grow to. The default value, null, is <see cref="Limits.StoredBytesMax"/>.</summary>
+    public long? StoreSizeBytes { get; init; }
+
+    /// <summary>How long answers run on when the hub is told to stop. The default value, null, is <see cref="Limits.StopDrain"/>.</summary>
+    public TimeSpan? Drain { get; init; }
+}
+
+/// <summary>Where answers are kept after their end.</summary>
+public enum StoreKind
+{
+    /// <summary>In memory: they go with the process.</summary>
+    Memory,
+
+    /// <summary>In an SQLite file too.</summary>
+    Sqlite,
+
+    /// <summary>Nowhere: an answer goes with the last one who reads it.</summary>
+    Off,
 }
 
 /// <summary>One model that the hub serves: by its own engine, or by upstreams.</summary>
@@ -38,6 +63,9 @@ public sealed record ModelOptions(string Id, string? Gguf)
 
     /// <summary>Names of models that are asked, in order and once each, when this one can't answer. The default value is none.</summary>
     public IReadOnlyList<string> Fallbacks { get; init; } = [];
+
+    /// <summary>Whether answers are kept after their end. The default value is true.</summary>
+    public bool KeepsAnswers { get; init; } = true;
 
     /// <summary>Where the configuration names the file or the upstreams; null without a configuration file.</summary>
     public SourcePosition? Position { get; init; }

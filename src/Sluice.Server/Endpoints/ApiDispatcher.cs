@@ -16,6 +16,7 @@ internal sealed partial class ApiDispatcher(
     StoredCompletionsEndpoint stored,
     HealthEndpoint health,
     MetricsEndpoint metrics,
+    ServerState server,
     RandomSource random,
     TimeProvider time,
     ILogger<ApiDispatcher> logger)
@@ -31,6 +32,8 @@ internal sealed partial class ApiDispatcher(
         var scope = new RequestScope(time, random.NextId(time.GetUtcNow()), hub.Hold());
         using var lines = s_scope(logger, scope.RequestId);
         scope.Attach(context.Response);
+        // So that the next request goes to whoever takes over. HTTP/2 has a frame for that, which the server of the connections sends.
+        if (server.IsStopping && HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
         try
         {
             await DispatchAsync(context, scope, Normalize(context.Request.Path.Value ?? ""));
@@ -63,7 +66,7 @@ internal sealed partial class ApiDispatcher(
         var configuration = scope.Configuration;
         // Probes come from anywhere and learn nothing.
         if (path is "/healthz" or "/readyz")
-            return OnGet(context, path == "/healthz" ? HealthEndpoint.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
+            return OnGet(context, path == "/healthz" ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
         if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
 
         var isReadable = configuration.Origins.Apply(context);

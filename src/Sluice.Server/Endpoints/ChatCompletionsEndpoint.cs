@@ -5,6 +5,7 @@ using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
+using Sluice.Server.Configuration;
 using Sluice.Server.Routing;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
@@ -29,8 +30,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
 
     public async Task InvokeAsync(HttpContext context, RequestScope scope)
     {
-        var (asked, error) = await ReadAsync(context, scope.Configuration.Router);
-        error ??= server.IsStopping ? ServerState.StoppingError : null;
+        var (asked, error) = await ReadAsync(context, scope.Configuration);
         var admitted = default(Admitted);
         if (error is null) (admitted, error) = await AdmitAsync(context, scope, asked!);
         if (error is not null)
@@ -42,8 +42,9 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         await _reply.WriteAsync(context, admitted.Reader, asked!.Request.Stream, asked.Headers.WantsEventIds, admitted.Way);
     }
 
-    private async Task<(Asked?, ApiError?)> ReadAsync(HttpContext context, ModelRouter router)
+    private async Task<(Asked?, ApiError?)> ReadAsync(HttpContext context, ServedConfiguration configuration)
     {
+        var (router, store) = (configuration.Router, configuration.Options.Store);
         if ((RequestBody.CheckContentType(context.Request) ?? RescueHeader.FindProblem(context.Request)) is { } refused) return (null, refused);
         var (headers, wrong) = ResumeHeaders.Read(context.Request);
         if (wrong is not null) return (null, wrong);
@@ -55,12 +56,13 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         if (headers.Cursor is not null && request is { Stream: false }) error ??= ApiErrors.InvalidCursor("Only a stream can go on from a cursor: ask with \"stream\": true.");
         if (headers is { Cursor: { Id: null, Position: > 0 }, Key: null }) error ??= ApiErrors.InvalidCursor("A number of events alone says nothing: send the request's Idempotency-Key too, or {id}:{number} as the cursor.");
         // The buffers are given back now, and an upstream gets what the client wrote.
-        var copy = error is null && route is { NeedsBody: true } ? body.ToArray() : [];
+        var keeping = route is null || headers.IsStoreOff || !route.Model.KeepsAnswers || store == StoreKind.Off ? Keeping.Off : answers.HasStore ? Keeping.Store : Keeping.Memory;
+        var copy = error is null && (route is { NeedsBody: true } || keeping == Keeping.Store) ? body.ToArray() : [];
         var isCanonical = headers.Key is not null || headers.Cursor is not null || headers.WantsEventIds;
         var fingerprint = error is null ? RequestFingerprint.Of(body, isCanonical) : null;
         context.Request.BodyReader.AdvanceTo(body.End);
         if (error is not null) return (null, error);
-        var owner = new AnswerOwner(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect);
+        var owner = new AnswerOwner(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect) { Keeping = keeping };
         return (new Asked(request!, route!, copy, owner, headers), null);
     }
 
@@ -87,6 +89,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         {
             return (new Admitted(adopted!, "adopted", IsNew: false), null);
         }
+        if (server.IsStopping && !IsThere(owner)) return (default, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         int? hotBytes = asked.Request.Stream ? null : ProtocolLimits.CompletionBytesMax;
         var record = new RequestRecord(time, started: scope.Started);
@@ -100,6 +103,9 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         answer.TryAttach(0, context.Response, adopts: false, out var reader);
         return (new Admitted(reader!, "created", IsNew: true), null);
     }
+
+    // A hub that stops makes no new answers, and gives those that it has.
+    private bool IsThere(AnswerOwner owner) => owner.Key is { } key && answers.TryFindKey(key, owner.Principal, out var known) && !known.IsBroken;
 
     private ApiError FindLost(string id, string principal) => answers.HasExpired(id, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
 
@@ -118,6 +124,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     /// <summary>A reader behind the cursor, or why there is none.</summary>
     public static async Task<(AnswerReader?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
     {
+        if (answer.IsLost) return (null, ApiErrors.StreamLost());
         if (!await answer.ReachAsync(position, context.RequestAborted))
             return (null, answer.Log.End is null ? ApiErrors.StreamDiverged() : ApiErrors.InvalidCursor("The cursor is behind the end of the stream."));
         return answer.TryAttach(position, context.Response, adopts: false, out var reader) switch
@@ -132,11 +139,12 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     // Runs on when the request is over.
     private void Produce(HttpContext context, RequestScope scope, Asked asked, Answer answer)
     {
-        // Whoever stops the hub looks at the table after setting the flag: one of the two sees the other.
-        if (server.IsStopping) answer.Generation.Cancel(CancellationCause.Shutdown);
+        // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
+        if (server.IsEnding) answer.Generation.Cancel(CancellationCause.Shutdown);
         var span = Tracing.StartRequest(context, asked.Request, time.GetUtcNow() - scope.Elapsed);
         var meter = new RequestMeter(metrics, asked.Route.Model.Id, span);
         answer.Record.Attach(meter);
+        answers.Record(answer, asked.Body);
         scope.Configuration.TryHold();
         var attempt = new Attempt(answer.Generation, asked.Request, asked.Body, ForwardedHeaders.Of(context.Request))
         {

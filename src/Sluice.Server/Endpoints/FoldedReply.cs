@@ -16,6 +16,7 @@ internal static class FoldedReply
         while (true)
         {
             var outcome = reader.TryRead(events, limits.ReadBatchBytes);
+            if (outcome == ReadOutcome.Spilled) outcome = await reader.ReadSpilledAsync(events, limits.ReadBatchBytes) ? ReadOutcome.Events : ReadOutcome.OffsetLost;
             switch (outcome)
             {
                 case ReadOutcome.Events:

@@ -17,9 +17,13 @@ internal readonly record struct Cursor(string? Id, long Position);
 /// <param name="OnDisconnect"><c>Sluice-On-Disconnect: cancel | continue</c>.</param>
 internal sealed record ResumeHeaders(string? Key, Cursor? Cursor, bool WantsEventIds, DisconnectPolicy OnDisconnect)
 {
+    /// <summary><c>Sluice-Store: off</c>: nothing of the answer is kept beyond those who read it.</summary>
+    public bool IsStoreOff { get; init; }
+
     private const string KeyName = "Idempotency-Key";
     private const string CursorName = "Last-Event-ID";
     private const string EventIdsName = "Sluice-Event-Ids";
+    private const string StoreName = "Sluice-Store";
     private const string OnDisconnectName = "Sluice-On-Disconnect";
     private const int KeyLengthMax = 255;
     private static readonly ResumeHeaders s_none = new(null, null, false, DisconnectPolicy.Default);
@@ -52,6 +56,11 @@ internal sealed record ResumeHeaders(string? Key, Cursor? Cursor, bool WantsEven
             DisconnectPolicy? policy = policies.ToString() switch { "cancel" => DisconnectPolicy.Cancel, "continue" => DisconnectPolicy.Continue, _ => null };
             if (policy is null) return (s_none, ApiErrors.InvalidHeader(OnDisconnectName, "'cancel' or 'continue'"));
             headers = headers with { OnDisconnect = policy.Value };
+        }
+        if (request.Headers.TryGetValue(StoreName, out var store))
+        {
+            if (store != "off") return (s_none, ApiErrors.InvalidHeader(StoreName, "'off'"));
+            headers = headers with { IsStoreOff = true };
         }
         return (headers, null);
     }

@@ -64,6 +64,13 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limi
         }
         answer!.Generation.Cancel(CancellationCause.Requested);
         answers.Delete(answer);
+        var isGone = answers.FlushAsync();
+        await Patience.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
+        if (!isGone.IsCompletedSuccessfully || !await isGone)
+        {
+            await JsonReply.WriteErrorAsync(context, ApiErrors.NotDeletedYet());
+            return;
+        }
         await JsonReply.WriteAsync(context, Encoding.UTF8.GetBytes($"{{\"object\":\"chat.completion.deleted\",\"id\":\"{answer.Id}\",\"deleted\":true}}"));
     }
 
@@ -108,21 +115,40 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limi
         return answers.TryFind(id, principal, out answer);
     }
 
-    private Task WriteObjectAsync(HttpContext context, Answer answer)
+    private async Task WriteObjectAsync(HttpContext context, Answer answer)
     {
         var fold = new ChatCompletionFold();
         var events = new ArrayBufferWriter<byte>();
-        using var reader = answer.Log.TryOpenReader(long.Min(answer.Log.FirstEvent, answer.Log.EventCount));
-        if (reader is null) return JsonReply.WriteErrorAsync(context, ApiErrors.TooManyReaders());
-        if (reader.Position > 0) return JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
+        using var reader = answer.Log.TryOpenReader(answer.Log.IsSpilled ? 0 : long.Min(answer.Log.FirstEvent, answer.Log.EventCount));
+        if (reader is null)
+        {
+            await JsonReply.WriteErrorAsync(context, ApiErrors.TooManyReaders());
+            return;
+        }
+        if (reader.Position > 0)
+        {
+            await JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
+            return;
+        }
         // Read before the events: what is said to have ended is there as a whole.
         var (state, end) = (answer.State, answer.Log.End);
-        while (reader.TryRead(events, limits.ReadBatchBytes) == ReadOutcome.Events)
+        while (true)
         {
+            var outcome = reader.TryRead(events, limits.ReadBatchBytes);
+            if (outcome is ReadOutcome.NothingYet or ReadOutcome.Ended) break;
+            if (outcome != ReadOutcome.Events && !(outcome == ReadOutcome.Spilled && await reader.ReadSpilledAsync(events, limits.ReadBatchBytes)))
+            {
+                await JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
+                return;
+            }
             fold.Add(events.WrittenSpan);
             events.ResetWrittenCount();
         }
-        if (fold.Error is { } error) return JsonReply.WriteErrorAsync(context, error);
+        if (fold.Error is { } error)
+        {
+            await JsonReply.WriteErrorAsync(context, error);
+            return;
+        }
         var members = new ArrayBufferWriter<byte>();
         var usage = end is null ? null : answer.Record.Usage;
         var billing = usage is null
@@ -138,6 +164,6 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limi
         }
         var json = new ArrayBufferWriter<byte>();
         fold.WriteSoFar(json, answer.Id, answer.Model, answer.Created, members.WrittenSpan);
-        return JsonReply.WriteAsync(context, json.WrittenMemory, limits, time);
+        await JsonReply.WriteAsync(context, json.WrittenMemory, limits, time);
     }
 }

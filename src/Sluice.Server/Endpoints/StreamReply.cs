@@ -53,6 +53,14 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
                 case ReadOutcome.Events:
                     if (!await FlushAsync()) return;
                     break;
+                case ReadOutcome.Spilled:
+                    if (!await ReadSpilledAsync())
+                    {
+                        await EndAsync(Lost);
+                        return;
+                    }
+                    if (!await FlushAsync()) return;
+                    break;
                 case ReadOutcome.NothingYet:
                     if (_isTimeUp && !await BeatAsync(timer)) return;
                     await reader.WaitAsync();
@@ -72,6 +80,16 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         var outcome = reader.TryRead(_copied, limits.ReadBatchBytes);
         if (outcome == ReadOutcome.Events) NumberedEvents.Write(Output, eventIds, passed, _copied.WrittenSpan);
         return outcome;
+    }
+
+    private async ValueTask<bool> ReadSpilledAsync()
+    {
+        if (_copied is null) return await reader.ReadSpilledAsync(Output, limits.ReadBatchBytes);
+        var passed = reader.Position;
+        _copied.ResetWrittenCount();
+        if (!await reader.ReadSpilledAsync(_copied, limits.ReadBatchBytes)) return false;
+        NumberedEvents.Write(Output, eventIds, passed, _copied.WrittenSpan);
+        return true;
     }
 
     // False when the stream failed, or the client left, before there was an event: then the reply is complete.

@@ -11,6 +11,9 @@ public abstract record ModelEntry(string Id, DateTimeOffset Modified)
     /// <summary>Its other names.</summary>
     public IReadOnlyList<string> Aliases { get; init; } = [];
 
+    /// <summary>Whether answers are kept after their end. The default value is true.</summary>
+    public bool KeepsAnswers { get; init; } = true;
+
     /// <summary>Names of models that are asked when this one can't answer.</summary>
     public IReadOnlyList<string> Fallbacks { get; init; } = [];
 }
@@ -65,7 +68,7 @@ public sealed class ModelCatalog
         var errors = new List<ConfigurationError>();
         foreach (var model in models)
         {
-            if (Find(model, folders, errors) is { } entry) entries.Add(entry with { Aliases = model.Aliases, Fallbacks = model.Fallbacks });
+            if (Find(model, folders, errors) is { } entry) entries.Add(entry with { Aliases = model.Aliases, Fallbacks = model.Fallbacks, KeepsAnswers = model.KeepsAnswers });
         }
         return errors.Count == 0 ? entries : throw new ConfigurationException(errors);
     }

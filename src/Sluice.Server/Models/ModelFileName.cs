@@ -16,6 +16,14 @@ internal static partial class ModelFileName
     /// <summary>The id that keeps the quantisation suffix, for files that differ in nothing else.</summary>
     public static string ToLongId(string fileName) => Path.GetFileNameWithoutExtension(fileName).ToLowerInvariant();
 
+    /// <summary>The same file name with another quantisation suffix: <c>SmolLM2-135M-Instruct.Q8_0.gguf</c>.</summary>
+    public static string WithQuantisation(string fileName, string suffix)
+    {
+        var name = fileName.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? fileName[..^".gguf".Length] : fileName;
+        var old = Quantisation().Match(name.ToLowerInvariant());
+        return old is { Success: true, Index: > 0 } ? $"{name[..(old.Index + 1)]}{suffix}.gguf" : $"{name}.{suffix}.gguf";
+    }
+
     /// <summary>Whether the file can be a model of its own: projectors of vision models are GGUF files too.</summary>
     public static bool IsModel(string fileName) =>
         fileName.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !fileName.StartsWith("mmproj", StringComparison.OrdinalIgnoreCase);

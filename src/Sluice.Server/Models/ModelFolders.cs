@@ -31,11 +31,18 @@ public static class ModelFolders
     /// <param name="environment">As for <see cref="Find"/>.</param>
     public static string UserFolder(Func<string, string?>? environment = null)
     {
+        return Path.Combine(DataFolder(environment), FolderName);
+    }
+
+    /// <summary>The folder of the user's own that models, answers and the like are in.</summary>
+    /// <param name="environment">As for <see cref="Find"/>.</param>
+    public static string DataFolder(Func<string, string?>? environment = null)
+    {
         environment ??= Environment.GetEnvironmentVariable;
         var home = environment("XDG_DATA_HOME") is { Length: > 0 } xdg && Path.IsPathFullyQualified(xdg)
             ? xdg
             : Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        return Path.Combine(home.Length > 0 ? home : Path.GetTempPath(), "sluice", FolderName);
+        return Path.Combine(home.Length > 0 ? home : Path.GetTempPath(), "sluice");
     }
 
     // Installed: beside the program. Built from source: in the repository's root, some folders above the build output.

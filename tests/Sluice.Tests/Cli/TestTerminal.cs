@@ -41,6 +41,7 @@ internal sealed class TestTerminal
 
             return new Registration(this, action);
         },
+        OnTerminate = action => new Registration(this, action),
         OnHangUp = action =>
         {
             HangUp = action;

@@ -14,6 +14,7 @@ public sealed class ProjectGraphTests
         ["Sluice.Inference"] = [],
         ["Sluice.Server"] = ["Sluice.Inference", "Sluice.Protocol", "Sluice.Streaming"],
         ["Sluice.Cli"] = ["Sluice.Server"],
+        ["Sluice.Client"] = [],
     };
 
     [Fact]
@@ -31,6 +32,7 @@ public sealed class ProjectGraphTests
     [InlineData("Sluice.Protocol")]
     [InlineData("Sluice.Streaming")]
     [InlineData("Sluice.Inference")]
+    [InlineData("Sluice.Client")]
     public void Leaves_have_no_packages_and_no_frameworks(string project)
     {
         var path = $"src/{project}/{project}.csproj";

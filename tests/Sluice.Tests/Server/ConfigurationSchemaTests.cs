@@ -30,6 +30,8 @@ public sealed partial class ConfigurationSchemaTests
     /// <summary>Where a word that is none of the choices brings the reader to list them, and where the schema has them.</summary>
     public static TheoryData<string, string> Choices => new()
     {
+        { "store: none-of-them", "properties/store/enum" },
+        { "models: [{id: a, gguf: a, store: none-of-them}]", "$defs/model/properties/store/enum" },
         { "models: [{id: a, upstreams: [{url: http://a, kind: none-of-them}]}]", "$defs/upstream/properties/kind/enum" },
         { "models: [{id: a, upstreams: [{url: http://a, on_abort: none-of-them}]}]", "$defs/upstream/properties/on_abort/enum" },
         { "models: [{id: a, upstreams: [{url: http://a/v1, kind: anthropic, thinking: none-of-them}]}]", "$defs/upstream/properties/thinking/enum" },
@@ -42,6 +44,7 @@ public sealed partial class ConfigurationSchemaTests
         "is taken by line",
         "environment variable",
         "is empty",
+        "takes at least",
         "is no model of this configuration",
         "can't be its own fallback",
     ];
@@ -76,8 +79,12 @@ public sealed partial class ConfigurationSchemaTests
         allowed_hosts: [hub.example.com, 10.0.0.1, "::1", "*"]
         cors_origins: [https://chat.example.com, "http://localhost:3000/", "*"]
         memory_budget: 1.5 GiB
+        store: sqlite
+        store_path: "${DATA}/answers.db"
+        store_size: 500MB
+        drain: 1.5m
         models:
-          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}"]}
+          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}"], store: off}
           - id: c
             upstreams:
               - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain, continues: true}

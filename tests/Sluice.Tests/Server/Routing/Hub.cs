@@ -28,9 +28,13 @@ internal sealed class Hub : IAsyncDisposable
     /// <param name="time">The hub's clock; null for the real one.</param>
     /// <param name="limits">Bounds; by default those of the hub, with retries that hardly wait.</param>
     /// <param name="log">Gets what is logged; null for nobody.</param>
-    public static async Task<Hub> StartAsync(string models, TimeProvider? time = null, Limits? limits = null, LogLines? log = null)
+    /// <param name="configure">Changes the configuration, in which answers don't run on when the hub stops.</param>
+    /// <param name="services">Adds services, or replaces the hub's own.</param>
+    public static async Task<Hub> StartAsync(
+        string models, TimeProvider? time = null, Limits? limits = null, LogLines? log = null, Func<SluiceOptions, SluiceOptions>? configure = null, Action<IServiceCollection>? services = null)
     {
-        var options = ConfigurationFile.Parse("listen: http://127.0.0.1:0\nmodels:\n" + models, "sluice.yaml", _ => null);
+        var options = ConfigurationFile.Parse("listen: http://127.0.0.1:0\nmodels:\n" + models, "sluice.yaml", _ => null) with { Drain = TimeSpan.Zero };
+        if (configure is not null) options = configure(options);
         var application = SluiceServer.CreateApplication(options, ModelCatalog.Create(options, []), builder =>
         {
             builder.Logging.ClearProviders();
@@ -38,9 +42,19 @@ internal sealed class Hub : IAsyncDisposable
             if (time is not null) builder.Services.AddSingleton(time);
             builder.Services.AddSingleton(new RandomSource(1));
             builder.Services.AddSingleton(limits ?? QuickLimits);
+            services?.Invoke(builder.Services);
         });
         await application.StartAsync();
         return new Hub(application);
+    }
+
+    public IServiceProvider Services => _application.Services;
+
+    /// <summary>As a signal does; completes when everything has stopped.</summary>
+    public Task StopAsync()
+    {
+        _application.Lifetime.StopApplication();
+        return _application.StopAsync();
     }
 
     public static Limits QuickLimits { get; } = new() { BackoffFirst = TimeSpan.FromMilliseconds(1), ErrorEventLead = TimeSpan.FromMilliseconds(20) };

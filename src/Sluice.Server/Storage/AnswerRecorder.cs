@@ -1,0 +1,368 @@
+using System.Buffers;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Sluice.Server.Answers;
+
+namespace Sluice.Server.Storage;
+
+/// <summary>
+/// Brings answers into a store while they are made: every <see cref="Limits.StoreInterval"/> one commit for all that has come to all of them. It asks
+/// the logs; whoever appends to them knows nothing of it. Thread-safe.
+/// </summary>
+/// <remarks>
+/// While the store fails, answers go on in memory, which lets go of nothing that the store has not got, and the commit is tried again. When memory is
+/// used up too, <see cref="IsFull"/> says so, and no new answers may be begun.
+/// </remarks>
+internal sealed partial class AnswerRecorder : IDisposable
+{
+    // Ended answers give way before the file is full, for a full one takes nothing at all.
+    private const double CrowdedShare = 0.875;
+
+    // One answer that the store has not got as a whole. The fields are those of the commit that runs.
+    private sealed class Entry(Answer answer, ReadOnlyMemory<byte> body, bool isBegun, long recordedCount)
+    {
+        public Answer Answer => answer;
+
+        public ReadOnlyMemory<byte> Body { get; set; } = body;
+
+        public bool IsBegun { get; set; } = isBegun;
+
+        public long RecordedCount { get; set; } = recordedCount;
+
+        // Under the recorder's lock.
+        public bool HasLeft { get; set; }
+    }
+
+    private readonly IAnswerStore _store;
+    private readonly Limits _limits;
+    private readonly long _bytesMax;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+    private readonly Counter<long>? _commits;
+    private readonly Counter<long>? _events;
+    private readonly Counter<long>? _reads;
+
+    // Guards all below.
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _bytesById = new(StringComparer.Ordinal);
+    private readonly List<StoredTrace> _expired = [];
+    private readonly List<string> _deleted = [];
+    private List<TaskCompletionSource<bool>> _flushes = [];
+    private long _storedBytes;
+    private bool _isRunning;
+    private bool _isArmed;
+    private bool _isDisposed;
+    private volatile bool _isFull;
+    private volatile StoreException? _fault;
+
+    /// <param name="store">Not opened yet; belongs to the caller.</param>
+    /// <param name="limits">Bounds.</param>
+    /// <param name="bytesMax">Bytes that the store may hold; beyond most of them ended answers have to go.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="logger">Told when the store fails, and when it works again.</param>
+    /// <param name="meter">Gets the instruments; null for nobody.</param>
+    public AnswerRecorder(IAnswerStore store, Limits limits, long bytesMax, TimeProvider time, ILogger logger, Meter? meter = null)
+    {
+        (_store, _limits, _bytesMax, _time, _logger) = (store, limits, bytesMax, time, logger);
+        _timer = time.CreateTimer(static state => _ = ((AnswerRecorder)state!).RunAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        if (meter is null) return;
+        _commits = meter.CreateCounter<long>("sluice.store.commits", "{commit}", "Commits of answers to the store.");
+        _events = meter.CreateCounter<long>("sluice.store.events", "{event}", "Events that were committed to the store, each once.");
+        _reads = meter.CreateCounter<long>("sluice.store.reads", "{read}", "Slices of answers that were read from the store, for readers that were behind.");
+        meter.CreateObservableGauge("sluice.store.degraded", () => IsDegraded ? 1 : 0, "{state}", "Whether the store fails, and answers are kept in memory alone: 1 or 0.");
+        meter.CreateObservableGauge("sluice.store.size", () => StoredBytes, "By", "Events and requests in the store.");
+    }
+
+    /// <summary>Whether the store failed last time.</summary>
+    public bool IsDegraded => _fault is not null;
+
+    /// <summary>Whether there is no room for more answers: the memory is used up, and the store doesn't relieve it.</summary>
+    public bool IsFull => _isFull;
+
+    /// <summary>Whether ended answers have to go before the store is full.</summary>
+    public bool IsCrowded => StoredBytes > _bytesMax * CrowdedShare;
+
+    /// <summary>Events and requests in the store, in bytes.</summary>
+    public long StoredBytes
+    {
+        get { lock (_lock) return _storedBytes; }
+    }
+
+    /// <summary>Opens the store and tells what it has.</summary>
+    /// <exception cref="StoreException">It can't be opened or read.</exception>
+    public async Task<StoreContents> OpenAsync(CancellationToken cancellation)
+    {
+        await _store.OpenAsync(cancellation);
+        var contents = await _store.LoadAsync(cancellation);
+        lock (_lock)
+        {
+            foreach (var answer in contents.Answers) Count(answer.Id, answer.ByteCount);
+        }
+        return contents;
+    }
+
+    /// <summary>Brings an answer into the store from now on, until it has its end there.</summary>
+    /// <param name="answer">Without events, unless it comes from the store.</param>
+    /// <param name="body">The request as the client wrote it, not to change any more.</param>
+    public void Add(Answer answer, ReadOnlyMemory<byte> body) => Add(new Entry(answer, body, isBegun: false, recordedCount: 0));
+
+    /// <summary>Goes on with an answer that the store knows.</summary>
+    public void Resume(Answer answer) => Add(new Entry(answer, default, isBegun: true, answer.Log.StoredEvents));
+
+    /// <summary>Lets readers of the answer's log have events from the store.</summary>
+    public void Attach(Answer answer)
+    {
+        var id = answer.Id;
+        answer.Log.SpillTo((position, output, bytesMax) => ReadAsync(id, position, output, bytesMax));
+    }
+
+    /// <summary>The answer is no longer kept.</summary>
+    public void Expire(StoredTrace trace)
+    {
+        lock (_lock)
+        {
+            Leave(trace.Id);
+            _expired.Add(trace);
+            Arm(_limits.StoreInterval);
+        }
+    }
+
+    /// <summary>The answer goes without a trace.</summary>
+    public void Delete(string id)
+    {
+        lock (_lock)
+        {
+            Leave(id);
+            _deleted.Add(id);
+            Arm(_limits.StoreInterval);
+        }
+    }
+
+    /// <summary>Commits all that there is now. False when that was not possible.</summary>
+    public Task<bool> FlushAsync()
+    {
+        var flush = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lock) _flushes.Add(flush);
+        _ = RunAsync();
+        return flush.Task;
+    }
+
+    /// <summary>What was asked, and how far the engine had come.</summary>
+    /// <exception cref="StoreException">The store can't be read.</exception>
+    public ValueTask<StoredRequest?> FindRequestAsync(string id, CancellationToken cancellation) => _store.FindRequestAsync(id, cancellation);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock) _isDisposed = true;
+        _timer.Dispose();
+    }
+
+    private void Add(Entry entry)
+    {
+        Attach(entry.Answer);
+        lock (_lock)
+        {
+            _entries[entry.Answer.Id] = entry;
+            Arm(_limits.StoreInterval);
+        }
+    }
+
+    private async ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, int bytesMax)
+    {
+        try
+        {
+            _reads?.Add(1);
+            return await _store.ReadAsync(id, position, output, bytesMax, CancellationToken.None);
+        }
+        catch (StoreException exception)
+        {
+            LogUnread(id, exception.Message);
+            return 0;
+        }
+    }
+
+    // One at a time; never throws.
+    private async Task RunAsync()
+    {
+        lock (_lock)
+        {
+            if (_isRunning || _isDisposed) return;
+            (_isRunning, _isArmed) = (true, false);
+        }
+        while (true)
+        {
+            List<TaskCompletionSource<bool>> flushes;
+            lock (_lock) (flushes, _flushes) = (_flushes, []);
+            var (batch, taken, hasMore) = Gather();
+            var isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
+            if (isCommitted) Settle(batch, taken);
+            lock (_lock)
+            {
+                if (hasMore && isCommitted)
+                {
+                    _flushes.AddRange(flushes);
+                    continue;
+                }
+                foreach (var flush in flushes) flush.SetResult(isCommitted);
+                if (_flushes.Count > 0) continue;
+                _isRunning = false;
+                if (_entries.Count + _expired.Count + _deleted.Count > 0) Arm(isCommitted ? _limits.StoreInterval : _limits.StoreRetry);
+                return;
+            }
+        }
+    }
+
+    private (StoreBatch Batch, List<(Entry, AnswerChange)> Taken, bool HasMore) Gather()
+    {
+        Entry[] entries;
+        var batch = new StoreBatch();
+        lock (_lock)
+        {
+            entries = [.. _entries.Values];
+            batch.Expired.AddRange(_expired);
+            batch.Deleted.AddRange(_deleted);
+        }
+        if (batch.Expired.Count > 0) batch.TracesBefore = _time.GetUtcNow() - _limits.ExpiredIds;
+        var taken = new List<(Entry, AnswerChange)>();
+        var (left, hasMore) = (_limits.StoreBatchBytes, false);
+        foreach (var entry in entries)
+        {
+            if (left <= 0)
+            {
+                hasMore = true;
+                break;
+            }
+            // What comes from here on has the time until the next commit.
+            var eventCount = entry.Answer.Log.EventCount;
+            if (FindChange(entry, left) is not { } change) continue;
+            left -= change.Events.Length;
+            hasMore |= entry.RecordedCount + change.Ends.Count < eventCount;
+            batch.Changes.Add(change);
+            taken.Add((entry, change));
+        }
+        return (batch, taken, hasMore);
+    }
+
+    private AnswerChange? FindChange(Entry entry, int bytesMax)
+    {
+        var answer = entry.Answer;
+        // Before its events: what has ended is there as a whole.
+        var isProduced = answer.Produced.IsCompleted;
+        var eventCount = answer.Log.EventCount;
+        if (entry.IsBegun && eventCount == entry.RecordedCount && !isProduced) return null;
+        var (events, ends) = (new ArrayBufferWriter<byte>(), new List<int>());
+        if (eventCount > entry.RecordedCount) answer.Log.CopyTo(entry.RecordedCount, events, ends, bytesMax);
+        var isWhole = isProduced && entry.RecordedCount + ends.Count == eventCount;
+        return new AnswerChange(answer.Id, entry.RecordedCount)
+        {
+            Begun = entry.IsBegun ? null : (new StoredAnswer(answer.Id, answer.Owner, answer.Model, answer.Created), entry.Body),
+            Events = events.WrittenMemory,
+            Ends = ends,
+            End = isWhole && answer.Log.End is { } end
+                ? new StoredEnd(end.Kind, end.Failure as Sluice.Protocol.Errors.ApiError, answer.Record.Usage, answer.Record.IsUsageEstimated, _time.GetUtcNow())
+                : null,
+        };
+    }
+
+    private async Task<bool> TryCommitAsync(StoreBatch batch)
+    {
+        try
+        {
+            await _store.CommitAsync(batch, CancellationToken.None);
+            _commits?.Add(1);
+            if (_fault is null) return true;
+            _fault = null;
+            LogRecovered(_store.Name);
+            return true;
+        }
+        catch (StoreException exception)
+        {
+            Degrade(exception);
+            return false;
+        }
+#pragma warning disable CA1031 // Answers go on whatever befalls their store, and the next commit begins anew.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Degrade(new StoreException(StoreFault.Failed, $"The store of answers {_store.Name} fails: {exception.Message.TrimEnd('.')}.", exception));
+            return false;
+        }
+    }
+
+    private void Degrade(StoreException fault)
+    {
+        if (_fault is null) LogDegraded(fault.Message);
+        _fault = fault;
+        Relieve();
+    }
+
+    private void Settle(StoreBatch batch, List<(Entry Entry, AnswerChange Change)> taken)
+    {
+        lock (_lock)
+        {
+            _expired.RemoveRange(0, batch.Expired.Count);
+            _deleted.RemoveRange(0, batch.Deleted.Count);
+            foreach (var (entry, change) in taken)
+            {
+                // One that has left meanwhile goes with the next commit.
+                if (entry.HasLeft) continue;
+                Count(change.Id, change.Events.Length + entry.Body.Length);
+                if (change.End is not null) _entries.Remove(change.Id);
+            }
+        }
+        foreach (var (entry, change) in taken)
+        {
+            (entry.IsBegun, entry.Body) = (true, default);
+            entry.RecordedCount += change.Ends.Count;
+            entry.Answer.Log.SetStored(entry.RecordedCount);
+            _events?.Add(change.Ends.Count);
+        }
+        Relieve();
+    }
+
+    // Holds the memory of running answers to its bound, as far as the store has them.
+    private void Relieve()
+    {
+        Entry[] entries;
+        lock (_lock) entries = [.. _entries.Values];
+        var bytes = entries.Sum(static entry => (long)entry.Answer.Log.RetainedBytes);
+        if (bytes > _limits.HotBytesMax)
+        {
+            foreach (var entry in entries) entry.Answer.Log.Shed(_limits.HotBytesMin);
+            bytes = entries.Sum(static entry => (long)entry.Answer.Log.RetainedBytes);
+        }
+        _isFull = bytes > _limits.HotBytesMax;
+    }
+
+    // Under the lock.
+    private void Leave(string id)
+    {
+        if (_entries.Remove(id, out var entry)) entry.HasLeft = true;
+        if (_bytesById.Remove(id, out var bytes)) _storedBytes -= bytes;
+    }
+
+    private void Count(string id, long bytes)
+    {
+        _bytesById[id] = _bytesById.GetValueOrDefault(id) + bytes;
+        _storedBytes += bytes;
+    }
+
+    private void Arm(TimeSpan wait)
+    {
+        if (_isRunning || _isDisposed || _isArmed) return;
+        _isArmed = true;
+        _timer.Change(wait, Timeout.InfiniteTimeSpan);
+    }
+
+    [LoggerMessage(1, LogLevel.Error, "{Message} Until then answers are kept in memory alone.")]
+    private partial void LogDegraded(string message);
+
+    [LoggerMessage(2, LogLevel.Warning, "The store of answers {Name} works again, and has all that came meanwhile.")]
+    private partial void LogRecovered(string name);
+
+    [LoggerMessage(3, LogLevel.Warning, "{Id} can't be read from the store. {Message}")]
+    private partial void LogUnread(string id, string message);
+}

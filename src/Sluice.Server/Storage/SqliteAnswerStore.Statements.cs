@@ -1,0 +1,195 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using Microsoft.Data.Sqlite;
+using Sluice.Protocol.Chat;
+using Sluice.Server.Answers;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Storage;
+
+// What goes into the file and comes out of it. Everything here blocks.
+internal sealed partial class SqliteAnswerStore
+{
+    private const string InsertAnswer = """
+        insert into answer (id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, event_count, byte_count)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) on conflict (id) do nothing
+        """;
+
+    private const string InsertRequest = "insert into request (id, body) values ($1, $2) on conflict (id) do nothing";
+
+    // A run that was committed without our knowing it may come again with more events behind; those of it are the same.
+    private const string InsertRun = """
+        insert into event_run (id, first_event, event_count, ends, events) values ($1, $2, $3, $4, $5)
+        on conflict (id, first_event) do update set event_count = excluded.event_count, ends = excluded.ends, events = excluded.events
+        where excluded.event_count > event_run.event_count
+        """;
+
+    // Nothing where events are missing in between, or the answer is gone.
+    private const string CountRun = """
+        update answer set event_count = max(event_count, $3),
+          byte_count = byte_count + max(0, $4 - coalesce((select length(events) from event_run where id = $1 and first_event = $2), 0))
+        where id = $1 and event_count >= $2
+        """;
+
+    private const string SetProgress = "update request set progress = $2 where id = $1";
+
+    private const string SetEnd = """
+        update answer set end_kind = $2, ended_at = $3, failure = $4, prompt_tokens = $5, cached_tokens = $6, completion_tokens = $7, reasoning_tokens = $8, is_estimated = $9
+        where id = $1
+        """;
+
+    private const string InsertTrace = """
+        insert into trace (id, principal, idempotency_key, at) values ($1, $2, $3, $4) on conflict (id) do nothing
+        """;
+
+    private static readonly string[] s_delete = ["delete from event_run where id = $1", "delete from request where id = $1", "delete from answer where id = $1"];
+
+    private void Commit(StoreBatch batch)
+    {
+        var writer = _writer ??= Connect();
+        using var transaction = writer.Begin();
+        foreach (var change in batch.Changes) Apply(writer, change);
+        foreach (var trace in batch.Expired)
+        {
+            foreach (var sql in s_delete) writer.Execute(sql, trace.Id);
+            writer.Execute(InsertTrace, trace.Id, trace.Principal, trace.Key, trace.At.ToUnixTimeMilliseconds());
+        }
+        foreach (var id in batch.Deleted)
+        {
+            foreach (var sql in s_delete) writer.Execute(sql, id);
+        }
+        if (batch.TracesBefore is { } before) writer.Execute("delete from trace where at < $1", before.ToUnixTimeMilliseconds());
+        writer.Commit(transaction);
+    }
+
+    private void Apply(SqliteStatements writer, AnswerChange change)
+    {
+        if (change.Begun is var (answer, body))
+        {
+            var owner = answer.Owner;
+            writer.Execute(
+                InsertAnswer, answer.Id, owner.Principal, owner.Key, owner.Fingerprint.Raw, owner.Fingerprint.Canonical, (long)owner.OnDisconnect, answer.Model, answer.Created,
+                (long)body.Length);
+            writer.Execute(InsertRequest, answer.Id, body.ToArray());
+        }
+        if (change.Ends.Count > 0)
+        {
+            var ends = MemoryMarshal.AsBytes<int>(change.Ends.ToArray()).ToArray();
+            if (writer.Execute(CountRun, change.Id, change.FirstEvent, change.FirstEvent + change.Ends.Count, (long)change.Events.Length) == 0)
+                throw new StoreException(StoreFault.Failed, $"The store of answers {_path} lacks events of {change.Id} before {change.FirstEvent}: somebody else has changed it.");
+            writer.Execute(InsertRun, change.Id, change.FirstEvent, (long)change.Ends.Count, ends, change.Events.ToArray());
+        }
+        if (change.Progress is { } progress) writer.Execute(SetProgress, change.Id, progress.ToArray());
+        if (change.End is { } end)
+        {
+            writer.Execute(
+                SetEnd, change.Id, (long)end.Kind, end.At.ToUnixTimeMilliseconds(), end.Failure is { } failure ? StoredFailure.Write(failure) : null,
+                end.Usage?.PromptTokens, end.Usage?.CachedTokens, end.Usage?.CompletionTokens, end.Usage?.ReasoningTokens, end.IsUsageEstimated);
+        }
+    }
+
+    private StoreContents Load()
+    {
+        var reader = _writer ??= Connect();
+        var answers = new List<StoredAnswer>();
+        using (var rows = reader.Query("""
+            select answer.id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, event_count, byte_count,
+              end_kind, ended_at, failure, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, is_estimated, progress is not null
+            from answer left join request on request.id = answer.id order by answer.rowid
+            """))
+        {
+            while (rows.Read()) answers.Add(ReadAnswer(rows));
+        }
+        var traces = new List<StoredTrace>();
+        using (var rows = reader.Query("select id, principal, idempotency_key, at from trace order by number"))
+        {
+            while (rows.Read()) traces.Add(new StoredTrace(rows.GetString(0), rows.GetString(1), TextOrNull(rows, 2), TimeOf(rows, 3)));
+        }
+        return new StoreContents(answers, traces);
+    }
+
+    private static StoredAnswer ReadAnswer(SqliteDataReader row)
+    {
+        var owner = new AnswerOwner(
+            row.GetString(1), TextOrNull(row, 2), new RequestFingerprint(row.GetString(3), TextOrNull(row, 4)), (DisconnectPolicy)row.GetInt32(5));
+        return new StoredAnswer(row.GetString(0), owner, row.GetString(6), row.GetInt64(7))
+        {
+            EventCount = row.GetInt64(8),
+            ByteCount = row.GetInt64(9),
+            End = row.IsDBNull(10) ? null : ReadEnd(row),
+            HasProgress = row.GetBoolean(18),
+        };
+    }
+
+    private static StoredEnd ReadEnd(SqliteDataReader row)
+    {
+        ChatUsage? usage = row.IsDBNull(13) ? null : new ChatUsage(row.GetInt32(13), row.GetInt32(14), row.GetInt32(15), row.GetInt32(16));
+        return new StoredEnd((StreamEndKind)row.GetInt32(10), TextOrNull(row, 12) is { } failure ? StoredFailure.Read(failure) : null, usage, row.GetBoolean(17), TimeOf(row, 11));
+    }
+
+    private static string? TextOrNull(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+
+    private static DateTimeOffset TimeOf(SqliteDataReader row, int column) => DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(column));
+
+    private int Read(string id, long position, IBufferWriter<byte> output, int bytesMax)
+    {
+        _step?.Invoke("read");
+        using var connection = OpenReader();
+        using var command = connection.CreateCommand();
+        // The run that the position lies in, and those behind it.
+        command.CommandText = """
+            select first_event, ends, events from event_run
+            where id = $1 and first_event >= coalesce((select max(first_event) from event_run where id = $1 and first_event <= $2), $2)
+            order by first_event
+            """;
+        command.Parameters.AddWithValue("$1", id);
+        command.Parameters.AddWithValue("$2", position);
+        using var rows = command.ExecuteReader();
+        var (count, copied) = (0, 0);
+        while (rows.Read())
+        {
+            var first = rows.GetInt64(0);
+            // What is missing is not passed over.
+            if (first > position) break;
+            var ends = MemoryMarshal.Cast<byte, int>((byte[])rows.GetValue(1));
+            var skipped = (int)(position - first);
+            if (skipped >= ends.Length) continue;
+            var start = skipped == 0 ? 0 : ends[skipped - 1];
+            var last = skipped;
+            while (last < ends.Length && (count + last - skipped == 0 || copied + ends[last] - start <= bytesMax)) last++;
+            if (last == skipped) break;
+            output.Write(((byte[])rows.GetValue(2)).AsSpan(start, ends[last - 1] - start));
+            copied += ends[last - 1] - start;
+            count += last - skipped;
+            position += last - skipped;
+            if (last < ends.Length) break;
+        }
+        return count;
+    }
+
+    private StoredRequest? FindRequest(string id)
+    {
+        _step?.Invoke("find");
+        using var connection = OpenReader();
+        using var command = connection.CreateCommand();
+        command.CommandText = "select body, progress from request where id = $1";
+        command.Parameters.AddWithValue("$1", id);
+        using var rows = command.ExecuteReader();
+        return rows.Read() ? new StoredRequest((byte[])rows.GetValue(0), rows.IsDBNull(1) ? null : (byte[])rows.GetValue(1)) : null;
+    }
+
+    private SqliteConnection OpenReader()
+    {
+        var connection = new SqliteConnection(ConnectionString(isReader: true));
+        try
+        {
+            connection.Open();
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+}

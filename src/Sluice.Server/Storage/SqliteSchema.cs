@@ -1,0 +1,67 @@
+using Microsoft.Data.Sqlite;
+
+namespace Sluice.Server.Storage;
+
+/// <summary>The tables of a store of answers in an SQLite file.</summary>
+internal static class SqliteSchema
+{
+    /// <summary>Of the tables below; stands in the file as <c>user_version</c>.</summary>
+    public const long Version = 1;
+
+    // "Slui": says of a file that it is ours.
+    private const long ApplicationId = 0x536C7569;
+
+    private const string Tables = """
+        create table answer (
+          id text primary key, principal text not null, idempotency_key text, raw_hash text not null, canonical_hash text, on_disconnect integer not null,
+          model text not null, created integer not null, event_count integer not null, byte_count integer not null,
+          end_kind integer, ended_at integer, failure text, prompt_tokens integer, cached_tokens integer, completion_tokens integer, reasoning_tokens integer, is_estimated integer);
+        create table request (id text primary key, body blob not null, progress blob);
+        create table event_run (id text not null, first_event integer not null, event_count integer not null, ends blob not null, events blob not null, primary key (id, first_event));
+        create table trace (number integer primary key, id text not null unique, principal text not null, idempotency_key text, at integer not null);
+        """;
+
+    /// <summary>Makes the tables in an empty file.</summary>
+    /// <param name="connection">Open.</param>
+    /// <param name="path">For the message.</param>
+    /// <exception cref="StoreException">The file is another program's, or of a later version.</exception>
+    /// <exception cref="SqliteException">It can't be read or written.</exception>
+    public static void Prepare(SqliteConnection connection, string path)
+    {
+        using var transaction = connection.BeginTransaction(deferred: false);
+        var (application, version) = (Read(connection, "pragma application_id"), Read(connection, "pragma user_version"));
+        if (version == 0 && application == 0 && Read(connection, "select count(*) from sqlite_schema") == 0)
+        {
+            Execute(connection, Tables);
+            Execute(connection, $"pragma application_id = {ApplicationId}");
+            Execute(connection, $"pragma user_version = {Version}");
+        }
+        else if (application != ApplicationId)
+        {
+            throw new StoreException(StoreFault.Corrupt, $"{path} is a database of another program; name another file with store_path.");
+        }
+        else if (version > Version)
+        {
+            throw new StoreException(StoreFault.Newer, $"The store of answers {path} is of version {version}, and this Sluice knows up to version {Version}; use the later Sluice, or name another file with store_path.");
+        }
+        transaction.Commit();
+    }
+
+    public static void Execute(SqliteConnection connection, string sql)
+    {
+        using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Constants of this folder, never words of a client.
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        command.ExecuteNonQuery();
+    }
+
+    private static long Read(SqliteConnection connection, string sql)
+    {
+        using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // As above.
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        return (long)command.ExecuteScalar()!;
+    }
+}

@@ -1,0 +1,125 @@
+using System.Net;
+using System.Text.Json;
+using Sluice.Server.Configuration;
+using Sluice.Testing;
+using Sluice.Tests.Server.Routing;
+using Xunit;
+
+namespace Sluice.Tests.Server.Storage;
+
+/// <summary>What a hub with a store knows after it was started again: whole hubs one after the other with one file, before a scripted server.</summary>
+public sealed class RestartTests : IDisposable
+{
+    private const string Key = "Idempotency-Key";
+    private const string Cursor = "Last-Event-ID";
+    private readonly string _folder = Directory.CreateTempSubdirectory("sluice-restart-").FullName;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private Task<Hub> StartAsync(ScriptedUpstream upstream, string more = "") => Hub.StartAsync(
+        Hub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n" + more,
+        configure: options => options with { Store = StoreKind.Sqlite, StorePath = Path.Combine(_folder, "answers.db") });
+
+    private static async Task<(string Id, string Body)> WholeAsync(Task<HttpResponseMessage> asking)
+    {
+        using var response = await asking;
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        return (response.Headers.GetValues("Sluice-Stream-Id").Single(), await response.Content.ReadAsStringAsync(Cancellation));
+    }
+
+    private static async Task<(int Status, JsonElement Body)> GetAsync(Hub hub, string path)
+    {
+        using var response = await hub.Http.GetAsync(path, Cancellation);
+        using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Cancellation));
+        return ((int)response.StatusCode, document.RootElement.Clone());
+    }
+
+    private static async Task<(int Status, string? Code)> RefusalAsync(Task<HttpResponseMessage> asking)
+    {
+        using var response = await asking;
+        using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Cancellation));
+        return ((int)response.StatusCode, document.RootElement.GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Fact]
+    public async Task A_finished_answer_is_replayed_byte_by_byte_by_its_key_and_by_its_id_and_billed_once()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b", "c"));
+        string id, body, numbered;
+        JsonElement before;
+        await using (var hub = await StartAsync(upstream))
+        {
+            (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+            numbered = await hub.Http.GetStringAsync($"/v1/chat/completions/{id}?stream=true", Cancellation);
+            (_, before) = await GetAsync(hub, $"/v1/chat/completions/{id}");
+        }
+        await using (var hub = await StartAsync(upstream))
+        {
+            Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
+            Assert.Equal(numbered, await hub.Http.GetStringAsync($"/v1/chat/completions/{id}?stream=true", Cancellation));
+            var events = body.Split("\n\n");
+            var (_, rest) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "2")));
+            Assert.Equal(string.Join("\n\n", events.Skip(2)), rest);
+            Assert.Equal((422, "idempotency_key_reuse"), await RefusalAsync(hub.PostAsync(Hub.Ask(more: ",\"temperature\":1"), Cancellation, (Key, "k"))));
+            var (status, after) = await GetAsync(hub, $"/v1/chat/completions/{id}");
+            Assert.Equal((200, before.GetRawText()), (status, after.GetRawText()));
+            var (_, folded) = await WholeAsync(hub.PostAsync(Hub.Ask(stream: false), Cancellation, (Key, "k")));
+            Assert.Contains("\"content\":\"abc\"", folded, StringComparison.Ordinal);
+        }
+        Assert.Single(upstream.Calls);
+    }
+
+    [Fact]
+    public async Task What_was_deleted_or_is_not_to_be_kept_is_not_in_the_file()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("SECRET"), ScriptedUpstream.Says("SECRET"), ScriptedUpstream.Says("kept"));
+        await using (var hub = await StartAsync(upstream))
+        {
+            var (deleted, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+            using var gone = await hub.Http.DeleteAsync($"/v1/chat/completions/{deleted}", Cancellation);
+            Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
+            var (off, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "o"), ("Sluice-Store", "off")));
+            Assert.Equal((404, "completion_not_found"), await RefusalAsync(hub.Http.GetAsync($"/v1/chat/completions/{off}", Cancellation)));
+            await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation));
+        }
+        foreach (var file in Directory.GetFiles(_folder)) Assert.DoesNotContain("SECRET", await File.ReadAllTextAsync(file, System.Text.Encoding.Latin1, Cancellation), StringComparison.Ordinal);
+        Assert.Contains("kept", await File.ReadAllTextAsync(Path.Combine(_folder, "answers.db"), System.Text.Encoding.Latin1, Cancellation), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_can_have_nothing_kept()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
+        await using var hub = await StartAsync(upstream, "    store: off\n");
+        var (id, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        Assert.Equal((404, "completion_not_found"), await RefusalAsync(hub.Http.GetAsync($"/v1/chat/completions/{id}", Cancellation)));
+        Assert.Equal(400, (await RefusalAsync(hub.PostAsync(Hub.Ask(), Cancellation, ("Sluice-Store", "on")))).Status);
+    }
+
+    [Fact]
+    public async Task An_answer_that_the_hub_cut_off_when_it_stopped_tells_its_beginning_and_its_error()
+    {
+        using var gate = new SemaphoreSlim(0);
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            await reply.EventAsync(ScriptedUpstream.Role());
+            await reply.EventAsync(ScriptedUpstream.Text("one"));
+            await gate.WaitAsync(reply.Aborted);
+        });
+        string id;
+        await using (var hub = await StartAsync(upstream))
+        {
+            using var response = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+            id = response.Headers.GetValues("Sluice-Stream-Id").Single();
+            await response.Content.ReadAsStreamAsync(Cancellation);
+        }
+        await using (var hub = await StartAsync(upstream))
+        {
+            var (status, answer) = await GetAsync(hub, $"/v1/chat/completions/{id}");
+            Assert.Equal((200, "failed"), (status, answer.GetProperty("sluice").GetProperty("state").GetString()));
+            Assert.Equal("server_shutdown", answer.GetProperty("sluice").GetProperty("error").GetProperty("code").GetString());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Writes how much llama-quantize loses of some tensors of the shipped model, for ModelQuantizerTests.
+
+usage: make_quantization_errors.py LLAMA_CPP_FOLDER MODEL.gguf > tests/Sluice.Tests/Data/quantization-errors.json
+
+Per type and tensor: the root of the mean squared error over the root of the mean square, against the same model kept as F32.
+"""
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+from llama_peer import environment, repaired_copy
+
+TENSORS = ["blk.0.attn_output.weight", "blk.0.attn_k.weight", "blk.15.ffn_down.weight", "blk.29.ffn_up.weight"]
+TYPES = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
+SIZES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
+
+
+def read_tensors(path):
+    """Values of TENSORS as lists, from a file of the types above or F32."""
+    with open(path, "rb") as file:
+        data = file.read()
+    position = 8
+
+    def take(kind):
+        nonlocal position
+        value = struct.unpack_from("<" + kind, data, position)[0]
+        position += struct.calcsize("<" + kind)
+        return value
+
+    def text():
+        nonlocal position
+        length = take("Q")
+        position += length
+        return data[position - length:position]
+
+    def skip(kind):
+        if kind == 8:
+            text()
+        elif kind == 9:
+            element, count = take("I"), take("Q")
+            for _ in range(count):
+                skip(element)
+        else:
+            take(SIZES[kind])
+
+    tensor_count, key_count = take("Q"), take("Q")
+    for _ in range(key_count):
+        text()
+        skip(take("I"))
+    found = {}
+    for _ in range(tensor_count):
+        name = text().decode()
+        count = math.prod(take("Q") for _ in range(take("I")))
+        found[name] = (take("I"), take("Q"), count)
+    start = (position + 31) & -32
+    return {name: decode(data, found[name][0], start + found[name][1], found[name][2]) for name in TENSORS}
+
+
+def decode(data, kind, start, count):
+    if kind == 0:
+        return list(struct.unpack_from(f"<{count}f", data, start))
+    values = []
+    block_bytes = {2: 18, 3: 20, 6: 22, 7: 24, 8: 34}[kind]
+    for block in range(start, start + count // 32 * block_bytes, block_bytes):
+        scale = struct.unpack_from("<e", data, block)[0]
+        if kind == 8:
+            values += [scale * q for q in struct.unpack_from("<32b", data, block + 2)]
+            continue
+        minimum = struct.unpack_from("<e", data, block + 2)[0] if kind in (3, 7) else None
+        nibbles = data[block + block_bytes - 16:block + block_bytes]
+        integers = [b & 15 for b in nibbles] + [b >> 4 for b in nibbles]
+        if kind in (6, 7):
+            bits = struct.unpack_from("<I", data, block + block_bytes - 20)[0]
+            integers = [q | (bits >> i & 1) << 4 for i, q in enumerate(integers)]
+        zero = {2: 8, 6: 16}.get(kind, 0)
+        values += [scale * (q - zero) + (minimum or 0) for q in integers]
+    return values
+
+
+def main():
+    with repaired_copy(sys.argv[1]) as folder, tempfile.TemporaryDirectory() as temporary:
+        def quantize(source, kind):
+            target = os.path.join(temporary, kind + ".gguf")
+            subprocess.run([os.path.join(folder, "llama-quantize"), "--allow-requantize", source, target, kind],
+                           env=environment(folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return target
+
+        original = quantize(sys.argv[2], "F32")
+        truth = read_tensors(original)
+        result = {}
+        for kind in TYPES:
+            values = read_tensors(quantize(original, kind))
+            result[kind] = {
+                name: math.sqrt(sum((a - b) ** 2 for a, b in zip(truth[name], values[name])) / sum(a * a for a in truth[name])) for name in TENSORS}
+        json.dump(result, sys.stdout, indent=1)
+        print()
+
+
+main()
