@@ -10,6 +10,8 @@ namespace Sluice.Benchmarks;
 /// <summary>A server in a process of its own, ready when <see cref="StartAsync"/> returns, and streams asked of it.</summary>
 internal sealed class MeasuredServer : IAsyncDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+
     private readonly Process _process;
     private readonly HttpClient _client;
 
@@ -30,7 +32,8 @@ internal sealed class MeasuredServer : IAsyncDisposable
         process.BeginOutputReadLine();
         var server = new MeasuredServer(
             process, new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = TimeSpan.FromMinutes(5) });
-        while (!process.HasExited)
+        long begin = Stopwatch.GetTimestamp();
+        while (!process.HasExited && Stopwatch.GetElapsedTime(begin) < s_patience)
         {
             try
             {
@@ -43,7 +46,8 @@ internal sealed class MeasuredServer : IAsyncDisposable
             }
         }
 
-        throw new InvalidOperationException($"{process.StartInfo.FileName} has ended.");
+        process.Kill();
+        throw new InvalidOperationException($"{process.StartInfo.FileName} gives no answer.");
     }
 
     /// <summary>Streams one greedy answer of exactly as many tokens.</summary>
