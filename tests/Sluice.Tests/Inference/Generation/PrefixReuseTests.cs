@@ -100,7 +100,11 @@ public sealed class PrefixReuseTests(ShippedModel shipped)
         shipped.Engine.TrySubmit(
             new GenerationRequest
             {
-                PromptTokens = prompt.Tokens, Answer = prompt.Answer, Grammar = grammar, MaxTokens = 60, Scope = "prefix reuse " + scope,
+                PromptTokens = prompt.Tokens,
+                Answer = prompt.Answer,
+                Grammar = grammar,
+                MaxTokens = 60,
+                Scope = "prefix reuse " + scope,
                 Sampling = new SamplingParameters { Temperature = 0.8f, Seed = 12 },
             },
             sink);
