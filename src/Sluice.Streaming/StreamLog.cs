@@ -240,7 +240,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
         lock (_lock)
         {
             Debug.Assert(End is not null, "A log is packed after its end.");
-            if (_disposed) return;
+            if (_isReleased) return;
             StreamSegment? before = null;
             for (var segment = _head; segment is not null; segment = segment.Next)
             {
