@@ -164,6 +164,8 @@ internal static class GrammarBenchmark
 
         public void OnCancelled(GenerationUsage usage) => _ended.Set();
 
+        public void OnSuspended(GenerationProgress progress, GenerationUsage usage) => throw new NotSupportedException();
+
         public void OnFailed(Exception error) => _ended.Set();
     }
 }

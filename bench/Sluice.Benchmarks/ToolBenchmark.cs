@@ -149,6 +149,8 @@ internal static class ToolBenchmark
 
         public void OnCancelled(GenerationUsage usage) => _ended.SetResult();
 
+        public void OnSuspended(GenerationProgress progress, GenerationUsage usage) => throw new NotSupportedException();
+
         public void OnFailed(Exception error) => _ended.SetException(error);
 
         public override string ToString() => Tool == null ? _text[..Math.Min(_text.Length, 60)].ReplaceLineEndings(" ") : $"{Tool}({_arguments})";

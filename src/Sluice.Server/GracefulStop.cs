@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Server.Answers;
-using Sluice.Streaming;
 
 namespace Sluice.Server;
 
@@ -35,7 +34,7 @@ internal sealed partial class GracefulStop(ServerState server, AnswerTable answe
         }
         server.SetEnding();
         if (answers.RunningCount is > 0 and var rest) LogCut(rest);
-        answers.CancelAll(CancellationCause.Shutdown);
+        await answers.EndAllAsync(cancellationToken);
     }
 
     /// <inheritdoc/>

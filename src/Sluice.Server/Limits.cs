@@ -118,6 +118,15 @@ public sealed record Limits
     /// <summary>Memory of ended answers in bytes. The default value is 64 MiB: 2,000 answers of 100 chunks, and all 8,000 of 20.</summary>
     public long KeptBytesMax { get; init; } = 64 << 20;
 
+    /// <summary>How long an answer is kept that the local engine has stopped at. The default value is 60 min: somebody who travels is back, and memory is all that it takes.</summary>
+    public TimeSpan SuspendedRetention { get; init; } = TimeSpan.FromMinutes(60);
+
+    /// <summary>Such answers. The default value is 1,000: one every four seconds.</summary>
+    public int SuspendedAnswersMax { get; init; } = 1_000;
+
+    /// <summary>Their memory in bytes, their requests included. The default value is 64 MiB: 1,000 conversations of some pages.</summary>
+    public long SuspendedBytesMax { get; init; } = 64 << 20;
+
     /// <summary>What an answer takes beside its log, in bytes, for the count. The default value is 2 KiB: objects, names, hashes.</summary>
     public int AnswerOverheadBytes { get; init; } = 2 << 10;
 

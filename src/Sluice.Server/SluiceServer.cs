@@ -48,7 +48,7 @@ public static class SluiceServer
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         if (options.Store == StoreKind.Sqlite) AddStore(services, options);
         services.AddSingleton(static provider => new AnswerTable(
-            provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>()));
+            provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>(), provider.GetRequiredService<AnswerProducer>().Restore));
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();

@@ -51,7 +51,8 @@ public sealed partial class StreamLog
     /// <param name="output">Receives the bytes.</param>
     /// <param name="ends">Receives, for each event, how many bytes were copied up to its end.</param>
     /// <param name="bytesMax">Copies at most this many bytes, or one event.</param>
-    public void CopyTo(long position, IBufferWriter<byte> output, ICollection<int> ends, int bytesMax)
+    /// <param name="end">Copies no event from this number on.</param>
+    public void CopyTo(long position, IBufferWriter<byte> output, ICollection<int> ends, int bytesMax, long end)
     {
         ArgumentNullException.ThrowIfNull(output);
         ArgumentNullException.ThrowIfNull(ends);
@@ -62,16 +63,16 @@ public sealed partial class StreamLog
             int start, stop;
             lock (_lock)
             {
-                if (position < FirstEvent || position >= EventCount) return;
+                if (position < FirstEvent || position >= long.Min(end, EventCount)) return;
                 segment = Locate(position);
                 var index = (int)(position - segment.FirstEvent);
                 start = stop = segment.GetEnd(index - 1);
-                for (; index < segment.EventCount; index++)
+                for (; index < segment.EventCount && position < end; index++)
                 {
-                    var end = segment.GetEnd(index);
-                    if (copied + end - start > bytesMax && ends.Count > 0) break;
-                    stop = end;
-                    ends.Add(copied + end - start);
+                    var eventEnd = segment.GetEnd(index);
+                    if (copied + eventEnd - start > bytesMax && ends.Count > 0) break;
+                    stop = eventEnd;
+                    ends.Add(copied + eventEnd - start);
                     position++;
                 }
                 if (stop == start) return;

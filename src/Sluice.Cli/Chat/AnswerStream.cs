@@ -53,6 +53,8 @@ internal sealed class AnswerStream(TimeProvider time) : IGenerationSink
         End(usage, null);
     }
 
+    public void OnSuspended(GenerationProgress progress, GenerationUsage usage) => throw new NotSupportedException();
+
     public void OnFailed(Exception error) => End(default, new CliException($"The answer broke off: {error.Message}", error));
 
     private void End(GenerationUsage usage, Exception? error)

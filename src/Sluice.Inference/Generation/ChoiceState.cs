@@ -19,6 +19,7 @@ internal sealed class ChoiceState
         Generation = generation;
         Index = index;
         TokenLimit = tokenLimit;
+        Output = new ChoiceOutput(generation.Sink, index);
     }
 
     public EngineGeneration Generation { get; }
@@ -27,6 +28,9 @@ internal sealed class ChoiceState
 
     /// <summary>Most tokens to generate.</summary>
     public int TokenLimit { get; }
+
+    /// <summary>Where its text goes.</summary>
+    public ChoiceOutput Output { get; }
 
     /// <summary>Prompt and generated tokens. They outlive the cache: a choice whose blocks were taken away is computed again from here.</summary>
     public List<int> Tokens { get; } = [];
@@ -73,23 +77,63 @@ internal sealed class ChoiceState
 
     public bool IsDecoding => PendingCount == 1 && GeneratedCount > 0;
 
-    public bool IsFinished { get; set; }
+    /// <summary>Why it has ended; null while it goes on.</summary>
+    public FinishReason? EndReason { get; private set; }
+
+    public bool IsFinished => EndReason != null;
+
+    /// <summary>Whether a call was decided for before the first token.</summary>
+    public bool IsCallForced { get; private set; }
+
+    /// <summary>Whether it has a token that its grammar didn't allow.</summary>
+    public bool IsOffGrammar { get; set; }
+
+    /// <summary>Tokens with log probabilities whose text has not been delivered: always the last ones.</summary>
+    public int HeldCount => HeldTokens.Count + (_text?.HeldCount ?? 0);
+
+    /// <summary>How far it has come.</summary>
+    public ChoiceProgress Progress => new()
+    {
+        Tokens = GeneratedCount == 0 ? [] : [.. Tokens.Skip(PromptLength)],
+        OutputDigest = Output.Digest,
+        Finish = EndReason,
+        IsCallForced = IsCallForced,
+        Held = IsFinished ? [] : [.. HeldTokens, .. _text?.GetHeldTokens() ?? []],
+    };
 
     /// <summary>Order of admission: the youngest gives way when the cache is full. 0 before the first one.</summary>
     public long Admission { get; set; }
 
-    /// <summary>Takes up the prompt, at the first admission: what waits in the queue holds no copy of it.</summary>
+    /// <summary>Takes up the prompt, at the first admission: what waits in the queue holds no copy of it, unless it goes on from somewhere. Once is enough.</summary>
     public void Begin()
     {
+        if (_sampler != null)
+        {
+            return;
+        }
+
         GenerationRequest request = Generation.Request;
         Tokens.AddRange(request.PromptTokens);
         _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
         Answer = request.Answer?.CreateReader();
-        Grammar? grammar = request.Grammar
-            ?? (request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : null);
+        Grammar? grammar = request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : request.Grammar;
         bool isLater = Answer?.IsReasoning == true;
         Matcher = grammar == null || isLater ? null : new GrammarMatcher(grammar);
         AwaitedGrammar = isLater ? grammar : null;
         _text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
+    }
+
+    /// <summary>The answer is a call from its first token on.</summary>
+    public void ForceCall()
+    {
+        IsCallForced = true;
+        Matcher = new GrammarMatcher(Generation.Request.Answer!.Forced!);
+    }
+
+    /// <summary>No token follows, and everything else has been delivered.</summary>
+    public void Finish(FinishReason reason)
+    {
+        EndReason = reason == FinishReason.Stop && Answer is { CallCount: > 0, HasCutCall: false } ? FinishReason.ToolCalls : reason;
+        Output.Finished(EndReason.Value);
     }
 }

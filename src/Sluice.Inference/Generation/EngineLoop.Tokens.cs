@@ -1,14 +1,12 @@
-using System.Diagnostics;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
 
 namespace Sluice.Inference.Generation;
 
-/// <content>From the logits of a choice to its next token, and to those that can't but follow.</content>
+/// <content>From the logits of a choice to its next token.</content>
 internal sealed partial class EngineLoop
 {
     private TokenMasks? _masks;
-    private ForcedTokens? _forced;
 
     private void TakeToken(ChoiceState choice, Span<float> logits)
     {
@@ -17,7 +15,7 @@ internal sealed partial class EngineLoop
         if (request.Answer is { CallThreshold: { } threshold } plan && choice.GeneratedCount == 0 && choice.Matcher == null
             && logits[plan.CallToken] - LogprobReader.LogSumExp(logits) >= threshold)
         {
-            choice.Matcher = new GrammarMatcher(plan.Forced!);
+            choice.ForceCall();
         }
 
         if (choice.Matcher != null)
@@ -31,6 +29,14 @@ internal sealed partial class EngineLoop
             }
         }
 
+        if (choice.Matcher is { IsComplete: true } && request.Answer is { EndsWhereLikeliest: true } && Likeliest(logits, allowed) is var likeliest
+            && _model.Tokenizer.IsEndOfGeneration(likeliest))
+        {
+            choice.Tokens.Add(likeliest);
+            Finish(choice, FinishReason.Stop);
+            return;
+        }
+
         double? logSum = request.Sampling.TopLogprobs == null ? null : LogprobReader.LogSumExp(logits);
         TokenAlternative[] top = logSum is { } sum ? Alternatives(logits, request.Sampling.TopLogprobs!.Value, sum) : [];
         float[]? raw = logSum == null || request.Sampling is { Temperature: <= 0, LogitBias: null, PresencePenalty: 0, FrequencyPenalty: 0, RepetitionPenalty: 1 }
@@ -40,68 +46,24 @@ internal sealed partial class EngineLoop
         TokenLogprob? logprob = logSum is { } total
             ? new TokenLogprob(token, _model.Tokenizer.GetBytes(token), (float)((raw?[token] ?? logits[token]) - total), top)
             : null;
-        choice.Tokens.Add(token);
-        if (_model.Tokenizer.IsEndOfGeneration(token))
+        if (_writer.Take(choice, token, logprob) is { } end)
         {
-            Finish(choice, FinishReason.Stop);
-            return;
-        }
-
-        FinishReason? end = Append(choice, token, logprob) ?? Deliver(choice);
-        if (end == null && choice.Matcher != null && logSum == null)
-        {
-            end = AppendForced(choice, choice.Matcher) ?? Deliver(choice);
-        }
-
-        if (end is { } reason)
-        {
-            Finish(choice, reason);
+            Finish(choice, end);
         }
     }
 
-    private FinishReason? AppendForced(ChoiceState choice, GrammarMatcher matcher)
+    private static int Likeliest(ReadOnlySpan<float> logits, ReadOnlySpan<ulong> allowed)
     {
-        _forced ??= new ForcedTokens(_tokenTrie.Value);
-        foreach (int token in _forced.Find(matcher))
+        int best = -1;
+        for (int token = 0; token < logits.Length; token++)
         {
-            choice.Tokens.Add(token);
-            choice.Sampler.Observe(token);
-            if (Append(choice, token, null) is { } end)
+            if ((allowed[token >> 6] >> token & 1) != 0 && (best < 0 || logits[token] > logits[best]))
             {
-                return end;
+                best = token;
             }
         }
 
-        return null;
-    }
-
-    // Returns why the choice has to end after the token, if it has to.
-    private FinishReason? Append(ChoiceState choice, int token, TokenLogprob? logprob)
-    {
-        ReadOnlySpan<byte> bytes = Bytes(choice, token);
-        choice.ReasoningCount += choice.Answer?.IsReasoning == true ? 1 : 0;
-        bool isAllowed = choice.Matcher?.TryAdvance(bytes) ?? true;
-        Debug.Assert(isAllowed, "A mask allows only what its grammar accepts.");
-        bool isStop = choice.Text.Append(bytes, logprob);
-        if (choice.Matcher?.IsExhausted == true)
-        {
-            isStop |= !choice.IsMatcherPartial;
-            choice.Matcher = null;
-        }
-
-        if (isStop)
-        {
-            return FinishReason.Stop;
-        }
-
-        return choice.GeneratedCount < choice.TokenLimit ? null : choice.Text.Finish() ? FinishReason.Stop : FinishReason.Length;
-    }
-
-    // Control tokens print nothing, but some of them begin calls or reasoning.
-    private ReadOnlySpan<byte> Bytes(ChoiceState choice, int token)
-    {
-        ReadOnlySpan<byte> bytes = _model.Tokenizer.GetBytes(token).Span;
-        return bytes.IsEmpty && choice.Generation.Request.Answer?.Markers.TryGetValue(token, out byte[]? marker) == true ? marker : bytes;
+        return best;
     }
 
     private TokenAlternative[] Alternatives(ReadOnlySpan<float> logits, int count, double logSum)

@@ -17,6 +17,7 @@ internal sealed partial class EngineLoop
     private readonly LanguageModel _model;
     private readonly int _slotCount;
     private readonly Lazy<TokenTrie> _tokenTrie;
+    private readonly TokenWriter _writer;
     private readonly Action _onStarted;
     private readonly LinkedList<ChoiceState> _waiting = new();
     private readonly List<ChoiceState> _active = [];
@@ -36,6 +37,7 @@ internal sealed partial class EngineLoop
         _model = model;
         _slotCount = slotCount;
         _tokenTrie = tokenTrie;
+        _writer = new TokenWriter(model.Tokenizer, tokenTrie);
         _onStarted = onStarted;
         _isAbandoned = IsAbandoned;
     }
@@ -50,7 +52,10 @@ internal sealed partial class EngineLoop
         _generations.Add(generation);
         foreach (ChoiceState choice in generation.Choices)
         {
-            _waiting.AddLast(choice);
+            if (!choice.IsFinished)
+            {
+                _waiting.AddLast(choice);
+            }
         }
     }
 
@@ -58,7 +63,7 @@ internal sealed partial class EngineLoop
     /// <returns>False when there was nothing to compute.</returns>
     public bool Step()
     {
-        DropCancelled();
+        DropStopped();
         Admit();
         Plan();
         if (_planned.Count == 0)
@@ -111,7 +116,10 @@ internal sealed partial class EngineLoop
             if (row >= 0 && !choice.Generation.HasEnded)
             {
                 KeepPrompt(choice);
-                TakeToken(choice, _model.Logits(row));
+                lock (choice.Generation.Gate)
+                {
+                    TakeToken(choice, _model.Logits(row));
+                }
             }
         }
 
@@ -139,7 +147,7 @@ internal sealed partial class EngineLoop
     {
         foreach ((ChoiceState choice, _) in _planned)
         {
-            if (!choice.Generation.IsCancelled)
+            if (!choice.Generation.IsStopped)
             {
                 return false;
             }
@@ -148,7 +156,7 @@ internal sealed partial class EngineLoop
         return true;
     }
 
-    private void DropCancelled()
+    private void DropStopped()
     {
         for (int i = _generations.Count - 1; i >= 0; i--)
         {
@@ -157,6 +165,12 @@ internal sealed partial class EngineLoop
             {
                 End(generation);
                 generation.Sink.OnCancelled(generation.Usage);
+            }
+            else if (generation.IsSuspended)
+            {
+                GenerationProgress progress = generation.Progress;
+                End(generation);
+                generation.Sink.OnSuspended(progress, generation.Usage);
             }
         }
     }
@@ -201,7 +215,10 @@ internal sealed partial class EngineLoop
         EngineGeneration generation = choice.Generation;
         if (choice.Admission == 0)
         {
-            choice.Begin();
+            lock (generation.Gate)
+            {
+                choice.Begin();
+            }
         }
 
         if (generation.PromptCache.Length > 0)
@@ -212,9 +229,8 @@ internal sealed partial class EngineLoop
         if (choice.Admission == 0)
         {
             generation.StartedCount++;
-            if (generation.StartedCount == 1)
+            if (_startTimes.TryAdd(generation, Stopwatch.GetTimestamp()))
             {
-                _startTimes[generation] = Stopwatch.GetTimestamp();
                 _onStarted();
             }
 
@@ -316,13 +332,11 @@ internal sealed partial class EngineLoop
     private void Finish(ChoiceState choice, FinishReason reason)
     {
         EngineGeneration generation = choice.Generation;
-        choice.Text.Finish();
-        Deliver(choice, isLast: true);
-        choice.IsFinished = true;
+        TokenWriter.Flush(choice);
         _active.Remove(choice);
         _model.Cache.Release(choice.Cache);
         generation.FinishedCount++;
-        generation.Sink.OnFinished(choice.Index, reason == FinishReason.Stop && choice.Answer is { CallCount: > 0 } ? FinishReason.ToolCalls : reason);
+        choice.Finish(reason);
         if (generation.FinishedCount == generation.Choices.Length)
         {
             End(generation);
@@ -341,7 +355,11 @@ internal sealed partial class EngineLoop
 
     private void End(EngineGeneration generation)
     {
-        generation.HasEnded = true;
+        lock (generation.Gate)
+        {
+            generation.HasEnded = true;
+        }
+
         _generations.Remove(generation);
         foreach (ChoiceState choice in generation.Choices)
         {

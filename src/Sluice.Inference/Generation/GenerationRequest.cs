@@ -30,4 +30,10 @@ public sealed record GenerationRequest
 
     /// <summary>Generation ends before the first occurrence of any of these; no part of an occurrence is ever delivered.</summary>
     public IReadOnlyList<string> StopSequences { get; init; } = [];
+
+    /// <summary>
+    /// Where an earlier generation of the same request stopped, to go on from: the sink hears of nothing that was delivered before. The default
+    /// value is null: from the beginning.
+    /// </summary>
+    public GenerationProgress? From { get; init; }
 }

@@ -2,7 +2,7 @@ namespace Sluice.Inference.Generation;
 
 /// <summary>
 /// Receives what a generation produces, on the engine's thread, in order. Implementations must not block and must not throw:
-/// every other stream waits meanwhile. Exactly one of <see cref="OnCompleted"/>, <see cref="OnCancelled"/> and
+/// every other stream waits meanwhile. Exactly one of <see cref="OnCompleted"/>, <see cref="OnCancelled"/>, <see cref="OnSuspended"/> and
 /// <see cref="OnFailed"/> is called, last.
 /// </summary>
 public interface IGenerationSink
@@ -38,6 +38,9 @@ public interface IGenerationSink
 
     /// <summary>The generation was cancelled; <paramref name="usage"/> counts what was computed.</summary>
     void OnCancelled(GenerationUsage usage);
+
+    /// <summary>The generation was suspended, and can be gone on with by <see cref="GenerationRequest.From"/>; <paramref name="usage"/> counts what was computed.</summary>
+    void OnSuspended(GenerationProgress progress, GenerationUsage usage);
 
     /// <summary>The engine could not go on.</summary>
     void OnFailed(Exception error);

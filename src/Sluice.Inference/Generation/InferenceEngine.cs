@@ -108,6 +108,8 @@ public sealed class InferenceEngine : IDisposable
     /// <param name="sink">Receives it.</param>
     /// <returns>A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
+    /// <exception cref="GenerationDivergedException"><see cref="GenerationRequest.From"/> is of another model or another request.</exception>
+    /// <exception cref="GrammarException">The grammar asks for a character that the model's vocabulary can't write.</exception>
     /// <exception cref="ObjectDisposedException">The engine is stopping.</exception>
     public EngineGeneration? TrySubmit(GenerationRequest request, IGenerationSink sink)
     {
@@ -120,10 +122,21 @@ public sealed class InferenceEngine : IDisposable
                 $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
         }
 
+        if (request.Grammar != null && _prompts.Vocabulary.FindFault(request.Grammar) is { } fault)
+        {
+            throw fault;
+        }
+
         if (request.Grammar != null || request.Answer is { HasTools: true })
         {
             // Made here, at the first request that needs it, for on the engine's thread every stream would wait.
             _ = _tokenTrie.Value;
+        }
+
+        var generation = new EngineGeneration(this, request, sink, Model.ContextLength);
+        if (request.From is { } progress)
+        {
+            Replay(generation, progress);
         }
 
         if (Interlocked.Increment(ref _unstarted) > _options.QueueCapacity)
@@ -132,7 +145,6 @@ public sealed class InferenceEngine : IDisposable
             return null;
         }
 
-        var generation = new EngineGeneration(this, request, sink, Model.ContextLength);
         _submitted.Enqueue(generation);
         Wake();
         if (_stopping)
@@ -171,6 +183,31 @@ public sealed class InferenceEngine : IDisposable
         catch (ObjectDisposedException)
         {
             // A cancel that comes after the engine has stopped has nothing left to do.
+        }
+    }
+
+    private void Replay(EngineGeneration generation, GenerationProgress progress)
+    {
+        if (progress.ModelIdentity != Model.Identity)
+        {
+            throw new GenerationDivergedException("The answer can't be gone on with: the model's file is another one than before.");
+        }
+
+        if (progress.PromptDigest != generation.PromptDigest || progress.Choices.Count != generation.Choices.Length)
+        {
+            throw new GenerationDivergedException("The answer can't be gone on with: its prompt is another one than before.");
+        }
+
+        var writer = new TokenWriter(_model.Tokenizer, _tokenTrie);
+        foreach (ChoiceState choice in generation.Choices)
+        {
+            ChoiceReplay.Run(choice, progress.Choices[choice.Index], writer, _model.Tokenizer);
+        }
+
+        generation.StartedCount = generation.FinishedCount = generation.Choices.Count(static choice => choice.IsFinished);
+        if (generation.FinishedCount == generation.Choices.Length)
+        {
+            throw new GenerationDivergedException("The answer can't be gone on with: it is complete.");
         }
     }
 

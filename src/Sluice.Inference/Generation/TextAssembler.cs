@@ -29,6 +29,9 @@ internal sealed class TextAssembler
     /// <summary>Tokens that ended in the text of the last <see cref="Take"/>.</summary>
     public IReadOnlyList<TokenLogprob> DeliveredTokens => _deliveredTokens;
 
+    /// <summary>Tokens with log probabilities whose text is held back.</summary>
+    public int HeldCount => _tokens.Count;
+
     /// <summary>Adds the bytes of a token.</summary>
     /// <returns>True when a stop sequence is complete; what <see cref="Take"/> then gives ends before it.</returns>
     public bool Append(ReadOnlySpan<byte> bytes, TokenLogprob? logprob)
@@ -108,6 +111,9 @@ internal sealed class TextAssembler
 
         return text;
     }
+
+    /// <summary>The tokens of <see cref="HeldCount"/>, oldest first.</summary>
+    public TokenLogprob[] GetHeldTokens() => [.. _tokens.Select(static held => held.Token)];
 
     private void AppendByte(byte b)
     {

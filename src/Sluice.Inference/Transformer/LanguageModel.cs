@@ -39,4 +39,8 @@ internal abstract class LanguageModel : IDisposable
 /// <param name="FileBytes">Size of the file.</param>
 /// <param name="MemoryBytes">Bytes of repacked weights and buffers, without the key/value cache.</param>
 public sealed record ModelDescription(
-    string Name, string Architecture, int ContextLength, int VocabularySize, long ParameterCount, long FileBytes, long MemoryBytes);
+    string Name, string Architecture, int ContextLength, int VocabularySize, long ParameterCount, long FileBytes, long MemoryBytes)
+{
+    /// <summary>The same for the same weights, vocabulary and template, and for no others. The default value is the name.</summary>
+    public string Identity { get; init; } = Name;
+}

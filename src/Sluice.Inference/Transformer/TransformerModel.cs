@@ -45,7 +45,10 @@ internal sealed class TransformerModel : LanguageModel
             Tokenizer.VocabularySize,
             file.Tensors.Values.Sum(tensor => tensor.RowLength * tensor.RowCount),
             file.SizeBytes,
-            _weights.SizeBytes + _forward.SizeBytes);
+            _weights.SizeBytes + _forward.SizeBytes)
+        {
+            Identity = ModelIdentity.Of(file.Path),
+        };
     }
 
     public override ModelDescription Description { get; }

@@ -37,6 +37,10 @@ public static partial class ApiErrors
     /// <summary>409: the cursor is ahead of the stream, so it can't be of this stream.</summary>
     public static ApiError StreamDiverged() => Final(409, "The cursor is ahead of the stream: it can't have come from it.", "stream_diverged");
 
+    /// <summary>409: a suspended answer can't be gone on with as it began.</summary>
+    public static ApiError ContinuationDiverged() =>
+        Final(409, "This answer can't be gone on with: the model is no longer the one that began it. What there is of it can still be read; please make the request again.", "stream_diverged");
+
     /// <summary>409: the answer was cancelled, and a request with its key has nothing left to ask for.</summary>
     public static ApiError GenerationCancelled() => Final(409, "The generation with this key was cancelled.", "generation_cancelled");
 

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
@@ -21,6 +22,19 @@ internal enum AttachOutcome
     Gone,
 }
 
+/// <summary>What becomes of an answer when its last reader leaves.</summary>
+internal enum Leaving
+{
+    /// <summary>It goes on, for the time being.</summary>
+    Stays,
+
+    /// <summary>The local engine stops at it, until somebody comes.</summary>
+    Suspended,
+
+    /// <summary>It ends.</summary>
+    Cancelled,
+}
+
 /// <summary>
 /// One answer and those who read it. It belongs to the hub: it may go on without a reader, and stays for a while after its end. Thread-safe.
 /// </summary>
@@ -34,11 +48,16 @@ internal sealed class Answer
     // Guards all below.
     private readonly Lock _lock = new();
     private int _readerCount;
+    private int _holdCount;
     private bool _hasSent;
     private bool _isAbandoned;
     private bool _isForgotten;
     private ITimer? _grace;
     private long _detachedAt;
+    private Stretch _stretch = new();
+    private SuspendedGeneration? _suspended;
+    private CancellationTokenRegistration _whenCancelled;
+    private TaskCompletionSource<ApiError?>? _continuing;
 
     public Answer(AnswerTable table, Generation generation, AnswerOwner owner, string model, RequestRecord record, Limits limits, TimeProvider time)
     {
@@ -66,13 +85,34 @@ internal sealed class Answer
 
     public RequestRecord Record { get; }
 
+    /// <summary>Tells of the request that began it; null where nobody is told.</summary>
+    public RequestMeter? Meter { get; set; }
+
+    /// <summary>Of that request, for the log.</summary>
+    public string? RequestId { get; set; }
+
+    /// <summary>How it is made now, or was last.</summary>
+    public Stretch Stretch
+    {
+        get { lock (_lock) return _stretch; }
+    }
+
+    /// <summary>Whether nobody makes it, until somebody wants it.</summary>
+    public bool IsSuspended
+    {
+        get { lock (_lock) return _suspended is not null && Log.End is null; }
+    }
+
+    /// <summary>How long it was suspended already when it came from a store; then zero.</summary>
+    public TimeSpan SuspendedAge { get; set; }
+
     /// <summary>Completes, always successfully, when the log has ended and everything about it is written down.</summary>
     public Task Produced => _produced.Task;
 
     /// <summary>The word of the API for where it stands.</summary>
     public string State => Generation.State switch
     {
-        GenerationState.Running => HasReader ? "running" : "detached",
+        GenerationState.Running => IsSuspended ? "suspended" : HasReader ? "running" : "detached",
         GenerationState.Completed => "completed",
         GenerationState.Failed => "failed",
         _ => "cancelled",
@@ -106,6 +146,57 @@ internal sealed class Answer
         }
     }
 
+    /// <summary>Takes part like a reader without reading yet, so that the answer is not given up meanwhile.</summary>
+    /// <returns>False when it is gone; else <see cref="Release"/> has to follow.</returns>
+    public bool TryHold()
+    {
+        lock (_lock)
+        {
+            if (_isForgotten) return false;
+            _holdCount++;
+            EndGrace();
+            return true;
+        }
+    }
+
+    /// <summary>The opposite of <see cref="TryHold"/>.</summary>
+    public void Release()
+    {
+        lock (_lock) _holdCount--;
+        LeaveIfLast();
+    }
+
+    /// <summary>
+    /// Sees to it that the answer is being made, or has ended: one that is suspended, or about to be, is gone on with. Those who come at a time
+    /// share one attempt. To be called by somebody who has a reader or a hold.
+    /// </summary>
+    /// <param name="begin">Goes on; says why not, and then the answer stays suspended.</param>
+    /// <param name="end">As in <see cref="SetSuspended"/>.</param>
+    public async Task<ApiError?> ContinueAsync(Func<SuspendedGeneration, Stretch, Task<ApiError?>> begin, Action end)
+    {
+        TaskCompletionSource<ApiError?> continuing;
+        Task? settled = null;
+        lock (_lock)
+        {
+            if (_continuing is { } other) continuing = other;
+            else if (!_stretch.IsAsked) return null;
+            else (continuing, settled) = (_continuing = new(TaskCreationOptions.RunContinuationsAsynchronously), _stretch.Settled);
+        }
+        if (settled is null) return await continuing.Task;
+        ApiError? error = ApiErrors.ServerError();
+        try
+        {
+            await settled;
+            error = await BeginAsync(begin, end);
+        }
+        finally
+        {
+            lock (_lock) _continuing = null;
+            continuing.SetResult(error);
+        }
+        return error;
+    }
+
     /// <summary>Opens a reader behind the first <paramref name="position"/> events, of which there must be that many.</summary>
     /// <param name="position">Events that the client has.</param>
     /// <param name="response">What the events go to.</param>
@@ -117,7 +208,7 @@ internal sealed class Answer
         lock (_lock)
         {
             if (_isForgotten) return AttachOutcome.Gone;
-            if (adopts && (_readerCount > 0 || _hasSent || _isAbandoned || _time.GetElapsedTime(_detachedAt) > _limits.Adoptable)) return AttachOutcome.Gone;
+            if (adopts && (_readerCount + _holdCount > 0 || _hasSent || _isAbandoned || _time.GetElapsedTime(_detachedAt) > _limits.Adoptable)) return AttachOutcome.Gone;
             if (_readerCount >= _limits.ReadersPerAnswer) return AttachOutcome.TooMany;
             if (position < Log.FirstEvent && !Log.IsSpilled) return AttachOutcome.Dropped;
             if (Log.TryOpenReader(position) is not { } cursor) return AttachOutcome.TooMany;
@@ -150,20 +241,68 @@ internal sealed class Answer
     /// <param name="hasSent">Whether anything of it has gone to that reader's client.</param>
     public void Detach(bool hasSent)
     {
-        bool cancels, isOrphan, isOver;
         lock (_lock)
         {
             _hasSent |= hasSent;
-            if (--_readerCount > 0) return;
-            _detachedAt = _time.GetTimestamp();
-            cancels = Log.End is null && !_isForgotten && BeginGrace();
-            _isAbandoned |= cancels;
-            isOrphan = Owner.Key is null && !_hasSent && !_isAbandoned && !_isForgotten;
-            isOver = _isForgotten;
+            _readerCount--;
         }
-        if (isOrphan) _table.AddOrphan(this);
-        if (cancels) Generation.Cancel(CancellationCause.ClientLeft);
-        if (isOver) TryDispose();
+        LeaveIfLast();
+    }
+
+    /// <summary>The local engine has stopped at it.</summary>
+    /// <param name="suspended">What it can be gone on from.</param>
+    /// <param name="end">Ends the log, when the generation is cancelled. Called on any thread, and must not block.</param>
+    public void SetSuspended(SuspendedGeneration suspended, Action end)
+    {
+        // First, so that whoever takes it over finds it there.
+        _table.RetainSuspended(this, suspended.Bytes);
+        lock (_lock)
+        {
+            _suspended = suspended;
+            EndGrace();
+            if (_readerCount + _holdCount == 0) ScheduleAdoptable();
+            Record.Pause();
+        }
+        var registration = Generation.Cancellation.UnsafeRegister(static state => ((Action)state!)(), end);
+        lock (_lock) _whenCancelled = registration;
+    }
+
+    /// <summary>It comes from a store, where it was suspended.</summary>
+    /// <param name="suspended">As in <see cref="SetSuspended"/>.</param>
+    /// <param name="end">As in <see cref="SetSuspended"/>.</param>
+    public void Restore(SuspendedGeneration suspended, Action end)
+    {
+        lock (_lock)
+        {
+            _stretch = Stretch.EndedAt(suspended);
+            // Somebody may have seen it, and knows its id.
+            _hasSent = true;
+        }
+        SetSuspended(suspended, end);
+        SuspendedAge = TimeSpan.Zero;
+    }
+
+    /// <summary>Has the local engine stop at it, whoever reads; where something else makes it there is no effect.</summary>
+    public void Suspend()
+    {
+        Stretch stretch;
+        bool isAsked;
+        lock (_lock)
+        {
+            stretch = _stretch;
+            isAsked = stretch.Ask();
+        }
+        if (isAsked) stretch.Deliver();
+    }
+
+    /// <summary>Takes over a suspended answer in order to end it.</summary>
+    /// <returns>Null when it isn't suspended, or somebody is about to go on with it, who will hear that it is to end.</returns>
+    public SuspendedGeneration? TakeSuspended()
+    {
+        SuspendedGeneration? suspended;
+        lock (_lock) (suspended, _suspended) = (_suspended, null);
+        if (suspended is not null) _table.ReleaseSuspended(this);
+        return suspended;
     }
 
     /// <summary>It comes from a store and has ended: there is nothing more to write down.</summary>
@@ -192,24 +331,90 @@ internal sealed class Answer
         TryDispose();
     }
 
-    // True when it is to be cancelled at once.
-    private bool BeginGrace()
+    private void LeaveIfLast()
+    {
+        bool isOrphan, isOver;
+        Stretch stretch;
+        var leaving = Leaving.Stays;
+        lock (_lock)
+        {
+            stretch = _stretch;
+            if (_readerCount + _holdCount > 0) return;
+            _detachedAt = _time.GetTimestamp();
+            if (Log.End is null && !_isForgotten) leaving = BeginGrace();
+            _isAbandoned |= leaving == Leaving.Cancelled;
+            isOrphan = Owner.Key is null && !_hasSent && !_isAbandoned && !_isForgotten;
+            isOver = _isForgotten;
+        }
+        if (isOrphan) _table.AddOrphan(this);
+        if (leaving == Leaving.Cancelled) Generation.Cancel(CancellationCause.ClientLeft);
+        if (leaving == Leaving.Suspended) stretch.Deliver();
+        if (isOver) TryDispose();
+    }
+
+    private Leaving BeginGrace()
     {
         switch (Owner)
         {
             case { OnDisconnect: DisconnectPolicy.Cancel }:
-                return true;
+                return Leaving.Cancelled;
             case { OnDisconnect: DisconnectPolicy.Continue }:
-                return false;
+                return Leaving.Stays;
+            case { } when _stretch.IsAsked:
+                if (_suspended is not null) ScheduleAdoptable();
+                return Leaving.Stays;
+            case { Key: null, Keeping: not Keeping.Off } when _stretch.Ask():
+                return Leaving.Suspended;
             case { Key: null } when _hasSent:
-                return true;
+                return Leaving.Cancelled;
             case { Key: null }:
                 Schedule(_limits.UnseenGrace, static state => ((Answer)state!).Abandon(onlyLocal: false));
-                return false;
+                return Leaving.Stays;
             default:
                 Record.ContentMax = Record.ContentCount + _limits.DetachedContentMax;
                 Schedule(_limits.Detached, static state => ((Answer)state!).Abandon(onlyLocal: true));
-                return false;
+                return Leaving.Stays;
+        }
+    }
+
+    // Nobody knows the id of what nobody has seen, so that after this time nobody can ask for it.
+    private void ScheduleAdoptable()
+    {
+        if (Owner.Key is null && !_hasSent) Schedule(_limits.Adoptable, static state => ((Answer)state!).GiveUp());
+    }
+
+    private void GiveUp()
+    {
+        lock (_lock)
+        {
+            if (_readerCount + _holdCount > 0 || _grace is null) return;
+            _isAbandoned = true;
+        }
+        Generation.Cancel(CancellationCause.ClientLeft);
+    }
+
+    private async Task<ApiError?> BeginAsync(Func<SuspendedGeneration, Stretch, Task<ApiError?>> begin, Action end)
+    {
+        if (TakeSuspended() is not { } from) return null;
+        var stretch = new Stretch();
+        lock (_lock)
+        {
+            _stretch = stretch;
+            _whenCancelled.Unregister();
+            Record.Resume();
+        }
+        ApiError? error = ApiErrors.ServerError();
+        try
+        {
+            return error = await begin(from, stretch);
+        }
+        finally
+        {
+            if (error is not null)
+            {
+                lock (_lock) _stretch = Stretch.EndedAt(from);
+                SetSuspended(from, end);
+            }
         }
     }
 
@@ -217,6 +422,7 @@ internal sealed class Answer
 
     private void EndGrace()
     {
+        _stretch.Withdraw();
         Record.ContentMax = int.MaxValue;
         _grace?.Dispose();
         _grace = null;
@@ -225,19 +431,26 @@ internal sealed class Answer
     // The work of a server that is paid by the answer is paid already; the hub's own engine has others to serve.
     private void Abandon(bool onlyLocal)
     {
+        bool isSuspended;
+        Stretch stretch;
         lock (_lock)
         {
-            if (_readerCount > 0 || _grace is null || (onlyLocal && Record.Upstream is { } name && name != UpstreamIdentity.Local)) return;
-            _isAbandoned = true;
+            stretch = _stretch;
+            if (_readerCount + _holdCount > 0 || _grace is null || _stretch.IsAsked) return;
+            var isLocal = stretch.Ask();
+            if (!isLocal && onlyLocal) return;
+            isSuspended = isLocal && Owner.Keeping != Keeping.Off;
+            _isAbandoned |= !isSuspended;
         }
-        Generation.Cancel(CancellationCause.ClientLeft);
+        if (isSuspended) stretch.Deliver();
+        else Generation.Cancel(CancellationCause.ClientLeft);
     }
 
     private void TryDispose()
     {
         lock (_lock)
         {
-            if (!_isForgotten || _readerCount > 0 || !_produced.Task.IsCompleted) return;
+            if (!_isForgotten || _readerCount + _holdCount > 0 || !_produced.Task.IsCompleted) return;
         }
         Generation.Dispose();
     }

@@ -9,6 +9,9 @@ namespace Sluice.Server.Answers;
 // What the table has to do with the store behind it, and its own begin and end.
 internal sealed partial class AnswerTable : IHostedService
 {
+    // Of the start alone.
+    private readonly Dictionary<OwnKey, string> _storedKeys = [];
+
     /// <summary>Whether answers can be brought into a store.</summary>
     public bool HasStore => _recorder is not null;
 
@@ -21,12 +24,18 @@ internal sealed partial class AnswerTable : IHostedService
     {
         if (_recorder is null) return;
         var contents = await _recorder.OpenAsync(cancellationToken);
+        var suspended = await FindSuspendedAsync(contents.Answers, cancellationToken);
         lock (_lock)
         {
             foreach (var trace in contents.Traces) RestoreTrace(trace);
+            // The last one with a key has it.
+            foreach (var stored in contents.Answers.Where(static answer => answer.Owner.Key is not null)) _storedKeys[new OwnKey(stored.Owner.Principal, stored.Owner.Key!)] = stored.Id;
             // Those that ended first come first, as if they had ended here. What was cut off ends at this moment.
-            foreach (var stored in contents.Answers.OrderBy(static answer => answer.End?.At ?? DateTimeOffset.MaxValue)) Restore(stored);
-            SweepLocked();
+            foreach (var stored in contents.Answers.OrderBy(static answer => answer.End?.At ?? answer.ChangedAt).ThenBy(static answer => answer.End is null))
+                Restore(stored, suspended.GetValueOrDefault(stored.Id));
+            _storedKeys.Clear();
+            Relieve();
+            Sweep(_kept, _timer);
         }
     }
 
@@ -40,22 +49,42 @@ internal sealed partial class AnswerTable : IHostedService
         _recorder.Dispose();
     }
 
+    /// <summary>
+    /// Ends what runs, because the hub stops. What the local engine makes, and the store keeps, is suspended there, so that it can be gone on with after the
+    /// next start; its readers get the same error as all others.
+    /// </summary>
+    public async Task EndAllAsync(CancellationToken cancellation)
+    {
+        Answer[] suspended = [];
+        if (_recorder is not null)
+        {
+            suspended = [.. Running().Where(static answer => answer.Owner.Keeping == Keeping.Store)];
+            foreach (var answer in suspended) answer.Suspend();
+            var settled = Task.WhenAll(suspended.Where(static answer => answer.Stretch.IsAsked).Select(static answer => answer.Stretch.Settled));
+            await Patience.WaitAsync(settled, _limits.CancelWait, _time, cancellation);
+            lock (_lock) suspended = [.. _byId.Values.Where(static answer => answer.IsSuspended && answer.Owner.Keeping == Keeping.Store)];
+        }
+        foreach (var answer in Running()) answer.Generation.Cancel(CancellationCause.Shutdown);
+        await Patience.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
+        if (_recorder is not null) await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
+        // What follows is of this process alone: in the store they stay as they are.
+        foreach (var answer in suspended) _recorder!.Release(answer);
+        CancelAll(CancellationCause.Shutdown);
+    }
+
     /// <summary>Completes when no answer is being made, those that begin meanwhile included, or with the cancellation; never throws.</summary>
     public async Task WhenProducedAsync(CancellationToken cancellation)
     {
-        while (!cancellation.IsCancellationRequested)
-        {
-            Answer? running;
-            lock (_lock) running = _byId.Values.FirstOrDefault(static answer => !answer.Produced.IsCompleted);
-            if (running is null) return;
-            await Patience.WaitAsync(running.Produced, Timeout.InfiniteTimeSpan, _time, cancellation);
-        }
+        while (!cancellation.IsCancellationRequested && Running() is [var running, ..])
+            await Patience.WaitAsync(Patience.FirstAsync(running.Produced, running.Stretch.Settled), Timeout.InfiniteTimeSpan, _time, cancellation);
     }
 
     /// <summary>Answers that are being made.</summary>
-    public int RunningCount
+    public int RunningCount => Running().Length;
+
+    private Answer[] Running()
     {
-        get { lock (_lock) return _byId.Values.Count(static answer => !answer.Produced.IsCompleted); }
+        lock (_lock) return [.. _byId.Values.Where(static answer => !answer.Produced.IsCompleted && !answer.IsSuspended)];
     }
 
     /// <summary>Brings an answer into the store from now on, where it is to be there.</summary>
@@ -69,32 +98,25 @@ internal sealed partial class AnswerTable : IHostedService
     /// <summary>Completes when what was deleted is gone from the store too; false when that can't be now.</summary>
     public Task<bool> FlushAsync() => _recorder?.FlushAsync() ?? Task.FromResult(true);
 
-    // Under the lock, as all below.
-    private void Keep(Answer answer, long endedAt)
+    private async Task<Dictionary<string, SuspendedGeneration>> FindSuspendedAsync(IReadOnlyList<StoredAnswer> answers, CancellationToken cancellation)
     {
-        // The log, and what the table and the answer itself are made of.
-        var bytes = answer.Log.HeldBytes + _limits.AnswerOverheadBytes;
-        _keptBytes += bytes;
-        _kept.AddLast(new Kept(answer, endedAt, bytes));
-        while (_keptBytes > _limits.KeptBytesMax && TryShed())
+        var suspended = new Dictionary<string, SuspendedGeneration>(StringComparer.Ordinal);
+        if (_restore is null) return suspended;
+        foreach (var answer in answers.Where(static answer => answer is { End: null, HasProgress: true }))
         {
+            if (await _recorder!.FindRequestAsync(answer.Id, cancellation) is { } request && StoredProgress.TryRead(request) is { } progress && progress.EventCount <= answer.EventCount)
+                suspended[answer.Id] = progress;
         }
-        while (_kept.First is { } first && (_kept.Count > _limits.KeptAnswersMax || _keptBytes > _limits.KeptBytesMax || _recorder is { IsCrowded: true })) Expire(first);
+        return suspended;
     }
 
-    // What the store has need not be in memory: the events of the answer that ended first are read from there from now on.
-    private bool TryShed()
+    // Under the lock, as all below. What the store has need not be in memory, and when that is nearly full, ended answers go.
+    private void Relieve()
     {
-        if (_recorder is null) return false;
-        for (var node = _kept.First; node is not null; node = node.Next)
+        while (_kept.Bytes > _limits.KeptBytesMax && _kept.TryShed(_limits.AnswerOverheadBytes))
         {
-            var kept = node.Value;
-            if (kept.Bytes <= _limits.AnswerOverheadBytes || !kept.Answer.Log.IsSpilled || !kept.Answer.Log.Shed(0)) continue;
-            node.Value = kept with { Bytes = _limits.AnswerOverheadBytes };
-            _keptBytes -= kept.Bytes - _limits.AnswerOverheadBytes;
-            return true;
         }
-        return false;
+        while (_recorder is { IsCrowded: true } && _kept.TakeFirst() is { } answer) Expire(answer);
     }
 
     private void RestoreTrace(StoredTrace trace)
@@ -105,21 +127,28 @@ internal sealed partial class AnswerTable : IHostedService
         if (trace.Key is { } key) _expiredKeys.Add(new OwnKey(trace.Principal, key), true, age);
     }
 
-    private void Restore(StoredAnswer stored)
+    private void Restore(StoredAnswer stored, SuspendedGeneration? suspended)
     {
         var record = new RequestRecord(_time);
         if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
-        var generation = new Generation(stored.Id, _limits.Streams, stored.EventCount);
+        // Events behind those that the engine's progress accounts for are made again, the same ones.
+        var generation = new Generation(stored.Id, _limits.Streams, suspended?.EventCount ?? stored.EventCount);
         var answer = new Answer(this, generation, stored.Owner with { Keeping = Keeping.Store }, stored.Model, record, _limits, _time) { Created = stored.Created };
         _byId.Add(stored.Id, answer);
-        if (stored.Owner.Key is { } key) _byKey[new OwnKey(stored.Owner.Principal, key)] = answer;
+        if (stored.Owner.Key is { } key && _storedKeys[new OwnKey(stored.Owner.Principal, key)] == stored.Id) _byKey[new OwnKey(stored.Owner.Principal, key)] = answer;
+        if (suspended is not null)
+        {
+            answer.SuspendedAge = AgeOf(stored.ChangedAt);
+            _recorder!.Resume(answer, isSuspended: true);
+            _restore!(answer, suspended);
+            return;
+        }
         End(generation.Log, stored.End);
-        if (stored.End is null) _recorder!.Resume(answer);
+        if (stored.End is null) _recorder!.Resume(answer, isSuspended: false);
         else _recorder!.Attach(answer);
         answer.SetRestored();
         generation.Log.Shed(0);
-        var age = AgeOf(stored.End?.At ?? _time.GetUtcNow());
-        Keep(answer, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency));
+        _kept.Add(answer, generation.Log.HeldBytes + _limits.AnswerOverheadBytes, AgeOf(stored.End?.At ?? _time.GetUtcNow()));
     }
 
     private static void End(StreamLog log, StoredEnd? end)

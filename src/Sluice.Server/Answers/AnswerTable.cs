@@ -6,41 +6,45 @@ using Sluice.Streaming;
 namespace Sluice.Server.Answers;
 
 /// <summary>
-/// The answers that the hub knows: those that run, and those that have ended, for <see cref="Limits.Retention"/> and within bounds; the one that
-/// ended first goes first. Thread-safe.
+/// The answers that the hub knows: those that run, those that are suspended, for <see cref="Limits.SuspendedRetention"/>, and those that have ended,
+/// for <see cref="Limits.Retention"/>; both within bounds, and the one that came first goes first. Thread-safe.
 /// </summary>
 internal sealed partial class AnswerTable : IDisposable
 {
     private readonly record struct OwnKey(string Principal, string Key);
 
-    private readonly record struct Kept(Answer Answer, long EndedAt, long Bytes);
-
     private readonly Limits _limits;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private readonly AnswerRecorder? _recorder;
+    private readonly Action<Answer, SuspendedGeneration>? _restore;
+    private readonly ITimer _suspendedTimer;
 
     // Guards all below. An answer's own lock may be taken under it, never the other way round.
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Answer> _byId = new(StringComparer.Ordinal);
     private readonly Dictionary<OwnKey, Answer> _byKey = [];
     private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
-    private readonly LinkedList<Kept> _kept = [];
+    private readonly KeptAnswers _kept;
+    private readonly KeptAnswers _suspended;
     private readonly Traces<string, string> _expired;
     private readonly Traces<OwnKey, bool> _expiredKeys;
     private readonly Traces<OwnKey, bool> _cancelledKeys;
-    private long _keptBytes;
 
     /// <param name="limits">Bounds.</param>
     /// <param name="time">Clock of all times.</param>
     /// <param name="recorder">Brings answers into a store; null keeps them in memory alone.</param>
-    public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null)
+    /// <param name="restore">Makes one that comes from the store suspended as it was there; null where there is nobody to go on with it.</param>
+    public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null, Action<Answer, SuspendedGeneration>? restore = null)
     {
-        (_limits, _time, _recorder) = (limits, time, recorder);
+        (_limits, _time, _recorder, _restore) = (limits, time, recorder, restore);
         _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
+        _kept = new KeptAnswers(limits.KeptAnswersMax, limits.KeptBytesMax, limits.Retention, time);
+        _suspended = new KeptAnswers(limits.SuspendedAnswersMax, limits.SuspendedBytesMax, limits.SuspendedRetention, time);
         _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _suspendedTimer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Answers in the table.</summary>
@@ -52,7 +56,7 @@ internal sealed partial class AnswerTable : IDisposable
     /// <summary>Memory of the answers that have ended.</summary>
     public long KeptBytes
     {
-        get { lock (_lock) return _keptBytes; }
+        get { lock (_lock) return _kept.Bytes; }
     }
 
     /// <summary>The answer with this owner's key if there is one to join; else one that has yet to be produced, or nothing where the table is full.</summary>
@@ -74,8 +78,8 @@ internal sealed partial class AnswerTable : IDisposable
             if (_recorder is { IsFull: true }) return null;
             while (_byId.Count >= _limits.Streams.GenerationsMax)
             {
-                if (_kept.First is null) return null;
-                Expire(_kept.First);
+                if ((_kept.TakeFirst() ?? _suspended.TakeFirst()) is not { } first) return null;
+                Expire(first);
             }
             var streams = hotBytes is { } bytes ? _limits.Streams with { HotBytes = bytes } : _limits.Streams;
             var answer = new Answer(this, new Generation(id, streams), owner, model, record, _limits, _time);
@@ -170,10 +174,30 @@ internal sealed partial class AnswerTable : IDisposable
                 Remove(answer);
                 return;
             }
-            Keep(answer, _time.GetTimestamp());
-            if (_kept.Count == 1) _timer.Change(_limits.Retention, Timeout.InfiniteTimeSpan);
-            if (_limits.Retention <= TimeSpan.Zero) SweepLocked();
+            // The log, and what the table and the answer itself are made of.
+            _kept.Add(answer, answer.Log.HeldBytes + _limits.AnswerOverheadBytes);
+            Relieve();
+            Sweep(_kept, _timer);
         }
+    }
+
+    /// <summary>It is suspended, and is kept from now on.</summary>
+    /// <param name="answer">Not kept yet.</param>
+    /// <param name="bytes">What its suspension keeps.</param>
+    public void RetainSuspended(Answer answer, long bytes)
+    {
+        lock (_lock)
+        {
+            if (!_byId.ContainsKey(answer.Id)) return;
+            _suspended.Add(answer, answer.Log.HeldBytes + bytes + _limits.AnswerOverheadBytes, answer.SuspendedAge);
+            Sweep(_suspended, _suspendedTimer);
+        }
+    }
+
+    /// <summary>It is suspended no more.</summary>
+    public void ReleaseSuspended(Answer answer)
+    {
+        lock (_lock) _suspended.Remove(answer);
     }
 
     /// <summary>Takes an answer out at its owner's wish: nothing tells that it was there.</summary>
@@ -181,13 +205,8 @@ internal sealed partial class AnswerTable : IDisposable
     {
         lock (_lock)
         {
-            for (var node = _kept.First; node is not null; node = node.Next)
-            {
-                if (node.Value.Answer != answer) continue;
-                _keptBytes -= node.Value.Bytes;
-                _kept.Remove(node);
-                break;
-            }
+            _kept.Remove(answer);
+            _suspended.Remove(answer);
             Remove(answer);
             if (answer.Owner.Keeping == Keeping.Store) _recorder?.Delete(answer.Id);
         }
@@ -202,36 +221,36 @@ internal sealed partial class AnswerTable : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _timer.Dispose();
+    public void Dispose()
+    {
+        _timer.Dispose();
+        _suspendedTimer.Dispose();
+    }
 
     private void Sweep()
     {
-        lock (_lock) SweepLocked();
-    }
-
-    private void SweepLocked()
-    {
-        while (_kept.First is { } first)
+        lock (_lock)
         {
-            var left = _limits.Retention - _time.GetElapsedTime(first.Value.EndedAt);
-            if (left > TimeSpan.Zero)
-            {
-                _timer.Change(left, Timeout.InfiniteTimeSpan);
-                return;
-            }
-            Expire(first);
+            Sweep(_kept, _timer);
+            Sweep(_suspended, _suspendedTimer);
         }
     }
 
-    private void Expire(LinkedListNode<Kept> node)
+    private void Sweep(KeptAnswers kept, ITimer timer)
     {
-        _kept.Remove(node);
-        _keptBytes -= node.Value.Bytes;
-        var answer = node.Value.Answer;
+        TimeSpan next;
+        while (kept.TakeDue(out next) is { } answer) Expire(answer);
+        timer.Change(next, Timeout.InfiniteTimeSpan);
+    }
+
+    private void Expire(Answer answer)
+    {
         _expired.Add(answer.Id, answer.Owner.Principal);
         if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
         Remove(answer);
         if (answer.Owner.Keeping == Keeping.Store) _recorder?.Expire(new StoredTrace(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
+        // Nobody makes a suspended one, and its memory goes when it has ended. Not under the lock, for a cancel calls others.
+        if (answer.Log.End is null) ThreadPool.UnsafeQueueUserWorkItem(static answer => answer.Generation.Cancel(CancellationCause.ClientLeft), answer, preferLocal: false);
     }
 
     private void Remove(Answer answer)

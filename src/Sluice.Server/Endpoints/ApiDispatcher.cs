@@ -77,7 +77,7 @@ internal sealed partial class ApiDispatcher(
         {
             "/v1/chat/completions" => OnPost(context, c => chat.InvokeAsync(c, scope)),
             "/v1/cancel" => OnPost(context, stored.CancelByKeyAsync),
-            _ when path.StartsWith(AnswerReply.CompletionPath, StringComparison.Ordinal) => OnCompletion(context, path[AnswerReply.CompletionPath.Length..]),
+            _ when path.StartsWith(AnswerReply.CompletionPath, StringComparison.Ordinal) => OnCompletion(context, path[AnswerReply.CompletionPath.Length..], configuration),
             "/metrics" => OnGet(context, metrics.WriteAsync),
             "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
@@ -95,14 +95,14 @@ internal sealed partial class ApiDispatcher(
         return Task.CompletedTask;
     }
 
-    private Task OnCompletion(HttpContext context, string rest)
+    private Task OnCompletion(HttpContext context, string rest, ServedConfiguration configuration)
     {
         const string Cancel = "/cancel";
         var method = context.Request.Method;
         if (rest.EndsWith(Cancel, StringComparison.Ordinal)) return OnPost(context, c => stored.CancelAsync(c, rest[..^Cancel.Length]));
         if (rest.Contains('/', StringComparison.Ordinal)) return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(method, context.Request.Path.Value ?? ""));
         if (HttpMethods.IsDelete(method)) return stored.DeleteAsync(context, rest);
-        return HttpMethods.IsGet(method) || HttpMethods.IsHead(method) ? stored.GetAsync(context, rest) : RefuseMethodAsync(context, "GET, DELETE");
+        return HttpMethods.IsGet(method) || HttpMethods.IsHead(method) ? stored.GetAsync(context, rest, configuration) : RefuseMethodAsync(context, "GET, DELETE");
     }
 
     private static Task OnPost(HttpContext context, RequestDelegate endpoint) =>

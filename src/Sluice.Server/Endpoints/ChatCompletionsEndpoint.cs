@@ -55,9 +55,9 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         if (route is null) error ??= ApiErrors.ModelNotFound(request!.Model);
         if (headers.Cursor is not null && request is { Stream: false }) error ??= ApiErrors.InvalidCursor("Only a stream can go on from a cursor: ask with \"stream\": true.");
         if (headers is { Cursor: { Id: null, Position: > 0 }, Key: null }) error ??= ApiErrors.InvalidCursor("A number of events alone says nothing: send the request's Idempotency-Key too, or {id}:{number} as the cursor.");
-        // The buffers are given back now, and an upstream gets what the client wrote.
         var keeping = route is null || headers.IsStoreOff || !route.Model.KeepsAnswers || store == StoreKind.Off ? Keeping.Off : answers.HasStore ? Keeping.Store : Keeping.Memory;
-        var copy = error is null && (route is { NeedsBody: true } || keeping == Keeping.Store) ? body.ToArray() : [];
+        // The buffers are given back now; an upstream gets what the client wrote, and a suspended answer is gone on with from it.
+        var copy = error is null ? body.ToArray() : [];
         var isCanonical = headers.Key is not null || headers.Cursor is not null || headers.WantsEventIds;
         var fingerprint = error is null ? RequestFingerprint.Of(body, isCanonical) : null;
         context.Request.BodyReader.AdvanceTo(body.End);
@@ -72,7 +72,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         if (asked.Headers.Cursor is { Id: { } id })
         {
             if (!answers.TryFind(id, owner.Principal, out var found)) return (default, FindLost(id, owner.Principal));
-            return await JoinAsync(context, found, asked, position);
+            return await JoinAsync(context, scope, found, asked, position);
         }
         if (owner.Key is { } key)
         {
@@ -80,21 +80,23 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
             if (position > 0)
             {
                 return answers.TryFindKey(key, owner.Principal, out var known)
-                    ? await JoinAsync(context, known, asked, position)
+                    ? await JoinAsync(context, scope, known, asked, position)
                     : (default, FindLostKey(key, owner.Principal));
             }
         }
         else if (answers.TakeOrphan(owner) is { } orphan && !orphan.IsBroken
             && orphan.TryAttach(0, context.Response, adopts: true, out var adopted) == AttachOutcome.Attached)
         {
-            return (new Admitted(adopted!, "adopted", IsNew: false), null);
+            if (await producer.ContinueAsync(orphan, scope.Configuration) is null) return (new Admitted(adopted!, "adopted", IsNew: false), null);
+            // Nobody has seen anything of it: a new one is as good.
+            adopted!.Dispose();
         }
         if (server.IsStopping && !IsThere(owner)) return (default, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         int? hotBytes = asked.Request.Stream ? null : ProtocolLimits.CompletionBytesMax;
         var record = new RequestRecord(time, started: scope.Started);
         if (answers.TryCreate(IdPrefix + scope.Id, owner, asked.Request.Model, record, hotBytes, out var existing) is not { } answer)
-            return existing is null ? (default, ApiErrors.Unavailable(TimeSpan.FromSeconds(1))) : await JoinAsync(context, existing, asked, 0);
+            return existing is null ? (default, ApiErrors.Unavailable(TimeSpan.FromSeconds(1))) : await JoinAsync(context, scope, existing, asked, 0);
         if (owner.Key is { } cancelled && answers.IsCancelled(cancelled, owner.Principal))
         {
             answers.Discard(answer);
@@ -111,20 +113,35 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
 
     private ApiError FindLostKey(string key, string principal) => answers.HasKeyExpired(key, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(key);
 
-    private static async Task<(Admitted, ApiError?)> JoinAsync(HttpContext context, Answer answer, Asked asked, long position)
+    private async Task<(Admitted, ApiError?)> JoinAsync(HttpContext context, RequestScope scope, Answer answer, Asked asked, long position)
     {
         if (!answer.Owner.Fingerprint.Matches(asked.Owner.Fingerprint)) return (default, asked.Owner.Key is null ? ApiErrors.RequestMismatch() : ApiErrors.KeyReused());
         if (asked.Owner.Key is not null && answer.Log.End is { Kind: StreamEndKind.Stopped }) return (default, ApiErrors.GenerationCancelled());
-        var isEnded = answer.Log.End is not null;
-        var (reader, error) = await AttachAsync(answer, position, context);
+        var (isEnded, isStopped) = (answer.Log.End is not null, answer.Stretch.IsAsked);
+        var (reader, error) = await AttachAsync(producer, scope.Configuration, answer, position, context);
         if (error is not null) return (default, error);
-        return (new Admitted(reader!, isEnded ? "replayed" : asked.Headers.Cursor is null ? "joined" : "resumed", IsNew: false), null);
+        return (new Admitted(reader!, isEnded ? "replayed" : asked.Headers.Cursor is null && !isStopped ? "joined" : "resumed", IsNew: false), null);
     }
 
-    /// <summary>A reader behind the cursor, or why there is none.</summary>
-    public static async Task<(AnswerReader?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
+    /// <summary>A reader behind the cursor, of an answer that is being made or has ended; or why there is none.</summary>
+    public static async Task<(AnswerReader?, ApiError?)> AttachAsync(
+        AnswerProducer producer, ServedConfiguration configuration, Answer answer, long position, HttpContext context)
     {
         if (answer.IsLost) return (null, ApiErrors.StreamLost());
+        if (!answer.TryHold()) return (null, ApiErrors.StreamExpired());
+        try
+        {
+            if (await producer.ContinueAsync(answer, configuration) is { } stays) return (null, stays);
+            return await AttachAsync(answer, position, context);
+        }
+        finally
+        {
+            answer.Release();
+        }
+    }
+
+    private static async Task<(AnswerReader?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
+    {
         if (!await answer.ReachAsync(position, context.RequestAborted))
             return (null, answer.Log.End is null ? ApiErrors.StreamDiverged() : ApiErrors.InvalidCursor("The cursor is behind the end of the stream."));
         return answer.TryAttach(position, context.Response, adopts: false, out var reader) switch
@@ -144,6 +161,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         var span = Tracing.StartRequest(context, asked.Request, time.GetUtcNow() - scope.Elapsed);
         var meter = new RequestMeter(metrics, asked.Route.Model.Id, span);
         answer.Record.Attach(meter);
+        (answer.Meter, answer.RequestId) = (meter, scope.RequestId);
         answers.Record(answer, asked.Body);
         scope.Configuration.TryHold();
         var attempt = new Attempt(answer.Generation, asked.Request, asked.Body, ForwardedHeaders.Of(context.Request))
@@ -151,7 +169,8 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
             Commit = new CommitPoint(time),
             IsRescuable = !RescueHeader.IsOff(context.Request),
             Record = answer.Record,
+            Stretch = answer.Stretch,
         };
-        _ = producer.RunAsync(answer, attempt, asked.Route, meter, scope.RequestId, scope.Configuration);
+        _ = producer.RunAsync(answer, attempt, asked.Route, scope.Configuration);
     }
 }

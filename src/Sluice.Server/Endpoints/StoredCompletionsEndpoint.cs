@@ -14,12 +14,12 @@ namespace Sluice.Server.Endpoints;
 /// Answers by their id: <c>GET</c> and <c>DELETE /v1/chat/completions/{id}</c>, <c>POST …/cancel</c>, and <c>POST /v1/cancel</c> by key. Somebody
 /// else's answer is not there.
 /// </summary>
-internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limits, TimeProvider time)
+internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProducer producer, Limits limits, TimeProvider time)
 {
     private readonly AnswerReply _reply = new(limits, time);
 
     /// <summary>The answer so far as an object, or with <c>stream=true</c> as events behind <c>starting_after</c>.</summary>
-    public async Task GetAsync(HttpContext context, string id)
+    public async Task GetAsync(HttpContext context, string id, ServedConfiguration configuration)
     {
         var query = context.Request.Query;
         var isStream = query["stream"] == "true" && HttpMethods.IsGet(context.Request.Method);
@@ -49,7 +49,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Limits limi
             return;
         }
         var way = answer!.Log.End is null ? "resumed" : "replayed";
-        var (reader, refused) = await ChatCompletionsEndpoint.AttachAsync(answer, position, context);
+        var (reader, refused) = await ChatCompletionsEndpoint.AttachAsync(producer, configuration, answer, position, context);
         if (refused is not null) await JsonReply.WriteErrorAsync(context, refused);
         else await _reply.WriteAsync(context, reader!, isStream: true, hasIds: true, way);
     }

@@ -121,6 +121,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             Commit = new CommitPoint(time),
             IsLast = false,
             IsRescuable = true,
+            Stretch = null,
             Record = broken.Record.CreateScratch(),
         };
     }

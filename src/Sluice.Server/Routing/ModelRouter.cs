@@ -47,6 +47,9 @@ internal sealed class ModelRouter : IDisposable
     /// <summary>By id or alias; upper and lower case are the same.</summary>
     public Route? Find(string name) => _byName.GetValueOrDefault(name);
 
+    /// <summary>What answers for a local model; null where the configuration has none of this id.</summary>
+    public IUpstream? FindLocal(string id) => Find(id) is { Model: LocalModel { Id: var found } } route && found == id ? route.Tiers[0][0].Upstream : null;
+
     public void Dispose()
     {
         foreach (var upstream in _upstreams) upstream.Release();

@@ -22,9 +22,6 @@ internal sealed record Route(ModelEntry Model, IReadOnlyList<IReadOnlyList<Deplo
     /// <summary>Of all tiers, in order.</summary>
     public IEnumerable<Deployment> Deployments => Tiers.SelectMany(static tier => tier);
 
-    /// <summary>Whether something on the way may want the request as the client wrote it.</summary>
-    public bool NeedsBody => Timeouts is not null || Fallbacks.Any(fallback => fallback.Timeouts is not null);
-
     /// <summary>
     /// The deployment for the next attempt: of the first tier that has any, the one with the least to do; those not tried yet before
     /// those tried, and those better left alone last. Null when all are excluded.

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Errors;
 using Sluice.Server.Answers;
+using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Storage;
 
@@ -28,6 +30,9 @@ internal sealed partial class AnswerRecorder : IDisposable
         public bool IsBegun { get; set; } = isBegun;
 
         public long RecordedCount { get; set; } = recordedCount;
+
+        // Events that the engine's progress in the store accounts for; -1 where there is none.
+        public long ProgressCount { get; set; } = -1;
 
         // Under the recorder's lock.
         public bool HasLeft { get; set; }
@@ -108,8 +113,23 @@ internal sealed partial class AnswerRecorder : IDisposable
     /// <param name="body">The request as the client wrote it, not to change any more.</param>
     public void Add(Answer answer, ReadOnlyMemory<byte> body) => Add(new Entry(answer, body, isBegun: false, recordedCount: 0));
 
+    /// <summary>Leaves an answer in the store as it is there, whatever becomes of it here.</summary>
+    public void Release(Answer answer)
+    {
+        lock (_lock)
+        {
+            if (_entries.Remove(answer.Id, out var entry)) entry.HasLeft = true;
+        }
+    }
+
     /// <summary>Goes on with an answer that the store knows.</summary>
-    public void Resume(Answer answer) => Add(new Entry(answer, default, isBegun: true, answer.Log.StoredEvents));
+    /// <param name="answer">Comes from the store.</param>
+    /// <param name="isSuspended">Whether the store has what the engine can go on from, for all events of its log.</param>
+    public void Resume(Answer answer, bool isSuspended)
+    {
+        var count = answer.Log.StoredEvents;
+        Add(new Entry(answer, default, isBegun: true, count) { ProgressCount = isSuspended ? count : -1 });
+    }
 
     /// <summary>Lets readers of the answer's log have events from the store.</summary>
     public void Attach(Answer answer)
@@ -235,35 +255,44 @@ internal sealed partial class AnswerRecorder : IDisposable
                 hasMore = true;
                 break;
             }
-            // What comes from here on has the time until the next commit.
-            var eventCount = entry.Answer.Log.EventCount;
-            if (FindChange(entry, left) is not { } change) continue;
+            if (FindChange(entry, left, out var isWhole) is not { } change) continue;
             left -= change.Events.Length;
-            hasMore |= entry.RecordedCount + change.Ends.Count < eventCount;
+            // There was no room for the rest. What has come since has the time until the next commit.
+            hasMore |= !isWhole;
             batch.Changes.Add(change);
             taken.Add((entry, change));
         }
         return (batch, taken, hasMore);
     }
 
-    private AnswerChange? FindChange(Entry entry, int bytesMax)
+    // Whole is what has all events that were there when it was looked for.
+    private AnswerChange? FindChange(Entry entry, int bytesMax, out bool isWhole)
     {
+        isWhole = true;
         var answer = entry.Answer;
         // Before its events: what has ended is there as a whole.
         var isProduced = answer.Produced.IsCompleted;
         var eventCount = answer.Log.EventCount;
-        if (entry.IsBegun && eventCount == entry.RecordedCount && !isProduced) return null;
+        if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced) return null;
+        // What the local engine could be gone on from, and no event beyond that.
+        var snapshot = isProduced ? null : answer.Stretch.TrySnapshot();
+        if (snapshot is not null) eventCount = long.Max(entry.RecordedCount, snapshot.EventCount);
         var (events, ends) = (new ArrayBufferWriter<byte>(), new List<int>());
-        if (eventCount > entry.RecordedCount) answer.Log.CopyTo(entry.RecordedCount, events, ends, bytesMax);
-        var isWhole = isProduced && entry.RecordedCount + ends.Count == eventCount;
+        if (eventCount > entry.RecordedCount) answer.Log.CopyTo(entry.RecordedCount, events, ends, bytesMax, eventCount);
+        isWhole = entry.RecordedCount + ends.Count == eventCount;
+        var progress = snapshot is not null && isWhole && snapshot.EventCount == eventCount && entry.ProgressCount != eventCount ? StoredProgress.Write(snapshot) : (ReadOnlyMemory<byte>?)null;
+        // Something else than the engine has gone on with it.
+        if (snapshot is null && entry.ProgressCount >= 0 && answer.Record.Upstream is { } upstream && upstream != UpstreamIdentity.Local) progress = ReadOnlyMemory<byte>.Empty;
+        var end = isProduced && isWhole ? answer.Log.End : null;
+        if (entry.IsBegun && ends.Count == 0 && progress is null && end is null) return null;
         return new AnswerChange(answer.Id, entry.RecordedCount)
         {
             Begun = entry.IsBegun ? null : (new StoredAnswer(answer.Id, answer.Owner, answer.Model, answer.Created), entry.Body),
             Events = events.WrittenMemory,
             Ends = ends,
-            End = isWhole && answer.Log.End is { } end
-                ? new StoredEnd(end.Kind, end.Failure as Sluice.Protocol.Errors.ApiError, answer.Record.Usage, answer.Record.IsUsageEstimated, _time.GetUtcNow())
-                : null,
+            Progress = progress,
+            At = _time.GetUtcNow(),
+            End = end is null ? null : new StoredEnd(end.Kind, end.Failure as ApiError, answer.Record.Usage, answer.Record.IsUsageEstimated, _time.GetUtcNow()),
         };
     }
 
@@ -317,6 +346,7 @@ internal sealed partial class AnswerRecorder : IDisposable
         {
             (entry.IsBegun, entry.Body) = (true, default);
             entry.RecordedCount += change.Ends.Count;
+            if (change.Progress is { } progress) entry.ProgressCount = progress.IsEmpty ? -1 : entry.RecordedCount;
             entry.Answer.Log.SetStored(entry.RecordedCount);
             _events?.Add(change.Ends.Count);
         }

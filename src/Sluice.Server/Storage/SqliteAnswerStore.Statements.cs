@@ -11,8 +11,8 @@ namespace Sluice.Server.Storage;
 internal sealed partial class SqliteAnswerStore
 {
     private const string InsertAnswer = """
-        insert into answer (id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, event_count, byte_count)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) on conflict (id) do nothing
+        insert into answer (id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, changed_at, event_count, byte_count)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $10, 0, $9) on conflict (id) do nothing
         """;
 
     private const string InsertRequest = "insert into request (id, body) values ($1, $2) on conflict (id) do nothing";
@@ -32,6 +32,8 @@ internal sealed partial class SqliteAnswerStore
         """;
 
     private const string SetProgress = "update request set progress = $2 where id = $1";
+
+    private const string SetChanged = "update answer set changed_at = $2 where id = $1";
 
     private const string SetEnd = """
         update answer set end_kind = $2, ended_at = $3, failure = $4, prompt_tokens = $5, cached_tokens = $6, completion_tokens = $7, reasoning_tokens = $8, is_estimated = $9
@@ -69,7 +71,7 @@ internal sealed partial class SqliteAnswerStore
             var owner = answer.Owner;
             writer.Execute(
                 InsertAnswer, answer.Id, owner.Principal, owner.Key, owner.Fingerprint.Raw, owner.Fingerprint.Canonical, (long)owner.OnDisconnect, answer.Model, answer.Created,
-                (long)body.Length);
+                (long)body.Length, change.At.ToUnixTimeMilliseconds());
             writer.Execute(InsertRequest, answer.Id, body.ToArray());
         }
         if (change.Ends.Count > 0)
@@ -79,7 +81,11 @@ internal sealed partial class SqliteAnswerStore
                 throw new StoreException(StoreFault.Failed, $"The store of answers {_path} lacks events of {change.Id} before {change.FirstEvent}: somebody else has changed it.");
             writer.Execute(InsertRun, change.Id, change.FirstEvent, (long)change.Ends.Count, ends, change.Events.ToArray());
         }
-        if (change.Progress is { } progress) writer.Execute(SetProgress, change.Id, progress.ToArray());
+        if (change.Progress is { } progress)
+        {
+            writer.Execute(SetProgress, change.Id, progress.Length > 0 ? progress.ToArray() : null);
+            writer.Execute(SetChanged, change.Id, change.At.ToUnixTimeMilliseconds());
+        }
         if (change.End is { } end)
         {
             writer.Execute(
@@ -94,7 +100,7 @@ internal sealed partial class SqliteAnswerStore
         var answers = new List<StoredAnswer>();
         using (var rows = reader.Query("""
             select answer.id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, event_count, byte_count,
-              end_kind, ended_at, failure, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, is_estimated, progress is not null
+              end_kind, ended_at, failure, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, is_estimated, progress is not null, changed_at
             from answer left join request on request.id = answer.id order by answer.rowid
             """))
         {
@@ -118,6 +124,7 @@ internal sealed partial class SqliteAnswerStore
             ByteCount = row.GetInt64(9),
             End = row.IsDBNull(10) ? null : ReadEnd(row),
             HasProgress = row.GetBoolean(18),
+            ChangedAt = TimeOf(row, 19),
         };
     }
 

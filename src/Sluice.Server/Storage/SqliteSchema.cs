@@ -14,7 +14,7 @@ internal static class SqliteSchema
     private const string Tables = """
         create table answer (
           id text primary key, principal text not null, idempotency_key text, raw_hash text not null, canonical_hash text, on_disconnect integer not null,
-          model text not null, created integer not null, event_count integer not null, byte_count integer not null,
+          model text not null, created integer not null, changed_at integer not null, event_count integer not null, byte_count integer not null,
           end_kind integer, ended_at integer, failure text, prompt_tokens integer, cached_tokens integer, completion_tokens integer, reasoning_tokens integer, is_estimated integer);
         create table request (id text primary key, body blob not null, progress blob);
         create table event_run (id text not null, first_event integer not null, event_count integer not null, ends blob not null, events blob not null, primary key (id, first_event));

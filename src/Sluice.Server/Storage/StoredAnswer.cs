@@ -21,6 +21,9 @@ internal sealed record StoredAnswer(string Id, AnswerOwner Owner, string Model, 
     /// <summary>Null where it was still being made.</summary>
     public StoredEnd? End { get; init; }
 
+    /// <summary>When the store last learned how far the engine has come with it.</summary>
+    public DateTimeOffset ChangedAt { get; init; }
+
     /// <summary>Whether there is something that the hub's own engine can go on from.</summary>
     public bool HasProgress { get; init; }
 }
@@ -80,8 +83,11 @@ internal sealed record AnswerChange(string Id, long FirstEvent)
     /// <summary>Where each of them ends, in bytes from the first one's begin.</summary>
     public IReadOnlyList<int> Ends { get; init; } = [];
 
-    /// <summary>How far the engine has come with these events; null leaves what the store has.</summary>
+    /// <summary>How far the engine has come with these events; null leaves what the store has, and nothing takes it away.</summary>
     public ReadOnlyMemory<byte>? Progress { get; init; }
+
+    /// <summary>When that was.</summary>
+    public DateTimeOffset At { get; init; }
 
     /// <summary>Null while it goes on.</summary>
     public StoredEnd? End { get; init; }

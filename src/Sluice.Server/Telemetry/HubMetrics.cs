@@ -40,6 +40,8 @@ internal sealed class HubMetrics
         Failovers = Meter.CreateCounter<long>("sluice.failovers", "{attempt}", "Attempts that followed a failed one.");
         Rescues = Meter.CreateCounter<long>("sluice.rescues", "{answer}", "Answers that broke off and went on.");
         Hedges = Meter.CreateCounter<long>("sluice.hedges", "{attempt}", "Second attempts because the content of the first was late.");
+        Suspended = Meter.CreateCounter<long>("sluice.answers.suspended", "{answer}", "Answers that the local engine stopped at because nobody read them.");
+        Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine went on with.");
         Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were taken over or refused.");
         Meter.CreateObservableGauge(
             "sluice.upstream.breaker", () => UpstreamMeasurements.Breakers(hub), "{state}", "Breaker of an upstream: 0 closed, 1 probing, 2 open.");
@@ -72,6 +74,10 @@ internal sealed class HubMetrics
     public Counter<long> Rescues { get; }
 
     public Counter<long> Hedges { get; }
+
+    public Counter<long> Suspended { get; }
+
+    public Counter<long> Continued { get; }
 
     public Counter<long> Reloads { get; }
 

@@ -14,6 +14,7 @@ internal sealed class RequestMeter
     private readonly HubMetrics _metrics;
     private readonly Activity? _span;
     private readonly KeyValuePair<string, object?>[] _tags;
+    private bool _isInFlight = true;
 
     /// <param name="metrics">The hub's.</param>
     /// <param name="model">Id of the model that was asked for, which the configuration names.</param>
@@ -50,6 +51,22 @@ internal sealed class RequestMeter
     /// <param name="method">In what way: a word.</param>
     public void Rescue(string method) => _metrics.Rescues.Add(1, Model, new KeyValuePair<string, object?>(Tags.Method, method));
 
+    /// <summary>The answer stands still: nobody reads it.</summary>
+    public void Suspend()
+    {
+        _metrics.Suspended.Add(1, Model);
+        _metrics.RequestsInFlight.Add(-1, Model);
+        _isInFlight = false;
+    }
+
+    /// <summary>It goes on.</summary>
+    public void Continue()
+    {
+        _metrics.Continued.Add(1, Model);
+        _metrics.RequestsInFlight.Add(1, Model);
+        _isInFlight = true;
+    }
+
     /// <summary>An attempt has ended.</summary>
     /// <param name="span">Its own, to be disposed here; null where nobody traces.</param>
     /// <param name="upstream">Where it was made.</param>
@@ -76,7 +93,7 @@ internal sealed class RequestMeter
         _metrics.RequestDuration.Record(record.Elapsed.TotalSeconds, errorType is null ? _tags : [.. _tags, new(Tags.ErrorType, errorType)]);
         if (cause is not null) _metrics.RequestsAborted.Add(1, Model, new KeyValuePair<string, object?>(Tags.Cause, cause));
         RecordUsage(record);
-        _metrics.RequestsInFlight.Add(-1, Model);
+        if (_isInFlight) _metrics.RequestsInFlight.Add(-1, Model);
         if (_span is null) return;
         _span.SetTag("gen_ai.response.id", generation.Id);
         if (record.Usage is { } usage) _span.SetTag("gen_ai.usage.input_tokens", usage.PromptTokens).SetTag("gen_ai.usage.output_tokens", usage.CompletionTokens);

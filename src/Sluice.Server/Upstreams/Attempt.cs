@@ -32,6 +32,12 @@ internal sealed record Attempt(
     /// <summary>Whether another attempt could go on with an answer that breaks off after content.</summary>
     public bool IsRescuable { get; init; }
 
+    /// <summary>How the local engine is suspended; null where it can't be.</summary>
+    public Stretch? Stretch { get; init; }
+
+    /// <summary>What the local engine goes on from; null from the beginning.</summary>
+    public SuspendedGeneration? From { get; init; }
+
     /// <summary>Where the request's figures are kept.</summary>
     public required RequestRecord Record { get; init; }
 }

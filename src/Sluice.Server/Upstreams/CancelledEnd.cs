@@ -45,6 +45,11 @@ internal static class CancelledEnd
         {
             var (begun, finished) = (new bool[request.N], new bool[request.N]);
             var (created, model) = ReadDelivered(log, begun, finished);
+            // What this process has no events of may be in the store alone.
+            if (attempt.From?.Progress is { } progress)
+            {
+                for (var choice = 0; choice < int.Min(request.N, progress.Choices.Count); choice++) finished[choice] |= log.FirstEvent > 0 && progress.Choices[choice].Finish is not null;
+            }
             var includesUsage = request.IncludeUsage || !request.Stream;
             var writer = new ChatChunkWriter(
                 attempt.Generation.Id, created ?? attempt.Created ?? attempt.Record.UnixTime, model ?? attempt.ModelName, includesUsage, request.EffectiveServiceTier);

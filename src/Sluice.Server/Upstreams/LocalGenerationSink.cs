@@ -18,32 +18,39 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly StreamLog _log;
     private readonly ChatChunkWriter _writer;
     private readonly IDisposable _lease;
+    private readonly SuspendedGeneration _frame;
     private readonly ILogger _logger;
     private readonly int _choiceCount;
     private readonly bool _usesFunctions;
     private readonly bool _hasLogprobs;
     private readonly bool _includesUsage;
     private readonly List<ChunkTokenLogprob> _logprobs = [];
+    private readonly HashSet<string> _customTools;
+    private readonly CustomInputReader?[] _inputs;
     private bool _hasRoles;
 
     /// <param name="attempt">Whose log is written.</param>
-    /// <param name="created">Unix time in seconds.</param>
+    /// <param name="frame">What a suspension keeps beside the engine's progress.</param>
     /// <param name="lease">Disposed at the end.</param>
     /// <param name="logger">Told of failures.</param>
-    public LocalGenerationSink(Attempt attempt, long created, IDisposable lease, ILogger logger)
+    public LocalGenerationSink(Attempt attempt, SuspendedGeneration frame, IDisposable lease, ILogger logger)
     {
         var request = attempt.Request;
         _attempt = attempt;
         _generation = attempt.Generation;
         _log = _generation.Log;
         _lease = lease;
+        _frame = frame;
+        _hasRoles = attempt.From is { EventCount: > 0 };
         _logger = logger;
         _choiceCount = request.N;
         _usesFunctions = request.Functions is not null;
         _hasLogprobs = request.Logprobs;
+        _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
+        _inputs = new CustomInputReader?[request.N];
         // A folded reply always has usage.
         _includesUsage = request.IncludeUsage || !request.Stream;
-        _writer = new ChatChunkWriter(_generation.Id, created, attempt.ModelName, _includesUsage, request.EffectiveServiceTier);
+        _writer = new ChatChunkWriter(_generation.Id, frame.Created, attempt.ModelName, _includesUsage, request.EffectiveServiceTier);
     }
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
@@ -70,7 +77,10 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_log.End is not null) return;
         _attempt.Record.AddContent();
         BeginContent(isText: false);
+        var isCustom = _customTools.Contains(tool);
+        _inputs[choiceIndex] = isCustom ? new CustomInputReader() : null;
         if (_usesFunctions) _writer.WriteFunctionCall(_log, choiceIndex, tool);
+        else if (isCustom) _writer.WriteCustomCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
         else _writer.WriteToolCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
         _log.Commit();
     }
@@ -80,7 +90,12 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_log.End is not null) return;
         _attempt.Record.AddContent();
         BeginContent(isText: false);
-        if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
+        if (_inputs[choiceIndex] is { } input)
+        {
+            var text = input.Read(utf8Json);
+            if (text.Length > 0) _writer.WriteCustomInput(_log, choiceIndex, callIndex, text);
+        }
+        else if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
         else _writer.WriteToolArguments(_log, choiceIndex, callIndex, utf8Json);
         _log.Commit();
     }
@@ -117,6 +132,14 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         CancelledEnd.Write(_attempt);
         _lease.Dispose();
         LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
+    }
+
+    public void OnSuspended(GenerationProgress progress, GenerationUsage usage)
+    {
+        _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
+        _lease.Dispose();
+        LogSuspended(_generation.Id, usage.CompletionTokens);
+        _attempt.Stretch!.Suspend(_frame with { Progress = progress, EventCount = _log.EventCount });
     }
 
     public void OnFailed(Exception error)
@@ -172,6 +195,9 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     [LoggerMessage(2, LogLevel.Debug, "{Id} was cancelled ({Cause}) after {CompletionTokens} tokens.")]
     private partial void LogCancelled(string id, CancellationCause? cause, int completionTokens);
+
+    [LoggerMessage(4, LogLevel.Debug, "{Id} is suspended after {CompletionTokens} tokens.")]
+    private partial void LogSuspended(string id, int completionTokens);
 
     [LoggerMessage(3, LogLevel.Error, "{Id} failed in the engine.")]
     private partial void LogFailed(Exception error, string id);

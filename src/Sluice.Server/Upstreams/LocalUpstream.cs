@@ -12,7 +12,7 @@ using Sluice.Server.Telemetry;
 namespace Sluice.Server.Upstreams;
 
 /// <summary>The one place where the API's words become the engine's, and the engine's tokens become the API's events.</summary>
-internal sealed class LocalUpstream(
+internal sealed partial class LocalUpstream(
     LocalModel model, ModelMemory<InferenceEngine> memory, GrammarCache grammars, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
     : IUpstream
 {
@@ -24,14 +24,40 @@ internal sealed class LocalUpstream(
 
     public bool Continues => false;
 
-    /// <summary>Completes when the engine has taken over: from then on it writes to the log, and ends it.</summary>
+    /// <summary>Completes when the engine has taken over: from then on it writes to the log, and ends it; or when the attempt was suspended before.</summary>
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         if (attempt.Request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Refused, refusal);
-        var (lease, error) = await memory.AcquireAsync(model, attempt.Cancellation);
-        error ??= await SubmitAsync(attempt, lease!);
-        return error is null ? AttemptResult.Answered : AttemptResult.Failed(KindOf(error), error);
+        var (stretch, frame) = (attempt.Stretch, attempt.From ?? CreateFrame(attempt));
+        var stop = new CancellationTokenSource();
+        await using var ended = attempt.Cancellation.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), stop);
+        stretch?.Arm(stop.Cancel, () => frame);
+        ApiError? error;
+        try
+        {
+            (var lease, error) = await memory.AcquireAsync(model, stop.Token);
+            error ??= await SubmitAsync(attempt, frame, lease!, stop.Token);
+        }
+        catch (OperationCanceledException) when (stretch is { IsAsked: true } && !attempt.Cancellation.IsCancellationRequested)
+        {
+            stretch.Suspend(frame);
+            return AttemptResult.Answered;
+        }
+        if (error is null) return AttemptResult.Answered;
+        if (stretch?.TryDisarm() != false) return AttemptResult.Failed(KindOf(error), error);
+        stretch.Suspend(frame);
+        return AttemptResult.Answered;
     }
+
+    private SuspendedGeneration CreateFrame(Attempt attempt) => new()
+    {
+        ModelId = model.Id,
+        ModelName = attempt.ModelName,
+        Body = attempt.Body,
+        Created = attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(),
+        RenderedAt = time.GetLocalNow(),
+        Seed = attempt.Request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
+    };
 
     private static FailureKind KindOf(ApiError error) => error switch
     {
@@ -43,7 +69,7 @@ internal sealed class LocalUpstream(
     };
 
     // Keeps the lease for the sink when it returns null.
-    private async Task<ApiError?> SubmitAsync(Attempt attempt, ModelLease<InferenceEngine> lease)
+    private async Task<ApiError?> SubmitAsync(Attempt attempt, SuspendedGeneration frame, ModelLease<InferenceEngine> lease, CancellationToken stop)
     {
         var request = attempt.Request;
         var handedOver = false;
@@ -52,15 +78,20 @@ internal sealed class LocalUpstream(
             var engine = lease.Engine;
             var contextLength = engine.Model.ContextLength;
             if (PromptSize.FindRefusal(request, contextLength) is { } tooLarge) return tooLarge;
-            var (prompt, grammar) = await EncodeAsync(engine, request, attempt.Cancellation);
+            var (prompt, grammar) = await EncodeAsync(engine, request, new RenderTime(frame.RenderedAt), stop);
             if (prompt.Tokens.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
             if (prompt.Tokens.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count);
 
-            var sink = new LocalGenerationSink(attempt, attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(), lease, logger);
-            if (engine.TrySubmit(ToGenerationRequest(request, prompt, grammar, contextLength), sink) is not { } running)
+            var sink = new LocalGenerationSink(attempt, frame, lease, logger);
+            var asked = ToGenerationRequest(request, prompt, grammar, contextLength) with { From = frame.Progress };
+            asked = asked with { Sampling = asked.Sampling with { Seed = frame.Seed } };
+            if (engine.TrySubmit(asked, sink) is not { } running)
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;
-            attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            var log = attempt.Generation.Log;
+            attempt.Stretch?.Arm(running.Suspend, () => running.TrySnapshot(() => log.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
+            var whenCancelled = attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            attempt.Stretch?.Own(whenCancelled);
             return null;
         }
         catch (ChatTemplateException error)
@@ -68,8 +99,14 @@ internal sealed class LocalUpstream(
             // The model's own template refused these messages, and says why: roles that do not alternate, for one.
             return new ApiError(400, $"The model's chat template does not accept these messages: {error.Message}", ApiErrors.InvalidRequestType, "messages", null);
         }
+        catch (GenerationDivergedException)
+        {
+            LogDiverged(attempt.Generation.Id);
+            return ApiErrors.ContinuationDiverged();
+        }
         catch (ToolSchemaException error)
         {
+            if (LocalTools.Find(request)?.Tools.FirstOrDefault(tool => tool.Name == error.Tool) is { IsCustom: true }) return ApiErrors.InvalidToolPattern(error.Tool, error.Message);
             return ApiErrors.InvalidFunctionSchema(request.Tools is null ? "functions" : "tools", error.Tool, error.Fault.Path, error.Message);
         }
         catch (GrammarException error)
@@ -82,14 +119,15 @@ internal sealed class LocalUpstream(
         }
     }
 
-    private async Task<(ChatPrompt Prompt, Grammar? Grammar)> EncodeAsync(InferenceEngine engine, ChatCompletionRequest request, CancellationToken cancellation)
+    private async Task<(ChatPrompt Prompt, Grammar? Grammar)> EncodeAsync(
+        InferenceEngine engine, ChatCompletionRequest request, TimeProvider then, CancellationToken cancellation)
     {
         await s_encoders.WaitAsync(cancellation);
         try
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema) : Grammar.JsonObject : null;
-            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request), time), grammar);
+            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then), grammar);
         }
         finally
         {
@@ -97,7 +135,7 @@ internal sealed class LocalUpstream(
         }
     }
 
-    private GenerationRequest ToGenerationRequest(ChatCompletionRequest request, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
+    private static GenerationRequest ToGenerationRequest(ChatCompletionRequest request, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
     {
         PromptTokens = prompt.Tokens,
         MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
@@ -115,8 +153,10 @@ internal sealed class LocalUpstream(
             PresencePenalty = (float)request.PresencePenalty,
             FrequencyPenalty = (float)request.FrequencyPenalty,
             LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),
-            Seed = request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
             TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
         },
     };
+
+    [LoggerMessage(1, LogLevel.Warning, "{Id} can't be gone on with: its model or its prompt is not what it was.")]
+    private partial void LogDiverged(string id);
 }

@@ -18,6 +18,10 @@ internal sealed class RequestRecord
     private long _firstContent;
     private long _lastContent;
     private int _contentMax = int.MaxValue;
+    private long? _suspendedAt;
+    private TimeSpan _suspended;
+    private TimeSpan _contentPause;
+    private bool _isResumed;
 
     /// <param name="time">Clock of all times.</param>
     /// <param name="meter">Told of everything as it happens; null for nobody.</param>
@@ -45,8 +49,8 @@ internal sealed class RequestRecord
     /// <summary>From the request to the first content; null when there was none.</summary>
     public TimeSpan? TimeToFirstToken => ContentCount > 0 ? _time.GetElapsedTime(_started, _firstContent) : null;
 
-    /// <summary>From the first content to the last; null when there was none.</summary>
-    public TimeSpan? ContentTime => ContentCount > 0 ? _time.GetElapsedTime(_firstContent, _lastContent) : null;
+    /// <summary>From the first content to the last, without suspensions; null when there was none.</summary>
+    public TimeSpan? ContentTime => ContentCount > 0 ? _time.GetElapsedTime(_firstContent, _lastContent) - _contentPause : null;
 
     /// <summary>Pieces of content.</summary>
     public int ContentCount { get; private set; }
@@ -69,8 +73,8 @@ internal sealed class RequestRecord
     /// <summary>Seconds, on the clock of all times.</summary>
     public long UnixTime => _time.GetUtcNow().ToUnixTimeSeconds();
 
-    /// <summary>Since the request came.</summary>
-    public TimeSpan Elapsed => _time.GetElapsedTime(_started);
+    /// <summary>Since the request came, without the time that its answer was suspended.</summary>
+    public TimeSpan Elapsed => _time.GetElapsedTime(_started, _suspendedAt ?? _time.GetTimestamp()) - _suspended;
 
     /// <summary>Tells a meter of everything that happens from now on.</summary>
     public void Attach(RequestMeter meter) => _meter = meter;
@@ -121,6 +125,17 @@ internal sealed class RequestRecord
         _meter?.Rescue(method);
     }
 
+    /// <summary>Nobody makes the answer any more, for the time being.</summary>
+    public void Pause() => _suspendedAt = _time.GetTimestamp();
+
+    /// <summary>It will be gone on with. Before anybody is at it.</summary>
+    public void Resume()
+    {
+        if (_suspendedAt is { } since) _suspended += _time.GetElapsedTime(since);
+        _suspendedAt = null;
+        _isResumed = true;
+    }
+
     /// <summary>Text, reasoning, a refusal or a part of a tool call has come. Allocates nothing.</summary>
     public void AddContent()
     {
@@ -130,11 +145,16 @@ internal sealed class RequestRecord
             _firstContent = now;
             _meter?.FirstContent(_time.GetElapsedTime(_started, now));
         }
+        else if (_isResumed)
+        {
+            // Between the two nobody was at it, or the prompt was read anew: that is no time between tokens.
+            _contentPause += _time.GetElapsedTime(_lastContent, now);
+        }
         else
         {
             _meter?.NextContent(_time.GetElapsedTime(_lastContent, now));
         }
-        _lastContent = now;
+        (_lastContent, _isResumed) = (now, false);
         if (ContentCount >= Volatile.Read(ref _contentMax)) ContentSpent?.Invoke();
     }
 

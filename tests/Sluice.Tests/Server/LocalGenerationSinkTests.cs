@@ -20,6 +20,16 @@ public sealed class LocalGenerationSinkTests
         public void Dispose() => DisposeCount++;
     }
 
+    private static readonly SuspendedGeneration s_frame = new()
+    {
+        ModelId = "m",
+        ModelName = "m",
+        Body = default,
+        Created = 1700000000,
+        RenderedAt = DateTimeOffset.UnixEpoch,
+        Seed = 0,
+    };
+
     private readonly Generation _generation = new("chatcmpl-1");
     private readonly Lease _lease = new();
 
@@ -28,7 +38,7 @@ public sealed class LocalGenerationSinkTests
 
     private LocalGenerationSink Create(ChatCompletionRequest request) => new(
         NewAttempt(_generation, request),
-        1700000000,
+        s_frame,
         _lease,
         NullLogger.Instance);
 
@@ -169,7 +179,7 @@ public sealed class LocalGenerationSinkTests
     public void OneToken_FromTheEngineToAReadersBuffer_AllocatesNothing()
     {
         using var generation = new Generation("chatcmpl-1", new StreamLimits { HotBytes = 64 << 10 });
-        var sink = new LocalGenerationSink(NewAttempt(generation, Request()), 1700000000, _lease, NullLogger.Instance);
+        var sink = new LocalGenerationSink(NewAttempt(generation, Request()), s_frame, _lease, NullLogger.Instance);
         using var reader = generation.Log.TryOpenReader()!;
         var output = new ArrayBufferWriter<byte>(1 << 16);
         Run(1000);

@@ -10,7 +10,7 @@ internal sealed class CollectingSink(int choiceCount = 1) : IGenerationSink
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<byte>[] _text = [.. Enumerable.Range(0, choiceCount).Select(_ => new List<byte>())];
 
-    /// <summary>"completed", "cancelled" or the failure's message.</summary>
+    /// <summary>"completed", "cancelled", "suspended" or the failure's message.</summary>
     public Task<string> Ended => _ended.Task;
 
     public Task Started => _started.Task;
@@ -25,6 +25,9 @@ internal sealed class CollectingSink(int choiceCount = 1) : IGenerationSink
     public List<(string Tool, string Arguments)> Calls { get; } = [];
 
     public GenerationUsage Usage { get; private set; }
+
+    /// <summary>Where it was suspended.</summary>
+    public GenerationProgress? Progress { get; private set; }
 
     public string Text(int choice = 0) => Encoding.UTF8.GetString([.. _text[choice]]);
 
@@ -49,6 +52,12 @@ internal sealed class CollectingSink(int choiceCount = 1) : IGenerationSink
     public void OnFinished(int choiceIndex, FinishReason reason) => Reasons.Add(choiceIndex, reason);
 
     public void OnCompleted(GenerationUsage usage) => End(usage, "completed");
+
+    public void OnSuspended(GenerationProgress progress, GenerationUsage usage)
+    {
+        Progress = progress;
+        End(usage, "suspended");
+    }
 
     public void OnCancelled(GenerationUsage usage) => End(usage, "cancelled");
 

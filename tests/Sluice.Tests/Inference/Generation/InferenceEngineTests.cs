@@ -189,6 +189,8 @@ public sealed class InferenceEngineTests : IDisposable
 
         public void OnCancelled(GenerationUsage usage) => throw new InvalidOperationException("Thrown by a test.");
 
+        public void OnSuspended(GenerationProgress progress, GenerationUsage usage) => throw new InvalidOperationException("Thrown by a test.");
+
         public void OnFailed(Exception error) => throw new InvalidOperationException("Thrown by a test.");
     }
 

@@ -35,7 +35,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     // Events of different lengths, of characters of one and of several bytes.
     private protected static string Event(int number) => $"data: {number} {new string('é', number % 7)}\n\n";
 
-    private protected static AnswerChange Change(string id, int first, int count, bool begins = false, StoredEnd? end = null, string? progress = null)
+    private protected static AnswerChange Change(string id, int first, int count, bool begins = false, StoredEnd? end = null, string? progress = null, int minute = 0)
     {
         var (events, ends) = (new ArrayBufferWriter<byte>(), new List<int>());
         for (var number = first; number < first + count; number++)
@@ -49,6 +49,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
             Events = events.WrittenMemory,
             Ends = ends,
             Progress = progress is null ? (ReadOnlyMemory<byte>?)null : Encoding.UTF8.GetBytes(progress),
+            At = s_now.AddMinutes(minute),
             End = end,
         };
     }
@@ -101,7 +102,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
         await CommitAsync(Change("a", 3, 4, end: Completed));
         await ReopenAsync();
         var answer = await LoadOneAsync();
-        Assert.Equal(Answer("a", "key of a") with { EventCount = 7, ByteCount = Encoding.UTF8.GetByteCount(Events(0, 7) + "body of a"), End = Completed }, answer);
+        Assert.Equal(Answer("a", "key of a") with { EventCount = 7, ByteCount = Encoding.UTF8.GetByteCount(Events(0, 7) + "body of a"), End = Completed, ChangedAt = s_now }, answer);
         Assert.Equal(Events(0, 7), await ReadAsync("a"));
         Assert.Equal("body of a", Encoding.UTF8.GetString((await _store.FindRequestAsync("a", Cancellation))!.Body));
     }
@@ -119,11 +120,32 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     public async Task An_answer_without_an_end_has_none_and_its_progress_is_the_last_one()
     {
         await CommitAsync(Change("a", 0, 1, begins: true, progress: "one"));
-        await CommitAsync(Change("a", 1, 1, progress: "two"));
-        await CommitAsync(Change("a", 2, 1));
+        await CommitAsync(Change("a", 1, 1, progress: "two", minute: 1));
+        await CommitAsync(Change("a", 2, 1, minute: 2));
         var answer = await LoadOneAsync();
-        Assert.Equal((null, true, 3L), (answer.End, answer.HasProgress, answer.EventCount));
+        Assert.Equal((null, true, 3L, s_now.AddMinutes(1)), (answer.End, answer.HasProgress, answer.EventCount, answer.ChangedAt));
         Assert.Equal("two", Encoding.UTF8.GetString((await _store.FindRequestAsync("a", Cancellation))!.Progress!));
+    }
+
+    [Fact]
+    public async Task Progress_that_is_taken_away_is_gone()
+    {
+        await CommitAsync(Change("a", 0, 1, begins: true, progress: "one"));
+        await CommitAsync(Change("a", 1, 1, progress: ""));
+        Assert.False((await LoadOneAsync()).HasProgress);
+        Assert.Null((await _store.FindRequestAsync("a", Cancellation))!.Progress);
+    }
+
+    [Fact]
+    public async Task Events_that_are_made_again_from_within_a_run_are_the_same_ones()
+    {
+        await CommitAsync(Change("a", 0, 10, begins: true));
+        await CommitAsync(Change("a", 10, 10));
+        await CommitAsync(Change("a", 15, 2));
+        await CommitAsync(Change("a", 17, 10));
+        await CommitAsync(Change("a", 27, 3));
+        for (var position = 0; position <= 30; position++) Assert.Equal(Events(position, 30 - position), await ReadAsync("a", position));
+        Assert.Equal(30, (await LoadOneAsync()).EventCount);
     }
 
     [Theory]

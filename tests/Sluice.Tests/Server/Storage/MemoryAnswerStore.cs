@@ -11,6 +11,8 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
     {
         public byte[]? Progress { get; set; }
 
+        public DateTimeOffset ChangedAt { get; set; }
+
         public StoredEnd? End { get; set; }
 
         public List<byte[]> Events { get; } = [];
@@ -47,6 +49,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
                 ByteCount = kept.Body.Length + kept.Events.Sum(bytes => (long)bytes.Length),
                 End = kept.End,
                 HasProgress = kept.Progress is not null,
+                ChangedAt = kept.ChangedAt,
             });
             return ValueTask.FromResult(new StoreContents([.. answers], [.. _traces.Values]));
         }
@@ -108,7 +111,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
 
     private void Apply(AnswerChange change)
     {
-        if (change.Begun is var (answer, body)) _answers.TryAdd(change.Id, new Kept(answer, body.ToArray()));
+        if (change.Begun is var (answer, body)) _answers.TryAdd(change.Id, new Kept(answer, body.ToArray()) { ChangedAt = change.At });
         if (!_answers.TryGetValue(change.Id, out var kept)) return;
         var start = 0;
         for (var i = 0; i < change.Ends.Count; i++)
@@ -116,7 +119,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
             if (change.FirstEvent + i == kept.Events.Count) kept.Events.Add(change.Events[start..change.Ends[i]].ToArray());
             start = change.Ends[i];
         }
-        if (change.Progress is { } progress) kept.Progress = progress.ToArray();
+        if (change.Progress is { } progress) (kept.Progress, kept.ChangedAt) = (progress.IsEmpty ? null : progress.ToArray(), change.At);
         if (change.End is { } end) kept.End = end;
     }
 }

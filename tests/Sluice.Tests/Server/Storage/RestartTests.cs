@@ -65,6 +65,8 @@ public sealed class RestartTests : IDisposable
             Assert.Equal((422, "idempotency_key_reuse"), await RefusalAsync(hub.PostAsync(Hub.Ask(more: ",\"temperature\":1"), Cancellation, (Key, "k"))));
             var (status, after) = await GetAsync(hub, $"/v1/chat/completions/{id}");
             Assert.Equal((200, before.GetRawText()), (status, after.GetRawText()));
+            // What it took was counted when it ended, and is not counted again.
+            Assert.DoesNotContain("gen_ai_client_token_usage_sum", await hub.Http.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal);
             var (_, folded) = await WholeAsync(hub.PostAsync(Hub.Ask(stream: false), Cancellation, (Key, "k")));
             Assert.Contains("\"content\":\"abc\"", folded, StringComparison.Ordinal);
         }

@@ -4,7 +4,7 @@ using Sluice.Inference.ToolCalls;
 namespace Sluice.Inference.Generation;
 
 /// <content>From the text of a choice to its sink.</content>
-internal sealed partial class EngineLoop
+internal sealed partial class TokenWriter
 {
     // Returns why the choice has to end, if it has to.
     private static FinishReason? Deliver(ChoiceState choice)
@@ -31,7 +31,7 @@ internal sealed partial class EngineLoop
         {
             if (text.Length > 0)
             {
-                choice.Generation.Sink.OnText(choice.Index, text, tokens.Count == 0 ? [] : [.. tokens]);
+                choice.Output.Text(text, tokens.Count == 0 ? [] : [.. tokens]);
             }
 
             return true;
@@ -48,7 +48,6 @@ internal sealed partial class EngineLoop
 
     private static bool DeliverParts(ChoiceState choice, AnswerReader answer)
     {
-        IGenerationSink sink = choice.Generation.Sink;
         AnswerPlan plan = choice.Generation.Request.Answer!;
         foreach (AnswerPart part in answer.Parts)
         {
@@ -60,26 +59,26 @@ internal sealed partial class EngineLoop
             switch (part.Kind)
             {
                 case AnswerPartKind.Content:
-                    sink.OnText(choice.Index, answer.Text(part), choice.HeldTokens.Count == 0 ? [] : [.. choice.HeldTokens]);
+                    choice.Output.Text(answer.Text(part), choice.HeldTokens.Count == 0 ? [] : [.. choice.HeldTokens]);
                     choice.HeldTokens.Clear();
                     break;
                 case AnswerPartKind.Reasoning:
-                    sink.OnReasoning(choice.Index, answer.Text(part));
+                    choice.Output.Reasoning(answer.Text(part));
                     choice.HeldTokens.Clear();
                     break;
                 case AnswerPartKind.Call:
                     choice.HeldTokens.Clear();
                     choice.HasArguments = false;
-                    sink.OnToolCall(choice.Index, choice.DeliveredCallCount++, plan.ToolName(part.Tool));
+                    choice.Output.ToolCall(choice.DeliveredCallCount++, plan.ToolName(part.Tool));
                     break;
                 case AnswerPartKind.Arguments:
                     choice.HasArguments = true;
-                    sink.OnToolArguments(choice.Index, choice.DeliveredCallCount - 1, answer.Text(part));
+                    choice.Output.ToolArguments(choice.DeliveredCallCount - 1, answer.Text(part));
                     break;
                 case AnswerPartKind.CallEnd:
                     if (!choice.HasArguments)
                     {
-                        sink.OnToolArguments(choice.Index, choice.DeliveredCallCount - 1, "{}"u8);
+                        choice.Output.ToolArguments(choice.DeliveredCallCount - 1, "{}"u8);
                     }
 
                     choice.HeldTokens.Clear();

@@ -1,0 +1,40 @@
+using Sluice.Inference.Generation;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>
+/// What is kept of an answer of the local engine in order to go on with it, in this process or in another one. Plain values; immutable. With the
+/// first <see cref="EventCount"/> events of its log it is the whole answer.
+/// </summary>
+internal sealed record SuspendedGeneration
+{
+    /// <summary>Id of the local model that makes the answer, which may be a fallback of the one that was asked for.</summary>
+    public required string ModelId { get; init; }
+
+    /// <summary>The model's name in the answer.</summary>
+    public required string ModelName { get; init; }
+
+    /// <summary>The request as the client wrote it.</summary>
+    public required ReadOnlyMemory<byte> Body { get; init; }
+
+    /// <summary>Unix time in seconds, in every event.</summary>
+    public required long Created { get; init; }
+
+    /// <summary>When the prompt was rendered, with the offset of that place: templates print the date.</summary>
+    public required DateTimeOffset RenderedAt { get; init; }
+
+    /// <summary>The request's seed, or the one that was drawn for it.</summary>
+    public required ulong Seed { get; init; }
+
+    /// <summary>Null when the engine had not begun.</summary>
+    public GenerationProgress? Progress { get; init; }
+
+    /// <summary>Events of the log that <see cref="Progress"/> accounts for.</summary>
+    public long EventCount { get; init; }
+
+    /// <summary>About what it takes in memory.</summary>
+    public long Bytes => Body.Length + (Progress?.Choices.Sum(static choice => (choice.Tokens.Count * (long)sizeof(int)) + (choice.Held.Count * HeldBytes)) ?? 0);
+
+    // A token with a few alternatives.
+    private const long HeldBytes = 256;
+}

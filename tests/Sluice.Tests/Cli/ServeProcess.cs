@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+
+namespace Sluice.Tests.Cli;
+
+/// <summary>`sluice serve` as a process of its own, which can be killed.</summary>
+internal sealed partial class ServeProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+
+    private ServeProcess(Process process, Uri address)
+    {
+        _process = process;
+        Http = new HttpClient { BaseAddress = address };
+    }
+
+    public HttpClient Http { get; }
+
+    /// <summary>Starts it, and waits until it serves.</summary>
+    /// <param name="configuration">Path of its file.</param>
+    /// <param name="models">Where its models are.</param>
+    public static async Task<ServeProcess> StartAsync(string configuration, string models)
+    {
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "sluice"), ["serve", "--config", configuration, "--models", models, "--urls", "http://127.0.0.1:0"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        var process = Process.Start(start)!;
+        var errors = process.StandardError.ReadToEndAsync();
+        if (await process.StandardOutput.ReadLineAsync() is not { } line) throw new InvalidOperationException(await errors);
+        return new ServeProcess(process, new Uri(Announcement().Match(line).Groups["url"].Value));
+    }
+
+    /// <summary>SIGKILL: nothing is told and nothing is tidied up.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGTERM, once or more often.</summary>
+    public void Terminate()
+    {
+        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>Its exit code, when it has ended.</summary>
+    public async Task<int> WhenEndedAsync()
+    {
+        await _process.WaitForExitAsync();
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (!_process.HasExited) await KillAsync();
+        _process.Dispose();
+    }
+
+    [GeneratedRegex("^Sluice serves \\S+ .*?at (?<url>\\S+); try: ")]
+    private static partial Regex Announcement();
+}

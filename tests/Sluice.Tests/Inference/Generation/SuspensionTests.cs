@@ -1,0 +1,246 @@
+using System.Text.Json;
+using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
+using Sluice.Inference.Sampling;
+using Xunit;
+
+namespace Sluice.Tests.Inference.Generation;
+
+/// <summary>An answer in stretches is, piece by piece, the one that nothing interrupted: everything but the model's arithmetic.</summary>
+public sealed class SuspensionTests
+{
+    private const string Thinks = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}{% if add_generation_prompt %}assistant: <think>\n{% endif %}";
+
+    private static readonly Grammar s_given = Grammar.FromJsonSchema(JsonElement.Parse("""
+        {"type":"object","properties":{"kind":{"const":"The quick brown fox"},"size":{"enum":["large","larger"]},"on":{"type":"boolean"}},
+        "required":["kind","size","on"],"additionalProperties":false}
+        """));
+
+    private static readonly PromptTool[] s_tools =
+    [
+        new("weather", JsonElement.Parse("""{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string","maxLength":8},"unit":{"enum":["C","F"]}},"required":["city","unit"],"additionalProperties":false}}"""), IsStrict: true),
+        new("now", JsonElement.Parse("""{"name":"now"}"""), IsStrict: false),
+    ];
+
+    public static TheoryData<string> Kinds => ["text", "json", "given", "tools", "required", "reasoning", "reasoned-json"];
+
+    // A request of a kind with everything else drawn.
+    private static GenerationRequest Draw(InferenceEngine engine, string kind, Random random)
+    {
+        PromptTools? tools = kind is "tools" or "required" ? new PromptTools(s_tools) { IsRequired = kind == "required", AllowsSeveral = random.Next(2) == 0 } : null;
+        var prompt = engine.EncodeChat([new PromptMessage("user", $"Say {random.Next(1000)}.")], tools, TimeProvider.System);
+        string[] stops = [.. Enumerable.Range(0, random.Next(3)).Select(_ => random.Next(3) switch { 0 => "</t", 1 => "\"", _ => ((char)random.Next(32, 127)).ToString() + (char)random.Next(32, 127) })];
+        return new GenerationRequest
+        {
+            PromptTokens = prompt.Tokens,
+            Answer = prompt.Answer,
+            MaxTokens = random.Next(1, 90),
+            ChoiceCount = random.Next(1, 4),
+            StopSequences = stops,
+            Grammar = kind switch { "json" or "reasoned-json" => Grammar.JsonObject, "given" => s_given, _ => null },
+            Sampling = new SamplingParameters
+            {
+                Temperature = random.Next(3) switch { 0 => 0, 1 => 0.6f, _ => 1.2f },
+                TopK = random.Next(2) * 30,
+                TopP = random.Next(2) == 0 ? 1 : 0.9f,
+                MinP = random.Next(3) == 0 ? 0.05f : 0,
+                PresencePenalty = random.Next(2) * 0.7f,
+                FrequencyPenalty = random.Next(2) * 0.4f,
+                RepetitionPenalty = random.Next(2) == 0 ? 1 : 1.2f,
+                LogitBias = random.Next(3) == 0 ? new Dictionary<int, float> { ['a'] = 3, ['{'] = 2 } : null,
+                Seed = (ulong)random.NextInt64(),
+                TopLogprobs = random.Next(3) switch { 0 => null, 1 => 0, _ => 3 },
+            },
+        };
+    }
+
+    private static NoiseModel Model(string kind, int tokenCapacity = 1 << 16) => new(tokenCapacity, kind.StartsWith("reason", StringComparison.Ordinal) ? Thinks : null);
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task Suspended_after_any_steps_it_goes_on_as_if_nothing_had_been(string kind)
+    {
+        using var model = Model(kind);
+        using var engine = new InferenceEngine(model, new EngineOptions { SlotCount = 2 });
+        for (int seed = 0; seed < 60; seed++)
+        {
+            var random = new Random(seed);
+            GenerationRequest request = Draw(engine, kind, random);
+            string whole = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request);
+            int[] stretches = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => random.Next(0, 40))];
+            string parts = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request, stretches);
+            Assert.True(whole == parts, $"seed {seed}, {kind}, stretches {string.Join(' ', stretches)}:\n{whole}\n---\n{parts}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task Suspended_after_each_single_step(string kind)
+    {
+        using var model = Model(kind);
+        using var engine = new InferenceEngine(model, new EngineOptions { SlotCount = 4 });
+        GenerationRequest request = Draw(engine, kind, new Random(1)) with { MaxTokens = 60, ChoiceCount = 2, StopSequences = ["zz"] };
+        request = request with { Sampling = request.Sampling with { TopLogprobs = kind == "text" ? 2 : null } };
+        string whole = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request);
+        for (int steps = 0; steps < 70; steps++)
+        {
+            string parts = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request, steps);
+            Assert.True(whole == parts, $"{steps} steps:\n{whole}\n---\n{parts}");
+        }
+
+        string always = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request, [.. Enumerable.Repeat(40, 20)]);
+        Assert.Equal(whole, always);
+    }
+
+    // What a store does: it looks at any time, and goes on from what it saw last.
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task From_a_snapshot_of_any_moment_the_rest_is_the_same(string kind)
+    {
+        using var model = Model(kind);
+        using var engine = new InferenceEngine(model, new EngineOptions { SlotCount = 4 });
+        GenerationRequest request = Draw(engine, kind, new Random(2)) with { MaxTokens = 80, ChoiceCount = 2, StopSequences = [] };
+        var pieces = new List<string>();
+        var snapshots = new List<(GenerationProgress Progress, long Mark)>();
+        var sink = SuspendedRun.Into(pieces);
+        EngineGeneration running = engine.TrySubmit(request, sink)!;
+        while (!sink.Ended.IsCompleted)
+        {
+            if (running.TrySnapshot(() => pieces.Count) is { } snapshot && (snapshots.Count == 0 || snapshots[^1].Mark != snapshot.Mark))
+            {
+                snapshots.Add(snapshot);
+            }
+        }
+
+        Assert.Equal("completed", await sink.Ended);
+        Assert.Null(running.TrySnapshot(() => 0));
+        foreach ((GenerationProgress progress, long mark) in snapshots)
+        {
+            var rest = new List<string>();
+            var again = SuspendedRun.Into(rest);
+            engine.TrySubmit(request with { From = SuspendedRun.Stored(progress) }, again);
+            Assert.Equal("completed", await again.Ended);
+            Assert.Equal(SuspendedRun.Format(pieces, 2, default), SuspendedRun.Format([.. pieces.Take((int)mark), .. rest], 2, default));
+        }
+    }
+
+    [Fact]
+    public async Task Among_others_that_take_its_blocks_away_it_is_the_same_too()
+    {
+        using var free = Model("text");
+        using var alone = new InferenceEngine(free, new EngineOptions());
+        using var small = Model("text", tokenCapacity: 352);
+        using var crowded = new InferenceEngine(small, new EngineOptions { SlotCount = 4 });
+        GenerationRequest[] requests = [.. Enumerable.Range(0, 4).Select(seed => Draw(alone, "text", new Random(seed)) with { MaxTokens = 90, ChoiceCount = 1, StopSequences = [] })];
+        await Task.WhenAll(requests.Select(async (request, index) =>
+        {
+            string whole = await SuspendedRun.RunAsync(alone, _ => { }, request with { Sampling = request.Sampling with { LogitBias = null } });
+            request = request with { Sampling = request.Sampling with { LogitBias = null } };
+            var pieces = new List<string>();
+            while (true)
+            {
+                EngineGeneration? running = null;
+                int count = 0;
+                var sink = SuspendedRun.Into(pieces, () =>
+                {
+                    SpinWait.SpinUntil(() => Volatile.Read(ref running) != null);
+                    if (++count == 7 + index)
+                    {
+                        running!.Suspend();
+                    }
+                });
+                Volatile.Write(ref running, crowded.TrySubmit(request, sink)!);
+                string how = await sink.Ended;
+                if (how != "suspended")
+                {
+                    Assert.Equal("completed", how);
+                    Assert.Equal(whole[..whole.LastIndexOf('\n')], SuspendedRun.Format(pieces, 1, default)[..whole.LastIndexOf('\n')]);
+                    return;
+                }
+
+                request = request with { From = sink.Progress };
+            }
+        }));
+        Assert.Equal(0, crowded.ActiveCount);
+    }
+
+    [Fact]
+    public async Task A_cancel_at_the_same_time_gives_one_end()
+    {
+        using var model = Model("text");
+        using var engine = new InferenceEngine(model, new EngineOptions());
+        GenerationRequest request = Draw(engine, "text", new Random(3)) with { MaxTokens = 4000, StopSequences = [] };
+        for (int i = 0; i < 200; i++)
+        {
+            var sink = SuspendedRun.Into([]);
+            EngineGeneration running = engine.TrySubmit(request, sink)!;
+            Parallel.Invoke(running.Cancel, running.Suspend);
+            Assert.Contains(await sink.Ended, (string[])["cancelled", "suspended"]);
+        }
+
+        Assert.Equal((0, 0), (engine.ActiveCount, engine.QueuedCount));
+    }
+
+    [Fact]
+    public async Task What_waits_for_a_slot_is_suspended_without_one()
+    {
+        using var model = Model("text");
+        using var engine = new InferenceEngine(model, new EngineOptions { SlotCount = 1 });
+        GenerationRequest endless = Draw(engine, "text", new Random(3)) with { MaxTokens = 8000, ChoiceCount = 1, StopSequences = [] };
+        endless = endless with { Sampling = new SamplingParameters { LogitBias = new Dictionary<int, float> { [257] = -1000 } } };
+        EngineGeneration first = engine.TrySubmit(endless, SuspendedRun.Into([]))!;
+        var sink = SuspendedRun.Into([]);
+        engine.TrySubmit(endless, sink)!.Suspend();
+        Assert.Equal("suspended", await sink.Ended);
+        Assert.Empty(sink.Progress.Choices[0].Tokens);
+        first.Cancel();
+    }
+
+    [Fact]
+    public async Task Another_model_another_prompt_or_other_tokens_are_noticed()
+    {
+        using var model = Model("text");
+        using var engine = new InferenceEngine(model, new EngineOptions());
+        GenerationRequest request = Draw(engine, "text", new Random(5)) with { MaxTokens = 4000, ChoiceCount = 1, StopSequences = [] };
+        request = request with { Sampling = request.Sampling with { TopLogprobs = null, LogitBias = new Dictionary<int, float> { [257] = -1000 } } };
+        EngineGeneration? running = null;
+        var pieces = new List<string>();
+        var sink = SuspendedRun.Into(pieces, () =>
+        {
+            SpinWait.SpinUntil(() => Volatile.Read(ref running) != null);
+            if (pieces.Count == 20)
+            {
+                running!.Suspend();
+            }
+        });
+        Volatile.Write(ref running, engine.TrySubmit(request, sink)!);
+        Assert.Equal("suspended", await sink.Ended);
+        GenerationProgress progress = sink.Progress;
+        ChoiceProgress choice = progress.Choices[0];
+        Assert.True(choice.Tokens.Count >= 20);
+
+        using var otherModel = new NoiseModel(1 << 16, identity: "other");
+        using var other = new InferenceEngine(otherModel, new EngineOptions());
+        Assert.Throws<GenerationDivergedException>(() => other.TrySubmit(request with { From = progress }, SuspendedRun.Into([])));
+        Assert.Throws<GenerationDivergedException>(() => engine.TrySubmit(request with { From = progress, PromptTokens = [.. request.PromptTokens, 65] }, SuspendedRun.Into([])));
+        Assert.Throws<GenerationDivergedException>(() => engine.TrySubmit(request with { From = progress, ChoiceCount = 2 }, SuspendedRun.Into([])));
+        for (int i = 0; i < choice.Tokens.Count; i++)
+        {
+            foreach (int token in (int[])[choice.Tokens[i] == 'x' ? 'y' : 'x', 999_999])
+            {
+                // Bytes that are no character look alike.
+                if (token < 256 && choice.Tokens[i] is < 32 or > 126)
+                {
+                    continue;
+                }
+
+                int[] tokens = [.. choice.Tokens];
+                tokens[i] = token;
+                GenerationProgress wrong = progress with { Choices = [choice with { Tokens = tokens }] };
+                Assert.Throws<GenerationDivergedException>(() => engine.TrySubmit(request with { From = wrong }, SuspendedRun.Into([])));
+            }
+        }
+
+        Assert.Equal((0, 0), (engine.ActiveCount, engine.QueuedCount));
+    }
+}
