@@ -7,6 +7,7 @@ return args switch
     ["grammar", .. var rest] => GrammarBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
     ["relay", .. var rest] => await Sluice.Benchmarks.Relay.RelayBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["resume", .. var rest] => await ResumeBenchmark.RunAsync(Arguments.Parse(rest)),
     ["faults"] => await FaultsBenchmark.RunAsync(),
     ["tools", .. var rest] => ToolBenchmark.Run(Arguments.Parse(rest)),
     ["write-tiny", var folder] => TinyModelFiles.Write(folder),
@@ -23,6 +24,7 @@ static int Usage()
           http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
           relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --rounds)
           faults   the sixteen faults of FailoverBench with its own timings: a score card
+          resume   streams over connections that are cut: time to the first missing byte, and what is lost (--cuts, --seed)
           tools    how often the shipped model decides right about tools (--model, --threads, --seeds, --verbose true)
           write-tiny DIR  small random models, for tests/reference/make_tiny_truth.py
         """);

@@ -59,7 +59,7 @@ export function resumingFetch({ fetch: send = globalThis.fetch.bind(globalThis),
         if (isOver) return;
         end();
         reader.cancel().catch(() => {});
-        if (cancels) cancel();
+        if (cancels && !events.isDone && !events.hasFailed) cancel();
       };
       signal?.addEventListener("abort", leave);
       return new ReadableStream({

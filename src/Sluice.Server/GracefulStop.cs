@@ -30,7 +30,7 @@ internal sealed partial class GracefulStop(ServerState server, AnswerTable answe
             LogWaiting(count, drain.TotalSeconds);
             using var deadline = new CancellationTokenSource(drain, time);
             using var all = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _hurry.Token, cancellationToken);
-            await answers.WhenProducedAsync(all.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await answers.WhenProducedAsync(all.Token);
         }
         server.SetEnding();
         if (answers.RunningCount is > 0 and var rest) LogCut(rest);

@@ -97,6 +97,16 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         }
     }
 
+    /// <summary>Passes every event that is there unread, the dropped ones too.</summary>
+    public void SkipToEnd()
+    {
+        lock (_log.Lock)
+        {
+            Position = _log.EventCount;
+            _log.SignalMoved();
+        }
+    }
+
     /// <summary>Copies events from the store of the log, where <see cref="TryRead"/> said that the next one is there.</summary>
     /// <param name="output">As for <see cref="TryRead"/>.</param>
     /// <param name="bytesMax">As for <see cref="TryRead"/>.</param>

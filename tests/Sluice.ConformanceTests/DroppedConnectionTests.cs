@@ -40,7 +40,10 @@ public sealed class DroppedConnectionTests(ITestOutputHelper output)
 
         ChatClient Connect(string model, string url) => new(model, new ApiKeyCredential("none"), new OpenAIClientOptions
         {
-            Endpoint = new Uri(url), Transport = new HttpClientPipelineTransport(http), NetworkTimeout = TimeSpan.FromSeconds(5), RetryPolicy = new ClientRetryPolicy(maxRetries: 5),
+            Endpoint = new Uri(url),
+            Transport = new HttpClientPipelineTransport(http),
+            NetworkTimeout = TimeSpan.FromSeconds(5),
+            RetryPolicy = new ClientRetryPolicy(maxRetries: 5),
         });
     }
 

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Sluice.ConformanceTests.Harness;
 using Sluice.Inference.Grammars;
 using Sluice.Testing.Grammars;
@@ -118,11 +120,45 @@ public sealed class StructuredOutputTests(ScriptedHub fixture) : IClassFixture<S
             cases.Add($$"""{"schema":{{schema}},"answers":[{{string.Join(',', answers.Select(ApiClient.Quote))}}]}""");
         }
 
+        await JudgeAsync(cases, 360);
+    }
+
+    [Fact]
+    public async Task C12_What_ajv_finds_valid_is_accepted()
+    {
+        var (cases, count) = (new List<string>(), 0);
+        for (var seed = 0; cases.Count < 150; seed++)
+        {
+            var schema = RandomSchema.Create(seed);
+            Grammar grammar;
+            try
+            {
+                grammar = Grammar.FromJsonSchema(JsonElement.Parse(schema));
+            }
+            catch (GrammarException)
+            {
+                // Bounds that leave nothing.
+                continue;
+            }
+
+            string[] documents = [.. Enumerable.Range(0, 4).Select(style => RandomDocument.Write(JsonNode.Parse(schema)!.AsObject(), seed, style)).OfType<string>()];
+            Assert.All(documents, document => Assert.True(grammar.Accepts(Encoding.UTF8.GetBytes(document)), $"{schema}\n{document}"));
+            cases.Add($$"""{"schema":{{schema}},"answers":[{{string.Join(',', documents.Select(ApiClient.Quote))}}]}""");
+            count += documents.Length;
+        }
+
+        Assert.True(count > 400, $"{count}");
+        await JudgeAsync(cases, count);
+    }
+
+    // Ajv finds every answer valid under its schema.
+    private async Task JudgeAsync(List<string> cases, int count)
+    {
         var file = Path.GetTempFileName();
         try
         {
             await File.WriteAllTextAsync(file, $"[{string.Join(",\n", cases)}]", TestContext.Current.CancellationToken);
-            Assert.Equal("360", (await ClientProcess.NodeAsync(fixture.Hub, "validate.mjs", file)).Trim());
+            Assert.Equal(count.ToString(CultureInfo.InvariantCulture), (await ClientProcess.NodeAsync(fixture.Hub, "validate.mjs", file)).Trim());
         }
         finally
         {
@@ -159,6 +195,19 @@ public sealed class DefaultModelStructuredOutputTests(DefaultModelHub fixture)
         Assert.InRange(person.GetProperty("age").GetInt32(), 0, 150);
         Assert.Contains(person.Text("mood"), (string[])["calm", "wild"]);
         Assert.Equal(stream.Content(), StructuredOutputTests.Content(await fixture.Client.CompleteAsync("Invent a sailor.", more)));
+    }
+
+    [Fact]
+    public async Task C12_A_character_that_the_model_can_not_write_is_refused_by_name()
+    {
+        var schema = "{\"enum\":[\"a\",\"\U00040000\"]}";
+        var error = await fixture.Client.RefuseAsync(fixture.Client.Chat("Hello", StructuredOutputTests.Format(schema)));
+        Assert.Equal((400, "response_format"), (error.Status, error.Param));
+        Assert.Contains("U+40000", error.Message, StringComparison.Ordinal);
+        var tool = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":" + schema + "},\"required\":[\"a\"]}}}]";
+        error = await fixture.Client.RefuseAsync(fixture.Client.Chat("Hello", tool));
+        Assert.Equal((400, "invalid_function_parameters"), (error.Status, error.Code));
+        Assert.Contains("U+40000", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -116,8 +116,7 @@ internal sealed class ChoiceState
         Tokens.AddRange(request.PromptTokens);
         _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
         Answer = request.Answer?.CreateReader();
-        Grammar? grammar = request.Grammar
-            ?? (request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : null);
+        Grammar? grammar = request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : request.Grammar;
         bool isLater = Answer?.IsReasoning == true;
         Matcher = grammar == null || isLater ? null : new GrammarMatcher(grammar);
         AwaitedGrammar = isLater ? grammar : null;
@@ -134,7 +133,7 @@ internal sealed class ChoiceState
     /// <summary>No token follows, and everything else has been delivered.</summary>
     public void Finish(FinishReason reason)
     {
-        EndReason = reason == FinishReason.Stop && Answer is { CallCount: > 0 } ? FinishReason.ToolCalls : reason;
+        EndReason = reason == FinishReason.Stop && Answer is { CallCount: > 0, HasCutCall: false } ? FinishReason.ToolCalls : reason;
         Output.Finished(EndReason.Value);
     }
 }

@@ -109,6 +109,7 @@ public sealed class InferenceEngine : IDisposable
     /// <returns>A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
     /// <exception cref="GenerationDivergedException"><see cref="GenerationRequest.From"/> is of another model or another request.</exception>
+    /// <exception cref="GrammarException">The grammar asks for a character that the model's vocabulary can't write.</exception>
     /// <exception cref="ObjectDisposedException">The engine is stopping.</exception>
     public EngineGeneration? TrySubmit(GenerationRequest request, IGenerationSink sink)
     {
@@ -119,6 +120,11 @@ public sealed class InferenceEngine : IDisposable
         {
             throw new ArgumentException(
                 $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
+        }
+
+        if (request.Grammar != null && _prompts.Vocabulary.FindFault(request.Grammar) is { } fault)
+        {
+            throw fault;
         }
 
         if (request.Grammar != null || request.Answer is { HasTools: true })

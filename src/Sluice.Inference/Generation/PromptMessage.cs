@@ -9,6 +9,9 @@ public sealed record PromptMessage(string Role, string Content, string? Name = n
     /// <summary>Calls that an assistant made; the default value is none.</summary>
     public IReadOnlyList<PromptToolCall> ToolCalls { get; init; } = [];
 
+    /// <summary>What an assistant thought before it answered, for templates that know of it; the default value is nothing.</summary>
+    public string? Reasoning { get; init; }
+
     /// <summary>The call whose result a tool's message is.</summary>
     public string? ToolCallId { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Sluice.Inference.Grammars;
 
 namespace Sluice.Inference.Generation;
 
@@ -14,6 +15,9 @@ public sealed record PromptTools(IReadOnlyList<PromptTool> Tools)
 
     /// <summary>Whether an answer may have several calls. The default value is true.</summary>
     public bool AllowsSeveral { get; init; } = true;
+
+    /// <summary>What an answer that calls nothing has to be, the same as <see cref="GenerationRequest.Grammar"/>; the default value is null, anything.</summary>
+    public Grammar? TextGrammar { get; init; }
 }
 
 /// <summary>A tool that a model may call.</summary>

@@ -9,6 +9,7 @@ namespace Sluice.Inference.Generation;
 /// <param name="templateSource">What the template knows shows in its text.</param>
 internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource)
 {
+    private const string ThinkingKey = "thinking";
     private const string IdAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
 
     // OpenAI's newer name for system; a template that does not know it would print it as a role that no model was trained on.
@@ -16,6 +17,11 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
 
     // Mistral's templates refuse ids of any other length.
     private readonly bool _wantsShortIds = templateSource.Contains("length != 9", StringComparison.Ordinal);
+
+    // What templates call the reasoning of a message; those that know no such key take it out of the content themselves, or never had it.
+    private readonly string? _reasoningKey =
+        templateSource.Contains("reasoning_content", StringComparison.Ordinal) ? "reasoning_content"
+        : templateSource.Contains("message.thinking", StringComparison.Ordinal) ? ThinkingKey : null;
 
     public IReadOnlyDictionary<string, TemplateValue> Create(IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools)
     {
@@ -67,6 +73,13 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
         if (message.Name is { } name)
         {
             fields.Add(new("name", TemplateValue.FromInput(name)));
+        }
+
+        // The templates that call it thinking refuse it beside text where there are calls.
+        if (message.Reasoning is { } reasoning && _reasoningKey != null
+            && (_reasoningKey != ThinkingKey || message.ToolCalls.Count == 0 || message.Content.Length == 0))
+        {
+            fields.Add(new(_reasoningKey, TemplateValue.FromInput(reasoning)));
         }
 
         if (message.ToolCalls.Count > 0)

@@ -62,7 +62,8 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
     {
         ReadOnlySpan<byte> bytes = Bytes(choice, token);
         choice.ReasoningCount += choice.Answer?.IsReasoning == true ? 1 : 0;
-        bool isAllowed = choice.Matcher?.TryAdvance(bytes) ?? true;
+        bool isAllowed = choice.Matcher is not { } matcher
+            || (tokenizer.GetBytes(token).IsEmpty ? matcher.TryAdvance(token) : matcher.TryAdvance(bytes));
         Debug.Assert(isAllowed || choice.Output.IsMuted, "A mask allows only what its grammar accepts.");
         choice.IsOffGrammar |= !isAllowed;
         bool isStop = choice.Text.Append(bytes, logprob);

@@ -16,6 +16,13 @@ public sealed class GrammarBuilder
     /// <summary>A text as it is.</summary>
     public GrammarPart Literal(string text) => new(this, _graph.Literal(Encoding.UTF8.GetBytes(text)));
 
+    /// <summary>A token without text.</summary>
+    /// <param name="token">Its id; the grammar serves models with this vocabulary only.</param>
+    public GrammarPart Token(int token) => new(this, _graph.Machine(new TokenMachine(token)));
+
+    /// <summary>All that another grammar accepts.</summary>
+    public GrammarPart Include(Grammar grammar) => new(this, _graph.Include(grammar));
+
     /// <summary>Parts one after the other.</summary>
     public GrammarPart Sequence(params IReadOnlyList<GrammarPart> parts) => new(this, _graph.Sequence(Nodes(parts)));
 

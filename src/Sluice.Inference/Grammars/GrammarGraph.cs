@@ -40,6 +40,19 @@ internal sealed class GrammarGraph
 
     public int Repeat(int part, int min, int max) => Add(new GrammarNode(GrammarNodeKind.Repeat, [part], Min: min, Max: max));
 
+    /// <summary>The nodes of a grammar that has been made already.</summary>
+    public int Include(Grammar grammar)
+    {
+        int offset = _nodes.Count;
+        for (int i = 0; i < grammar.NodeCount; i++)
+        {
+            GrammarNode node = grammar.Node(i);
+            Add(node with { Children = [.. node.Children.Select(child => child + offset)] });
+        }
+
+        return grammar.Root + offset;
+    }
+
     /// <summary>A node that is given its meaning later.</summary>
     public int Reserve() => Add(s_unset);
 

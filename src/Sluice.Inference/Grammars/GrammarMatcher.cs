@@ -65,6 +65,31 @@ internal sealed class GrammarMatcher
         return true;
     }
 
+    /// <summary>Takes up a token without text. Changes nothing when it doesn't fit.</summary>
+    public bool TryAdvance(int token)
+    {
+        _next.Clear();
+        bool completed = false;
+        bool fits = false;
+        foreach (Frame top in _tops)
+        {
+            if (Machine(top) is TokenMachine machine && machine.Token == token)
+            {
+                fits = true;
+                completed |= Resume(top.Parent);
+                completed |= Enter(_next, 0);
+            }
+        }
+
+        if (fits)
+        {
+            (_tops, _next) = (_next, _tops);
+            IsComplete = completed;
+        }
+
+        return fits;
+    }
+
     /// <summary>Writes the bytes that can't but follow, as far as there is one way only.</summary>
     /// <returns>Whether the answer has to end after them.</returns>
     public bool WriteForced(ArrayBufferWriter<byte> output)

@@ -31,6 +31,12 @@ internal sealed class TokenMasks(TokenTrie trie)
         {
             Frame top = matcher.Tops[i];
             ByteMachine machine = matcher.Machine(top);
+            if (machine is TokenMachine { Token: var token })
+            {
+                _mask[token >> 6] |= 1UL << token;
+                continue;
+            }
+
             if (machine.IsNarrow)
             {
                 Walk(matcher, 0, top);
@@ -62,9 +68,9 @@ internal sealed class TokenMasks(TokenTrie trie)
 
         if (matcher.IsComplete)
         {
-            foreach (int token in trie.EndTokens)
+            foreach (int end in trie.EndTokens)
             {
-                _mask[token >> 6] |= 1UL << token;
+                _mask[end >> 6] |= 1UL << end;
             }
         }
 

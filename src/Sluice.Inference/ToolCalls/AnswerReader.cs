@@ -54,6 +54,9 @@ internal sealed class AnswerReader
     /// <summary>Calls whose arguments have ended.</summary>
     public int EndedCallCount { get; private set; }
 
+    /// <summary>Whether the answer ended within a call's arguments.</summary>
+    public bool HasCutCall { get; private set; }
+
     /// <summary>The parts that the last <see cref="Read"/> completed.</summary>
     public List<AnswerPart> Parts => _parts;
 
@@ -355,6 +358,7 @@ internal sealed class AnswerReader
         {
             if (_call!.IsOpen)
             {
+                HasCutCall = true;
                 End();
                 LeaveRegion(_position);
             }

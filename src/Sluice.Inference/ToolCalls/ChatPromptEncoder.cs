@@ -38,12 +38,17 @@ internal sealed class ChatPromptEncoder
         ToolCallDialect? found = Shows([question], [probe]) ? ToolCallDialect.Find(template.Source) : null;
         _dialect = found ?? ToolCallDialect.Generic;
         _isGeneric = found == null;
-        _grammars = new ToolGrammarCache(_dialect);
         _rendersCalls = !_isGeneric && Shows(
             [question, new PromptMessage("assistant", "") { ToolCalls = [new PromptToolCall("abcdefghi", ProbeName, "{}")] }, new PromptMessage("tool", "y") { ToolCallId = "abcdefghi" }],
             []);
         FindMarkers();
+        Vocabulary = new WritableBytes(tokenizer);
+        var markTokens = _markers.ToDictionary(static marker => Encoding.UTF8.GetString(marker.Value), static marker => marker.Key);
+        _grammars = new ToolGrammarCache(new ToolCallGrammar(_dialect, markTokens, Vocabulary));
     }
+
+    /// <summary>What the model can write.</summary>
+    public WritableBytes Vocabulary { get; }
 
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
@@ -69,14 +74,17 @@ internal sealed class ChatPromptEncoder
             return new ChatPrompt(tokens, null);
         }
 
-        bool decides = _isGeneric && shown.Count > 0 && !isForced && !_knowsReasoning;
+        // Where a text would begin with a brace too, the first token says nothing, and the keys that the model writes decide.
+        bool decides = _isGeneric && shown.Count > 0 && !isForced && !_knowsReasoning && tools!.TextGrammar == null;
         PromptTools? used = shown.Count == 0 ? null : tools! with { Tools = callable };
         return new ChatPrompt(tokens, new AnswerPlan(used == null ? null : _dialect, used, used == null ? [] : grammars, _knowsReasoning)
         {
             Begun = begun,
-            Forced = decides || isForced ? Force(tools!, callable, begun) : null,
+            Forced = decides || isForced ? Force(tools!, callable, begun)
+                : used?.TextGrammar is { } text ? ToolCallGrammar.CallsOr(text, Force(tools!, callable, begun)) : null,
             CallThreshold = decides ? ToolCallLimits.CallThreshold : null,
             CallToken = decides ? FirstTokenOfCall() : 0,
+            EndsWhereLikeliest = _isGeneric,
             Markers = _markers,
         });
     }
@@ -100,7 +108,7 @@ internal sealed class ChatPromptEncoder
     // Printing tokens are read as they print.
     private void FindMarkers()
     {
-        string[] texts = [.. _dialect.Openers, .. _dialect.Closer is { } closer ? [closer] : Array.Empty<string>(), "[ARGS]", "[CALL_ID]", ThinkOpener, ThinkCloser];
+        string[] texts = [.. _dialect.Openers, .. _dialect.Closer is { } closer ? [closer] : Array.Empty<string>(), ToolCallDialect.ArgumentsMark, "[CALL_ID]", ThinkOpener, ThinkCloser];
         var tokens = new List<int>();
         foreach (string text in texts)
         {
@@ -136,7 +144,7 @@ internal sealed class ChatPromptEncoder
         if (!_rendersCalls)
         {
             return [.. messages.Select(message => message.ToolCalls.Count == 0 ? message
-                : new PromptMessage(message.Role, message.Content + _dialect.Write(message.ToolCalls), message.Name))];
+                : message with { Content = message.Content + _dialect.Write(message.ToolCalls), ToolCalls = [] })];
         }
 
         return _dialect == ToolCallDialect.Llama ? SingleCalls(messages) : messages;
@@ -177,13 +185,13 @@ internal sealed class ChatPromptEncoder
         }
 
         bool isNamed = _dialect is { IsNamed: true, IsList: false } && tools.Required != null;
-        string opener = isNamed ? $"{_dialect.Openers[0]}{tools.Required}[ARGS]" : _dialect.Openers[0];
+        string opener = isNamed ? $"{_dialect.Openers[0]}{tools.Required}{ToolCallDialect.ArgumentsMark}" : _dialect.Openers[0];
         _tokenizer.Encode(opener, parseSpecial: true, [], tokens);
         return opener;
     }
 
     private Grammar Force(PromptTools tools, IReadOnlyList<PromptTool> callable, string begun) =>
-        begun.EndsWith("[ARGS]", StringComparison.Ordinal)
+        begun.EndsWith(ToolCallDialect.ArgumentsMark, StringComparison.Ordinal)
             ? _grammars.Of(callable[0]).ArgumentsOnly
             : _grammars.Calls(callable, isOpened: begun.Length > 0 && begun != ThinkOpener, tools.AllowsSeveral && tools.Required == null);
 

@@ -44,7 +44,7 @@ internal static class GenericToolPrompt
             question = message.Role == "user" ? message.Content : question;
             rewritten.Add(message.ToolCalls.Count == 0
                 ? message
-                : new PromptMessage(message.Role, message.Content.Length > 0 ? message.Content : CallText, message.Name));
+                : message with { Content = message.Content.Length > 0 ? message.Content : CallText, ToolCalls = [] });
         }
 
         if (tools.Count > 0)

@@ -7,6 +7,9 @@ namespace Sluice.Inference.ToolCalls;
 /// <param name="ArgumentsKey">The key that new text gives the arguments; others that models use are read too.</param>
 internal sealed record ToolCallDialect(string Name, string ArgumentsKey)
 {
+    /// <summary>Stands between name and arguments of a call that is no object.</summary>
+    public const string ArgumentsMark = "[ARGS]";
+
     /// <summary>Texts or tokens that begin calls, wherever they stand; the first is what is written. Empty where calls stand by themselves.</summary>
     public IReadOnlyList<string> Openers { get; init; } = [];
 
@@ -15,6 +18,9 @@ internal sealed record ToolCallDialect(string Name, string ArgumentsKey)
 
     /// <summary>Whether an answer that begins with an object is a call.</summary>
     public bool StartsBare { get; init; }
+
+    /// <summary>What stands between calls that stand by themselves.</summary>
+    public string Separator { get; init; } = "\n";
 
     /// <summary>Whether calls stand in an array.</summary>
     public bool IsList { get; init; }
@@ -26,7 +32,7 @@ internal sealed record ToolCallDialect(string Name, string ArgumentsKey)
     public static ToolCallDialect Hermes { get; } = new("Hermes", "arguments") { Openers = ["<tool_call>"], Closer = "</tool_call>" };
 
     /// <summary>Llama 3.1 to 3.3: an object is the whole answer, or follows a token.</summary>
-    public static ToolCallDialect Llama { get; } = new("Llama 3", "parameters") { Openers = ["<|python_tag|>"], StartsBare = true };
+    public static ToolCallDialect Llama { get; } = new("Llama 3", "parameters") { Openers = ["<|python_tag|>"], StartsBare = true, Separator = "; " };
 
     /// <summary>Mistral 7B v0.3 and Nemo: an array after a token.</summary>
     public static ToolCallDialect MistralList { get; } = new("Mistral", "arguments") { Openers = ["[TOOL_CALLS]"], IsList = true, IsNamed = true };

@@ -4,80 +4,31 @@ using Sluice.Inference.Grammars;
 
 namespace Sluice.Inference.ToolCalls;
 
-/// <summary>What calls may be, as grammars.</summary>
-internal static class ToolCallGrammar
+/// <summary>What calls may be, as grammars. Immutable.</summary>
+/// <param name="dialect">How calls are written.</param>
+/// <param name="markTokens">Texts of its syntax that are tokens without text in the model's vocabulary, with their ids.</param>
+/// <param name="vocabulary">What the model can write.</param>
+internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictionary<string, int> markTokens, WritableBytes vocabulary)
 {
     /// <summary>What follows the name of a call, up to the end of the call's object.</summary>
-    /// <param name="dialect">How calls are written.</param>
     /// <param name="tool">The tool that is called.</param>
     /// <param name="isCompact">Whether separators stand without spaces.</param>
-    /// <exception cref="GrammarException">The tool is strict, and its schema can't be followed.</exception>
-    public static Grammar AfterName(ToolCallDialect dialect, PromptTool tool, bool isCompact)
+    /// <exception cref="ToolSchemaException">The tool is strict, and its schema can't be followed.</exception>
+    public Grammar AfterName(PromptTool tool, bool isCompact)
     {
         var builder = new GrammarBuilder();
         string before = isCompact ? $",\"{dialect.ArgumentsKey}\":" : $", \"{dialect.ArgumentsKey}\": ";
-        return builder.Build(builder.Sequence(builder.Literal(before), Arguments(builder, tool), builder.Literal("}")));
+        return builder.Build(builder.Sequence(builder.Literal(before), builder.Include(ArgumentsOnly(tool)), builder.Literal("}")));
     }
 
     /// <summary>The arguments of a call alone.</summary>
-    /// <exception cref="GrammarException">The tool is strict, and its schema can't be followed.</exception>
-    public static Grammar ArgumentsOnly(PromptTool tool)
-    {
-        var builder = new GrammarBuilder();
-        return builder.Build(Arguments(builder, tool));
-    }
-
-    /// <summary>One call or several, and nothing else.</summary>
-    /// <param name="dialect">How calls are written.</param>
-    /// <param name="tools">Those that may be called.</param>
-    /// <param name="isOpened">Whether the prompt ends with what introduces calls.</param>
-    /// <param name="allowsSeveral">Whether there may be more than one.</param>
-    /// <exception cref="GrammarException">A tool is strict, and its schema can't be followed; or all are too large.</exception>
-    public static Grammar Calls(ToolCallDialect dialect, IReadOnlyList<PromptTool> tools, bool isOpened, bool allowsSeveral)
-    {
-        var builder = new GrammarBuilder();
-        GrammarPart call = builder.Choice([.. tools.Select(tool => Call(builder, dialect, tool))]);
-        string opener = dialect.Openers.Count > 0 && !dialect.StartsBare ? dialect.Openers[0] : "";
-        GrammarPart calls = call;
-        if (dialect.IsList)
-        {
-            calls = Several(builder.Sequence(builder.Literal(", "), call));
-            calls = builder.Sequence(builder.Literal("["), calls, builder.Literal("]"));
-        }
-        else if (dialect.Closer is { } closer)
-        {
-            GrammarPart closed = builder.Sequence(builder.Literal("\n"), call, builder.Literal("\n" + closer));
-            calls = closed;
-            if (allowsSeveral)
-            {
-                GrammarPart next = builder.Sequence(builder.Literal("\n" + opener), closed);
-                calls = builder.Sequence(closed, builder.Repeat(next, 0, ToolCallLimits.ForcedCallsMax - 1));
-            }
-        }
-
-        return builder.Build(isOpened || opener.Length == 0 ? calls : builder.Sequence(builder.Literal(opener), calls));
-
-        GrammarPart Several(GrammarPart next) =>
-            allowsSeveral ? builder.Sequence(call, builder.Repeat(next, 0, ToolCallLimits.ForcedCallsMax - 1)) : call;
-    }
-
-    private static GrammarPart Call(GrammarBuilder builder, ToolCallDialect dialect, PromptTool tool)
-    {
-        // The token between name and arguments can't be written as text; readers do without it.
-        if (dialect.IsNamed && !dialect.IsList)
-        {
-            return builder.Sequence(builder.Literal(tool.Name), Arguments(builder, tool));
-        }
-
-        return builder.Sequence(
-            builder.Literal($"{{\"name\": \"{tool.Name}\", \"{dialect.ArgumentsKey}\": "), Arguments(builder, tool), builder.Literal("}"));
-    }
-
-    private static GrammarPart Arguments(GrammarBuilder builder, PromptTool tool)
+    /// <exception cref="ToolSchemaException">The tool is strict, and its schema can't be followed.</exception>
+    public Grammar ArgumentsOnly(PromptTool tool)
     {
         try
         {
-            return builder.JsonSchema(Schema(tool));
+            Grammar grammar = Grammar.FromJsonSchema(Schema(tool));
+            return vocabulary.FindFault(grammar) is { } fault ? throw fault : grammar;
         }
         catch (GrammarException error) when (tool.IsStrict)
         {
@@ -85,8 +36,57 @@ internal static class ToolCallGrammar
         }
         catch (GrammarException)
         {
-            return builder.JsonSchema(JsonElement.Parse("{}"));
+            return Grammar.JsonObject;
         }
+    }
+
+    /// <summary>One call or several, and nothing else.</summary>
+    /// <param name="tools">Those that may be called.</param>
+    /// <param name="isOpened">Whether the prompt ends with what introduces calls.</param>
+    /// <param name="allowsSeveral">Whether there may be more than one.</param>
+    /// <exception cref="GrammarException">A tool is strict, and its schema can't be followed; or all are too large.</exception>
+    public Grammar Calls(IReadOnlyList<PromptTool> tools, bool isOpened, bool allowsSeveral)
+    {
+        var builder = new GrammarBuilder();
+        GrammarPart call = builder.Choice([.. tools.Select(Call)]);
+        GrammarPart[] opener = dialect.Openers.Count > 0 && !dialect.StartsBare ? [Mark(dialect.Openers[0])] : [];
+        GrammarPart calls;
+        if (dialect.IsList)
+        {
+            calls = builder.Sequence(builder.Literal("["), Several(call, builder.Literal(", "), call), builder.Literal("]"));
+        }
+        else if (dialect.Closer is { } closer)
+        {
+            GrammarPart closed = builder.Sequence(builder.Literal("\n"), call, builder.Literal("\n"), Mark(closer));
+            calls = Several(closed, [builder.Literal("\n"), .. opener, closed]);
+        }
+        else
+        {
+            calls = Several(call, dialect.StartsBare ? [builder.Literal(dialect.Separator), call] : [.. opener, call]);
+        }
+
+        return builder.Build(isOpened ? calls : builder.Sequence([.. opener, calls]));
+
+        GrammarPart Several(GrammarPart first, params GrammarPart[] next) => allowsSeveral
+            ? builder.Sequence(first, builder.Repeat(builder.Sequence(next), 0, ToolCallLimits.ForcedCallsMax - 1))
+            : first;
+
+        GrammarPart Mark(string text) => markTokens.TryGetValue(text, out int token) ? builder.Token(token) : builder.Literal(text);
+
+        GrammarPart Call(PromptTool tool)
+        {
+            GrammarPart arguments = builder.Include(ArgumentsOnly(tool));
+            return dialect.IsNamed && !dialect.IsList
+                ? builder.Sequence(builder.Literal(tool.Name), Mark(ToolCallDialect.ArgumentsMark), arguments)
+                : builder.Sequence(builder.Literal($"{{\"name\": \"{tool.Name}\", \"{dialect.ArgumentsKey}\": "), arguments, builder.Literal("}"));
+        }
+    }
+
+    /// <summary>Calls, or a text of a grammar of its own.</summary>
+    public static Grammar CallsOr(Grammar text, Grammar calls)
+    {
+        var builder = new GrammarBuilder();
+        return builder.Build(builder.Choice(builder.Include(text), builder.Include(calls)));
     }
 
     // Arguments are an object. A tool that lists no property has none, where the schema alone would allow any.

@@ -10,21 +10,21 @@ namespace Sluice.Inference.ToolCalls;
 internal sealed record ToolGrammars(Grammar Spaced, Grammar Compact, Grammar ArgumentsOnly);
 
 /// <summary>Grammars of the tools that a model was asked with lately: applications send the same ones with every request. Thread-safe.</summary>
-internal sealed class ToolGrammarCache(ToolCallDialect dialect)
+internal sealed class ToolGrammarCache(ToolCallGrammar grammar)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, object> _grammars = [];
 
     /// <exception cref="ToolSchemaException">The tool is strict, and its schema can't be followed.</exception>
     public ToolGrammars Of(PromptTool tool) => Get($"{tool.IsStrict} {tool.Definition.GetRawText()}", () => new ToolGrammars(
-        ToolCallGrammar.AfterName(dialect, tool, isCompact: false),
-        ToolCallGrammar.AfterName(dialect, tool, isCompact: true),
-        ToolCallGrammar.ArgumentsOnly(tool)));
+        grammar.AfterName(tool, isCompact: false),
+        grammar.AfterName(tool, isCompact: true),
+        grammar.ArgumentsOnly(tool)));
 
     /// <summary>Whole answers that call; see <see cref="ToolCallGrammar.Calls"/>.</summary>
     public Grammar Calls(IReadOnlyList<PromptTool> tools, bool isOpened, bool allowsSeveral) => Get(
         $"{isOpened} {allowsSeveral} {string.Join('\n', tools.Select(static tool => $"{tool.IsStrict} {tool.Definition.GetRawText()}"))}",
-        () => ToolCallGrammar.Calls(dialect, tools, isOpened, allowsSeveral));
+        () => grammar.Calls(tools, isOpened, allowsSeveral));
 
     private T Get<T>(string key, Func<T> create)
         where T : class

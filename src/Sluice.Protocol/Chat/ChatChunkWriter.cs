@@ -152,6 +152,43 @@ public sealed class ChatChunkWriter
         WriteEnd(output);
     }
 
+    /// <summary>The first chunk of a custom tool's call: all but its input.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="callIndex">From 0 without gaps, for each choice.</param>
+    /// <param name="id">What the result will refer to.</param>
+    /// <param name="name">Name of the tool.</param>
+    public void WriteCustomCall(IBufferWriter<byte> output, int choiceIndex, int callIndex, string id, string name)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, ",\"id\":"u8);
+        JsonText.WriteStringOrNull(output, id);
+        JsonText.WriteRaw(output, ",\"type\":\"custom\",\"custom\":{\"name\":"u8);
+        JsonText.WriteStringOrNull(output, name);
+        JsonText.WriteRaw(output, ",\"input\":\"\"}}]"u8);
+        WriteEnd(output);
+    }
+
+    /// <summary>More of a custom tool's input.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="callIndex">The call's.</param>
+    /// <param name="utf8Text">Whole code points.</param>
+    public void WriteCustomInput(IBufferWriter<byte> output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Text)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        WriteStart(output, choiceIndex);
+        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, ",\"custom\":{\"input\":\""u8);
+        JsonText.WriteEscaped(output, utf8Text);
+        JsonText.WriteRaw(output, "\"}}]"u8);
+        WriteEnd(output);
+    }
+
     /// <summary>The first chunk of a function call, the older form of a tool call.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>

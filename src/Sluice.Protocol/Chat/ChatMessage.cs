@@ -29,6 +29,9 @@ public sealed record ChatMessage
     /// <summary>What an assistant message refused with.</summary>
     public string? Refusal { get; init; }
 
+    /// <summary>What an assistant message thought before it: <c>reasoning_content</c>, or <c>reasoning</c> as others call it.</summary>
+    public string? Reasoning { get; init; }
+
     /// <summary>Parts that are not text, in order.</summary>
     public IReadOnlyList<MediaPart> MediaParts { get; init; } = [];
 

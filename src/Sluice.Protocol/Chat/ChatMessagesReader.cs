@@ -57,9 +57,14 @@ internal static class ChatMessagesReader
             ToolCalls = toolCalls?.Clone(),
             FunctionCall = functionCall?.Clone(),
             Refusal = message.Text("refusal"),
+            Reasoning = ReadReasoning(message, "reasoning_content") ?? ReadReasoning(message, "reasoning"),
             HasAudio = message.Find("audio", JsonValueKind.Object, "an object") is not null,
         };
     }
+
+    // No part of the API: what has another form there means something else.
+    private static string? ReadReasoning(ParameterReader message, string name) =>
+        message.Find(name) is { ValueKind: JsonValueKind.String } text && text.GetString() is { Length: > 0 } reasoning ? reasoning : null;
 
     private static ChatRole? ReadRole(ParameterReader message)
     {

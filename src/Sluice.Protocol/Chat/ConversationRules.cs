@@ -19,7 +19,8 @@ internal static class ConversationRules
     private static bool HasContent(ChatMessage message) =>
         message.Text is not null || message.HasMediaParts
         || (message.Role == ChatRole.Assistant
-            && (message.ToolCalls is not null || message.FunctionCall is not null || message.Refusal is not null || message.HasAudio));
+            && (message.ToolCalls is not null || message.FunctionCall is not null || message.Refusal is not null || message.HasAudio
+                || message.Reasoning is not null));
 
     // Tool messages stand directly after the assistant message whose calls they answer, in any order.
     private static ApiError? FindToolFault(IReadOnlyList<ChatMessage> messages)

@@ -1,48 +1,77 @@
+using System.Globalization;
 using System.Text.Json;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Protocol.Chat;
 
+/// <summary>A tool as the local engine takes it.</summary>
+/// <param name="Definition">An object with <c>name</c> and perhaps <c>description</c>; of a function perhaps <c>parameters</c> and <c>strict</c>, of a custom tool perhaps <c>format</c>.</param>
+/// <param name="IsCustom">Whether its input is a text instead of JSON.</param>
+public readonly record struct LocalTool(JsonElement Definition, bool IsCustom)
+{
+    /// <summary>What a call of it says.</summary>
+    public string Name => Definition.GetProperty("name"u8).GetString()!;
+
+    /// <summary>The regular expression that the input of a custom tool has to match; null is any text.</summary>
+    public string? Pattern =>
+        IsCustom && Format(Definition) is { } format && format.TryGetProperty("grammar"u8, out var grammar) ? grammar.GetProperty("definition"u8).GetString() : null;
+
+    internal static JsonElement? Format(JsonElement definition) =>
+        definition.TryGetProperty("format"u8, out var format) && format.ValueKind == JsonValueKind.Object ? format : null;
+}
+
 /// <summary>What a request's tools and functions, in either form, mean for the local engine.</summary>
-/// <param name="Functions">Objects with <c>name</c> and perhaps <c>description</c>, <c>parameters</c> and <c>strict</c>; at least one.</param>
+/// <param name="Tools">Those that may be called; at least one.</param>
 /// <param name="IsRequired">Whether the answer has to call one.</param>
 /// <param name="Required">The only one that may be called, and must be; null is any.</param>
-public sealed record LocalTools(IReadOnlyList<JsonElement> Functions, bool IsRequired, string? Required)
+public sealed record LocalTools(IReadOnlyList<LocalTool> Tools, bool IsRequired, string? Required)
 {
     /// <summary>Null where the model is to know of no tool: there are none, or the choice is <c>none</c>.</summary>
     public static LocalTools? Find(ChatCompletionRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
         var choice = request.Tools is null ? request.FunctionCall : request.ToolChoice;
-        JsonElement[] functions =
+        LocalTool[] tools =
         [
-            .. request.Tools?.EnumerateArray().Select(tool => tool.GetProperty("function"u8)) ?? request.Functions?.EnumerateArray() ?? default,
+            .. request.Tools?.EnumerateArray().Select(ToTool) ?? request.Functions?.EnumerateArray().Select(static function => new LocalTool(function, IsCustom: false)) ?? [],
         ];
-        if (functions.Length == 0 || (choice is { ValueKind: JsonValueKind.String } mode && mode.ValueEquals("none"u8))) return null;
-        var required = choice is { ValueKind: JsonValueKind.Object } named
-            ? (request.Tools is null ? named : named.GetProperty("function"u8)).GetProperty("name"u8).GetString()
-            : null;
-        return new LocalTools(functions, choice is { ValueKind: JsonValueKind.String } word && word.ValueEquals("required"u8), required);
+        if (tools.Length == 0) return null;
+        switch (choice)
+        {
+            case { ValueKind: JsonValueKind.String } word:
+                return word.ValueEquals("none"u8) ? null : new LocalTools(tools, word.ValueEquals("required"u8), Required: null);
+            case { ValueKind: JsonValueKind.Object } named when request.Tools is null:
+                return new LocalTools(tools, IsRequired: false, named.GetProperty("name"u8).GetString());
+            case { ValueKind: JsonValueKind.Object } some when ToolParameters.AllowedTools(some) is { } allowed:
+                var names = allowed.GetProperty("tools"u8).EnumerateArray().Select(static tool => ToTool(tool).Name).ToHashSet();
+                return new LocalTools([.. tools.Where(tool => names.Contains(tool.Name))], allowed.GetProperty("mode"u8).ValueEquals("required"u8), Required: null);
+            case { ValueKind: JsonValueKind.Object } named:
+                return new LocalTools(tools, IsRequired: false, named.GetProperty(named.TryGetProperty("function"u8, out _) ? "function"u8 : "custom"u8).GetProperty("name"u8).GetString());
+            default:
+                return new LocalTools(tools, IsRequired: false, Required: null);
+        }
     }
 
     /// <summary>The 400 for what the local engine can't do with tools; null if there is nothing.</summary>
     internal static ApiError? FindRefusal(ChatCompletionRequest request)
     {
+        if (request.Tools is not { } tools) return null;
         var index = 0;
-        if (request.Tools is { } tools)
+        foreach (var tool in tools.EnumerateArray())
         {
-            foreach (var tool in tools.EnumerateArray())
+            if (ToTool(tool) is { IsCustom: true } custom && LocalTool.Format(custom.Definition) is { } format
+                && format.TryGetProperty("grammar"u8, out var grammar) && !grammar.GetProperty("syntax"u8).ValueEquals("regex"u8))
             {
-                if (!tool.GetProperty("type"u8).ValueEquals("function"u8)) return ApiErrors.NotYetLocal($"tools[{index}].type");
-                index++;
+                return ApiErrors.GrammarNotLocal(string.Create(CultureInfo.InvariantCulture, $"tools[{index}].custom.format.grammar.syntax"));
             }
+            index++;
         }
 
-        if (request.ToolChoice is { ValueKind: JsonValueKind.Object } choice && !choice.TryGetProperty("function"u8, out _))
-        {
-            return ApiErrors.NotYetLocal("tool_choice.type");
-        }
-
-        return request.ResponseSchema is not null && Find(request) is not null ? ApiErrors.NotYetLocal("response_format") : null;
+        return null;
     }
+
+    private static LocalTool ToTool(JsonElement tool) =>
+        tool.TryGetProperty("function"u8, out var function) && function.ValueKind == JsonValueKind.Object
+            ? new LocalTool(function, IsCustom: false)
+            : new LocalTool(tool.GetProperty("custom"u8), IsCustom: true);
 }

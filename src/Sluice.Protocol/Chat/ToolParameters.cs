@@ -50,11 +50,11 @@ internal static class ToolParameters
                 break;
             case JsonValueKind.Object:
                 var members = new ParameterReader(choice, "tool_choice");
-                var name = ReadChosenName(members);
+                var names = ReadChosenNames(members);
                 parameters.Fail(members.Error);
-                if (name is not null && tools is { } among && !HasName(among, name, isNested: true))
+                if (tools is { } among && parameters.Error is null && names.FirstOrDefault(name => !HasName(among, name, isNested: true)) is { } unknown)
                 {
-                    parameters.Fail(ApiErrors.UnknownToolName("tool_choice", name, "tools"));
+                    parameters.Fail(ApiErrors.UnknownToolName("tool_choice", unknown, "tools"));
                 }
 
                 break;
@@ -99,6 +99,10 @@ internal static class ToolParameters
         return call;
     }
 
+    /// <summary>What a <c>tool_choice</c> of the type <c>allowed_tools</c> allows, with <c>mode</c> and <c>tools</c>; null where it is of another type.</summary>
+    public static JsonElement? AllowedTools(JsonElement choice) =>
+        choice.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("allowed_tools"u8) ? choice.GetProperty("allowed_tools"u8) : null;
+
     /// <summary>Checks the member <c>name</c>: there, 1 to 64 of a few characters.</summary>
     public static void CheckName(ParameterReader parameters)
     {
@@ -123,7 +127,7 @@ internal static class ToolParameters
         if (type is null || tool.Require(type, JsonValueKind.Object, "an object") is not { } definition) return;
         var members = new ParameterReader(definition, tool.PathOf(type));
         if (type == "function") CheckFunction(members);
-        else CheckName(members);
+        else CheckCustom(members);
         tool.Fail(members.Error);
     }
 
@@ -135,21 +139,63 @@ internal static class ToolParameters
         _ = function.Boolean("strict");
     }
 
-    private static string? ReadChosenName(ParameterReader choice)
+    private static void CheckCustom(ParameterReader custom)
     {
-        var type = choice.RequireText("type");
-        if (type == "allowed_tools")
+        CheckName(custom);
+        _ = custom.Text("description");
+        if (custom.Find("format", JsonValueKind.Object, "an object") is not { } format) return;
+        var members = new ParameterReader(format, custom.PathOf("format"));
+        if (members.Find("type") is null) members.Fail(ApiErrors.MissingParameter(members.PathOf("type")));
+        if (members.Choice("type", ["text", "grammar"]) == "grammar" && members.Require("grammar", JsonValueKind.Object, "an object") is { } grammar)
         {
-            _ = choice.Require("allowed_tools", JsonValueKind.Object, "an object");
-            return null;
+            var rules = new ParameterReader(grammar, members.PathOf("grammar"));
+            _ = rules.RequireText("definition");
+            if (rules.Find("syntax") is null) rules.Fail(ApiErrors.MissingParameter(rules.PathOf("syntax")));
+            _ = rules.Choice("syntax", ["lark", "regex"]);
+            members.Fail(rules.Error);
         }
 
-        // The API takes any other type for a function.
-        var kind = type == "custom" ? "custom" : "function";
-        if (choice.Require(kind, JsonValueKind.Object, "an object") is not { } named) return null;
-        var members = new ParameterReader(named, choice.PathOf(kind));
-        var name = members.RequireText("name");
+        custom.Fail(members.Error);
+    }
+
+    private static List<string> ReadChosenNames(ParameterReader choice)
+    {
+        var type = choice.RequireText("type");
+        if (type == "allowed_tools") return ReadAllowedNames(choice);
+        return ReadName(choice, type) is { } name ? [name] : [];
+    }
+
+    private static List<string> ReadAllowedNames(ParameterReader choice)
+    {
+        var names = new List<string>();
+        if (choice.Require("allowed_tools", JsonValueKind.Object, "an object") is not { } allowed) return names;
+        var members = new ParameterReader(allowed, choice.PathOf("allowed_tools"));
+        if (members.Find("mode") is null) members.Fail(ApiErrors.MissingParameter(members.PathOf("mode")));
+        _ = members.Choice("mode", ["auto", "required"]);
+        var path = members.PathOf("tools");
+        if (members.Require("tools", JsonValueKind.Array, "an array of objects") is { } tools)
+        {
+            if (tools.GetArrayLength() == 0) members.Fail(ApiErrors.EmptyArray(path));
+            for (var i = 0; i < tools.GetArrayLength() && members.Error is null; i++)
+            {
+                if (OpenObject(members, tools[i], $"{path}[{i}]") is not { } tool) break;
+                if (ReadName(tool, tool.RequireText("type")) is { } name) names.Add(name);
+                members.Fail(tool.Error);
+            }
+        }
+
         choice.Fail(members.Error);
+        return names;
+    }
+
+    // The API takes any other type for a function.
+    private static string? ReadName(ParameterReader tool, string? type)
+    {
+        var kind = type == "custom" ? "custom" : "function";
+        if (tool.Require(kind, JsonValueKind.Object, "an object") is not { } named) return null;
+        var members = new ParameterReader(named, tool.PathOf(kind));
+        var name = members.RequireText("name");
+        tool.Fail(members.Error);
         return name;
     }
 

@@ -149,6 +149,16 @@ public static partial class ApiErrors
     public static ApiError InvalidFunctionSchema(string param, string name, IReadOnlyList<string> path, string reason) =>
         InvalidSchema("function", name, path, reason) with { Param = param, Code = "invalid_function_parameters" };
 
+    /// <summary>400: a custom tool's pattern that can't be followed.</summary>
+    /// <param name="name">Name of the tool.</param>
+    /// <param name="reason">What is wrong with the pattern, as the end of a sentence.</param>
+    public static ApiError InvalidToolPattern(string name, string reason) => Invalid(
+        $"Invalid grammar for custom tool '{name}': {Elide(reason, 2 * ProtocolLimits.EchoLengthMax)}.", "tools", "invalid_custom_tool_grammar");
+
+    /// <summary>400: a grammar of a kind that the local engine doesn't know.</summary>
+    public static ApiError GrammarNotLocal(string path) => Invalid(
+        $"Unsupported value: '{path}' must be 'regex' with the local engine; Lark grammars are for upstreams.", path, "unsupported_value");
+
     /// <summary>400: valid, and beyond what the local engine can do today.</summary>
     public static ApiError NotYetLocal(string path) => Invalid(
         $"Unsupported parameter: '{path}' is not supported by the local engine yet; it comes later.", path, "unsupported_parameter");

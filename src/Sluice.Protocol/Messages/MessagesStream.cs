@@ -75,7 +75,8 @@ public sealed class MessagesStream
         if (_inner.TypeOf(model) == JsonTokenType.String) _model = _inner.Value(data, model).ToArray();
         var usage = _inner.Find(data, "usage"u8);
         if (_inner.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(data, _inner.ValueStart(usage));
-        return Pass("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"u8, default, default, frames, output);
+        // The role is written with the first frame, which shows whether the answer begins with text.
+        return RelayedFrame.Empty;
     }
 
     private RelayedFrame StartBlock(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)

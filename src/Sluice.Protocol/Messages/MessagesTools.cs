@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
 
@@ -17,16 +18,20 @@ internal static class MessagesTools
     {
         writer.WriteStartArray("tools"u8);
         var index = 0;
+        var allowed = choice is { ValueKind: JsonValueKind.Object } some ? ToolParameters.AllowedTools(some) : null;
         foreach (var tool in tools.EnumerateArray())
         {
             if (!tool.GetProperty("type"u8).ValueEquals("function"u8))
                 return ApiErrors.ValueNotInMessages(string.Create(CultureInfo.InvariantCulture, $"tools[{index}].type"), "use 'function'");
-            WriteTool(writer, tool, tool.GetProperty("function"u8));
+            if (allowed is null || IsAllowed(allowed.Value, tool.GetProperty("function"u8))) WriteTool(writer, tool, tool.GetProperty("function"u8));
             index++;
         }
         writer.WriteEndArray();
         return WriteChoice(writer, choice, allowsParallelCalls);
     }
+
+    private static bool IsAllowed(JsonElement allowed, JsonElement function) => allowed.GetProperty("tools"u8).EnumerateArray().Any(
+        tool => tool.TryGet("function"u8, JsonValueKind.Object, out var named) && named.GetProperty("name"u8).ValueEquals(function.GetProperty("name"u8).GetString()));
 
     private static void WriteTool(Utf8JsonWriter writer, JsonElement tool, JsonElement function)
     {
@@ -69,6 +74,9 @@ internal static class MessagesTools
                 break;
             case { } named when named.TryGet("function"u8, JsonValueKind.Object, out var function):
                 (type, name) = ("tool", function.GetProperty("name"u8).GetString());
+                break;
+            case { } some when ToolParameters.AllowedTools(some) is { } allowed:
+                type = allowed.GetProperty("mode"u8).ValueEquals("required"u8) ? "any" : "auto";
                 break;
             case not null:
                 return ApiErrors.ValueNotInMessages("tool_choice", "use 'none', 'auto', 'required' or one function");

@@ -106,12 +106,6 @@ internal sealed class Answer
     /// <summary>How long it was suspended already when it came from a store; then zero.</summary>
     public TimeSpan SuspendedAge { get; set; }
 
-    /// <summary>What its suspension keeps, in bytes.</summary>
-    public long SuspendedBytes
-    {
-        get { lock (_lock) return _suspended?.Bytes ?? 0; }
-    }
-
     /// <summary>Completes, always successfully, when the log has ended and everything about it is written down.</summary>
     public Task Produced => _produced.Task;
 
@@ -234,13 +228,11 @@ internal sealed class Answer
         var isTimeUp = false;
         await using var timer = _time.CreateTimer(_ => { Volatile.Write(ref isTimeUp, true); reader.Wake(); }, null, _limits.CursorWait, Timeout.InfiniteTimeSpan);
         await using var left = cancellation.UnsafeRegister(static state => ((StreamLogReader)state!).Wake(), reader);
-        var passed = new System.Buffers.ArrayBufferWriter<byte>();
         while (Log.EventCount < position)
         {
             if (Log.End is not null || Volatile.Read(ref isTimeUp) || cancellation.IsCancellationRequested) return false;
             await reader.WaitAsync();
-            reader.TryRead(passed, _limits.ReadBatchBytes);
-            passed.ResetWrittenCount();
+            reader.SkipToEnd();
         }
         return true;
     }
@@ -262,6 +254,8 @@ internal sealed class Answer
     /// <param name="end">Ends the log, when the generation is cancelled. Called on any thread, and must not block.</param>
     public void SetSuspended(SuspendedGeneration suspended, Action end)
     {
+        // First, so that whoever takes it over finds it there.
+        _table.RetainSuspended(this, suspended.Bytes);
         lock (_lock)
         {
             _suspended = suspended;
@@ -269,7 +263,6 @@ internal sealed class Answer
             if (_readerCount + _holdCount == 0) ScheduleAdoptable();
             Record.Pause();
         }
-        _table.RetainSuspended(this);
         var registration = Generation.Cancellation.UnsafeRegister(static state => ((Action)state!)(), end);
         lock (_lock) _whenCancelled = registration;
     }

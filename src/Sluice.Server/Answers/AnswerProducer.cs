@@ -77,7 +77,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     // When the stretch is over.
     private async Task SettleAsync(Answer answer, Stretch stretch, ServedConfiguration configuration)
     {
-        await Task.WhenAny(answer.Log.WhenEnded, stretch.Suspended);
+        await Patience.FirstAsync(answer.Log.WhenEnded, stretch.Suspended);
         configuration.Release();
         if (answer.Log.End is null && stretch.Suspended.IsCompletedSuccessfully)
         {
@@ -92,11 +92,11 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     }
 
     // Called within a cancel, which must not wait.
-    private void EndLater(Answer answer) =>
-        ThreadPool.UnsafeQueueUserWorkItem(static state => _ = state.Producer.EndSuspendedAsync(state.Answer), (Producer: this, Answer: answer), preferLocal: false);
+    private void EndLater(Answer answer) => _ = EndSuspendedAsync(answer);
 
     private async Task EndSuspendedAsync(Answer answer)
     {
+        await Task.Yield();
         if (answer.TakeSuspended() is not { } suspended) return;
         if (SuspendedRequest.TryRead(answer, suspended, answer.Stretch, time) is { } attempt) CancelledEnd.Write(attempt);
         else answer.Log.Cancel();

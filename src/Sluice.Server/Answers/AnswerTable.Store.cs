@@ -43,9 +43,9 @@ internal sealed partial class AnswerTable : IHostedService
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         CancelAll(CancellationCause.Shutdown);
-        await WhenProducedAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await WhenProducedAsync(cancellationToken);
         if (_recorder is null) return;
-        await ((Task)_recorder.FlushAsync()).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellationToken);
         _recorder.Dispose();
     }
 
@@ -60,23 +60,23 @@ internal sealed partial class AnswerTable : IHostedService
         {
             suspended = [.. Running().Where(static answer => answer.Owner.Keeping == Keeping.Store)];
             foreach (var answer in suspended) answer.Suspend();
-            await Task.WhenAll(suspended.Where(static answer => answer.Stretch.IsAsked).Select(static answer => answer.Stretch.Settled))
-                .WaitAsync(_limits.CancelWait, _time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var settled = Task.WhenAll(suspended.Where(static answer => answer.Stretch.IsAsked).Select(static answer => answer.Stretch.Settled));
+            await Patience.WaitAsync(settled, _limits.CancelWait, _time, cancellation);
             lock (_lock) suspended = [.. _byId.Values.Where(static answer => answer.IsSuspended && answer.Owner.Keeping == Keeping.Store)];
         }
         foreach (var answer in Running()) answer.Generation.Cancel(CancellationCause.Shutdown);
-        await WhenProducedAsync(cancellation).WaitAsync(_limits.CancelWait, _time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_recorder is not null) await ((Task)_recorder.FlushAsync()).WaitAsync(cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Patience.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
+        if (_recorder is not null) await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
         // What follows is of this process alone: in the store they stay as they are.
         foreach (var answer in suspended) _recorder!.Release(answer);
         CancelAll(CancellationCause.Shutdown);
     }
 
-    /// <summary>Completes when no answer is being made; those that begin meanwhile count.</summary>
+    /// <summary>Completes when no answer is being made, those that begin meanwhile included, or with the cancellation; never throws.</summary>
     public async Task WhenProducedAsync(CancellationToken cancellation)
     {
-        while (Running() is { Length: > 0 } answers)
-            await Task.WhenAll(answers.Select(static answer => Task.WhenAny(answer.Produced, answer.Stretch.Settled))).WaitAsync(cancellation);
+        while (!cancellation.IsCancellationRequested && Running() is [var running, ..])
+            await Patience.WaitAsync(Patience.FirstAsync(running.Produced, running.Stretch.Settled), Timeout.InfiniteTimeSpan, _time, cancellation);
     }
 
     /// <summary>Answers that are being made.</summary>

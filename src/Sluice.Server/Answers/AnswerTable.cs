@@ -182,12 +182,14 @@ internal sealed partial class AnswerTable : IDisposable
     }
 
     /// <summary>It is suspended, and is kept from now on.</summary>
-    public void RetainSuspended(Answer answer)
+    /// <param name="answer">Not kept yet.</param>
+    /// <param name="bytes">What its suspension keeps.</param>
+    public void RetainSuspended(Answer answer, long bytes)
     {
         lock (_lock)
         {
             if (!_byId.ContainsKey(answer.Id)) return;
-            _suspended.Add(answer, answer.Log.HeldBytes + answer.SuspendedBytes + _limits.AnswerOverheadBytes, answer.SuspendedAge);
+            _suspended.Add(answer, answer.Log.HeldBytes + bytes + _limits.AnswerOverheadBytes, answer.SuspendedAge);
             Sweep(_suspended, _suspendedTimer);
         }
     }

@@ -127,6 +127,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     public static async Task<(AnswerReader?, ApiError?)> AttachAsync(
         AnswerProducer producer, ServedConfiguration configuration, Answer answer, long position, HttpContext context)
     {
+        if (answer.IsLost) return (null, ApiErrors.StreamLost());
         if (!answer.TryHold()) return (null, ApiErrors.StreamExpired());
         try
         {
@@ -141,7 +142,6 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
 
     private static async Task<(AnswerReader?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
     {
-        if (answer.IsLost) return (null, ApiErrors.StreamLost());
         if (!await answer.ReachAsync(position, context.RequestAborted))
             return (null, answer.Log.End is null ? ApiErrors.StreamDiverged() : ApiErrors.InvalidCursor("The cursor is behind the end of the stream."));
         return answer.TryAttach(position, context.Response, adopts: false, out var reader) switch

@@ -65,7 +65,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
         answer!.Generation.Cancel(CancellationCause.Requested);
         answers.Delete(answer);
         var isGone = answers.FlushAsync();
-        await ((Task)isGone).WaitAsync(limits.CancelWait, time, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Patience.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
         if (!isGone.IsCompletedSuccessfully || !await isGone)
         {
             await JsonReply.WriteErrorAsync(context, ApiErrors.NotDeletedYet());

@@ -25,6 +25,8 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly bool _hasLogprobs;
     private readonly bool _includesUsage;
     private readonly List<ChunkTokenLogprob> _logprobs = [];
+    private readonly HashSet<string> _customTools;
+    private readonly CustomInputReader?[] _inputs;
     private bool _hasRoles;
 
     /// <param name="attempt">Whose log is written.</param>
@@ -44,6 +46,8 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _choiceCount = request.N;
         _usesFunctions = request.Functions is not null;
         _hasLogprobs = request.Logprobs;
+        _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
+        _inputs = new CustomInputReader?[request.N];
         // A folded reply always has usage.
         _includesUsage = request.IncludeUsage || !request.Stream;
         _writer = new ChatChunkWriter(_generation.Id, frame.Created, attempt.ModelName, _includesUsage, request.EffectiveServiceTier);
@@ -73,7 +77,10 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_log.End is not null) return;
         _attempt.Record.AddContent();
         BeginContent(isText: false);
+        var isCustom = _customTools.Contains(tool);
+        _inputs[choiceIndex] = isCustom ? new CustomInputReader() : null;
         if (_usesFunctions) _writer.WriteFunctionCall(_log, choiceIndex, tool);
+        else if (isCustom) _writer.WriteCustomCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
         else _writer.WriteToolCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
         _log.Commit();
     }
@@ -83,7 +90,12 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_log.End is not null) return;
         _attempt.Record.AddContent();
         BeginContent(isText: false);
-        if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
+        if (_inputs[choiceIndex] is { } input)
+        {
+            var text = input.Read(utf8Json);
+            if (text.Length > 0) _writer.WriteCustomInput(_log, choiceIndex, callIndex, text);
+        }
+        else if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
         else _writer.WriteToolArguments(_log, choiceIndex, callIndex, utf8Json);
         _log.Commit();
     }

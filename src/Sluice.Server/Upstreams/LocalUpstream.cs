@@ -90,7 +90,8 @@ internal sealed partial class LocalUpstream(
             handedOver = true;
             var log = attempt.Generation.Log;
             attempt.Stretch?.Arm(running.Suspend, () => running.TrySnapshot(() => log.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
-            attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            var whenCancelled = attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
+            attempt.Stretch?.Own(whenCancelled);
             return null;
         }
         catch (ChatTemplateException error)
@@ -105,6 +106,7 @@ internal sealed partial class LocalUpstream(
         }
         catch (ToolSchemaException error)
         {
+            if (LocalTools.Find(request)?.Tools.FirstOrDefault(tool => tool.Name == error.Tool) is { IsCustom: true }) return ApiErrors.InvalidToolPattern(error.Tool, error.Message);
             return ApiErrors.InvalidFunctionSchema(request.Tools is null ? "functions" : "tools", error.Tool, error.Fault.Path, error.Message);
         }
         catch (GrammarException error)
@@ -125,7 +127,7 @@ internal sealed partial class LocalUpstream(
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema) : Grammar.JsonObject : null;
-            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request), then), grammar);
+            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then), grammar);
         }
         finally
         {

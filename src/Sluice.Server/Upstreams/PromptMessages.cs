@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;
@@ -31,27 +32,29 @@ internal static class PromptMessages
             functionId = string.Create(CultureInfo.InvariantCulture, $"call_{i}");
             IReadOnlyList<PromptToolCall> calls = [.. Calls(message, functionId)];
             foreach (var call in calls) names[call.Id] = call.Name;
-            converted.Add(new PromptMessage(message.Role.ToWireName(), text, message.Name) { ToolCalls = calls });
+            converted.Add(new PromptMessage(message.Role.ToWireName(), text, message.Name) { ToolCalls = calls, Reasoning = message.Reasoning });
         }
         return converted;
     }
 
     /// <summary>The tools that an answer may call; null where there are none.</summary>
-    public static PromptTools? From(ChatCompletionRequest request)
+    /// <param name="request">A request.</param>
+    /// <param name="textGrammar">What an answer without calls has to be; null is anything.</param>
+    public static PromptTools? From(ChatCompletionRequest request, Grammar? textGrammar)
     {
         if (LocalTools.Find(request) is not { } tools) return null;
-        return new PromptTools([.. tools.Functions.Select(ToTool).DistinctBy(tool => tool.Name)])
+        return new PromptTools([.. tools.Tools.Select(ToTool).DistinctBy(tool => tool.Name)])
         {
             IsRequired = tools.IsRequired,
             Required = tools.Required,
             AllowsSeveral = request.ParallelToolCalls && request.Functions is null,
+            TextGrammar = textGrammar,
         };
     }
 
-    private static PromptTool ToTool(JsonElement function) => new(
-        function.GetProperty("name"u8).GetString()!,
-        function,
-        function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True);
+    private static PromptTool ToTool(LocalTool tool) => tool.IsCustom
+        ? CustomTools.ToFunction(tool)
+        : new(tool.Name, tool.Definition, tool.Definition.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True);
 
     private static IEnumerable<PromptToolCall> Calls(ChatMessage message, string functionId)
     {
@@ -64,7 +67,7 @@ internal static class PromptMessages
         {
             var isFunction = Text(call, "type") == "function";
             var called = call.GetProperty(isFunction ? "function" : "custom");
-            yield return new PromptToolCall(Text(call, "id"), Text(called, "name"), Text(called, isFunction ? "arguments" : "input"));
+            yield return new PromptToolCall(Text(call, "id"), Text(called, "name"), isFunction ? Text(called, "arguments") : CustomTools.ToArguments(Text(called, "input")));
         }
     }
 

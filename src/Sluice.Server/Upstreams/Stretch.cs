@@ -16,6 +16,7 @@ internal sealed class Stretch
     private bool _isWanted;
     private bool _isAsked;
     private SuspendedGeneration? _end;
+    private CancellationTokenRegistration _whenCancelled;
 
     /// <summary>Completes when the engine has given everything back.</summary>
     public Task<SuspendedGeneration> Suspended => _suspended.Task;
@@ -27,6 +28,12 @@ internal sealed class Stretch
     public bool IsAsked
     {
         get { lock (_lock) return _isAsked; }
+    }
+
+    /// <summary>Whether the local engine is at it.</summary>
+    public bool IsArmed
+    {
+        get { lock (_lock) return _suspend is not null; }
     }
 
     /// <summary>A stretch that is over.</summary>
@@ -90,12 +97,28 @@ internal sealed class Stretch
         }
     }
 
+    /// <summary>Takes over what tells the engine of a cancel: it holds on to a whole generation, and goes with it.</summary>
+    public void Own(CancellationTokenRegistration whenCancelled)
+    {
+        lock (_lock)
+        {
+            if (_end is null)
+            {
+                _whenCancelled = whenCancelled;
+                return;
+            }
+        }
+        whenCancelled.Unregister();
+    }
+
     /// <summary>It has stopped, and everything is given back.</summary>
     public void Suspend(SuspendedGeneration suspended)
     {
         lock (_lock)
         {
             _end = suspended;
+            // Doesn't wait for a callback that runs.
+            _whenCancelled.Unregister();
             (_suspend, _snapshot) = (null, null);
         }
         _suspended.TrySetResult(suspended);

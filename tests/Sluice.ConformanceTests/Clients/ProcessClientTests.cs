@@ -83,6 +83,9 @@ public sealed class ToolClientTests(DefaultModelHub fixture)
     public Task F08_Node_calls_tools() => ClientProcess.NodeAsync(fixture.Hub, "tools.mjs", "What's the weather in Berlin?");
 
     [Fact]
+    public Task F08_LangChain_calls_tools() => ClientProcess.NodeAsync(fixture.Hub, "langchain.mjs", "What's the weather in Berlin?");
+
+    [Fact]
     public async Task F08_DotNet_streams_tool_updates()
     {
         var tool = ChatTool.CreateFunctionTool(

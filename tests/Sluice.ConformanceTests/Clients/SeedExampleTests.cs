@@ -1,6 +1,7 @@
 using Sluice.ConformanceTests.Harness;
 using Sluice.Server;
 using Sluice.Testing;
+using Sluice.Testing.Faults;
 using Xunit;
 
 namespace Sluice.ConformanceTests.Clients;
@@ -41,6 +42,28 @@ public sealed class SeedExampleTests : IAsyncLifetime
             Hub, "retry.py", "text = stream_with_retry([{'role': 'user', 'content': 'What is the capital of France?'}])\nassert text\nprint(f'<{len(text)}>')");
         Assert.Matches(@"<[1-9][0-9]*>\n$", output);
         Assert.DoesNotContain("Retry", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Retry_over_connections_that_break()
+    {
+        // As the guide has it but for the client: three connections break in mid-stream, and the answer is printed once.
+        var example = await File.ReadAllTextAsync(ClientProcess.Path("seed", "retry.py"));
+        Assert.Contains("\nclient = OpenAI()\n", example, StringComparison.Ordinal);
+        await using var proxy = FaultProxy.Start(Hub.Address, connection => connection < 3 ? new ConnectionPlan(ConnectionFault.Close, 1000) : new ConnectionPlan());
+        var folder = Path.Combine(TestFiles.RepositoryRoot, "clients", "python");
+        var output = await ClientProcess.PythonCodeAsync(Hub, null, $$"""
+            import sys
+            sys.path.insert(0, {{ApiClient.Quote(folder)}})
+            import sluice_client
+            {{example.Replace("\nclient = OpenAI()\n", $"\nclient = OpenAI(base_url='{new Uri(proxy.Address, "v1")}', http_client=sluice_client.http_client())\n", StringComparison.Ordinal)}}
+            text = stream_with_retry([{"role": "user", "content": "What is the capital of France?"}])
+            print(f"<{text}>")
+            """);
+        var printed = output[..output.IndexOf("\n<", StringComparison.Ordinal)];
+        Assert.Equal($"{printed}\n<{printed}>\n", output);
+        Assert.DoesNotContain("Retry", output, StringComparison.Ordinal);
+        Assert.Equal(3, proxy.FaultCount);
     }
 
     [Fact]

@@ -28,14 +28,14 @@ public static class ClientProcess
     /// <summary>Runs a script of <c>Clients/node</c>, which must end well; skips the test where the SDK is not there.</summary>
     public static async Task<string> NodeAsync(TestHub hub, string script, params string[] arguments)
     {
-        var (node, modules) = await NodeAsync();
+        var (node, modules) = await FindNodeAsync();
         return await RunAsync(hub, node, [Path("node", script), .. arguments], modules);
     }
 
     /// <summary>Starts a script of <c>Clients/node</c>.</summary>
     public static async Task<Process> StartNodeAsync(TestHub hub, string script, params string[] arguments)
     {
-        var (node, modules) = await NodeAsync();
+        var (node, modules) = await FindNodeAsync();
         return Start(hub, node, [Path("node", script), .. arguments], modules);
     }
 
@@ -88,7 +88,8 @@ public static class ClientProcess
         return python;
     }
 
-    private static async Task<(string Node, string Modules)> NodeAsync()
+    /// <summary>Node and its packages; skips the test where they are not there.</summary>
+    public static async Task<(string Node, string Modules)> FindNodeAsync()
     {
         var sdk = await ClientSdks.FindNodeAsync();
         if (sdk is null) Assert.Skip(ClientSdks.NoNode);

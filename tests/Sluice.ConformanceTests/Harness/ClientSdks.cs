@@ -7,20 +7,24 @@ namespace Sluice.ConformanceTests.Harness;
 public static class ClientSdks
 {
     public const string NoPython =
-        "Needs Python with the openai and anthropic packages: set SLUICE_PYTHON, or have Python 3.11 and the wheels in SLUICE_SHARED.";
+        "Needs Python with the openai, anthropic and httpx packages: set SLUICE_PYTHON, or have Python 3.11 and the wheels in SLUICE_SHARED.";
 
     public const string NoNode =
         "Needs Node 22 with its packages: set SLUICE_NODE and SLUICE_NODE_MODULES, or have npm and a network.";
 
-    private static readonly string[] s_nodePackages = ["openai@7.57.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.91", "ajv@8.20.0", "ajv-formats@3.0.1", "node@22"];
+    private static readonly string[] s_nodePackages =
+    [
+        "openai@7.57.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.91", "@ai-sdk/openai@3.0.141", "@langchain/core@1.4.0", "@langchain/openai@1.6.0", "zod@4.6.7", "ajv@8.20.0", "ajv-formats@3.0.1",
+        "node@22",
+    ];
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
     private static readonly Lazy<Task<string?>> s_python = new(FindOrInstallPythonAsync);
     private static readonly Lazy<Task<(string Node, string Modules)?>> s_node = new(FindOrInstallNodeAsync);
 
-    /// <summary>A Python that can <c>import openai, anthropic</c>, or null.</summary>
+    /// <summary>A Python that can <c>import openai, anthropic, httpx</c>, or null.</summary>
     public static Task<string?> FindPythonAsync() => s_python.Value;
 
-    /// <summary>Node and a <c>node_modules</c> folder with <c>openai</c>, <c>ai</c>, <c>@ai-sdk/openai-compatible</c>, <c>ajv</c> and <c>ajv-formats</c>, or null.</summary>
+    /// <summary>Node and a <c>node_modules</c> folder with <c>openai</c>, <c>ai</c>, the other packages named above, such as <c>@langchain/openai</c>, <c>ajv</c> and <c>ajv-formats</c>, or null.</summary>
     public static Task<(string Node, string Modules)?> FindNodeAsync() => s_node.Value;
 
     private static string Artifacts(params string[] parts) => Path.Combine([TestFiles.RepositoryRoot, "artifacts", .. parts]);
@@ -30,9 +34,9 @@ public static class ClientSdks
         if (Environment.GetEnvironmentVariable("SLUICE_PYTHON") is { Length: > 0 } given) return given;
         var folder = Artifacts("clients-python");
         var python = Path.Combine(folder, "bin", "python");
-        if (await SucceedsAsync(python, folder: null, "-c", "import openai, anthropic")) return python;
+        if (await SucceedsAsync(python, folder: null, "-c", "import openai, anthropic, httpx")) return python;
         if (TestFiles.FindShared("wheels") is not { } wheels || !await SucceedsAsync("python3", null, "-m", "venv", folder)) return null;
-        return await SucceedsAsync(python, null, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "openai", "anthropic") ? python : null;
+        return await SucceedsAsync(python, null, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "openai", "anthropic", "httpx") ? python : null;
     }
 
     private static async Task<(string Node, string Modules)?> FindOrInstallNodeAsync()
@@ -45,7 +49,7 @@ public static class ClientSdks
 
         var folder = Artifacts("clients-node");
         var found = (Node: Path.Combine(folder, "node_modules", "node", "bin", "node"), Modules: Path.Combine(folder, "node_modules"));
-        if (File.Exists(found.Node) && Directory.Exists(Path.Combine(found.Modules, "ajv-formats"))) return found;
+        if (File.Exists(found.Node) && Directory.Exists(Path.Combine(found.Modules, "@langchain", "openai"))) return found;
         Directory.CreateDirectory(folder);
         await File.WriteAllTextAsync(Path.Combine(folder, "package.json"), "{\"private\":true}");
         return await SucceedsAsync("npm", folder, ["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", .. s_nodePackages]) ? found : null;

@@ -37,6 +37,10 @@ public sealed class RequestToolsTests
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"bogus\"}", "Missing required parameter: 'tool_choice.function'.", "tool_choice.function", "missing_required_parameter")]
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{}}", "Missing required parameter: 'tool_choice.function.name'.", "tool_choice.function.name", "missing_required_parameter")]
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}", "Invalid value for 'tool_choice': no function named 'g' was specified in the 'tools' parameter.", "tool_choice", null)]
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{}}", "Missing required parameter: 'tool_choice.allowed_tools.mode'.", "tool_choice.allowed_tools.mode", "missing_required_parameter")]
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[]}}", "Invalid 'tool_choice.allowed_tools.tools': empty array. Expected an array with minimum length 1, but got an empty array instead.", "tool_choice.allowed_tools.tools", "empty_array")]
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]}}", "Invalid value for 'tool_choice': no function named 'g' was specified in the 'tools' parameter.", "tool_choice", null)]
+    [InlineData("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\",\"format\":{\"type\":\"grammar\",\"grammar\":{\"syntax\":\"ebnf\",\"definition\":\"x\"}}}}]", "Invalid value: 'ebnf'. Supported values are: 'lark' and 'regex'.", "tools[0].custom.format.grammar.syntax", "invalid_value")]
     [InlineData("\"response_format\":\"json\"", "Invalid type for 'response_format': expected an object, but got a string instead.", "response_format", "invalid_type")]
     [InlineData("\"response_format\":{}", "Missing required parameter: 'response_format.type'.", "response_format.type", "missing_required_parameter")]
     [InlineData("\"response_format\":{\"type\":\"bogus\"}", "Invalid value: 'bogus'. Supported values are: 'json_object', 'json_schema', and 'text'.", "response_format.type", "invalid_value")]
@@ -75,18 +79,16 @@ public sealed class RequestToolsTests
 
     // Valid for the API; the local engine says honestly that it cannot do it yet.
     [Theory]
-    [InlineData("\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]", "tools[1].type")]
-    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{}}", "tool_choice.type")]
-    [InlineData("\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json_object\"}", "response_format")]
-    [InlineData("\"modalities\":[\"text\",\"audio\"]", "modalities")]
-    public void What_the_local_engine_cannot_do_yet_is_valid_and_refused_by_it(string members, string param)
+    [InlineData("\"modalities\":[\"text\",\"audio\"]", "Unsupported parameter: 'modalities' is not supported by the local engine yet; it comes later.", "modalities", "unsupported_parameter")]
+    [InlineData(
+        "\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\",\"format\":{\"type\":\"grammar\",\"grammar\":{\"syntax\":\"lark\",\"definition\":\"start: X\"}}}}]",
+        "Unsupported value: 'tools[1].custom.format.grammar.syntax' must be 'regex' with the local engine; Lark grammars are for upstreams.", "tools[1].custom.format.grammar.syntax", "unsupported_value")]
+    public void What_the_local_engine_cannot_do_yet_is_valid_and_refused_by_it(string members, string message, string param, string code)
     {
         var refusal = Accept(Body(members)).FindLocalRefusal();
         Assert.NotNull(refusal);
         AssertFourKeys(refusal);
-        Assert.Equal(
-            (400, $"Unsupported parameter: '{param}' is not supported by the local engine yet; it comes later.", "invalid_request_error", param, "unsupported_parameter"),
-            (refusal.Status, refusal.Message, refusal.Type, refusal.Param, refusal.Code));
+        Assert.Equal((400, message, "invalid_request_error", param, code), (refusal.Status, refusal.Message, refusal.Type, refusal.Param, refusal.Code));
     }
 
     [Theory]
@@ -98,5 +100,8 @@ public sealed class RequestToolsTests
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":\"none\",\"response_format\":{\"type\":\"json_object\"}")]
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}")]
     [InlineData("\"functions\":[{\"name\":\"f\"}],\"function_call\":{\"name\":\"f\"}")]
+    [InlineData("\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json_object\"}")]
+    [InlineData("\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}],\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}")]
+    [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}")]
     public void Text_calls_and_values_under_a_schema_are_not_refused(string members) => Assert.Null(Accept(Body(members)).FindLocalRefusal());
 }

@@ -7,6 +7,21 @@ namespace Sluice.Tests.Streaming;
 
 public sealed class StreamLogTests
 {
+    // Found by simulation: whoever only waits for a number of events must not come to stand before one that is gone, for it has news for ever.
+    [Fact]
+    public void AReaderThatSkips_HasNoNews_AlsoWhereEventsWereDropped()
+    {
+        using var log = new StreamLog(new StreamLimits { HotBytes = 4 });
+        using var reader = log.TryOpenReader()!;
+        for (var i = 0; i < 5; i++) log.Append([1, 2]);
+        Assert.True(reader.WaitAsync().AsTask().IsCompleted);
+        reader.SkipToEnd();
+        Assert.Equal(5, reader.Position);
+        var waiting = reader.WaitAsync().AsTask();
+        Assert.False(waiting.IsCompleted);
+        log.Complete();
+    }
+
     private static readonly StreamLimits s_small = new() { HotBytes = 10, SegmentBytes = 32, ReadersPerLogMax = 2 };
 
     private static (ReadOutcome Outcome, string Text) Read(StreamLogReader reader, int bytesMax = int.MaxValue)

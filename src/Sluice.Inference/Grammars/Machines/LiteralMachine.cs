@@ -12,6 +12,7 @@ internal sealed class LiteralMachine : ByteMachine
     public LiteralMachine(params IReadOnlyList<byte[]> literals)
     {
         byte[][] sorted = [.. literals];
+        Texts = sorted;
         Array.Sort(sorted, static (a, b) => a.AsSpan().SequenceCompareTo(b));
         (List<int> firstEdge, List<byte> labels, List<int> targets, List<bool> accepting) = ([], [], [], []);
 
@@ -46,6 +47,9 @@ internal sealed class LiteralMachine : ByteMachine
         firstEdge.Add(labels.Count);
         (_firstEdge, _labels, _targets, _accepting) = ([.. firstEdge], [.. labels], [.. targets], [.. accepting]);
     }
+
+    /// <summary>The strings, sorted.</summary>
+    public IReadOnlyList<byte[]> Texts { get; }
 
     public override int Start => 0;
 

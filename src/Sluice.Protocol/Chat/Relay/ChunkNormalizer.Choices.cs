@@ -50,7 +50,8 @@ public sealed partial class ChunkNormalizer
         var hasContent = HasContent(json) || toolCount > 0;
         if (hasContent) ContentCount++;
         var isContent = hasContent || finish is not null;
-        if (isContent && !hasRole) CompleteRoles(output);
+        // Of an answer that begins with something else than text the content is null there.
+        if (isContent && !hasRole) CompleteRoles(output, hasText: !hasContent || _delta.Find(json, "content"u8) >= 0);
         SetUsage(json);
 
         // While the choice goes on there is no reason, and that is null and nothing else.
@@ -79,9 +80,9 @@ public sealed partial class ChunkNormalizer
         return true;
     }
 
-    private void CompleteRoles(IBufferWriter<byte> output)
+    private void CompleteRoles(IBufferWriter<byte> output, bool hasText)
     {
-        while (_roleCount < _choices.Length) Writer.WriteRole(output, _roleCount++, logprobs: false);
+        while (_roleCount < _choices.Length) Writer.WriteRole(output, _roleCount++, logprobs: false, hasText);
     }
 
     private int ReadToolCalls(ReadOnlySpan<byte> json, int tools)

@@ -5,3 +5,11 @@ import { join } from "node:path";
 const require = createRequire(join(process.env.SLUICE_NODE_MODULES, "here.cjs"));
 
 export const { OpenAI } = require("openai");
+
+// The two clients of the Vercel SDK that speak chat completions, as functions from a model's name.
+export function providers() {
+  const settings = { name: "sluice", baseURL: process.env.OPENAI_BASE_URL, apiKey: process.env.OPENAI_API_KEY };
+  const { createOpenAICompatible } = require("@ai-sdk/openai-compatible");
+  const { createOpenAI } = require("@ai-sdk/openai");
+  return [createOpenAICompatible({ ...settings, includeUsage: true }), createOpenAI(settings).chat];
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { OpenAI } from "./sdk.mjs";
+import { OpenAI, providers } from "./sdk.mjs";
 
 const require = createRequire(join(process.env.SLUICE_NODE_MODULES, "here.cjs"));
 const model = process.env.SLUICE_MODEL;
@@ -55,33 +55,33 @@ for (const stream of [false, true]) {
   assert.ok(content.length > 0);
 }
 
-// The SDK of another vendor.
+// The SDK of another vendor, with both of its clients.
 const { streamText, tool, jsonSchema, stepCountIs } = require("ai");
-const { createOpenAICompatible } = require("@ai-sdk/openai-compatible");
-const other = createOpenAICompatible({ name: "sluice", baseURL: process.env.OPENAI_BASE_URL, apiKey: process.env.OPENAI_API_KEY });
-const executed = [];
-const result = streamText({
-  model: other(model),
-  prompt: question,
-  temperature: 0,
-  maxOutputTokens: 100,
-  maxRetries: 0,
-  stopWhen: stepCountIs(2),
-  tools: {
-    get_weather: tool({
-      description: definition.description,
-      inputSchema: jsonSchema(parameters),
-      execute: async ({ location }) => {
-        executed.push(location);
-        return "18 degrees and sunny";
-      },
-    }),
-  },
-});
-const parts = [];
-for await (const part of result.fullStream) parts.push(part);
-assert.ok(!parts.some((part) => part.type === "error"), JSON.stringify(parts));
-assert.equal(executed.length, 1);
-assert.ok(parts.some((part) => part.type === "tool-input-delta"));
-assert.ok((await result.text).length > 0);
+for (const provider of providers()) {
+  const executed = [];
+  const result = streamText({
+    model: provider(model),
+    prompt: question,
+    temperature: 0,
+    maxOutputTokens: 100,
+    maxRetries: 0,
+    stopWhen: stepCountIs(2),
+    tools: {
+      get_weather: tool({
+        description: definition.description,
+        inputSchema: jsonSchema(parameters),
+        execute: async ({ location }) => {
+          executed.push(location);
+          return "18 degrees and sunny";
+        },
+      }),
+    },
+  });
+  const parts = [];
+  for await (const part of result.fullStream) parts.push(part);
+  assert.ok(!parts.some((part) => part.type === "error"), JSON.stringify(parts));
+  assert.equal(executed.length, 1);
+  assert.ok(parts.some((part) => part.type === "tool-input-delta"));
+  assert.ok((await result.text).length > 0);
+}
 console.log("ok");

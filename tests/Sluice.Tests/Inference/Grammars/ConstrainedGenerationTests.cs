@@ -91,11 +91,11 @@ public sealed class ConstrainedGenerationTests(ShippedModel shipped)
     }
 
     [Fact]
-    public async Task What_the_vocabulary_can_not_write_fails_and_says_so()
+    public async Task What_the_vocabulary_can_not_write_is_refused_by_name()
     {
         // The shipped vocabulary has no token for the first byte of U+40000.
-        CollectingSink sink = Submit(shipped.Engine, Request(0, Grammar.FromJsonSchema(JsonElement.Parse("{\"const\":\"\U00040000\"}"))));
-        Assert.Equal("The model's vocabulary can't write what the grammar asks for.", await sink.Ended);
+        var error = Assert.Throws<GrammarException>(() => Submit(shipped.Engine, Request(0, Grammar.FromJsonSchema(JsonElement.Parse("{\"enum\":[1,\"a\U00040000\"]}")))));
+        Assert.Equal("the model's vocabulary can't write the character U+40000 (\U00040000) of a name or value", error.Message);
         CollectingSink next = Submit(shipped.Engine, Request(0, Grammar.FromJsonSchema(JsonElement.Parse("{\"const\":1}"))));
         Assert.Equal("completed", await next.Ended);
     }

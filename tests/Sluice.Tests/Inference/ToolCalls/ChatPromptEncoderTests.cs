@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Tokenization;
 using Sluice.Inference.ToolCalls;
 using Sluice.Tests.Inference.ChatTemplates;
@@ -107,6 +108,45 @@ public sealed class ChatPromptEncoderTests
     [InlineData("{% for m in messages %}{{ m.content }}{% endfor %}", null)]
     public void Reasoning_IsLookedForWhereTheTemplateKnowsIt(string template, string? begun) =>
         Assert.Equal(begun, Encode(template, [s_question], null).Answer?.Begun);
+
+    [Theory]
+    [InlineData("Qwen-Qwen3-0.6B", true)]
+    [InlineData("Qwen-Qwen2.5-7B-Instruct", false)]
+    public void Reasoning_OfATurnThatGoesOn_IsGivenToTemplatesThatKnowIt(string name, bool isKnown)
+    {
+        PromptMessage[] messages = [s_question, s_history[1] with { Reasoning = "Look it up first." }, s_history[2]];
+        string text = Text(Encode(TemplateReference.ReadShared(name + ".jinja"), messages, new PromptTools([s_weather])));
+        Assert.Equal(isKnown, text.Contains("Look it up first.", StringComparison.Ordinal));
+        Assert.Contains("18 degrees", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void RequiredCalls_OfMistralSmall_HaveTheirMarkBeforeTheArguments()
+    {
+        string template = TemplateReference.ReadShared("Mistral-Small-3.2-24B-Instruct-2506.jinja");
+        ChatPrompt prompt = Encode(template, [s_question], new PromptTools([s_weather, s_ping]) { IsRequired = true });
+        Assert.Equal("[TOOL_CALLS]", prompt.Answer!.Begun);
+        Assert.True(prompt.Answer.Forced!.Accepts("ping[ARGS]{}"u8));
+        Assert.True(prompt.Answer.Forced.Accepts("get_weather[ARGS]{\"location\": \"Berlin\"}[TOOL_CALLS]ping[ARGS]{}"u8));
+        Assert.False(prompt.Answer.Forced.Accepts("ping{}"u8));
+    }
+
+    [Fact]
+    public void ATextOfAGrammar_MayStandInPlaceOfCalls()
+    {
+        Grammar text = Grammar.FromJsonSchema(JsonElement.Parse("""{"type":"object","properties":{"colour":{"type":"string"}},"required":["colour"]}"""));
+        foreach (string name in (string[])["Qwen-Qwen2.5-7B-Instruct", "meta-llama-Llama-3.2-3B-Instruct", "microsoft-Phi-3.5-mini-instruct"])
+        {
+            string template = TemplateReference.ReadShared(name + ".jinja");
+            AnswerPlan plan = Encode(template, [s_question], new PromptTools([s_ping]) { TextGrammar = text }).Answer!;
+            Assert.Null(plan.CallThreshold);
+            Assert.True(plan.Forced!.Accepts("{\"colour\": \"red\"}"u8), name);
+            Assert.False(plan.Forced.Accepts("{\"color\": \"red\"}"u8), name);
+            string call = $"{{\"name\": \"ping\", \"{plan.Dialect!.ArgumentsKey}\": {{}}}}";
+            Assert.True(plan.Forced.Accepts(Encoding.UTF8.GetBytes(plan.Dialect.Closer is null ? call : $"<tool_call>\n{call}\n</tool_call>")), name);
+            Assert.False(Encode(template, [s_question], new PromptTools([s_ping]) { TextGrammar = text, IsRequired = true }).Answer!.Forced!.Accepts("{\"colour\": \"red\"}"u8), name);
+        }
+    }
 
     [Fact]
     public void AModelWithoutTools_GetsThemInTheSystemText()

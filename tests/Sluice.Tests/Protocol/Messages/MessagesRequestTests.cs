@@ -111,6 +111,8 @@ public sealed class MessagesRequestTests
     [InlineData(",\"tool_choice\":\"none\"", """{"type":"none"}""")]
     [InlineData(",\"tool_choice\":\"auto\"", """{"type":"auto"}""")]
     [InlineData(",\"tool_choice\":\"required\"", """{"type":"any"}""")]
+    [InlineData(",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}", """{"type":"auto"}""")]
+    [InlineData(",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}", """{"type":"any"}""")]
     [InlineData(",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", """{"type":"tool","name":"f"}""")]
     [InlineData(",\"parallel_tool_calls\":false", """{"type":"auto","disable_parallel_tool_use":true}""")]
     [InlineData(",\"parallel_tool_calls\":false,\"tool_choice\":\"required\"", """{"type":"any","disable_parallel_tool_use":true}""")]
@@ -210,7 +212,7 @@ public sealed class MessagesRequestTests
     [InlineData(",\"output_config\":{},\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{}}}", "response_format", "unsupported_parameter")]
     [InlineData(",\"reasoning_effort\":\"lots\"", "reasoning_effort", "invalid_value")]
     [InlineData(",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]", "tools[0].type", "unsupported_value")]
-    [InlineData(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{}}", "tool_choice", "unsupported_value")]
+    [InlineData(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}", "tool_choice", "unsupported_value")]
     public void What_it_has_no_word_for_is_refused_by_name(string more, string param, string code)
     {
         var error = Translate(Ask(more)).Error;

@@ -244,6 +244,16 @@ public sealed class SuspendedAnswerTests : IAsyncDisposable
         await _hub.WhenIdleAsync();
     }
 
+    // It is gone when it has ended, so that its slot is all there is to see.
+    [Fact]
+    public async Task What_is_not_to_be_kept_is_not_suspended()
+    {
+        await StartAsync();
+        var (id, _) = await LeaveAsync(Ask("pause"), 3, ("Sluice-Store", "off"));
+        await _hub.WhenIdleAsync();
+        while (!(await ObjectAsync(id)).Contains("completion_not_found", StringComparison.Ordinal)) await Task.Delay(2, Cancellation);
+    }
+
     [Fact]
     public async Task A_cancel_of_a_suspended_answer_ends_it_in_order()
     {

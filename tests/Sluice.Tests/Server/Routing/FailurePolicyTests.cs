@@ -333,7 +333,7 @@ public sealed class FailurePolicyTests
         Assert.EndsWith("data: [DONE]\n\n", body, StringComparison.Ordinal);
 
         // What it can't do is no answer to a client that has asked somebody else.
-        (status, body, _) = await AskAsync(hub, more: ",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}]");
+        (status, body, _) = await AskAsync(hub, more: ",\"modalities\":[\"text\",\"audio\"]");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
     }
 

@@ -1,0 +1,47 @@
+using System.Buffers;
+using System.Text.Json;
+using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>Tools whose input is a text, as models know them: functions whose only argument is that text.</summary>
+internal static class CustomTools
+{
+    /// <summary>Name of the argument.</summary>
+    public const string Argument = "input";
+
+    /// <summary>The function that stands for a custom tool. Strict, so that a pattern which can't be followed is refused.</summary>
+    public static PromptTool ToFunction(LocalTool tool)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("name"u8, tool.Name);
+            if (tool.Definition.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String)
+                writer.WriteString("description"u8, description.GetString());
+            writer.WriteStartObject("parameters"u8);
+            writer.WriteString("type"u8, "object"u8);
+            writer.WriteStartObject("properties"u8);
+            writer.WriteStartObject(Argument);
+            writer.WriteString("type"u8, "string"u8);
+            // The whole input has to match.
+            if (tool.Pattern is { } pattern) writer.WriteString("pattern"u8, IsAnchored(pattern) ? pattern : $"^(?:{pattern})$");
+            writer.WriteEndObject();
+            writer.WriteEndObject();
+            writer.WriteStartArray("required"u8);
+            writer.WriteStringValue(Argument);
+            writer.WriteEndArray();
+            writer.WriteBoolean("additionalProperties"u8, false);
+            writer.WriteEndObject();
+            writer.WriteEndObject();
+        }
+        return new PromptTool(tool.Name, JsonElement.Parse(buffer.WrittenSpan), IsStrict: true);
+    }
+
+    /// <summary>The arguments of that function.</summary>
+    public static string ToArguments(string input) => $"{{\"{Argument}\": \"{JsonEncodedText.Encode(input, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"}}";
+
+    private static bool IsAnchored(string pattern) => pattern.StartsWith('^') && pattern.EndsWith('$') && !pattern.EndsWith("\\$", StringComparison.Ordinal) && !pattern.Contains('|', StringComparison.Ordinal);
+}

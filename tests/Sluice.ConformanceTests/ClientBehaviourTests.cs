@@ -1,0 +1,124 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
+using OpenAI;
+using OpenAI.Chat;
+using Sluice.Client;
+using Sluice.ConformanceTests.Harness;
+using Sluice.Testing;
+using Xunit;
+
+namespace Sluice.ConformanceTests;
+
+/// <summary>What the clients go on with and what they don't, the same in every language.</summary>
+public sealed class ClientBehaviourTests
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    [Theory]
+    [InlineData("sync")]
+    [InlineData("async")]
+    [InlineData("httpx")]
+    public Task Python(string way) => CheckAsync(async (hub, url) => Read(await ClientProcess.PythonAsync(hub, "behaviour.py", url, way)));
+
+    [Fact]
+    public Task Node() => CheckAsync(async (hub, url) => Read(await ClientProcess.NodeAsync(hub, "behaviour.mjs", url)));
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public Task DotNet(bool isAsync) => CheckAsync(async (_, url) =>
+    {
+        using var handler = new ResumingHandler { AttemptsMax = 3, PauseFirst = TimeSpan.FromMilliseconds(5), Silence = TimeSpan.FromSeconds(1) };
+        using var http = new HttpClient(handler);
+        var conversations = new List<Conversation>();
+        foreach (var (expected, _) in UnreliableServer.Expected) conversations.Add(await ConverseAsync(http, url, expected.Case, isAsync));
+        // The cancel of the last one is on its way.
+        return conversations;
+    });
+
+    private static async Task<Conversation> ConverseAsync(HttpClient http, string url, string name, bool isAsync)
+    {
+        var options = new OpenAIClientOptions { Endpoint = new Uri(url), Transport = new HttpClientPipelineTransport(http), RetryPolicy = new ClientRetryPolicy(maxRetries: 0) };
+        if (name.Contains("key", StringComparison.Ordinal)) options.AddPolicy(new Key("mine-" + name), PipelinePosition.PerCall);
+        var client = new ChatClient(name, new ApiKeyCredential("sk-client"), options);
+        var text = "";
+        try
+        {
+            if (name == "whole")
+            {
+                ChatCompletion completion = isAsync ? await client.CompleteChatAsync([new UserChatMessage("Hi")]) : client.CompleteChat([new UserChatMessage("Hi")]);
+                return new Conversation(name, completion.Content[0].Text, HasFailed: false);
+            }
+            if (isAsync)
+            {
+                await foreach (var update in client.CompleteChatStreamingAsync([new UserChatMessage("Hi")]))
+                {
+                    text += string.Concat(update.ContentUpdate.Select(part => part.Text));
+                    if (name.StartsWith("leave", StringComparison.Ordinal) && text.Length > 0) break;
+                }
+            }
+            else
+            {
+                foreach (var update in client.CompleteChatStreaming([new UserChatMessage("Hi")]))
+                {
+                    text += string.Concat(update.ContentUpdate.Select(part => part.Text));
+                    if (name.StartsWith("leave", StringComparison.Ordinal) && text.Length > 0) break;
+                }
+            }
+            return new Conversation(name, text, HasFailed: false);
+        }
+        catch (Exception error) when (error is IOException or ClientResultException)
+        {
+            return new Conversation(name, text, HasFailed: true);
+        }
+    }
+
+    private static List<Conversation> Read(string output) =>
+    [
+        .. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Json.Parse)
+            .Select(line => new Conversation(line.Text("case")!, line.Text("text")!, line.GetProperty("failed").GetBoolean())),
+    ];
+
+    private static async Task CheckAsync(Func<TestHub, string, Task<List<Conversation>>> converse)
+    {
+        // Only for the names and addresses that client programs are started with.
+        await using var hub = await TestHub.StartScriptedAsync();
+        await using var server = await UnreliableServer.StartAsync();
+        var conversations = await converse(hub, server.Url);
+        Assert.Equal(UnreliableServer.Expected.Select(expected => expected.Conversation), conversations);
+        Assert.Equal(
+            UnreliableServer.Expected.Select(expected => $"{expected.Conversation.Case}: {expected.CallCount}"),
+            conversations.Select(conversation => $"{conversation.Case}: {server.CallsOf(conversation.Case).Count}"));
+        foreach (var conversation in conversations)
+        {
+            var calls = server.CallsOf(conversation.Case);
+            Assert.Single(calls.Select(call => (call.Body, call.Headers["Idempotency-Key"], call.Headers["Authorization"])).Distinct());
+        }
+        Assert.Equal("mine-key", server.CallsOf("key")[0].Headers["Idempotency-Key"]);
+        Assert.Equal(
+            ["chatcmpl-a:3", "chatcmpl-a:2", "chatcmpl-a:0"], ((string[])["cut", "middle", "early"]).Select(name => server.CallsOf(name)[1].Headers["Last-Event-ID"]));
+        // Whoever leaves says so, unless the key is the application's.
+        using var patience = new CancellationTokenSource(s_patience);
+        while (server.CallsOf("cancel").Count == 0) await Task.Delay(5, patience.Token);
+        var cancel = Assert.Single(server.CallsOf("cancel"));
+        var left = server.CallsOf("leave")[0];
+        Assert.Equal((left.Headers["Idempotency-Key"], "Bearer sk-client"), (cancel.Headers["Idempotency-Key"], cancel.Headers["Authorization"]));
+        await left.Aborted.WaitAsync(s_patience);
+        await server.CallsOf("leave-key")[0].Aborted.WaitAsync(s_patience);
+    }
+
+    private sealed class Key(string key) : PipelinePolicy
+    {
+        public override void Process(PipelineMessage message, IReadOnlyList<PipelinePolicy> pipeline, int currentIndex)
+        {
+            message.Request.Headers.Set("Idempotency-Key", key);
+            ProcessNext(message, pipeline, currentIndex);
+        }
+
+        public override ValueTask ProcessAsync(PipelineMessage message, IReadOnlyList<PipelinePolicy> pipeline, int currentIndex)
+        {
+            message.Request.Headers.Set("Idempotency-Key", key);
+            return ProcessNextAsync(message, pipeline, currentIndex);
+        }
+    }
+}

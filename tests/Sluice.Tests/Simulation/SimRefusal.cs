@@ -1,0 +1,32 @@
+namespace Sluice.Tests.Simulation;
+
+/// <summary>Whether a status that says no had to be expected, by what the clients of a story and its upstreams have done.</summary>
+internal sealed class SimRefusal(SimWorld world, Story story)
+{
+    public void Check(int status, string? code, int position)
+    {
+        if (!IsExpected(status, code, position)) world.Violate($"story {story.Number}, behind {position} events: {status} {code}");
+    }
+
+    private bool IsExpected(int status, string? code, int position)
+    {
+        var facts = story.Facts;
+        return (status, code) switch
+        {
+            (400, null) => story.Acts.Contains(UpstreamAct.Refuses),
+            (400, "invalid_cursor") => facts.IsShared,
+            (404, _) => facts.IsDeleted || (facts.IsShared && position > 0),
+            (409, "generation_cancelled") => facts.IsCancelled,
+            (409, "stream_diverged") => facts.IsShared,
+            (410, "events_dropped") => world.IsTight,
+            // What is kept is bounded in time, and in a small hub in number.
+            (410, "stream_expired") => world.IsTight || world.Clock.Elapsed > world.Limits.Retention,
+            (422, _) => facts.IsStolen,
+            (429, "too_many_readers") => story.Connections.Count > world.Limits.ReadersPerAnswer,
+            (429, _) => story.Acts.Contains(UpstreamAct.Refuses),
+            (503, _) when world.IsStopping || world.IsTight => true,
+            (502 or 503 or 504, _) => world.HasUpstreamFaults,
+            _ => false,
+        };
+    }
+}

@@ -1,0 +1,275 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sluice.Server;
+using Sluice.Server.Answers;
+using Sluice.Server.Configuration;
+using Sluice.Server.Endpoints;
+using Sluice.Server.Models;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+
+namespace Sluice.Tests.Simulation;
+
+/// <summary>A hub between clients and upstreams, on one thread and with a clock of its own. A seed says all that happens.</summary>
+internal sealed class SimWorld
+{
+    private const string Models = """
+        api_keys: [key-0, key-1, key-2]
+        models:
+          - {id: m1, retries: 1, upstreams: [{url: "http://u1"}]}
+          - {id: m2, upstreams: [{url: "http://u1"}, {url: "http://u2"}]}
+          - {id: m3, retries: 0, fallbacks: [m1], upstreams: [{url: "http://u3"}]}
+          - {id: m4, upstreams: [{url: "http://u2", weight: 2}, {url: "http://u3", weight: 1}]}
+          - {id: m5, rescue: false, upstreams: [{url: "http://u4", on_abort: drain}]}
+        """;
+
+    private static readonly SluiceOptions s_options = ConfigurationFile.Parse(Models, "sluice.yaml", static _ => null);
+    private static readonly ModelCatalog s_catalog = ModelCatalog.Create(s_options, []);
+
+    private readonly ServiceProvider _services;
+    private readonly ApiDispatcher _server;
+    private readonly SimLifetime _lifetime = new();
+    private readonly List<SimCall> _calls = [];
+    private readonly List<SimConnection> _connections = [];
+    private int _actorCount;
+
+    public SimWorld(int seed)
+    {
+        Random = new Random(seed);
+        Scheduler = new SimScheduler(Random);
+        Clock = new SimClock(Scheduler);
+        Ledger = new Ledger(this);
+        HasUpstreamFaults = Random.Next(10) < 7;
+        IsTight = Random.Next(4) == 0;
+        PipeBytes = Random.Next(3) == 0 ? 600 : 64 << 10;
+        Limits = IsTight
+            ? new Limits
+            {
+                ReadBatchBytes = 512, KeptAnswersMax = Random.Next(1, 5), KeptBytesMax = Random.Next(4, 40) << 10, ReadersPerAnswer = Random.Next(1, 4),
+                Retention = Random.Next(4) == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(30),
+                Streams = new StreamLimits { HotBytes = Random.Next(1, 5) << 10, SegmentBytes = 512, GenerationsMax = Random.Next(6, 12) },
+            }
+            : new Limits();
+        var log = new SimLog(this);
+        var services = new ServiceCollection();
+        services.AddSingleton<TimeProvider>(Clock).AddSingleton(new RandomSource(seed)).AddSingleton(Limits).AddSingleton<IHostApplicationLifetime>(_lifetime);
+        services.AddSingleton<ILoggerFactory>(log).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
+        services.AddSingleton<UpstreamTransport>((_, _) => new SimUpstream(this));
+        services.AddSluice(s_options, s_catalog);
+        _services = services.BuildServiceProvider();
+        _server = _services.GetRequiredService<ApiDispatcher>();
+        Table = _services.GetRequiredService<AnswerTable>();
+    }
+
+    public Random Random { get; }
+
+    public SimScheduler Scheduler { get; }
+
+    public SimClock Clock { get; }
+
+    public Limits Limits { get; }
+
+    public Ledger Ledger { get; }
+
+    public AnswerTable Table { get; }
+
+    public List<Story> Stories { get; } = [];
+
+    /// <summary>Whether any upstream may fail.</summary>
+    public bool HasUpstreamFaults { get; }
+
+    /// <summary>Whether everything that has a bound has a small one.</summary>
+    public bool IsTight { get; }
+
+    public bool IsStopping { get; private set; }
+
+    /// <summary>Bytes of a connection that are on their way.</summary>
+    public int PipeBytes { get; }
+
+    /// <summary>The first thing that was wrong; null as long as nothing is.</summary>
+    public string? Violation { get; private set; }
+
+    public int ActorCount => _actorCount;
+
+    /// <summary>What has happened how often: a simulation in which nothing happens finds nothing.</summary>
+    public SortedDictionary<string, int> Tally { get; } = new(StringComparer.Ordinal);
+
+    public void Count(string what) => Tally[what] = Tally.GetValueOrDefault(what) + 1;
+
+    public void Violate(string what) => Violation ??= $"after {Clock.Elapsed.TotalSeconds:F3} s: {what}";
+
+    public Task DelayAsync(int millisecondsMax, CancellationToken cancellation = default) =>
+        Task.Delay(TimeSpan.FromMilliseconds(Random.Next(millisecondsMax + 1)), Clock, cancellation);
+
+    /// <summary>Lets somebody act, at the scheduler's next turn.</summary>
+    public void Spawn(Func<Task> act)
+    {
+        _actorCount++;
+        Scheduler.Post(() => _ = ActAsync(act));
+    }
+
+    /// <summary>Sends a request, and lets the hub answer.</summary>
+    public SimConnection Open(Story? story, string principal, string method, string target, byte[] body, params (string Name, string Value)[] headers)
+    {
+        var connection = new SimConnection(this, method, target, body, [("Authorization", $"Bearer {principal}"), .. headers]) { Story = story };
+        _connections.Add(connection);
+        story?.Connections.Add(connection);
+        // On its way.
+        Spawn(async () =>
+        {
+            await DelayAsync(Random.Next(10) == 0 ? 500 : 2);
+            await connection.ServeAsync(_server.InvokeAsync);
+        });
+        return connection;
+    }
+
+    public void Begin(SimCall call)
+    {
+        _calls.Add(call);
+        if (call.Story.Facts.Key is not null && call.Story.Model != "m5" && _calls.Count(other => other.Story == call.Story && other.IsWorking) > 1)
+            Violate($"I3: two upstreams work for story {call.Story.Number}, which has a key");
+    }
+
+    public void NoteSilent(SimCall call) => call.IsSilent = true;
+
+    public void EndWork(SimCall call) => call.IsWorking = false;
+
+    public void End(SimCall call)
+    {
+        call.IsWorking = false;
+        if (!_calls.Remove(call)) return;
+        if (call.Held > Limits.ReaderGrace + Clock.Lag - call.LagBefore) Violate($"I5: an upstream of story {call.Story.Number} waited {call.Held} for readers");
+    }
+
+    /// <summary>Stops the hub as a signal does.</summary>
+    public async Task StopAsync()
+    {
+        IsStopping = true;
+        _lifetime.Stop();
+        await Table.StopAsync(CancellationToken.None);
+        if (_calls.Any(static call => call.IsWorking && call.Story.Model != "m5")) Violate("the hub has stopped, and an upstream works on");
+    }
+
+    /// <summary>Goes on until nothing is left to do.</summary>
+    public void Run()
+    {
+        const int StepsMax = 300_000;
+        var isAudited = false;
+        while (Violation is null && Scheduler.Escape is null)
+        {
+            if (Scheduler.StepCount > StepsMax) Violate("I9: it does not come to rest");
+            if (!Scheduler.IsIdle)
+            {
+                if (Random.Next(200) == 0) Clock.Advance(TimeSpan.FromMilliseconds(Random.Next(Random.Next(10) == 0 ? 5000 : 100)));
+                Scheduler.RunOne();
+                continue;
+            }
+            CheckBounds();
+            if (_actorCount == 0 && !isAudited)
+            {
+                isAudited = true;
+                Spawn(() => new SimAuditor(this).ReadAllAsync());
+                continue;
+            }
+            if (!Clock.AdvanceToNext()) break;
+        }
+        if (Scheduler.Escape is { } escape) Violate($"left the thread:\n{escape}");
+        if (Violation is null) CheckRest();
+    }
+
+    public void Dispose()
+    {
+        foreach (var connection in _connections) connection.Dispose();
+        _services.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _lifetime.Dispose();
+    }
+
+    private async Task ActAsync(Func<Task> act)
+    {
+        try
+        {
+            await act();
+        }
+#pragma warning disable CA1031 // A fault of the simulation itself.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Violate($"an actor threw {error}");
+        }
+        _actorCount--;
+    }
+
+    private void CheckBounds()
+    {
+        if (Table.KeptBytes > Limits.KeptBytesMax) Violate($"I6: {Table.KeptBytes} bytes are kept");
+        if (Table.Count > Limits.Streams.GenerationsMax) Violate($"I6: {Table.Count} answers are known");
+        foreach (var connection in _connections)
+        {
+            // What the pipe takes, one batch, and an event of any size.
+            if (connection.UnreadBytes > PipeBytes + (2 * Limits.ReadBatchBytes) + (64 << 10)) Violate($"I6: {connection.UnreadBytes} bytes wait for one client");
+        }
+        foreach (var call in _calls)
+        {
+            if (!call.IsWorking || call.Story.Model == "m5") continue;
+            var (facts, lag) = (call.Story.Facts, Clock.Lag - call.LagBefore);
+            foreach (var connection in call.Story.Connections) if (connection.IsOpen && !connection.IsDropped) facts.LeftAt = null;
+            if (call.Story.Connections.All(static connection => connection.IsGone)) facts.LeftAt ??= Clock.Elapsed;
+            if (facts.LeftAt is not { } left || facts.OnDisconnect == "continue") continue;
+            var grace = facts.OnDisconnect == "cancel" ? TimeSpan.Zero : facts.Key is null ? Limits.UnseenGrace : TimeSpan.MaxValue;
+            if (grace < TimeSpan.MaxValue && Clock.Elapsed - left > grace + lag) Violate($"I8: nobody reads story {call.Story.Number} since {left}, and it is worked on");
+        }
+    }
+
+    private void CheckRest()
+    {
+        Ledger.Check();
+        if (_actorCount > 0) Violate($"I9: {_actorCount} actors wait for ever, connections among them: {string.Join(", ", _connections.Where(static connection => connection.IsOpen))}");
+        if (_calls.Count > 0) Violate($"I9: {_calls.Count} calls of upstreams go on for ever");
+        if (Table.Count > 0 || Table.KeptBytes > 0) Violate($"I14: {Table.Count} answers with {Table.KeptBytes} bytes have outlived their time");
+        if (Clock.PendingCount > 0) Violate($"{Clock.PendingCount} timers are left");
+        foreach (var deployment in _services.GetRequiredService<HubConfiguration>().Current.Router.Routes.SelectMany(static route => route.Deployments))
+            if (deployment.InFlight != 0) Violate($"{deployment.Upstream.Identity.Name} has {deployment.InFlight} attempts in flight");
+    }
+
+    private sealed class SimLifetime : IHostApplicationLifetime, IDisposable
+    {
+        private readonly CancellationTokenSource _stopping = new();
+
+        public CancellationToken ApplicationStarted => default;
+
+        public CancellationToken ApplicationStopping => _stopping.Token;
+
+        public CancellationToken ApplicationStopped => default;
+
+        public void StopApplication() => _stopping.Cancel();
+
+        public void Stop() => _stopping.Cancel();
+
+        public void Dispose() => _stopping.Dispose();
+    }
+
+    // What the hub says is an error is one.
+    private sealed class SimLog(SimWorld world) : ILoggerFactory, ILogger
+    {
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) world.Violate($"logged: {formatter(state, exception)} {exception}");
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}
