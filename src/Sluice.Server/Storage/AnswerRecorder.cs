@@ -162,7 +162,12 @@ internal sealed partial class AnswerRecorder : IDisposable
     public Task<bool> FlushAsync()
     {
         var flush = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (_lock) _flushes.Add(flush);
+        lock (_lock)
+        {
+            // Nobody runs any more.
+            if (_isDisposed) return Task.FromResult(false);
+            _flushes.Add(flush);
+        }
         _ = RunAsync();
         return flush.Task;
     }

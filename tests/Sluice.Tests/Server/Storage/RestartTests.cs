@@ -86,12 +86,27 @@ public sealed class RestartTests : IDisposable
             var (deleted, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
             using var gone = await hub.Http.DeleteAsync($"/v1/chat/completions/{deleted}", Cancellation);
             Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
+            await FilesLackAsync("SECRET");
             var (off, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "o"), ("Sluice-Store", "off")));
             Assert.Equal((404, "completion_not_found"), await RefusalAsync(hub.Http.GetAsync($"/v1/chat/completions/{off}", Cancellation)));
             await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation));
         }
-        foreach (var file in Directory.GetFiles(_folder)) Assert.DoesNotContain("SECRET", await File.ReadAllTextAsync(file, System.Text.Encoding.Latin1, Cancellation), StringComparison.Ordinal);
-        Assert.Contains("kept", await File.ReadAllTextAsync(Path.Combine(_folder, "answers.db"), System.Text.Encoding.Latin1, Cancellation), StringComparison.Ordinal);
+        await FilesLackAsync("SECRET");
+        Assert.Contains("kept", await ReadAsync("answers.db"), StringComparison.Ordinal);
+    }
+
+    private async Task FilesLackAsync(string text)
+    {
+        foreach (var file in Directory.GetFiles(_folder).Where(static file => !file.EndsWith("-lock", StringComparison.Ordinal)))
+            Assert.DoesNotContain(text, await ReadAsync(Path.GetFileName(file)), StringComparison.Ordinal);
+    }
+
+    // SQLite has the files open.
+    private async Task<string> ReadAsync(string file)
+    {
+        await using var stream = new FileStream(Path.Combine(_folder, file), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var reader = new StreamReader(stream, System.Text.Encoding.Latin1);
+        return await reader.ReadToEndAsync(Cancellation);
     }
 
     [Fact]
