@@ -178,7 +178,13 @@ public sealed class AnswerRecorderTests : IDisposable
 
     private static SuspendedGeneration Progress(long eventCount) => new()
     {
-        ModelId = "local", ModelName = "m", Body = "body"u8.ToArray(), Created = 7, RenderedAt = new DateTimeOffset(2026, 1, 1, 1, 0, 0, TimeSpan.FromHours(1)), Seed = ulong.MaxValue - 1, EventCount = eventCount,
+        ModelId = "local",
+        ModelName = "m",
+        Body = "body"u8.ToArray(),
+        Created = 7,
+        RenderedAt = new DateTimeOffset(2026, 1, 1, 1, 0, 0, TimeSpan.FromHours(1)),
+        Seed = ulong.MaxValue - 1,
+        EventCount = eventCount,
         Progress = new GenerationProgress("identity", ulong.MaxValue, [new ChoiceProgress
         {
             Tokens = [1, 2, 70_000], OutputDigest = 5, Finish = FinishReason.Length, IsCallForced = true,
