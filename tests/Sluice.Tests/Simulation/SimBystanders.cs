@@ -56,10 +56,12 @@ internal sealed class SimBystanders(SimWorld world, Story story)
         story.Facts.IsDeleted = true;
         var connection = world.Open(null, story.Principal, "DELETE", $"{Chat}/{id}", []);
         var (status, _) = await ReadAsync(connection);
-        if (status is not (200 or 404 or 410)) world.Violate($"DELETE of {id}: {status}");
+        if (status is not (0 or 200 or 404 or 410) && !(status == 503 && world.HasStoreFaults)) world.Violate($"DELETE of {id}: {status}");
         if (status != 200) return;
+        // And not even a restart brings it back.
+        await world.DelayAsync(_random.Next(2) == 0 ? 0 : 20_000);
         var (again, _) = await ReadAsync(world.Open(null, story.Principal, "GET", $"{Chat}/{id}", []));
-        if (again != 404) world.Violate($"I14: {id} was deleted, and GET answers {again}");
+        if (again is not (0 or 404)) world.Violate($"I14: {id} was deleted, and GET answers {again}");
     }
 
     // Somebody else, who may have guessed an id.
@@ -126,8 +128,10 @@ internal sealed class SimBystanders(SimWorld world, Story story)
     {
         var isExpected = reply.Status switch
         {
+            404 or 410 when world.EndCount > 0 && (world.Store is null || world.HasCrashed || world.HasStoreFaults) => true,
             404 => story.Facts.IsDeleted,
             410 => world.IsTight || world.Clock.Elapsed > world.Limits.Retention,
+            503 => world.HasStoreFaults || world.IsStopping,
             _ => false,
         };
         if (!isExpected) world.Violate($"story {story.Number}: {reply.Status} {reply.Code}");

@@ -23,7 +23,7 @@ internal sealed class SimClient(SimWorld world, Story story)
         var attemptsMax = _random.Next(1, 7);
         for (var attempt = 1; attempt <= attemptsMax; attempt++)
         {
-            if (attempt > 1) await world.DelayAsync(_random.Next(10) switch { 0 => 20_000, 1 => 80_000, 2 when world.IsTight => 200_000, 3 => 900_000, _ => 2_000 });
+            if (attempt > 1) await world.DelayAsync(_random.Next(10) switch { 0 => 20_000, 1 => 80_000, 2 when world.IsTight => 200_000, 3 => 900_000, 4 => 2_000, _ => 200 });
             var manner = attempt == attemptsMax ? new ReadManner() : Manner();
             var isGet = attempt > 1 && _id is not null && story.IsStream && (_level == 3 || (_level == 0 && _random.Next(3) == 0)) && _random.Next(2) == 0;
             var connection = isGet ? OpenGet() : OpenPost();
@@ -57,7 +57,7 @@ internal sealed class SimClient(SimWorld world, Story story)
     {
         0 => new ReadManner(LeavesBefore: _random.Next(4000)),
         1 => new ReadManner(LeavesAfterBytes: 0),
-        2 => new ReadManner(LeavesAfterBytes: _random.Next(200), StopsReading: _random.Next(3) == 0),
+        2 => new ReadManner(LeavesAfterBytes: _random.Next(800), StopsReading: _random.Next(3) == 0),
         3 => new ReadManner(LeavesAfterBytes: _random.Next(3000), PartBytes: _random.Next(1, 40), PauseMilliseconds: _random.Next(60)),
         4 => new ReadManner(PartBytes: _random.Next(1, 200), PauseMilliseconds: _random.Next(300)),
         5 => new ReadManner(LeavesAfterBytes: _random.Next(6000), StopsReading: true),

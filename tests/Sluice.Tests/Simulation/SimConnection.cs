@@ -69,6 +69,9 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
     /// <summary>What it asks for; null for anything else.</summary>
     public Story? Story { get; init; }
 
+    /// <summary>Where it is answered; null before.</summary>
+    public SimNode? Node { get; set; }
+
     /// <summary>Whether the server knows that nobody is there any more.</summary>
     public bool IsGone => !IsOpen || _aborted.IsCancellationRequested;
 
@@ -119,7 +122,7 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            _world.Violate($"the server threw {error}");
+            if (Node is not { IsDead: true }) _world.Violate($"the server threw {error}");
         }
         IsOpen = false;
         if (IsOver) return;
@@ -138,6 +141,17 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
         _started.TrySetResult();
         _pipe.Reader.CancelPendingRead();
         _pipe.Writer.CancelPendingFlush();
+    }
+
+    /// <summary>The server is gone.</summary>
+    public void Sever()
+    {
+        IsOpen = false;
+        if (IsOver) return;
+        _isBroken = true;
+        _isLost = _world.Random.Next(3) == 0;
+        _started.TrySetResult();
+        _pipe.Reader.CancelPendingRead();
     }
 
     /// <summary>The client leaves; the server learns it on another turn.</summary>

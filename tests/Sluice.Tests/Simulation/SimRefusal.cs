@@ -15,6 +15,7 @@ internal sealed class SimRefusal(SimWorld world, Story story)
         {
             (400, null) => story.Acts.Contains(UpstreamAct.Refuses),
             (400, "invalid_cursor") => facts.IsShared,
+            (404 or 410, _) when world.EndCount > 0 && (world.Store is null || world.HasCrashed || world.HasStoreFaults) => true,
             (404, _) => facts.IsDeleted || (facts.IsShared && position > 0),
             (409, "generation_cancelled") => facts.IsCancelled,
             (409, "stream_diverged") => facts.IsShared,
@@ -24,6 +25,10 @@ internal sealed class SimRefusal(SimWorld world, Story story)
             (422, _) => facts.IsStolen,
             (429, "too_many_readers") => story.Connections.Count > world.Limits.ReadersPerAnswer,
             (429, _) => story.Acts.Contains(UpstreamAct.Refuses),
+            // What it had from a process that ended may be more than the store got.
+            (400 or 409, "invalid_cursor" or "stream_diverged") when world.HasCrashed => true,
+            (410, "stream_lost") => world.EndCount > 0,
+            (503, _) when world.HasStoreFaults => true,
             (503, _) when world.IsStopping || world.IsTight => true,
             (502 or 503 or 504, _) => world.HasUpstreamFaults,
             _ => false,

@@ -178,7 +178,7 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
             _hasFailed = true;
             // That this one reader was too slow says nothing about the answer.
             if (!data.Contains("too slow", StringComparison.Ordinal)) world.Ledger.Fail(_trace!);
-            else if (!world.IsTight) world.Violate($"I6: a reader of {Id} has lost its place");
+            else if (!world.IsTight && !world.HasStoreFaults) world.Violate($"I6: a reader of {Id} has lost its place");
             return;
         }
         Count++;

@@ -33,14 +33,16 @@ internal static class SimRun
                     await new SimClient(world, story).FollowAsync();
                 });
             }
-            if (world.Random.Next(12) == 0)
+            if (world.Random.Next(10) == 0) world.Spawn(async () =>
             {
-                world.Spawn(async () =>
-                {
-                    await world.DelayAsync(15_000);
-                    await world.StopAsync();
-                });
-            }
+                await world.DelayAsync(15_000);
+                await world.StopAsync(restarts: world.Random.Next(3) > 0);
+            });
+            for (var i = world.Random.Next(6) - 3; i > 0; i--) world.Spawn(async () =>
+            {
+                await world.DelayAsync(20_000);
+                await world.CrashAsync();
+            });
             world.Run();
         }
         finally

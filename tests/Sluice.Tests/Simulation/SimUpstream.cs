@@ -6,17 +6,18 @@ using Sluice.Testing;
 namespace Sluice.Tests.Simulation;
 
 /// <summary>The upstreams of a simulation, in place of their connections: each call finds its story in the request and does what that has for it.</summary>
-internal sealed class SimUpstream(SimWorld world) : HttpMessageHandler
+internal sealed class SimUpstream(SimWorld world, SimNode node) : HttpMessageHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         world.Scheduler.CheckThread();
+        if (node.IsDead) await new TaskCompletionSource().Task;
         var body = Encoding.UTF8.GetString(await request.Content!.ReadAsByteArrayAsync(CancellationToken.None));
         var start = body.IndexOf("story ", StringComparison.Ordinal) + 6;
         var story = world.Stories[int.Parse(body[start..body.IndexOf('.', start)], System.Globalization.CultureInfo.InvariantCulture)];
         var number = story.CallCount++;
         var act = number < story.Acts.Count ? story.Acts[number] : UpstreamAct.Answers;
-        var call = new SimCall(world, story, act);
+        var call = new SimCall(world, node, story, act);
         world.Scheduler.Note((long)act);
         world.Count($"upstream {act}");
         world.Begin(call);
@@ -81,6 +82,7 @@ internal sealed class SimUpstream(SimWorld world) : HttpMessageHandler
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                if (_call.Node.IsDead) await new TaskCompletionSource().Task;
                 if (_ready.Length > 0)
                 {
                     var bytes = _ready.ToArray();
@@ -172,8 +174,11 @@ internal sealed class SimUpstream(SimWorld world) : HttpMessageHandler
 }
 
 /// <summary>One call of an upstream.</summary>
-internal sealed class SimCall(SimWorld world, Story story, UpstreamAct act)
+internal sealed class SimCall(SimWorld world, SimNode node, Story story, UpstreamAct act)
 {
+    /// <summary>Who asks.</summary>
+    public SimNode Node => node;
+
     public Story Story => story;
 
     public UpstreamAct Act => act;

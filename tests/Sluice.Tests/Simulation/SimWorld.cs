@@ -1,13 +1,8 @@
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Sluice.Server;
-using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
-using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
-using Sluice.Server.Upstreams;
 using Sluice.Streaming;
+using Sluice.Tests.Server.Storage;
 
 namespace Sluice.Tests.Simulation;
 
@@ -27,9 +22,8 @@ internal sealed class SimWorld
     private static readonly SluiceOptions s_options = ConfigurationFile.Parse(Models, "sluice.yaml", static _ => null);
     private static readonly ModelCatalog s_catalog = ModelCatalog.Create(s_options, []);
 
-    private readonly ServiceProvider _services;
-    private readonly ApiDispatcher _server;
-    private readonly SimLifetime _lifetime = new();
+    private readonly List<SimNode> _dead = [];
+    private SimNode? _node;
     private readonly List<SimCall> _calls = [];
     private readonly List<SimConnection> _connections = [];
     private int _actorCount;
@@ -49,17 +43,12 @@ internal sealed class SimWorld
                 ReadBatchBytes = 512, KeptAnswersMax = Random.Next(1, 5), KeptBytesMax = Random.Next(4, 40) << 10, ReadersPerAnswer = Random.Next(1, 4),
                 Retention = Random.Next(4) == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(30),
                 Streams = new StreamLimits { HotBytes = Random.Next(1, 5) << 10, SegmentBytes = 512, GenerationsMax = Random.Next(6, 12) },
+                HotBytesMax = Random.Next(4, 20) << 10, HotBytesMin = 512, StoreBatchBytes = 2 << 10,
             }
             : new Limits();
-        var log = new SimLog(this);
-        var services = new ServiceCollection();
-        services.AddSingleton<TimeProvider>(Clock).AddSingleton(new RandomSource(seed)).AddSingleton(Limits).AddSingleton<IHostApplicationLifetime>(_lifetime);
-        services.AddSingleton<ILoggerFactory>(log).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
-        services.AddSingleton<UpstreamTransport>((_, _) => new SimUpstream(this));
-        services.AddSluice(s_options, s_catalog);
-        _services = services.BuildServiceProvider();
-        _server = _services.GetRequiredService<ApiDispatcher>();
-        Table = _services.GetRequiredService<AnswerTable>();
+        HasStoreFaults = Random.Next(3) == 0;
+        if (Random.Next(2) == 0) Store = new MemoryAnswerStore();
+        _node = new SimNode(this, s_options, s_catalog, Store);
     }
 
     public Random Random { get; }
@@ -72,7 +61,17 @@ internal sealed class SimWorld
 
     public Ledger Ledger { get; }
 
-    public AnswerTable Table { get; }
+    /// <summary>What outlives a process; null where answers are kept in memory alone.</summary>
+    public MemoryAnswerStore? Store { get; }
+
+    /// <summary>Whether the store may fail.</summary>
+    public bool HasStoreFaults { get; }
+
+    /// <summary>Processes that have ended.</summary>
+    public int EndCount => _dead.Count;
+
+    /// <summary>Whether one of them ended in the middle of its work.</summary>
+    public bool HasCrashed { get; private set; }
 
     public List<Story> Stories { get; } = [];
 
@@ -119,7 +118,13 @@ internal sealed class SimWorld
         Spawn(async () =>
         {
             await DelayAsync(Random.Next(10) == 0 ? 500 : 2);
-            await connection.ServeAsync(_server.InvokeAsync);
+            if (_node is null)
+            {
+                connection.Sever();
+                return;
+            }
+            connection.Node = _node;
+            _ = _node.ServeAsync(connection);
         });
         return connection;
     }
@@ -142,13 +147,50 @@ internal sealed class SimWorld
         if (call.Held > Limits.ReaderGrace + Clock.Lag - call.LagBefore) Violate($"I5: an upstream of story {call.Story.Number} waited {call.Held} for readers");
     }
 
-    /// <summary>Stops the hub as a signal does.</summary>
-    public async Task StopAsync()
+    /// <summary>Stops the hub as a signal does, and starts it again or not.</summary>
+    public async Task StopAsync(bool restarts)
     {
+        if (_node is not { } node || IsStopping) return;
+        Count("node stops");
         IsStopping = true;
-        _lifetime.Stop();
-        await Table.StopAsync(CancellationToken.None);
-        if (_calls.Any(static call => call.IsWorking && call.Story.Model != "m5")) Violate("the hub has stopped, and an upstream works on");
+        await node.StopAsync();
+        if (node.IsDead) return;
+        if (_calls.Any(call => call.Node == node && call.IsWorking && call.Story.Model != "m5")) Violate("the hub has stopped, and an upstream works on");
+        if (!restarts) return;
+        // The rest of what clients are sent.
+        await Task.Delay(TimeSpan.FromSeconds(5), Clock);
+        End(node);
+        await BootAsync();
+    }
+
+    /// <summary>Ends the hub in the middle of whatever it does, and starts it again.</summary>
+    public async Task CrashAsync()
+    {
+        if (_node is not { } node || IsStopping) return;
+        Count(Store is null ? "node crashes" : "node with a store crashes");
+        HasCrashed = true;
+        End(node);
+        await BootAsync();
+    }
+
+    private void End(SimNode node)
+    {
+        node.Kill();
+        _dead.Add(node);
+        _node = null;
+        foreach (var connection in _connections.Where(connection => connection.Node == node)) connection.Sever();
+        foreach (var call in _calls.Where(call => call.Node == node).ToList())
+        {
+            call.IsWorking = false;
+            _calls.Remove(call);
+        }
+    }
+
+    private async Task BootAsync()
+    {
+        await DelayAsync(3000);
+        IsStopping = false;
+        _node = new SimNode(this, s_options, s_catalog, Store);
     }
 
     /// <summary>Goes on until nothing is left to do.</summary>
@@ -181,8 +223,8 @@ internal sealed class SimWorld
     public void Dispose()
     {
         foreach (var connection in _connections) connection.Dispose();
-        _services.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        _lifetime.Dispose();
+        foreach (var node in _dead) node.Dispose();
+        _node?.Dispose();
     }
 
     private async Task ActAsync(Func<Task> act)
@@ -202,8 +244,11 @@ internal sealed class SimWorld
 
     private void CheckBounds()
     {
-        if (Table.KeptBytes > Limits.KeptBytesMax) Violate($"I6: {Table.KeptBytes} bytes are kept");
-        if (Table.Count > Limits.Streams.GenerationsMax) Violate($"I6: {Table.Count} answers are known");
+        if (_node is { Table: var table })
+        {
+            if (table.KeptBytes > Limits.KeptBytesMax) Violate($"I6: {table.KeptBytes} bytes are kept");
+            if (table.Count > Limits.Streams.GenerationsMax) Violate($"I6: {table.Count} answers are known");
+        }
         foreach (var connection in _connections)
         {
             // What the pipe takes, one batch, and an event of any size.
@@ -224,52 +269,14 @@ internal sealed class SimWorld
     private void CheckRest()
     {
         Ledger.Check();
-        if (_actorCount > 0) Violate($"I9: {_actorCount} actors wait for ever, connections among them: {string.Join(", ", _connections.Where(static connection => connection.IsOpen))}");
+        if (_actorCount > 0) Violate($"I9: {_actorCount} actors wait for ever");
+        foreach (var connection in _connections) if (connection.IsOpen) Violate($"I9: it is never answered: {connection}");
         if (_calls.Count > 0) Violate($"I9: {_calls.Count} calls of upstreams go on for ever");
-        if (Table.Count > 0 || Table.KeptBytes > 0) Violate($"I14: {Table.Count} answers with {Table.KeptBytes} bytes have outlived their time");
+        if (_node is not { Table: var table }) return;
+        if (table.Count > 0 || table.KeptBytes > 0) Violate($"I14: {table.Count} answers with {table.KeptBytes} bytes have outlived their time");
+        if (!IsStopping && Store is not null && Store.AnswerCount > 0) Violate($"I14: {Store.AnswerCount} answers have outlived their time in the store");
         if (Clock.PendingCount > 0) Violate($"{Clock.PendingCount} timers are left");
-        foreach (var deployment in _services.GetRequiredService<HubConfiguration>().Current.Router.Routes.SelectMany(static route => route.Deployments))
+        foreach (var deployment in _node.Deployments)
             if (deployment.InFlight != 0) Violate($"{deployment.Upstream.Identity.Name} has {deployment.InFlight} attempts in flight");
-    }
-
-    private sealed class SimLifetime : IHostApplicationLifetime, IDisposable
-    {
-        private readonly CancellationTokenSource _stopping = new();
-
-        public CancellationToken ApplicationStarted => default;
-
-        public CancellationToken ApplicationStopping => _stopping.Token;
-
-        public CancellationToken ApplicationStopped => default;
-
-        public void StopApplication() => _stopping.Cancel();
-
-        public void Stop() => _stopping.Cancel();
-
-        public void Dispose() => _stopping.Dispose();
-    }
-
-    // What the hub says is an error is one.
-    private sealed class SimLog(SimWorld world) : ILoggerFactory, ILogger
-    {
-        public void AddProvider(ILoggerProvider provider)
-        {
-        }
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (IsEnabled(logLevel)) world.Violate($"logged: {formatter(state, exception)} {exception}");
-        }
-
-        public void Dispose()
-        {
-        }
     }
 }

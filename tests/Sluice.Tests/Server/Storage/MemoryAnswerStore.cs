@@ -26,6 +26,12 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
 
     public int CommitCount { get; private set; }
 
+    /// <summary>Answers that it has.</summary>
+    public int AnswerCount
+    {
+        get { lock (_lock) return _answers.Count; }
+    }
+
     public ValueTask OpenAsync(CancellationToken cancellation)
     {
         step?.Invoke("open");

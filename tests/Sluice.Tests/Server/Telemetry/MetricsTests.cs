@@ -2,11 +2,15 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Server;
+using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Sluice.Tests.Server.Routing;
+using Sluice.Tests.Server.Storage;
 using Xunit;
 
 namespace Sluice.Tests.Server.Telemetry;
@@ -239,6 +243,7 @@ public sealed class MetricsTests
             if (instrument.Meter == metrics.Meter) names.Add(instrument.Name);
         };
         listener.Start();
+        using var recorder = new AnswerRecorder(new MemoryAnswerStore(), new Limits(), 1, TimeProvider.System, NullLogger.Instance, metrics.Meter);
         var documented = Regex.Matches(RepositoryFiles.Read("docs/observability.md"), @"^\| `((?:sluice|gen_ai)\.[a-z_.]+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
         Assert.Equal(names.Order(), documented.Order());
     }
