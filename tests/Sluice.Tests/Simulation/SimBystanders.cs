@@ -45,7 +45,8 @@ internal sealed class SimBystanders(SimWorld world, Story story)
             : world.Open(null, story.Principal, "POST", $"{Chat}/{Id}/cancel", []);
         var reply = new SimReply(world, connection, story, new ReadManner());
         await connection.Started;
-        if (connection.StatusCode == 202) return;
+        // The key may be another request's by then.
+        if (connection.StatusCode == 202 || (byKey && story.Facts.IsStolen)) return;
         if (await reply.ReadStoredAsync() == ReplyEnd.Refused) CheckByHand(reply);
     }
 
@@ -56,7 +57,7 @@ internal sealed class SimBystanders(SimWorld world, Story story)
         story.Facts.IsDeleted = true;
         var connection = world.Open(null, story.Principal, "DELETE", $"{Chat}/{id}", []);
         var (status, _) = await ReadAsync(connection);
-        if (status is not (0 or 200 or 404 or 410) && !(status == 503 && world.HasStoreFaults)) world.Violate($"DELETE of {id}: {status}");
+        if (status is not (0 or 200 or 404 or 410) && !(status == 503 && (world.HasStoreFaults || world.IsStopping))) world.Violate($"DELETE of {id}: {status}");
         if (status != 200) return;
         // And not even a restart brings it back.
         await world.DelayAsync(_random.Next(2) == 0 ? 0 : 20_000);
@@ -90,7 +91,8 @@ internal sealed class SimBystanders(SimWorld world, Story story)
     {
         await world.DelayAsync(4000);
         if (Id is not { } id) return;
-        var connection = world.Open(null, story.Principal, "GET", $"{Chat}/{id}?stream=true&starting_after={1000 + _random.Next(10)}", []);
+        // It waits for events like a reader, and holds the answer as one does.
+        var connection = world.Open(story, story.Principal, "GET", $"{Chat}/{id}?stream=true&starting_after={1000 + _random.Next(10)}", []);
         var (status, text) = await ReadAsync(connection);
         if (status is not (0 or 400 or 404 or 409 or 410 or 429)) world.Violate($"a cursor beyond every end of {id} gets {status} {text}");
     }

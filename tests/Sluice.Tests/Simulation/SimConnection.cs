@@ -73,7 +73,7 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
     public SimNode? Node { get; set; }
 
     /// <summary>Whether the server knows that nobody is there any more.</summary>
-    public bool IsGone => !IsOpen || _aborted.IsCancellationRequested;
+    public bool IsGone => !IsOpen || (Node is not null && _aborted.IsCancellationRequested);
 
     public void Dispose() => _aborted.Dispose();
 

@@ -260,9 +260,11 @@ internal sealed class SimWorld
             var (facts, lag) = (call.Story.Facts, Clock.Lag - call.LagBefore);
             foreach (var connection in call.Story.Connections) if (connection.IsOpen && !connection.IsDropped) facts.LeftAt = null;
             if (call.Story.Connections.All(static connection => connection.IsGone)) facts.LeftAt ??= Clock.Elapsed;
+            // A client may come and leave between two looks.
+            if (facts.LeftAt < call.Began) facts.LeftAt = call.Began;
             if (facts.LeftAt is not { } left || facts.OnDisconnect == "continue") continue;
             var grace = facts.OnDisconnect == "cancel" ? TimeSpan.Zero : facts.Key is null ? Limits.UnseenGrace : TimeSpan.MaxValue;
-            if (grace < TimeSpan.MaxValue && Clock.Elapsed - left > grace + lag) Violate($"I8: nobody reads story {call.Story.Number} since {left}, and it is worked on");
+            if (grace < TimeSpan.MaxValue && Clock.Elapsed - left > grace + lag) Violate($"I8: nobody reads story {call.Story.Number} since {left}, and it is worked on ({call.Act} since {call.Began}; {facts.OnDisconnect ?? "no policy"}): {string.Join("; ", call.Story.Connections)}");
         }
     }
 

@@ -33,7 +33,6 @@ public sealed class SimulationTests
             if (broken.Count >= 5) loop.Stop();
         });
         TestContext.Current.SendDiagnosticMessage("{0} seeds: {1}", Count, string.Join(", ", tally.OrderBy(static pair => pair.Key, StringComparer.Ordinal).Select(static pair => $"{pair.Key} {pair.Value}")));
-        Console.Error.WriteLine("{0} seeds: {1}", Count, string.Join(", ", tally.OrderBy(static pair => pair.Key, StringComparer.Ordinal).Select(static pair => $"{pair.Key} {pair.Value}")));
         Assert.True(broken.IsEmpty, string.Join("\n\n", broken.OrderBy(static outcome => outcome.Seed).Select(static outcome =>
             $"seed {outcome.Seed} {outcome.Violation}\nAgain: SLUICE_SIMULATION_FIRST={outcome.Seed} SLUICE_SIMULATION_SEEDS=1")));
     }
