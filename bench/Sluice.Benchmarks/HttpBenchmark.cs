@@ -1,8 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
 
 namespace Sluice.Benchmarks;
 
@@ -58,106 +55,43 @@ internal static class HttpBenchmark
     private static async Task<Dictionary<string, double>> MeasureAsync(Func<int, Process> start)
     {
         var rows = new Dictionary<string, double>();
-        int port = FreePort();
         long begin = Stopwatch.GetTimestamp();
-        using Process process = start(port);
-        process.OutputDataReceived += static (_, _) => { };
-        process.BeginOutputReadLine();
-        try
+        await using MeasuredServer server = await MeasuredServer.StartAsync(start);
+        rows["process start to first token, ms"] = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
+        await AskAsync(server, "Warm up with a longer answer, please.", 64);
+        var first = new List<double>();
+        for (int i = 0; i < WarmRequests; i++)
         {
-            using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = TimeSpan.FromMinutes(2) };
-            while (!(await StreamAsync(client, "Hello", 1)).Ok)
-            {
-                await Task.Delay(5);
-            }
-
-            rows["process start to first token, ms"] = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
-            await StreamAsync(client, "Warm up with a longer answer, please.", 64);
-            var first = new List<double>();
-            for (int i = 0; i < WarmRequests; i++)
-            {
-                first.Add((await StreamAsync(client, $"What is {17 * i} plus {i + 3}?", 4)).FirstMilliseconds);
-            }
-
-            first.Sort();
-            rows["first token of a short chat, warm, p50, ms"] = first[first.Count / 2];
-            rows["first token of a short chat, warm, max, ms"] = first[^1];
-            foreach (int streams in EngineBenchmark.StreamCounts)
-            {
-                long from = Stopwatch.GetTimestamp();
-                var results = await Task.WhenAll(Enumerable.Range(0, streams).Select(
-                    i => StreamAsync(client, $"Write a long story about the number {i} and its friends.", StreamTokens)));
-                rows[$"{streams} clients, tokens/s"] = results.Sum(static r => r.Tokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
-            }
-
-            foreach (int streams in SchemaStreamCounts)
-            {
-                // The first answer pays for compiling; every further one is what a service sees.
-                await StreamAsync(client, "Describe a town.", StreamTokens, Schema);
-                long from = Stopwatch.GetTimestamp();
-                var results = await Task.WhenAll(Enumerable.Range(0, streams).Select(
-                    i => StreamAsync(client, $"Describe the town number {i} and its people.", StreamTokens, Schema)));
-                rows[$"{streams} clients by a JSON schema, tokens/s"] = results.Sum(static r => r.Tokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
-            }
+            first.Add((await AskAsync(server, $"What is {17 * i} plus {i + 3}?", 4)).First);
         }
-        finally
+
+        first.Sort();
+        rows["first token of a short chat, warm, p50, ms"] = first[first.Count / 2];
+        rows["first token of a short chat, warm, max, ms"] = first[^1];
+        foreach (int streams in EngineBenchmark.StreamCounts)
         {
-            process.Kill();
-            await process.WaitForExitAsync();
+            rows[$"{streams} clients, tokens/s"] = await RateAsync(streams, i => AskAsync(
+                server, $"Write a long story about the number {i} and its friends.", StreamTokens));
+        }
+
+        foreach (int streams in SchemaStreamCounts)
+        {
+            // The first answer pays for compiling; every further one is what a service sees.
+            await AskAsync(server, "Describe a town.", StreamTokens, Schema);
+            rows[$"{streams} clients by a JSON schema, tokens/s"] = await RateAsync(streams, i => AskAsync(
+                server, $"Describe the town number {i} and its people.", StreamTokens, Schema));
         }
 
         return rows;
     }
 
-    private static async Task<(bool Ok, double FirstMilliseconds, int Tokens)> StreamAsync(HttpClient client, string text, int maxTokens, string more = "")
+    private static async Task<double> RateAsync(int streams, Func<int, Task<MeasuredStream>> ask)
     {
-        string body = $$"""
-            {"model":"smollm2-135m-instruct","stream":true,"max_tokens":{{maxTokens}},"temperature":0,"stream_options":{"include_usage":true},
-             "logit_bias":{"2":-100},"messages":[{"role":"user","content":"{{text}}"}]{{more}}}
-            """;
-        long start = Stopwatch.GetTimestamp();
-        double first = 0;
-        int tokens = 0;
-        try
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
-            {
-                Content = new StringContent(body, Encoding.UTF8, "application/json"),
-            };
-            using HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-            if (response.StatusCode != HttpStatusCode.OK)
-            {
-                return default;
-            }
-
-            using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
-            while (await reader.ReadLineAsync() is { } line)
-            {
-                if (first == 0 && line.Contains("\"content\":\"", StringComparison.Ordinal) && !line.Contains("\"content\":\"\"", StringComparison.Ordinal))
-                {
-                    first = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-                }
-
-                int at = line.IndexOf("\"completion_tokens\":", StringComparison.Ordinal);
-                if (at >= 0)
-                {
-                    string digits = new([.. line[(at + 20)..].TakeWhile(char.IsAsciiDigit)]);
-                    tokens = int.Parse(digits, CultureInfo.InvariantCulture);
-                }
-            }
-
-            return (true, first, tokens);
-        }
-        catch (HttpRequestException)
-        {
-            return default;
-        }
+        long from = Stopwatch.GetTimestamp();
+        MeasuredStream[] results = await Task.WhenAll(Enumerable.Range(0, streams).Select(ask));
+        return results.Sum(static r => r.CompletionTokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
     }
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+    private static Task<MeasuredStream> AskAsync(MeasuredServer server, string text, int maxTokens, string more = "") =>
+        server.AskAsync([("user", text)], maxTokens, more);
 }

@@ -16,6 +16,12 @@ internal static class Peer
         {
             string copy = Path.Combine(target, Path.GetFileName(file));
             var info = new FileInfo(file);
+            if (info.LinkTarget is { } link)
+            {
+                File.CreateSymbolicLink(copy, link);
+                continue;
+            }
+
             if (file.Contains(".so", StringComparison.Ordinal) && info.Length < 200)
             {
                 File.CreateSymbolicLink(copy, File.ReadAllText(file).Trim());

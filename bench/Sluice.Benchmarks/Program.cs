@@ -6,6 +6,7 @@ return args switch
     ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
     ["grammar", .. var rest] => GrammarBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["prefix", .. var rest] => await PrefixBenchmark.RunAsync(Arguments.Parse(rest)),
     ["relay", .. var rest] => await Sluice.Benchmarks.Relay.RelayBenchmark.RunAsync(Arguments.Parse(rest)),
     ["resume", .. var rest] => await ResumeBenchmark.RunAsync(Arguments.Parse(rest)),
     ["faults"] => await FaultsBenchmark.RunAsync(),
@@ -22,6 +23,7 @@ static int Usage()
           peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
           grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
           http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
+          prefix   what prompts have in common, and gaps beside a long prompt, over HTTP (--sluice FILE, --llama DIR for llama-server beside it, --rounds, --model)
           relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --rounds)
           faults   the sixteen faults of FailoverBench with its own timings: a score card
           resume   streams over connections that are cut: time to the first missing byte, and what is lost (--cuts, --seed)

@@ -9,7 +9,7 @@ namespace Sluice.Streaming;
 /// <returns>Events copied; 0 when the store has lost them or can't be read.</returns>
 public delegate ValueTask<int> SpilledEvents(long position, IBufferWriter<byte> output, int bytesMax);
 
-/// <content>What a log has to do with a store behind it. Nothing of this is on the producer's way.</content>
+// What a log has to do with a store behind it. Nothing of this is on the producer's way.
 public sealed partial class StreamLog
 {
     /// <summary>
@@ -21,14 +21,18 @@ public sealed partial class StreamLog
         lock (_lock) _spill = store;
     }
 
-    /// <summary>The store has the first <paramref name="eventCount"/> events: those beyond the bound leave the memory.</summary>
-    public void SetStored(long eventCount)
+    /// <summary>The store has more events: those beyond the bound leave the memory.</summary>
+    /// <param name="eventCount">How many it has, from the first one on.</param>
+    /// <param name="bytes">Of those that it did not have before.</param>
+    public void SetStored(long eventCount, int bytes)
     {
         lock (_lock)
         {
             if (_isReleased || eventCount <= StoredEvents) return;
             StoredEvents = long.Min(eventCount, EventCount);
+            _unstoredBytes -= bytes;
             DropDownTo(_limits.HotBytes);
+            SignalMoved();
         }
     }
 

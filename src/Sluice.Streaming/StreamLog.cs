@@ -37,6 +37,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     private bool _disposed;
     private bool _isReleased;
     private SpilledEvents? _spill;
+    private long _unstoredBytes;
     private int _stagedBytes;
     private TaskCompletionSource? _moved;
 
@@ -127,6 +128,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
             _tail.Commit(_stagedBytes);
             EventCount++;
             RetainedBytes += _stagedBytes;
+            if (_spill is not null) _unstoredBytes += _stagedBytes;
             _stagedBytes = 0;
             DropDownTo(_limits.HotBytes);
             if (wakes) WakeReaders();
@@ -178,17 +180,24 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     }
 
     /// <summary>
-    /// Tells a producer that can wait, such as one that reads from a network, that a reader has not passed what an append would take from it.
+    /// Tells a producer that can wait, such as one that reads from a network, that a reader has not passed what an append would take from it; or,
+    /// where there is a store, that the store has not got what an append would leave in memory beyond the bound.
     /// The producer need not wait: <see cref="Commit"/> never does.
     /// </summary>
     /// <param name="bytes">What is about to be appended.</param>
-    /// <returns>Null when no reader loses its place; otherwise completes when a reader has moved on or was detached, and then the question is to be asked again.</returns>
+    /// <returns>Null when there is nothing to wait for; otherwise completes when a reader has moved on or was detached, or the store has got more, and then the question is to be asked again.</returns>
     public Task? FindLag(int bytes)
     {
-        // Only the producer adds to it, and this is the producer. From a store nobody loses anything.
-        if (RetainedBytes + (long)bytes <= _limits.HotBytes || IsSpilled) return null;
+        // Only the producer adds to it, and this is the producer.
+        if (RetainedBytes + (long)bytes <= _limits.HotBytes) return null;
         lock (_lock)
         {
+            if (_spill is not null && (_unstoredBytes == 0 || _unstoredBytes + bytes <= _limits.HotBytes)) return null;
+            if (_spill is not null)
+            {
+                _moved ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                return _moved.Task;
+            }
             var first = FirstAfter(bytes);
             foreach (var reader in _readers)
             {
@@ -431,7 +440,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     {
         segment.Close();
         if (_copyingCount > 0) return;
-        if (_spare is null && segment.CapacityBytes <= 2 * _limits.SegmentBytes) _spare = segment;
+        if (End is null && _spare is null && segment.CapacityBytes <= 2 * _limits.SegmentBytes) _spare = segment;
         else segment.Release();
     }
 }

@@ -87,8 +87,8 @@ public sealed class FailureTests(ScriptedHub fixture) : IClassFixture<ScriptedHu
         await hub.WhenIdleAsync();
         var computed = hub.ComputedTokenCount;
         Assert.Equal("x", (await client.StreamAsync("x")).Content());
-        // <|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n and "x": nothing else was computed in between.
-        Assert.Equal(computed + 20 + 1, hub.ComputedTokenCount);
+        // Behind <|im_start|>user\n, which the other prompt began with, x<|im_end|>\n<|im_start|>assistant\n and "x": nothing else was computed in between.
+        Assert.Equal(computed + 14 + 1, hub.ComputedTokenCount);
         Assert.Empty(hub.Complaints);
     }
 

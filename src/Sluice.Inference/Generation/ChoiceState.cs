@@ -19,6 +19,7 @@ internal sealed class ChoiceState
         Generation = generation;
         Index = index;
         TokenLimit = tokenLimit;
+        Cache = new KvSequence { Scope = generation.Request.Scope };
         Output = new ChoiceOutput(generation.Sink, index);
     }
 
@@ -35,7 +36,10 @@ internal sealed class ChoiceState
     /// <summary>Prompt and generated tokens. They outlive the cache: a choice whose blocks were taken away is computed again from here.</summary>
     public List<int> Tokens { get; } = [];
 
-    public KvSequence Cache { get; } = new();
+    public KvSequence Cache { get; }
+
+    /// <summary>Most tokens that <see cref="Cache"/> has held: those of them that it gave away were computed or found before.</summary>
+    public int ReachedLength { get; set; }
 
     public Sampler Sampler => _sampler!;
 

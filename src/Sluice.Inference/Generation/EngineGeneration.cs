@@ -1,5 +1,3 @@
-using Sluice.Inference.Transformer;
-
 namespace Sluice.Inference.Generation;
 
 /// <summary>A generation that an engine has accepted. <see cref="Cancel"/>, <see cref="Suspend"/> and <see cref="TrySnapshot"/> may be called from any thread; all else belongs to the engine's.</summary>
@@ -31,13 +29,14 @@ public sealed class EngineGeneration
 
     internal ChoiceState[] Choices { get; }
 
-    /// <summary>The prompt's cache, kept while further choices have yet to start from it.</summary>
-    internal KvSequence PromptCache { get; } = new();
+    /// <summary>Whether the first choice has read the prompt, so that the others find it in the cache.</summary>
+    internal bool IsPromptRead { get; set; }
 
     internal int StartedCount { get; set; }
 
     internal int FinishedCount { get; set; }
 
+    /// <summary>Tokens of the prompt that the first choice found in the cache when it first came to them.</summary>
     internal int CachedPromptTokens { get; set; }
 
     /// <summary>Held while a choice changes, so that other threads find it whole. Sinks are called under it.</summary>
@@ -49,7 +48,11 @@ public sealed class EngineGeneration
 
     internal bool IsStopped => _cancelled || _suspended;
 
-    internal GenerationProgress Progress => new(_engine.Model.Identity, PromptDigest, [.. Choices.Select(static choice => choice.Progress)]);
+    internal GenerationProgress Progress => new(_engine.Model.Identity, PromptDigest, [.. Choices.Select(static choice => choice.Progress)])
+    {
+        CachedPromptTokens = CachedPromptTokens,
+        ReachedPromptTokens = Math.Min(Choices[0].ReachedLength, Request.PromptTokens.Count),
+    };
 
     /// <summary>Whether a terminal call has been made to the sink.</summary>
     internal bool HasEnded { get; set; }

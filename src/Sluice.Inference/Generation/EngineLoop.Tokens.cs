@@ -29,14 +29,6 @@ internal sealed partial class EngineLoop
             }
         }
 
-        if (choice.Matcher is { IsComplete: true } && request.Answer is { EndsWhereLikeliest: true } && Likeliest(logits, allowed) is var likeliest
-            && _model.Tokenizer.IsEndOfGeneration(likeliest))
-        {
-            choice.Tokens.Add(likeliest);
-            Finish(choice, FinishReason.Stop);
-            return;
-        }
-
         double? logSum = request.Sampling.TopLogprobs == null ? null : LogprobReader.LogSumExp(logits);
         TokenAlternative[] top = logSum is { } sum ? Alternatives(logits, request.Sampling.TopLogprobs!.Value, sum) : [];
         float[]? raw = logSum == null || request.Sampling is { Temperature: <= 0, LogitBias: null, PresencePenalty: 0, FrequencyPenalty: 0, RepetitionPenalty: 1 }
@@ -50,20 +42,6 @@ internal sealed partial class EngineLoop
         {
             Finish(choice, end);
         }
-    }
-
-    private static int Likeliest(ReadOnlySpan<float> logits, ReadOnlySpan<ulong> allowed)
-    {
-        int best = -1;
-        for (int token = 0; token < logits.Length; token++)
-        {
-            if ((allowed[token >> 6] >> token & 1) != 0 && (best < 0 || logits[token] > logits[best]))
-            {
-                best = token;
-            }
-        }
-
-        return best;
     }
 
     private TokenAlternative[] Alternatives(ReadOnlySpan<float> logits, int count, double logSum)

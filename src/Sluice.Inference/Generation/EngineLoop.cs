@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Transformer;
 
@@ -17,6 +16,8 @@ internal sealed partial class EngineLoop
     private readonly LanguageModel _model;
     private readonly int _slotCount;
     private readonly Lazy<TokenTrie> _tokenTrie;
+    private readonly TimeProvider _time;
+    private readonly StepCost _cost;
     private readonly TokenWriter _writer;
     private readonly Action _onStarted;
     private readonly LinkedList<ChoiceState> _waiting = new();
@@ -28,15 +29,16 @@ internal sealed partial class EngineLoop
     private readonly List<EngineGeneration> _generations = [];
     private readonly Dictionary<EngineGeneration, long> _startTimes = [];
     private long _admissions;
-    private double _prefillMillisecondsPerToken = 1;
     private double _meanGenerationSeconds = 1;
     private volatile int _activeCount;
 
-    public EngineLoop(LanguageModel model, int slotCount, Lazy<TokenTrie> tokenTrie, Action onStarted)
+    public EngineLoop(LanguageModel model, int slotCount, Lazy<TokenTrie> tokenTrie, TimeProvider time, Action onStarted)
     {
         _model = model;
         _slotCount = slotCount;
         _tokenTrie = tokenTrie;
+        _time = time;
+        _cost = new StepCost(model.AttentionShare);
         _writer = new TokenWriter(model.Tokenizer, tokenTrie);
         _onStarted = onStarted;
         _isAbandoned = IsAbandoned;
@@ -68,19 +70,22 @@ internal sealed partial class EngineLoop
         Plan();
         if (_planned.Count == 0)
         {
-            return false;
+            // Whoever waited for others that then failed or gave their blocks away goes on in the next step.
+            return _active.Count + _waiting.Count > 0;
         }
 
         _batch.Clear();
         bool hasPrompt = false;
+        double context = 0;
         foreach ((ChoiceState choice, int count) in _planned)
         {
             bool reachesEnd = count == choice.PendingCount;
             _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, reachesEnd);
             hasPrompt |= !choice.IsDecoding;
+            context += StepCost.Context(choice.Cache.Length, count);
         }
 
-        long start = Stopwatch.GetTimestamp();
+        long start = _time.GetTimestamp();
         bool computed;
 #pragma warning disable CA1031 // What the model failed at ends the generations of this step; those that wait are served.
         try
@@ -104,16 +109,20 @@ internal sealed partial class EngineLoop
 
         if (hasPrompt)
         {
-            double perToken = Stopwatch.GetElapsedTime(start).TotalMilliseconds / _batch.TokenCount;
-            _prefillMillisecondsPerToken += Smoothing * (perToken - _prefillMillisecondsPerToken);
+            _cost.Learn(_time.GetElapsedTime(start).TotalMilliseconds, _batch.TokenCount, context);
         }
 
         for (int i = 0; i < _planned.Count; i++)
         {
             (ChoiceState choice, int count) = _planned[i];
-            choice.Cache.Length += count;
+            if (choice.Generation.HasEnded)
+            {
+                continue;
+            }
+
+            Advance(choice, count);
             int row = _batch.Runs[i].LogitRow;
-            if (row >= 0 && !choice.Generation.HasEnded)
+            if (row >= 0)
             {
                 KeepPrompt(choice);
                 lock (choice.Generation.Gate)
@@ -185,7 +194,7 @@ internal sealed partial class EngineLoop
             EngineGeneration generation = choice.Generation;
 
             // Further choices start from the first one's prompt, so they wait until it has been read.
-            if (choice.Index == 0 || choice.Admission > 0 || generation.PromptCache.Length > 0 || generation.Choices[0].IsFinished)
+            if (choice.Index == 0 || choice.Admission > 0 || generation.IsPromptRead || generation.Choices[0].IsFinished)
             {
                 if (!HasRoomToStart(choice))
                 {
@@ -205,9 +214,14 @@ internal sealed partial class EngineLoop
     // All its tokens and one block for every stream that is running: else it would be evicted again at once.
     private bool HasRoomToStart(ChoiceState choice)
     {
-        int tokens = Math.Max(choice.Tokens.Count, choice.PromptLength) - choice.Generation.PromptCache.Length;
-        int blocks = (tokens / TransformerLimits.KvBlockTokens) + 1 + _active.Count;
-        return _active.Count == 0 || _model.Cache.AvailableCount >= blocks;
+        if (_active.Count == 0)
+        {
+            return true;
+        }
+
+        IReadOnlyList<int> tokens = choice.Tokens.Count > 0 ? choice.Tokens : choice.Generation.Request.PromptTokens;
+        int shared = _model.Cache.CountInUse(choice.Cache.Scope, tokens, tokens.Count - 1);
+        return _model.Cache.AvailableCount >= (tokens.Count / TransformerLimits.KvBlockTokens) + 1 - shared + _active.Count;
     }
 
     private void Start(ChoiceState choice)
@@ -221,22 +235,13 @@ internal sealed partial class EngineLoop
             }
         }
 
-        if (generation.PromptCache.Length > 0)
-        {
-            _model.Cache.TryShare(generation.PromptCache, choice.Cache, generation.PromptCache.Length);
-        }
-
+        Reuse(choice);
         if (choice.Admission == 0)
         {
             generation.StartedCount++;
-            if (_startTimes.TryAdd(generation, Stopwatch.GetTimestamp()))
+            if (_startTimes.TryAdd(generation, _time.GetTimestamp()))
             {
                 _onStarted();
-            }
-
-            if (generation.StartedCount == generation.Choices.Length)
-            {
-                _model.Cache.Release(generation.PromptCache);
             }
         }
 
@@ -259,22 +264,7 @@ internal sealed partial class EngineLoop
             }
         }
 
-        int budget = _planned.Count == 0
-            ? room
-            : Math.Min(room, Math.Max(
-                EngineLimits.PrefillTokensMin, (int)(EngineLimits.PrefillShareMilliseconds / Math.Max(1e-3, _prefillMillisecondsPerToken))));
-        _order.Sort(static (a, b) =>
-            a.PendingCount != b.PendingCount ? a.PendingCount.CompareTo(b.PendingCount) : a.Admission.CompareTo(b.Admission));
-        foreach (ChoiceState choice in _order)
-        {
-            int count = Math.Min(budget, choice.PendingCount);
-            if (!choice.IsDecoding && count > 0 && HasRoom(choice, count))
-            {
-                _planned.Add((choice, count));
-                budget -= count;
-            }
-        }
-
+        PlanPrompts(room);
         for (int i = _planned.Count - 1; i >= 0; i--)
         {
             // A choice that gave its blocks away after it was planned has nothing left to continue from.
@@ -311,22 +301,11 @@ internal sealed partial class EngineLoop
             }
 
             _active.Remove(youngest);
-            _model.Cache.Release(youngest.Cache);
+            Retire(youngest);
             _waiting.AddFirst(youngest);
         }
 
         return false;
-    }
-
-    private void KeepPrompt(ChoiceState choice)
-    {
-        EngineGeneration generation = choice.Generation;
-        if (choice.Index == 0 && generation.StartedCount < generation.Choices.Length && generation.PromptCache.Length == 0
-            && choice.PromptLength > 1)
-        {
-            // All but the last token: each choice computes that one itself and so gets logits of its own.
-            _model.Cache.TryShare(choice.Cache, generation.PromptCache, choice.PromptLength - 1);
-        }
     }
 
     private void Finish(ChoiceState choice, FinishReason reason)
@@ -334,7 +313,7 @@ internal sealed partial class EngineLoop
         EngineGeneration generation = choice.Generation;
         TokenWriter.Flush(choice);
         _active.Remove(choice);
-        _model.Cache.Release(choice.Cache);
+        Retire(choice);
         generation.FinishedCount++;
         choice.Finish(reason);
         if (generation.FinishedCount == generation.Choices.Length)
@@ -365,13 +344,12 @@ internal sealed partial class EngineLoop
         {
             _active.Remove(choice);
             _waiting.Remove(choice);
-            _model.Cache.Release(choice.Cache);
+            Retire(choice);
         }
 
-        _model.Cache.Release(generation.PromptCache);
         if (_startTimes.Remove(generation, out long start))
         {
-            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            double seconds = _time.GetElapsedTime(start).TotalSeconds;
             Volatile.Write(ref _meanGenerationSeconds, _meanGenerationSeconds + (Smoothing * (seconds - _meanGenerationSeconds)));
         }
         else

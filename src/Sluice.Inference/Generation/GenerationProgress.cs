@@ -7,7 +7,14 @@ namespace Sluice.Inference.Generation;
 /// <param name="ModelIdentity"><see cref="Transformer.ModelDescription.Identity"/> of the model that made it.</param>
 /// <param name="PromptDigest">Of the prompt's token ids.</param>
 /// <param name="Choices">One for each choice, in order.</param>
-public sealed record GenerationProgress(string ModelIdentity, ulong PromptDigest, IReadOnlyList<ChoiceProgress> Choices);
+public sealed record GenerationProgress(string ModelIdentity, ulong PromptDigest, IReadOnlyList<ChoiceProgress> Choices)
+{
+    /// <summary>See <see cref="GenerationUsage.CachedPromptTokens"/>. What a later stretch finds of its own doing doesn't count.</summary>
+    public int CachedPromptTokens { get; init; }
+
+    /// <summary>Tokens of the prompt that were found or computed.</summary>
+    public int ReachedPromptTokens { get; init; }
+}
 
 /// <summary>How far one choice has come.</summary>
 public sealed record ChoiceProgress

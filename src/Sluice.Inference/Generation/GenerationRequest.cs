@@ -28,6 +28,11 @@ public sealed record GenerationRequest
     /// <summary>How calls and reasoning are read from the answer, and what they may be. The default value is null: the answer is text.</summary>
     public AnswerPlan? Answer { get; init; }
 
+    /// <summary>
+    /// Whose prompt it is: what prompts begin with alike is computed once among those of one scope. The default value is the empty string.
+    /// </summary>
+    public string Scope { get; init; } = "";
+
     /// <summary>Generation ends before the first occurrence of any of these; no part of an occurrence is ever delivered.</summary>
     public IReadOnlyList<string> StopSequences { get; init; } = [];
 

@@ -34,7 +34,7 @@ public sealed class InferenceEngine : IDisposable
         _options = options;
         _prompts = new ChatPromptEncoder(model.Tokenizer, model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate));
         _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
-        _loop = new EngineLoop(model, options.SlotCount, _tokenTrie, () => Interlocked.Decrement(ref _unstarted));
+        _loop = new EngineLoop(model, options.SlotCount, _tokenTrie, TimeProvider.System, () => Interlocked.Decrement(ref _unstarted));
         _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
         _thread.Start();
     }
@@ -204,6 +204,8 @@ public sealed class InferenceEngine : IDisposable
             ChoiceReplay.Run(choice, progress.Choices[choice.Index], writer, _model.Tokenizer);
         }
 
+        generation.CachedPromptTokens = Math.Min(progress.CachedPromptTokens, generation.Request.PromptTokens.Count);
+        generation.Choices[0].ReachedLength = progress.ReachedPromptTokens;
         generation.StartedCount = generation.FinishedCount = generation.Choices.Count(static choice => choice.IsFinished);
         if (generation.FinishedCount == generation.Choices.Length)
         {

@@ -39,9 +39,6 @@ public sealed class AnswerPlan
     /// </summary>
     internal float? CallThreshold { get; init; }
 
-    /// <summary>Whether an answer that may end does so where that is the likeliest: a model that knows nothing of tools would be led on by chance, to calls that nobody asked for.</summary>
-    internal bool EndsWhereLikeliest { get; init; }
-
     /// <summary>The first token of a call.</summary>
     internal int CallToken { get; init; }
 

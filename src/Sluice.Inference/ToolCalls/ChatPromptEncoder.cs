@@ -84,7 +84,6 @@ internal sealed class ChatPromptEncoder
                 : used?.TextGrammar is { } text ? ToolCallGrammar.CallsOr(text, Force(tools!, callable, begun)) : null,
             CallThreshold = decides ? ToolCallLimits.CallThreshold : null,
             CallToken = decides ? FirstTokenOfCall() : 0,
-            EndsWhereLikeliest = _isGeneric,
             Markers = _markers,
         });
     }

@@ -19,8 +19,8 @@ internal sealed record ToolCallDialect(string Name, string ArgumentsKey)
     /// <summary>Whether an answer that begins with an object is a call.</summary>
     public bool StartsBare { get; init; }
 
-    /// <summary>What stands between calls that stand by themselves.</summary>
-    public string Separator { get; init; } = "\n";
+    /// <summary>What stands between calls that stand by themselves; null where a forced answer has one only.</summary>
+    public string? Separator { get; init; }
 
     /// <summary>Whether calls stand in an array.</summary>
     public bool IsList { get; init; }

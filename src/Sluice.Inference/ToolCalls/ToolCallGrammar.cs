@@ -62,7 +62,8 @@ internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictiona
         }
         else
         {
-            calls = Several(call, dialect.StartsBare ? [builder.Literal(dialect.Separator), call] : [.. opener, call]);
+            calls = dialect.Separator is { } separator ? Several(call, builder.Literal(separator), call)
+                : dialect.StartsBare ? call : Several(call, [.. opener, call]);
         }
 
         return builder.Build(isOpened ? calls : builder.Sequence([.. opener, calls]));

@@ -5,10 +5,11 @@ namespace Sluice.Inference.Transformer;
 /// <summary>
 /// Keys and values of all sequences in blocks of <see cref="TransformerLimits.KvBlockTokens"/> tokens. A block holds, per layer and key/value
 /// head: the keys in half precision as tiles of 16 tokens, (tile, KeyLength, 16), so that one vector load brings one dimension of 16 tokens;
-/// then the values, (token, KeyLength). Full blocks are never written again, so sequences share them by reference count.
+/// then the values, (token, KeyLength). Full blocks are never written again, so sequences share them by reference count, and blocks that no
+/// sequence uses are kept for those that will begin alike, until there is no other block left to take.
 /// Owned by the engine's thread.
 /// </summary>
-internal sealed unsafe class KvCache : IDisposable
+internal sealed unsafe partial class KvCache : IDisposable
 {
     private const int BlockTokens = TransformerLimits.KvBlockTokens;
 
@@ -34,11 +35,13 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>Bytes of one block over all layers.</summary>
     public long BlockBytes { get; }
 
-    /// <summary>Most blocks in use at once.</summary>
+    /// <summary>Most blocks at once, idle ones included.</summary>
     public int BlockCapacity { get; }
 
-    public int UsedCount => _references.Count - _free.Count;
+    /// <summary>Blocks of sequences.</summary>
+    public int UsedCount => _references.Count - _free.Count - _prefixes.IdleCount;
 
+    /// <summary>Blocks that can be taken: unused ones, and those kept for later.</summary>
     public int AvailableCount => BlockCapacity - UsedCount;
 
     private long HeadBytes { get; }
@@ -53,69 +56,37 @@ internal sealed unsafe class KvCache : IDisposable
         }
 
         int before = sequence.Blocks.Count;
-        try
+        for (; missing > 0; missing--)
         {
-            for (; missing > 0; missing--)
+            if (!TryTake(out int block))
             {
-                sequence.Blocks.Add(Take());
-            }
-        }
-        catch (OutOfMemoryException)
-        {
-            // The system has less than was free at load; the caller takes blocks from others, as when the cache is full.
-            for (int i = sequence.Blocks.Count - 1; i >= before; i--)
-            {
-                Return(sequence.Blocks[i]);
-                sequence.Blocks.RemoveAt(i);
+                // The system has less than was free at load; the caller takes blocks from others, as when the cache is full.
+                for (int i = sequence.Blocks.Count - 1; i >= before; i--)
+                {
+                    Return(sequence.Blocks[i]);
+                    sequence.Blocks.RemoveAt(i);
+                }
+
+                return false;
             }
 
-            return false;
+            sequence.Blocks.Add(block);
         }
 
-        return true;
-    }
-
-    /// <summary>Gives <paramref name="target"/> the first tokens of <paramref name="source"/>: full blocks shared, the last one copied.</summary>
-    /// <returns>False, with nothing changed, when no block is left for the copy.</returns>
-    public bool TryShare(KvSequence source, KvSequence target, int length)
-    {
-        int full = length / BlockTokens;
-        bool partial = length % BlockTokens != 0;
-        if (partial && AvailableCount == 0)
-        {
-            return false;
-        }
-
-        for (int i = 0; i < full; i++)
-        {
-            int block = source.Blocks[i];
-            _references[block]++;
-            target.Blocks.Add(block);
-        }
-
-        if (partial)
-        {
-            int copy = Take();
-            target.Blocks.Add(copy);
-            if (BlockBytes > 0)
-            {
-                Buffer.MemoryCopy(Address(source.Blocks[full]), Address(copy), BlockBytes, BlockBytes);
-            }
-        }
-
-        target.Length = length;
         return true;
     }
 
     /// <summary>Gives all blocks of a sequence back.</summary>
     public void Release(KvSequence sequence)
     {
-        foreach (int block in sequence.Blocks)
+        // From the last one, for that is the order in which idle blocks are given up.
+        for (int i = sequence.Blocks.Count - 1; i >= 0; i--)
         {
-            Return(block);
+            Return(sequence.Blocks[i]);
         }
 
         sequence.Blocks.Clear();
+        sequence.Path.Clear();
         sequence.Length = 0;
     }
 
@@ -139,27 +110,47 @@ internal sealed unsafe class KvCache : IDisposable
 
     private void Return(int block)
     {
-        if (--_references[block] == 0)
+        if (--_references[block] == 0 && !_prefixes.TrySetIdle(block))
         {
             _free.Push(block);
         }
     }
 
-    private int Take()
+    // Unused blocks first: what is kept costs nothing until the last of them is taken.
+    private bool TryTake(out int block)
     {
-        if (!_free.TryPop(out int block))
+        if (!_free.TryPop(out block) && !TryAddBlock(out block) && !_prefixes.TryTakeIdle(out block))
         {
-            block = _references.Count;
-            if (block % _blocksPerSlab == 0)
-            {
-                _slabs.Add(new NativeBuffer(BlockBytes * _blocksPerSlab));
-            }
-
-            _references.Add(0);
+            return false;
         }
 
         _references[block] = 1;
-        return block;
+        return true;
+    }
+
+    private bool TryAddBlock(out int block)
+    {
+        block = _references.Count;
+        if (block >= BlockCapacity)
+        {
+            return false;
+        }
+
+        if (block / _blocksPerSlab == _slabs.Count)
+        {
+            try
+            {
+                _slabs.Add(new NativeBuffer(BlockBytes * _blocksPerSlab));
+            }
+            catch (OutOfMemoryException)
+            {
+                // The system has less than was free at load: what is idle here can serve.
+                return false;
+            }
+        }
+
+        _references.Add(0);
+        return true;
     }
 }
 
@@ -171,4 +162,10 @@ internal sealed class KvSequence
 
     /// <summary>Tokens whose keys and values are there.</summary>
     public int Length { get; set; }
+
+    /// <summary>Sequences share only with those of the same scope.</summary>
+    public string Scope { get; init; } = "";
+
+    /// <summary>The nodes of its first full blocks, as far as others may share them.</summary>
+    internal List<PrefixNode> Path { get; } = [];
 }

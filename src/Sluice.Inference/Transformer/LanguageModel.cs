@@ -21,6 +21,9 @@ internal abstract class LanguageModel : IDisposable
     /// <summary>Most tokens of one step.</summary>
     public abstract int StepTokenCapacity { get; }
 
+    /// <summary>Multiplications for attending to one token as a share of all others of a token.</summary>
+    public abstract double AttentionShare { get; }
+
     /// <summary>Computes a batch; see <see cref="TransformerForward.Run"/>.</summary>
     public abstract bool Forward(StepBatch batch, Func<bool>? isAbandoned);
 

@@ -38,6 +38,8 @@ internal sealed class TransformerModel : LanguageModel
             throw;
         }
 
+        AttentionShare = 2.0 * config.QueryLength
+            / ((2.0 * config.EmbeddingLength * (config.QueryLength + config.KeyValueLength)) + (3.0 * config.EmbeddingLength * config.FeedForwardLength));
         Description = new ModelDescription(
             file.Metadata.FindString("general.name") ?? Path.GetFileNameWithoutExtension(file.Path),
             config.Architecture,
@@ -58,6 +60,8 @@ internal sealed class TransformerModel : LanguageModel
     public override ChatTemplate? ChatTemplate { get; }
 
     public override KvCache Cache { get; }
+
+    public override double AttentionShare { get; }
 
     public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
 

@@ -13,6 +13,7 @@ internal static class SuspendedRequest
         if (!ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(from.Body), out var request, out _)) return null;
         return new Attempt(answer.Generation, request with { Model = from.ModelName }, from.Body, [])
         {
+            Principal = answer.Owner.Principal,
             ModelName = from.ModelName,
             Created = from.Created,
             Commit = new CommitPoint(time),

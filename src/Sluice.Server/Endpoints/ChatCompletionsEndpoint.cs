@@ -166,6 +166,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         scope.Configuration.TryHold();
         var attempt = new Attempt(answer.Generation, asked.Request, asked.Body, ForwardedHeaders.Of(context.Request))
         {
+            Principal = answer.Owner.Principal,
             Commit = new CommitPoint(time),
             IsRescuable = !RescueHeader.IsOff(context.Request),
             Record = answer.Record,

@@ -62,6 +62,8 @@ internal sealed partial class SqliteAnswerStore
         }
         if (batch.TracesBefore is { } before) writer.Execute("delete from trace where at < $1", before.ToUnixTimeMilliseconds());
         writer.Commit(transaction);
+        // Somebody wants it gone, and the log still has what the file has lost. Where a reader is in the way, the next one does it.
+        if (batch.Deleted.Count > 0) writer.Execute("pragma wal_checkpoint(truncate)");
     }
 
     private void Apply(SqliteStatements writer, AnswerChange change)

@@ -26,6 +26,8 @@ internal static class StoredProgress
         {
             writer.WriteString("identity"u8, progress.ModelIdentity);
             writer.WriteNumber("prompt"u8, progress.PromptDigest);
+            writer.WriteNumber("cached"u8, progress.CachedPromptTokens);
+            writer.WriteNumber("reached"u8, progress.ReachedPromptTokens);
             writer.WriteStartArray("choices"u8);
             foreach (var choice in progress.Choices) Write(writer, choice);
             writer.WriteEndArray();
@@ -54,6 +56,10 @@ internal static class StoredProgress
                 EventCount = root.GetProperty("events"u8).GetInt64(),
                 Progress = root.TryGetProperty("choices"u8, out var choices)
                     ? new GenerationProgress(root.GetProperty("identity"u8).GetString()!, root.GetProperty("prompt"u8).GetUInt64(), [.. choices.EnumerateArray().Select(ReadChoice)])
+                    {
+                        CachedPromptTokens = root.GetProperty("cached"u8).GetInt32(),
+                        ReachedPromptTokens = root.GetProperty("reached"u8).GetInt32(),
+                    }
                     : null,
             };
         }

@@ -34,6 +34,8 @@ internal sealed class HubMetrics
             {
                 HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864],
             });
+        CachedPromptTokens = Meter.CreateCounter<long>(
+            "sluice.prompt.cached_tokens", "{token}", "Tokens of prompts that were not computed again, as the engine or the upstream says.");
         RequestsInFlight = Meter.CreateUpDownCounter<long>("sluice.requests.in_flight", "{request}", "Requests that are being answered.");
         RequestsAborted = Meter.CreateCounter<long>("sluice.requests.aborted", "{request}", "Answers that were told to stop.");
         Attempts = Meter.CreateCounter<long>("sluice.attempts", "{attempt}", "Attempts at an answer.");
@@ -62,6 +64,8 @@ internal sealed class HubMetrics
     public Histogram<double> InterToken { get; }
 
     public Histogram<long> TokenUsage { get; }
+
+    public Counter<long> CachedPromptTokens { get; }
 
     public UpDownCounter<long> RequestsInFlight { get; }
 

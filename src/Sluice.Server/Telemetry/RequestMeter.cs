@@ -108,6 +108,7 @@ internal sealed class RequestMeter
         var estimated = new KeyValuePair<string, object?>(Tags.Estimated, record.IsUsageEstimated ? "true" : "false");
         _metrics.TokenUsage.Record(usage.PromptTokens, [.. _tags, new(Tags.TokenType, "input"), estimated]);
         _metrics.TokenUsage.Record(usage.CompletionTokens, [.. _tags, new(Tags.TokenType, "output"), estimated]);
+        if (usage.CachedTokens > 0) _metrics.CachedPromptTokens.Add(usage.CachedTokens, Model);
         if (record.ContentTime is { } time && usage.CompletionTokens > 1) _metrics.TimePerOutputToken.Record(time.TotalSeconds / (usage.CompletionTokens - 1), _tags);
     }
 

@@ -84,7 +84,7 @@ internal sealed partial class LocalUpstream(
 
             var sink = new LocalGenerationSink(attempt, frame, lease, logger);
             var asked = ToGenerationRequest(request, prompt, grammar, contextLength) with { From = frame.Progress };
-            asked = asked with { Sampling = asked.Sampling with { Seed = frame.Seed } };
+            asked = asked with { Scope = attempt.Principal, Sampling = asked.Sampling with { Seed = frame.Seed } };
             if (engine.TrySubmit(asked, sink) is not { } running)
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;

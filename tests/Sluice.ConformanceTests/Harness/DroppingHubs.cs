@@ -54,7 +54,7 @@ public sealed class DroppingHubs : IAsyncDisposable
     /// <summary>Lets a client converse until so many connections have been broken.</summary>
     public async Task BreakAsync(int count, Func<int, Task> converse)
     {
-        while (FaultCount < count) await converse(int.Clamp((count - FaultCount) / 2, 12, 500));
+        while (FaultCount < count) await converse(int.Clamp((count - FaultCount) / 4, 6, 500));
         // Nothing but the connections went wrong; Kestrel says so of those that break within a request.
         var complaints = string.Join('\n', Hub.Complaints.Concat(ToolHub.Complaints).Where(line => !line.Contains("Connection id", StringComparison.Ordinal)));
         Assert.True(complaints.Length == 0, complaints);

@@ -32,6 +32,7 @@ public sealed class UnreliableServer : IAsyncDisposable
         (new("clean", "a\U0001F600c", HasFailed: false), 2),
         (new("silent", "a\U0001F600c", HasFailed: false), 2),
         (new("unanswered", "a\U0001F600c", HasFailed: false), 2),
+        (new("timeout", "a\U0001F600c", HasFailed: false), 2),
         (new("whole", "a\U0001F600c", HasFailed: false), 2),
         (new("draining", "a\U0001F600c", HasFailed: false), 3),
         (new("foreign", "a\U0001F600", HasFailed: true), 1),
@@ -83,13 +84,17 @@ public sealed class UnreliableServer : IAsyncDisposable
 
     private static async Task AnswerAsync(UpstreamReply reply, string name, int call)
     {
-        if (name is not ("first" or "unanswered" or "foreign" or "foreign-clean") && call == 1) Name(reply, "created");
+        if (name is not ("first" or "unanswered" or "timeout" or "foreign" or "foreign-clean") && call == 1) Name(reply, "created");
         switch (name, call)
         {
             case ("first", _) or ("unanswered", 1):
                 reply.Cut();
                 return;
-            case ("unanswered", _):
+            case ("timeout", 1):
+                // The SDK gives up, and asks again by itself.
+                await reply.StallAsync();
+                return;
+            case ("unanswered" or "timeout", _):
                 Name(reply, "joined");
                 await SendAsync(reply, 0, s_events.Length);
                 await reply.EventAsync("[DONE]");

@@ -35,6 +35,8 @@ internal sealed class ScriptedModel(string? template = null) : LanguageModel
 
     public override KvCache Cache { get; } = new(layerCount: 0, headCountKv: 1, keyLength: 16, tokenCapacity: 64 * ContextLength);
 
+    public override double AttentionShare => 0;
+
     public override int StepTokenCapacity => TokensPerStepMax;
 
     private static Tokenizer Vocabulary { get; } = ScriptedVocabulary.CreateTokenizer();

@@ -117,6 +117,15 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_store_that_can_not_be_used_is_one_sentence()
+    {
+        var store = Path.Combine(_folder, "answers.db");
+        await File.WriteAllTextAsync(store, new string('x', 5_000));
+        var file = Write($"store: sqlite\nstore_path: answers.db\nmodels:\n  - id: small\n    gguf: {ModelFile}\n");
+        await AssertRefusedAsync($"The store of answers {store} is damaged, or no store of answers; ", "--config", file, "--urls", "127.0.0.1:0");
+    }
+
+    [Fact]
     public async Task A_wrong_configuration_names_line_and_column()
     {
         var file = Write("listen: x:y\n");

@@ -43,6 +43,19 @@ public sealed class ReloadTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task The_store_and_the_drain_stay_and_the_log_says_so()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
+        await StartAsync(Hub.Model("m", upstream));
+        var before = Configuration.Options;
+        Configuration.Apply(before, Configuration.Catalog);
+        Assert.DoesNotContain(_log.Lines, line => line.Contains("'store'", StringComparison.Ordinal));
+        Configuration.Apply(before with { Store = StoreKind.Off, Drain = TimeSpan.FromMinutes(1) }, Configuration.Catalog);
+        Assert.Equal((before.Store, before.Drain), (Configuration.Options.Store, Configuration.Options.Drain));
+        Assert.Single(_log.Lines, line => line.Contains("'store', 'store_path', 'store_size' and 'drain' can't change", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Reloads_under_load_lose_no_stream()
     {
         const int StreamsPerReload = 8;

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[4] / "clients" / "python"))
 import sluice_client  # noqa: E402
 
 _, url, way = sys.argv
-CASES = """first cut middle early clean silent unanswered whole draining foreign foreign-clean other created plain error late stubborn
+CASES = """first cut middle early clean silent unanswered timeout whole draining foreign foreign-clean other created plain error late stubborn
     404 409 410 422 429-final clean-404 key leave-key leave""".split()
 RESUME = {"attempts": 3, "pause": 0.005, "silence": 1}
 SDK = {"base_url": url, "api_key": "sk-client", "max_retries": 0}
@@ -22,6 +22,10 @@ SDK = {"base_url": url, "api_key": "sk-client", "max_retries": 0}
 def request(case):
     headers = {"Idempotency-Key": f"mine-{case}"} if "key" in case else {}
     return {"model": case, "messages": [{"role": "user", "content": "Hi"}], "extra_headers": headers, "stream": case != "whole"}
+
+
+def patient(client, case):
+    return client.with_options(timeout=1, max_retries=1) if case == "timeout" else client
 
 
 def add(text, chunk):
@@ -35,7 +39,7 @@ def tell(case, text, failed):
 def converse(client, case):
     text = ""
     try:
-        answer = client.chat.completions.create(**request(case))
+        answer = patient(client, case).chat.completions.create(**request(case))
         if case == "whole":
             return tell(case, answer.choices[0].message.content, False)
         for chunk in answer:
@@ -51,7 +55,7 @@ def converse(client, case):
 async def converse_async(client, case):
     text = ""
     try:
-        answer = await client.chat.completions.create(**request(case))
+        answer = await patient(client, case).chat.completions.create(**request(case))
         if case == "whole":
             return tell(case, answer.choices[0].message.content, False)
         async for chunk in answer:

@@ -31,6 +31,8 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
 
     public override int StepTokenCapacity => 256;
 
+    public override double AttentionShare => 0;
+
     private static readonly Lazy<Tokenizer> s_tokenizer = new(static () =>
     {
         using var file = new TemporaryGguf(new TinyModel("noise").ToArray());

@@ -9,6 +9,8 @@ namespace Sluice.Tests.Inference.Generation;
 internal sealed class SuspendedRun : IGenerationSink
 {
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static int s_runs;
+
     private GenerationProgress? _progress;
     private GenerationUsage _usage;
 
@@ -32,6 +34,8 @@ internal sealed class SuspendedRun : IGenerationSink
     /// <param name="stretches">Steps of each stretch before the last, which runs to the end.</param>
     public static async Task<string> RunAsync(InferenceEngine engine, Action<Action?> onStep, GenerationRequest request, params int[] stretches)
     {
+        // Another scope for each run: what earlier runs have computed would show in the usage.
+        request = request with { Scope = $"run {Interlocked.Increment(ref s_runs)}" };
         var pieces = new List<string>();
         foreach (int steps in stretches.Append(int.MaxValue))
         {

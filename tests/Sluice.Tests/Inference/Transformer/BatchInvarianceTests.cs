@@ -56,18 +56,47 @@ public sealed class BatchInvarianceTests
         Assert.Equal(Logits(one.Model, prompt, 1), Logits(three.Model, prompt, 1));
     }
 
-    [Fact]
-    public void A_shared_prompt_continues_as_one_that_was_read()
+    [Theory]
+    [InlineData(76, 76)]
+    [InlineData(64, 64)]
+    [InlineData(70, 70)]
+    public void A_prompt_found_in_the_cache_continues_as_one_that_was_read(int kept, int found)
     {
         using var tiny = TinyModelFile.Load("llama-Q4_1");
         var prompt = Prompt("shared", 77);
         var read = Logits(tiny.Model, prompt, 77);
         var source = new KvSequence();
-        TeacherForcing.Prefill(tiny.Model, source, prompt, 77);
+        TeacherForcing.Prefill(tiny.Model, source, prompt, kept, stepTokens: 7);
+        tiny.Model.Cache.Retire(source, prompt);
         var target = new KvSequence();
-        Assert.True(tiny.Model.Cache.TryShare(source, target, 76));
+        tiny.Model.Cache.Reuse(target, prompt, 76);
+        Assert.Equal(found, target.Length);
         TeacherForcing.Prefill(tiny.Model, target, prompt, 77);
         Assert.Equal(read, tiny.Model.Logits(0).ToArray());
+    }
+
+    [Fact]
+    public void A_prompt_that_parts_within_a_block_continues_as_one_that_was_read()
+    {
+        using var tiny = TinyModelFile.Load("qwen3-yarn");
+        var prompt = Prompt("parts", 77);
+        var other = (int[])[.. prompt[..45], .. Prompt("from there", 60)];
+        var read = Logits(tiny.Model, prompt, 77);
+        var source = new KvSequence();
+        TeacherForcing.Prefill(tiny.Model, source, other, other.Length);
+        tiny.Model.Cache.Publish(source, other);
+        var target = new KvSequence();
+        tiny.Model.Cache.Reuse(target, prompt, 76);
+        Assert.InRange(target.Length, 45, 46);
+        TeacherForcing.Prefill(tiny.Model, target, prompt, 77);
+        Assert.Equal(read, tiny.Model.Logits(0).ToArray());
+
+        // Nor does the one that was there first see what was written behind its tokens.
+        var again = Prompt("again", 3);
+        var longer = (int[])[.. other, .. again];
+        TeacherForcing.Prefill(tiny.Model, source, longer, longer.Length);
+        var continued = tiny.Model.Logits(0).ToArray();
+        Assert.Equal(Logits(tiny.Model, longer, longer.Length), continued);
     }
 
     [Fact]

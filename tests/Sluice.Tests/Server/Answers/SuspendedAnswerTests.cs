@@ -338,6 +338,7 @@ public sealed class SuspendedAnswerTests : IAsyncDisposable
         await WhenAsync(id, "suspended");
         var coming = Enumerable.Range(0, 3).Select(_ => PostAsync(Ask("pause"), (Key, "k"), (Cursor, count.ToString(System.Globalization.CultureInfo.InvariantCulture)))).ToList();
         var readers = await Task.WhenAll(coming);
+        while (_hub.ActiveCount == 0) await Task.Delay(2, Cancellation);
         Assert.Equal((1, 0), (_hub.ActiveCount, _hub.QueuedCount));
         _gate.Open();
         foreach (var reader in readers)
@@ -353,6 +354,8 @@ public sealed class SuspendedAnswerTests : IAsyncDisposable
         await StartAsync();
         _hub.Scripts["story"] = new Script().Say("Hello world").Mix((" one", 0.5f), (" two", 0.5f)).Say(" red").Mix((" green", 0.4f), (" blue", 0.6f)).Bytes("äöü€"u8).Say(" three four five");
         var ask = Ask("story", more: ",\"seed\":7,\"n\":1,\"logprobs\":true,\"top_logprobs\":2,\"stop\":[\" five six\"],\"stream_options\":{\"include_usage\":true}");
+        // Once before, so that both find the same of their prompt in the cache.
+        using (var before = await PostAsync(ask)) await BodyAsync(before);
         using var first = await PostAsync(ask);
         var whole = await BodyAsync(first);
         var parts = new StringBuilder();

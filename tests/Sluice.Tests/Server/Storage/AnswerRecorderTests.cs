@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Inference.Generation;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
 using Sluice.Server;
 using Sluice.Server.Answers;
 using Sluice.Server.Storage;
@@ -154,7 +156,128 @@ public sealed class AnswerRecorderTests : IDisposable
         foreach (var position in (int[])[0, 1, 500, 999, 1_000]) Assert.Equal(Events("a", 1_000)[Events("a", position).Length..], await ReadAsync(answer, position));
         Append(answer, 1_000, 500);
         Assert.Equal(Events("a", 1_500), await ReadAsync(answer));
+    }
+
+    [Fact]
+    public async Task A_producer_that_can_wait_waits_for_the_store_and_for_no_reader()
+    {
+        var table = await StartAsync();
+        var answer = Begin(table, "a")!;
+        using var reader = answer.Log.TryOpenReader()!;
+        Append(answer, 0, 100);
+        Assert.Null(answer.Log.FindLag(1_000));
+        Append(answer, 100, 200);
+        var lag = answer.Log.FindLag(1_000)!;
+        Assert.False(lag.IsCompleted);
+        Tick();
+        Assert.True(lag.IsCompleted);
+        Assert.Null(answer.Log.FindLag(1_000));
+        // One that is larger than the bound is waited for by nobody when all else is stored.
         Assert.Null(answer.Log.FindLag(1 << 20));
+    }
+
+    private static SuspendedGeneration Progress(long eventCount) => new()
+    {
+        ModelId = "local",
+        ModelName = "m",
+        Body = "body"u8.ToArray(),
+        Created = 7,
+        RenderedAt = new DateTimeOffset(2026, 1, 1, 1, 0, 0, TimeSpan.FromHours(1)),
+        Seed = ulong.MaxValue - 1,
+        EventCount = eventCount,
+        Progress = new GenerationProgress("identity", ulong.MaxValue, [new ChoiceProgress
+        {
+            Tokens = [1, 2, 70_000], OutputDigest = 5, Finish = FinishReason.Length, IsCallForced = true,
+            Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
+        }]),
+    };
+
+    private async Task<AnswerTable> RestartAsync(Action<Answer, SuspendedGeneration> restore)
+    {
+        _recorder.Dispose();
+        _recorder = new AnswerRecorder(_store, _limits, 200_000, _clock, NullLogger.Instance);
+        var table = new AnswerTable(_limits, _clock, _recorder, restore);
+        _tables.Add(table);
+        await table.StartAsync(CancellationToken.None);
+        return table;
+    }
+
+    [Fact]
+    public async Task What_the_engine_makes_is_suspended_after_a_restart_where_its_progress_was_and_events_beyond_it_are_made_again()
+    {
+        var table = await StartAsync();
+        var answer = Begin(table, "a", "k")!;
+        var known = 5L;
+        answer.Stretch.Arm(() => { }, () => Progress(known));
+        Append(answer, 0, 8);
+        Tick();
+        // No event without the progress that accounts for it.
+        Assert.Equal(Events("a", 5), await StoredAsync("a"));
+        known = 8;
+        Tick();
+        Assert.Equal(Events("a", 8), await StoredAsync("a"));
+        // The engine is done, and the end isn't there yet: these have no progress any more.
+        answer.Stretch.Settle();
+        Append(answer, 8, 4);
+        Tick();
+        Assert.Equal(Events("a", 12), await StoredAsync("a"));
+
+        _clock.Advance(TimeSpan.FromMinutes(40));
+        SuspendedGeneration? suspended = null;
+        table = await RestartAsync((restored, progress) => restored.Restore(suspended = progress, () => { }));
+        Assert.True(table.TryFindKey("k", "p", out var found));
+        Assert.Equal(("suspended", 8L, 0), (found.State, found.Log.EventCount, table.RunningCount));
+        Assert.Equal(StoredProgress.Write(Progress(8)).ToArray(), StoredProgress.Write(suspended!).ToArray());
+        Assert.Equal("body", Encoding.ASCII.GetString(suspended!.Body.Span));
+        // It goes when its time since then is over, and not a restart later.
+        _clock.Advance(TimeSpan.FromMinutes(15));
+        table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+        Assert.True(table.TryFind("a", "p", out _));
+        _clock.Advance(TimeSpan.FromMinutes(5));
+        Assert.True(table.HasExpired("a", "p"));
+        Tick();
+        Assert.Empty((await _store.LoadAsync(default)).Answers);
+    }
+
+    [Fact]
+    public async Task Whoever_goes_on_after_a_restart_makes_the_events_beyond_the_progress_again_and_nobody_sees_them_twice()
+    {
+        var table = await StartAsync();
+        var answer = Begin(table, "a", "k")!;
+        answer.Stretch.Arm(() => { }, () => Progress(8));
+        Append(answer, 0, 8);
+        Tick();
+        answer.Stretch.Settle();
+        Append(answer, 8, 4);
+        Tick();
+        table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+        Assert.True(table.TryFind("a", "p", out var found) && found.TryHold());
+        Assert.Null(await found.ContinueAsync((_, stretch) =>
+        {
+            stretch.Arm(() => { }, () => Progress(18));
+            return Task.FromResult<ApiError?>(null);
+        }, () => { }));
+        Append(found, 8, 10);
+        Tick();
+        Assert.Equal((Events("a", 18), Events("a", 18)), (await ReadAsync(found), await StoredAsync("a")));
+        End(found);
+        Tick();
+        table = await RestartAsync((_, _) => Assert.Fail("It has ended."));
+        Assert.True(table.TryFind("a", "p", out found));
+        Assert.Equal(("completed", Events("a", 18)), (found.State, await ReadAsync(found)));
+    }
+
+    [Fact]
+    public async Task What_is_not_to_be_kept_is_not_suspended_but_ends()
+    {
+        var table = await StartAsync();
+        var answer = Begin(table, "a", keeping: Keeping.Off)!;
+        var isTold = false;
+        answer.Stretch.Arm(() => isTold = true, () => Progress(0));
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, new Microsoft.AspNetCore.Http.DefaultHttpContext().Response, adopts: false, out var reader));
+        answer.Detach(hasSent: true);
+        Assert.Equal((CancellationCause.ClientLeft, false), (answer.Generation.CancellationCause, isTold));
+        Assert.NotNull(reader);
     }
 
     [Fact]

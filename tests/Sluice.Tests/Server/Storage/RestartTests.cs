@@ -1,6 +1,10 @@
 using System.Net;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
+using Sluice.Server.Storage;
+using Sluice.Streaming;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
@@ -82,12 +86,77 @@ public sealed class RestartTests : IDisposable
             var (deleted, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
             using var gone = await hub.Http.DeleteAsync($"/v1/chat/completions/{deleted}", Cancellation);
             Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
+            await FilesLackAsync("SECRET");
             var (off, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "o"), ("Sluice-Store", "off")));
             Assert.Equal((404, "completion_not_found"), await RefusalAsync(hub.Http.GetAsync($"/v1/chat/completions/{off}", Cancellation)));
             await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation));
         }
-        foreach (var file in Directory.GetFiles(_folder)) Assert.DoesNotContain("SECRET", await File.ReadAllTextAsync(file, System.Text.Encoding.Latin1, Cancellation), StringComparison.Ordinal);
-        Assert.Contains("kept", await File.ReadAllTextAsync(Path.Combine(_folder, "answers.db"), System.Text.Encoding.Latin1, Cancellation), StringComparison.Ordinal);
+        await FilesLackAsync("SECRET");
+        Assert.Contains("kept", await ReadAsync("answers.db"), StringComparison.Ordinal);
+    }
+
+    private async Task FilesLackAsync(string text)
+    {
+        foreach (var file in Directory.GetFiles(_folder).Where(static file => !file.EndsWith("-lock", StringComparison.Ordinal)))
+            Assert.DoesNotContain(text, await ReadAsync(Path.GetFileName(file)), StringComparison.Ordinal);
+    }
+
+    // SQLite has the files open.
+    private async Task<string> ReadAsync(string file)
+    {
+        await using var stream = new FileStream(Path.Combine(_folder, file), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var reader = new StreamReader(stream, System.Text.Encoding.Latin1);
+        return await reader.ReadToEndAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task A_long_answer_is_there_from_its_beginning_whoever_asks_and_however()
+    {
+        var words = Enumerable.Range(0, 400).Select(number => $"word{number} ").ToArray();
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says(words));
+        await using var hub = await Hub.StartAsync(
+            Hub.Model("m", upstream), limits: Hub.QuickLimits with { Streams = new StreamLimits { HotBytes = 4_000, SegmentBytes = 1_000 }, ReadBatchBytes = 1_500 },
+            configure: options => options with { Store = StoreKind.Sqlite, StorePath = Path.Combine(_folder, "answers.db") });
+        var (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        // From the next commit on only the end of it is in memory.
+        await hub.Services.GetRequiredService<AnswerTable>().FlushAsync();
+        Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
+        var (_, rest) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "100")));
+        Assert.Equal(string.Join("\n\n", body.Split("\n\n").Skip(100)), rest);
+        var (_, folded) = await WholeAsync(hub.PostAsync(Hub.Ask(stream: false), Cancellation, (Key, "k")));
+        Assert.Contains(string.Concat(words), folded, StringComparison.Ordinal);
+        var (_, answer) = await GetAsync(hub, $"/v1/chat/completions/{id}");
+        Assert.Equal(string.Concat(words), answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+        Assert.Contains("sluice_store_reads_total", await hub.Http.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_store_that_fails_takes_no_answer_with_it_and_everybody_is_told()
+    {
+        var isBroken = false;
+        var store = new MemoryAnswerStore(step =>
+        {
+            if (Volatile.Read(ref isBroken) && step == "commit") throw new StoreException(StoreFault.Full, "There is no room for more in the store of answers.");
+        });
+        var log = new LogLines(Microsoft.Extensions.Logging.LogLevel.Warning);
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
+        await using var hub = await Hub.StartAsync(
+            Hub.Model("m", upstream), limits: Hub.QuickLimits with { StoreInterval = TimeSpan.FromMilliseconds(5), StoreRetry = TimeSpan.FromMilliseconds(5) }, log: log,
+            configure: options => options with { Store = StoreKind.Sqlite }, services: services => services.AddSingleton<IAnswerStore>(store));
+        Assert.Equal("{\"status\":\"ok\"}", await hub.Http.GetStringAsync("/healthz", Cancellation));
+        Volatile.Write(ref isBroken, true);
+        var (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        Assert.EndsWith("data: [DONE]\n\n", body, StringComparison.Ordinal);
+        while (!(await hub.Http.GetStringAsync("/healthz", Cancellation)).Contains("\"store\":\"degraded\"", StringComparison.Ordinal)) await Task.Delay(5, Cancellation);
+        Assert.Contains("sluice_store_degraded 1", await hub.Http.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal);
+        Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
+        Assert.Equal((503, "store_unavailable"), await RefusalAsync(hub.Http.DeleteAsync($"/v1/chat/completions/{id}", Cancellation)));
+        await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation));
+        Volatile.Write(ref isBroken, false);
+        while ((await hub.Http.GetStringAsync("/healthz", Cancellation)).Contains("degraded", StringComparison.Ordinal)) await Task.Delay(5, Cancellation);
+        Assert.Single((await store.LoadAsync(Cancellation)).Answers);
+        Assert.Single(log.Lines, line => line.StartsWith("Error: There is no room", StringComparison.Ordinal));
+        Assert.Single(log.Lines, line => line.Contains("works again", StringComparison.Ordinal));
     }
 
     [Fact]

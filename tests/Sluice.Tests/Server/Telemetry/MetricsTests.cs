@@ -2,11 +2,15 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Server;
+using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Sluice.Tests.Server.Routing;
+using Sluice.Tests.Server.Storage;
 using Xunit;
 
 namespace Sluice.Tests.Server.Telemetry;
@@ -130,6 +134,20 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Tokens_that_an_upstream_found_in_its_cache_are_counted()
+    {
+        const string Cached = ""","prompt_tokens_details":{"cached_tokens":5}}}""";
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("a"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage()[..^2] + Cached, "[DONE]"])
+                await reply.EventAsync(frame);
+        });
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        for (var i = 0; i < 2; i++) await Hub.EventsAsync(await hub.PostAsync(Hub.Ask()));
+        Assert.Equal(10, (await Scrape.WhenIdleAsync(hub.Http)).Sum("sluice_prompt_cached_tokens_total", Model));
+    }
+
+    [Fact]
     public void A_hedge_is_counted()
     {
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
@@ -225,6 +243,7 @@ public sealed class MetricsTests
             if (instrument.Meter == metrics.Meter) names.Add(instrument.Name);
         };
         listener.Start();
+        using var recorder = new AnswerRecorder(new MemoryAnswerStore(), new Limits(), 1, TimeProvider.System, NullLogger.Instance, metrics.Meter);
         var documented = Regex.Matches(RepositoryFiles.Read("docs/observability.md"), @"^\| `((?:sluice|gen_ai)\.[a-z_.]+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
         Assert.Equal(names.Order(), documented.Order());
     }

@@ -1,0 +1,70 @@
+using System.Buffers;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Upstreams;
+
+namespace Sluice.Server.Storage;
+
+// What has come to the answers since the last commit.
+internal sealed partial class AnswerRecorder
+{
+    private (StoreBatch Batch, List<(Entry, AnswerChange)> Taken, bool HasMore) Gather()
+    {
+        Entry[] entries;
+        var batch = new StoreBatch();
+        lock (_lock)
+        {
+            entries = [.. _entries.Values];
+            batch.Expired.AddRange(_expired);
+            batch.Deleted.AddRange(_deleted);
+        }
+        if (batch.Expired.Count > 0) batch.TracesBefore = _time.GetUtcNow() - _limits.ExpiredIds;
+        var taken = new List<(Entry, AnswerChange)>();
+        var (left, hasMore) = (_limits.StoreBatchBytes, false);
+        foreach (var entry in entries)
+        {
+            if (left <= 0)
+            {
+                hasMore = true;
+                break;
+            }
+            if (FindChange(entry, left, out var isWhole) is not { } change) continue;
+            left -= change.Events.Length;
+            // There was no room for the rest. What has come since has the time until the next commit.
+            hasMore |= !isWhole;
+            batch.Changes.Add(change);
+            taken.Add((entry, change));
+        }
+        return (batch, taken, hasMore);
+    }
+
+    // Whole is what has all events that were there when it was looked for.
+    private AnswerChange? FindChange(Entry entry, int bytesMax, out bool isWhole)
+    {
+        isWhole = true;
+        var answer = entry.Answer;
+        // Before its events: what has ended is there as a whole.
+        var isProduced = answer.Produced.IsCompleted;
+        var eventCount = answer.Log.EventCount;
+        if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced) return null;
+        // What the local engine could be gone on from, and no event beyond that.
+        var snapshot = isProduced ? null : answer.Stretch.TrySnapshot();
+        if (snapshot is not null) eventCount = long.Max(entry.RecordedCount, snapshot.EventCount);
+        var (events, ends) = (new ArrayBufferWriter<byte>(), new List<int>());
+        if (eventCount > entry.RecordedCount) answer.Log.CopyTo(entry.RecordedCount, events, ends, bytesMax, eventCount);
+        isWhole = entry.RecordedCount + ends.Count == eventCount;
+        var progress = snapshot is not null && isWhole && snapshot.EventCount == eventCount && entry.ProgressCount != eventCount ? StoredProgress.Write(snapshot) : (ReadOnlyMemory<byte>?)null;
+        // Something else than the engine has gone on with it.
+        if (snapshot is null && entry.ProgressCount >= 0 && answer.Record.Upstream is { } upstream && upstream != UpstreamIdentity.Local) progress = ReadOnlyMemory<byte>.Empty;
+        var end = isProduced && isWhole ? answer.Log.End : null;
+        if (entry.IsBegun && ends.Count == 0 && progress is null && end is null) return null;
+        return new AnswerChange(answer.Id, entry.RecordedCount)
+        {
+            Begun = entry.IsBegun ? null : (new StoredAnswer(answer.Id, answer.Owner, answer.Model, answer.Created), entry.Body),
+            Events = events.WrittenMemory,
+            Ends = ends,
+            Progress = progress,
+            At = _time.GetUtcNow(),
+            End = end is null ? null : new StoredEnd(end.Kind, end.Failure as ApiError, answer.Record.Usage, answer.Record.IsUsageEstimated, _time.GetUtcNow()),
+        };
+    }
+}
