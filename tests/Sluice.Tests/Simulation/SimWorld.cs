@@ -134,6 +134,12 @@ internal sealed class SimWorld
         return connection;
     }
 
+    /// <summary>Lets the hub answer a connection that the world doesn't know.</summary>
+    public Task ServeAsync(SimConnection connection) => _node!.ServeAsync(connection);
+
+    /// <summary>Answers that the hub knows.</summary>
+    public int AnswerCount => _node!.Table.Count;
+
     public void Begin(SimCall call)
     {
         _calls.Add(call);
