@@ -59,7 +59,11 @@ public sealed partial class HubConfiguration : IDisposable
             if (!options.Listen.SequenceEqual(old.Options.Listen)) LogListenStays(string.Join(" and ", options.Listen), string.Join(" and ", old.Options.Listen));
             var kept = options with
             {
-                Listen = old.Options.Listen, Store = old.Options.Store, StorePath = old.Options.StorePath, StoreSizeBytes = old.Options.StoreSizeBytes, Drain = old.Options.Drain,
+                Listen = old.Options.Listen,
+                Store = old.Options.Store,
+                StorePath = old.Options.StorePath,
+                StoreSizeBytes = old.Options.StoreSizeBytes,
+                Drain = old.Options.Drain,
             };
             if (kept with { Listen = options.Listen } != options) LogStoreStays();
             _current = new ServedConfiguration(kept, catalog, _createRouter(catalog, old.Router));

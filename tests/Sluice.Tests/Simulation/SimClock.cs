@@ -81,6 +81,8 @@ internal sealed class SimClock(SimScheduler scheduler) : TimeProvider
         public void Dispose()
         {
             _isDisposed = true;
+            // Whoever still knows the timer must not hold on to what it was for.
+            (callback, state) = (static _ => { }, null);
             clock._timers.Remove(this);
         }
 

@@ -40,10 +40,15 @@ internal sealed class SimWorld
         Limits = IsTight
             ? new Limits
             {
-                ReadBatchBytes = 512, KeptAnswersMax = Random.Next(1, 5), KeptBytesMax = Random.Next(4, 40) << 10, ReadersPerAnswer = Random.Next(1, 4),
+                ReadBatchBytes = 512,
+                KeptAnswersMax = Random.Next(1, 5),
+                KeptBytesMax = Random.Next(4, 40) << 10,
+                ReadersPerAnswer = Random.Next(1, 4),
                 Retention = Random.Next(4) == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(30),
                 Streams = new StreamLimits { HotBytes = Random.Next(1, 5) << 10, SegmentBytes = 512, GenerationsMax = Random.Next(6, 12) },
-                HotBytesMax = Random.Next(4, 20) << 10, HotBytesMin = 512, StoreBatchBytes = 2 << 10,
+                HotBytesMax = Random.Next(4, 20) << 10,
+                HotBytesMin = 512,
+                StoreBatchBytes = 2 << 10,
             }
             : new Limits();
         HasStoreFaults = Random.Next(3) == 0;
@@ -128,6 +133,12 @@ internal sealed class SimWorld
         });
         return connection;
     }
+
+    /// <summary>Lets the hub answer a connection that the world doesn't know.</summary>
+    public Task ServeAsync(SimConnection connection) => _node!.ServeAsync(connection);
+
+    /// <summary>Answers that the hub knows.</summary>
+    public int AnswerCount => _node!.Table.Count;
 
     public void Begin(SimCall call)
     {
