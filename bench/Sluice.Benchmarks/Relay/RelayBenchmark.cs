@@ -39,6 +39,11 @@ internal static class RelayBenchmark
                 await AddAsync(target, upstream, direct, 10);
             }
             using (var target = await RelayTarget.StartSluiceAsync(sluice, upstream.Port, folder)) await AddAsync(target, upstream, direct, 1);
+            foreach (var store in arguments.Text("stores", "").Split(',', StringSplitOptions.RemoveEmptyEntries))
+            {
+                using var target = await RelayTarget.StartSluiceAsync(sluice, upstream.Port, folder, store);
+                await AddAsync(target, upstream, direct, 1);
+            }
             Console.Error.WriteLine($"round {round + 1} done");
         }
         Directory.Delete(folder, recursive: true);
@@ -136,13 +141,14 @@ internal static class RelayBenchmark
 
     private static void Print(Dictionary<string, List<double[]>> results)
     {
-        Console.WriteLine($"| row | {string.Join(" | ", results.Keys)} | Sluice / nginx, by round |");
-        Console.WriteLine($"|---|{string.Concat(results.Keys.Select(_ => "---|"))}---|");
+        var others = results.Keys.Where(static name => name.StartsWith("Sluice,", StringComparison.Ordinal)).Prepend("nginx").ToArray();
+        Console.WriteLine($"| row | {string.Join(" | ", results.Keys)} | {string.Join(" | ", others.Select(static name => $"Sluice / {name}, by round"))} |");
+        Console.WriteLine($"|---|{string.Concat(results.Keys.Concat(others).Select(_ => "---|"))}");
         for (var row = 0; row < s_rows.Length; row++)
         {
             var cells = results.Values.Select(rounds => Format([.. rounds.Select(values => values[row])]));
-            double[] ratios = [.. results["Sluice"].Zip(results["nginx"], (ours, theirs) => ours[row] / theirs[row])];
-            Console.WriteLine(FormattableString.Invariant($"| {s_rows[row]} | {string.Join(" | ", cells)} | {Percentile([.. ratios], 0.5):0.00} ({ratios.Min():0.00}-{ratios.Max():0.00}) |"));
+            var ratios = others.Select(name => Format([.. results["Sluice"].Zip(results[name], (ours, theirs) => ours[row] / theirs[row])]));
+            Console.WriteLine($"| {s_rows[row]} | {string.Join(" | ", cells)} | {string.Join(" | ", ratios)} |");
         }
     }
 

@@ -41,16 +41,22 @@ internal sealed class RelayTarget : IDisposable
 
     public static RelayTarget Direct(int upstreamPort) => new("direct", upstreamPort, "", null);
 
-    public static async Task<RelayTarget> StartSluiceAsync(string executable, int upstreamPort, string folder)
+    /// <param name="executable">The program.</param>
+    /// <param name="upstreamPort">The model's server.</param>
+    /// <param name="folder">For its files.</param>
+    /// <param name="store">As in the configuration; its name goes behind the target's, but for the usual one.</param>
+    public static async Task<RelayTarget> StartSluiceAsync(string executable, int upstreamPort, string folder, string store = "memory")
     {
         var configuration = Path.Combine(folder, "sluice.yaml");
         await File.WriteAllTextAsync(configuration, $$"""
+            store: {{store}}
+            {{(store == "sqlite" ? $"store_path: {folder}/{Guid.NewGuid():N}.db" : "")}}
             models:
               - id: bench
                 upstreams: [{url: "http://127.0.0.1:{{upstreamPort}}/v1"}]
             """);
         var port = FreePort();
-        return await ReadyAsync(new RelayTarget("Sluice", port, "", Start(executable, "serve", "--config", configuration, "--urls", $"http://127.0.0.1:{port}")));
+        return await ReadyAsync(new RelayTarget(store == "memory" ? "Sluice" : $"Sluice, store {store}", port, "", Start(executable, "serve", "--config", configuration, "--urls", $"http://127.0.0.1:{port}")));
     }
 
     public static async Task<RelayTarget> StartNginxAsync(string executable, int upstreamPort, string folder)
