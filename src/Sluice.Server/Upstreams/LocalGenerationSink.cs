@@ -100,6 +100,11 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _log.Commit();
     }
 
+    // The input of a custom tool is read out of its arguments from their beginning on.
+    public void OnReplayedToolCall(int choiceIndex, int callIndex, string tool) => _inputs[choiceIndex] = _customTools.Contains(tool) ? new CustomInputReader() : null;
+
+    public void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => _inputs[choiceIndex]?.Read(utf8Json);
+
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_log.End is not null) return;

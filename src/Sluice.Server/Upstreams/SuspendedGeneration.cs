@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Sluice.Inference.Generation;
 
 namespace Sluice.Server.Upstreams;
@@ -31,6 +32,22 @@ internal sealed record SuspendedGeneration
 
     /// <summary>Events of the log that <see cref="Progress"/> accounts for.</summary>
     public long EventCount { get; init; }
+
+    /// <summary>Choices that were asked for.</summary>
+    public int ChoiceCount
+    {
+        get
+        {
+            if (Progress is { } progress) return progress.Choices.Count;
+            var reader = new Utf8JsonReader(Body.Span);
+            // The body was found to be valid when the request came.
+            while (reader.Read())
+            {
+                if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("n"u8)) return reader.Read() && reader.TokenType == JsonTokenType.Number ? reader.GetInt32() : 1;
+            }
+            return 1;
+        }
+    }
 
     /// <summary>About what it takes in memory.</summary>
     public long Bytes => Body.Length + (Progress?.Choices.Sum(static choice => (choice.Tokens.Count * (long)sizeof(int)) + (choice.Held.Count * HeldBytes)) ?? 0);
