@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Streaming;
@@ -153,6 +154,10 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         {
             // The engine itself is stopping: no fault of anything.
             _log.Fail(ServerState.StoppingError);
+        }
+        else if (error is GrammarException grammar)
+        {
+            _log.Fail(ApiErrors.InvalidSchema("response_format", _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
         }
         else
         {

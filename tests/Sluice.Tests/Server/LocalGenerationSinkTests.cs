@@ -193,6 +193,15 @@ public sealed class LocalGenerationSinkTests
         Assert.Equal(1, _lease.DisposeCount);
     }
 
+    [Fact]
+    public void ASchema_ThatTheModelCannotWrite_IsTheRequestsFault()
+    {
+        Create(Request()).OnFailed(new Sluice.Inference.Grammars.GrammarException([], "the model can't write it"));
+        var error = Assert.IsType<ApiError>(_generation.Log.End!.Failure);
+        Assert.Equal((400, "response_format"), (error.Status, error.Param));
+        Assert.Contains("the model can't write it", error.Message, StringComparison.Ordinal);
+    }
+
     // The budget of the server's path of one token: from the engine's thread into the log, and from the log to a reader's buffer.
     [Fact]
     public void OneToken_FromTheEngineToAReadersBuffer_AllocatesNothing()
