@@ -67,6 +67,7 @@ export function resumingFetch({ fetch: send = globalThis.fetch.bind(globalThis),
           while (true) {
             let part, drop;
             try {
+              if (events.isStopped) throw ended();
               part = await within(events.isDone ? 1 : silence, reader.read());
             } catch (error) {
               drop = error;
@@ -88,8 +89,10 @@ export function resumingFetch({ fetch: send = globalThis.fetch.bind(globalThis),
             const rest = events.hasFailed ? undefined : await resume();
             if (isOver) return rest?.cancel();
             if (!rest) {
+              const held = events.passOn();
+              if (held) return controller.enqueue(held);
               end();
-              throw drop ?? new TypeError("terminated", { cause: new Error("The stream ended without [DONE].") });
+              throw drop ?? ended();
             }
             reader = rest;
           }
@@ -99,7 +102,6 @@ export function resumingFetch({ fetch: send = globalThis.fetch.bind(globalThis),
 
       // A reader of the rest, or undefined when there is none to be had.
       async function resume() {
-        events.discard();
         headers.set("last-event-id", `${id}:${events.count}`);
         let retryAfter = 0;
         for (let wait; !isOver && (wait = budget.pause(retryAfter)) !== undefined; ) {
@@ -111,6 +113,7 @@ export function resumingFetch({ fetch: send = globalThis.fetch.bind(globalThis),
             signal?.addEventListener("abort", abort);
             const response = await within(silence, post(silent.signal), () => silent.abort());
             if (response.ok && response.headers.get("sluice-stream-id") === id && response.headers.get("sluice-stream-attempt") !== "created") {
+              events.discard();
               return response.body.getReader();
             }
             response.body?.cancel().catch(() => {});
@@ -140,10 +143,13 @@ export function resumingFetch({ fetch: send = globalThis.fetch.bind(globalThis),
       unanswered.delete(identity);
       cancel?.();
     };
-    clearTimeout(unanswered.get(identity)?.timer);
+    const other = unanswered.get(identity);
+    clearTimeout(other?.timer);
+    // Nobody can take the key that gives way, so nobody joins its answer.
+    other?.cancel?.();
     const timer = setTimeout(forget, (cancel ? cancelSeconds : keySeconds) * 1000);
     timer.unref?.();
-    unanswered.set(identity, { key, timer });
+    unanswered.set(identity, { key, timer, cancel });
   }
 
   function takeKey(identity) {
@@ -178,18 +184,27 @@ class Events {
   count = 0;
   isDone = false;
   hasFailed = false;
+  isStopped = false; // The hub has said that it stops: that event is held back, and what follows it is left out.
   #rest = [];
   #line = [];
   #first;
 
   discard() {
+    this.isStopped = false;
     [this.#rest, this.#line, this.#first] = [[], [], undefined];
+  }
+
+  // The event that is held back; undefined when there is none.
+  passOn() {
+    if (!this.isStopped || this.hasFailed) return undefined;
+    this.hasFailed = true;
+    return concat(this.#rest);
   }
 
   add(part) {
     const whole = [];
     let start = 0;
-    for (let end; (end = part.indexOf(10, start) + 1) > 0; start = end) {
+    for (let end; !this.isStopped && (end = part.indexOf(10, start) + 1) > 0; start = end) {
       this.#line.push(part.subarray(start, end));
       this.#endLine(whole);
     }
@@ -206,9 +221,14 @@ class Events {
     this.#rest.push(line);
     if (text.startsWith("data:")) this.#first ??= text.slice(5).trimStart();
     if (text) return;
+    const isError = this.#first?.startsWith('{"error"');
+    if (isError && !this.isDone && new TextDecoder().decode(concat(this.#rest)).includes('"code":"server_shutdown"')) {
+      this.isStopped = true;
+      return;
+    }
     whole.push(...this.#rest);
     if (this.#first === "[DONE]") this.isDone = true;
-    else if (this.#first?.startsWith('{"error"')) this.hasFailed = true;
+    else if (isError) this.hasFailed = true;
     else if (this.#first !== undefined) this.count++;
     [this.#rest, this.#first] = [[], undefined];
   }
@@ -223,6 +243,10 @@ function concat(parts) {
     length += part.length;
   }
   return all;
+}
+
+function ended() {
+  return new TypeError("terminated", { cause: new Error("The stream ended without [DONE].") });
 }
 
 function wrap(response, body) {

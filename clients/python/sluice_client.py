@@ -59,16 +59,25 @@ class _Events:
         self.discard()
 
     def discard(self):
+        # The hub has said that it stops: that event is held back, and what follows it is left out.
+        self.is_stopped = False
         self._line, self._block, self._first = [], [], None
+
+    def pass_on(self):
+        """The event that is held back, if any."""
+        if not self.is_stopped or self.has_failed:
+            return b""
+        self.has_failed = True
+        return b"".join(self._block)
 
     def feed(self, part):
         whole = []
         start = 0
-        while (end := part.find(b"\n", start) + 1) > 0:
+        while not self.is_stopped and (end := part.find(b"\n", start) + 1) > 0:
             self._line.append(part[start:end])
             self._add(b"".join(self._line), whole)
             self._line, start = [], end
-        if start < len(part):
+        if start < len(part) and not self.is_stopped:
             self._line.append(part[start:])
         return b"".join(whole)
 
@@ -82,10 +91,14 @@ class _Events:
             self._first = text[5:].lstrip()
         if text:
             return
+        is_error = self._first is not None and self._first.startswith(b'{"error"')
+        if is_error and not self.is_done and b'"code":"server_shutdown"' in self._first:
+            self.is_stopped = True
+            return
         whole.extend(self._block)
         if self._first == b"[DONE]":
             self.is_done = True
-        elif self._first and self._first.startswith(b'{"error"'):
+        elif is_error:
             self.has_failed = True
         elif self._first is not None:
             self.count += 1
@@ -175,19 +188,22 @@ class _Exchange:
         return self.is_over
 
     def dropped(self, error):
-        self.events.discard()
         library = sys.modules[type(self._request).__module__.partition(".")[0]]
         return error or library.RemoteProtocolError("The stream ended without [DONE].", request=self._request)
 
-    def give_up(self, error):
+    def give_up(self):
+        """What is still to be passed on, before the error."""
         self.is_over = True
-        raise error
+        return self.events.pass_on()
 
     def goes_on(self, response):
         """True when it is the rest of the same stream, None when it may be had later, False when never."""
         headers = response.headers
         if response.status_code == 200:
-            return headers.get("sluice-stream-id") == self.id and headers.get("sluice-stream-attempt") in ("joined", "resumed", "replayed", "adopted")
+            is_rest = headers.get("sluice-stream-id") == self.id and headers.get("sluice-stream-attempt") in ("joined", "resumed", "replayed", "adopted")
+            if is_rest:
+                self.events.discard()
+            return is_rest
         if response.status_code not in (429, 500, 502, 503, 504) or headers.get("x-should-retry") == "false":
             return False
         self._retry_after = _seconds(headers.get("retry-after", ""))
@@ -255,9 +271,12 @@ class _Stream(*(library.SyncByteStream for library in _libraries)):
                 error = raised
             if self._exchange.ended(error):
                 return
-            self._resume(self._exchange.dropped(error))
+            if not self._resume():
+                if held := self._exchange.give_up():
+                    yield held
+                raise self._exchange.dropped(error)
 
-    def _resume(self, error):
+    def _resume(self):
         self._response.close()
         while (pause := self._exchange.pause()) is not None:
             time.sleep(pause)
@@ -267,11 +286,11 @@ class _Stream(*(library.SyncByteStream for library in _libraries)):
                 continue
             if goes_on := self._exchange.goes_on(response):
                 self._response = response
-                return
+                return True
             response.close()
             if goes_on is False:
                 break
-        self._exchange.give_up(error)
+        return False
 
     def close(self):
         self._response.close()
@@ -296,8 +315,11 @@ class Transport(*(library.BaseTransport for library in _libraries)):
         if not _is_chat(request):
             return self._inner.handle_request(request)
         exchange = _Exchange(self._resumption, request, request.read())
+        pause = 0
         while True:
             try:
+                if pause:
+                    time.sleep(pause)
                 response = self._inner.handle_request(exchange.request())
                 if exchange.is_foreign(response):
                     return response
@@ -306,7 +328,7 @@ class Transport(*(library.BaseTransport for library in _libraries)):
                     return type(response)(response.status_code, headers=response.headers, stream=stream, extensions=response.extensions)
                 return _buffered(response, b"".join(response.stream))
             except _TRANSPORT_ERRORS as error:
-                time.sleep(self._resumption.pause_unanswered(exchange, error))
+                pause = self._resumption.pause_unanswered(exchange, error)
             except BaseException:
                 _cancel(self._inner, exchange)
                 raise
@@ -335,9 +357,12 @@ class _AsyncStream(*(library.AsyncByteStream for library in _libraries)):
                 error = raised
             if self._exchange.ended(error):
                 return
-            await self._resume(self._exchange.dropped(error))
+            if not await self._resume():
+                if held := self._exchange.give_up():
+                    yield held
+                raise self._exchange.dropped(error)
 
-    async def _resume(self, error):
+    async def _resume(self):
         await self._response.aclose()
         while (pause := self._exchange.pause()) is not None:
             await anyio.sleep(pause)
@@ -347,11 +372,11 @@ class _AsyncStream(*(library.AsyncByteStream for library in _libraries)):
                 continue
             if goes_on := self._exchange.goes_on(response):
                 self._response = response
-                return
+                return True
             await response.aclose()
             if goes_on is False:
                 break
-        self._exchange.give_up(error)
+        return False
 
     async def aclose(self):
         await self._response.aclose()
@@ -377,8 +402,11 @@ class AsyncTransport(*(library.AsyncBaseTransport for library in _libraries)):
         if not _is_chat(request):
             return await self._inner.handle_async_request(request)
         exchange = _Exchange(self._resumption, request, await request.aread())
+        pause = 0
         while True:
             try:
+                if pause:
+                    await anyio.sleep(pause)
                 response = await self._inner.handle_async_request(exchange.request())
                 if exchange.is_foreign(response):
                     return response
@@ -387,7 +415,7 @@ class AsyncTransport(*(library.AsyncBaseTransport for library in _libraries)):
                     return type(response)(response.status_code, headers=response.headers, stream=stream, extensions=response.extensions)
                 return _buffered(response, b"".join([part async for part in response.stream]))
             except _TRANSPORT_ERRORS as error:
-                await anyio.sleep(self._resumption.pause_unanswered(exchange, error))
+                pause = self._resumption.pause_unanswered(exchange, error)
             except BaseException:
                 await _cancel_async(self._inner, exchange)
                 raise

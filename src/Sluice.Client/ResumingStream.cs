@@ -45,11 +45,10 @@ internal sealed class ResumingStream(Exchange exchange, string id, HttpResponseM
             var drop = await FillAsync(cancellationToken).ConfigureAwait(false);
             if (_ready.WrittenCount > 0 || _isOver) continue;
             if (drop is null) continue;
-            if (_events.HasFailed || !await ResumeAsync(cancellationToken).ConfigureAwait(false))
-            {
-                _isOver = true;
-                ExceptionDispatchInfo.Throw(drop);
-            }
+            if (!_events.HasFailed && await ResumeAsync(cancellationToken).ConfigureAwait(false)) continue;
+            if (!_isOver && _events.PassOn(_ready)) continue;
+            _isOver = true;
+            ExceptionDispatchInfo.Throw(drop);
         }
     }
 
@@ -98,6 +97,7 @@ internal sealed class ResumingStream(Exchange exchange, string id, HttpResponseM
     // What has broken the body off, if anything; a proper end is over.
     private async ValueTask<Exception?> FillAsync(CancellationToken cancellation)
     {
+        if (_events.IsStopped) return Ended();
         using var silence = new CancellationTokenSource(_events.IsDone ? s_endMax : exchange.Handler.Silence, exchange.Handler.Time);
         await using var registration = cancellation.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), silence).ConfigureAwait(false);
         try
@@ -110,8 +110,9 @@ internal sealed class ResumingStream(Exchange exchange, string id, HttpResponseM
                 if (_events.Count > passed) exchange.Progress();
                 return null;
             }
-            _isOver = _events.IsDone || _events.HasFailed;
-            return _isOver ? null : new HttpIOException(HttpRequestError.ResponseEnded, "The stream ended without [DONE].");
+            // An error event is no end either: SDKs that don't know it would take what there is for the whole answer.
+            _isOver = _events.IsDone;
+            return _isOver ? null : Ended();
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested && !_isOver)
         {
@@ -125,10 +126,11 @@ internal sealed class ResumingStream(Exchange exchange, string id, HttpResponseM
         }
     }
 
+    private static HttpIOException Ended() => new(HttpRequestError.ResponseEnded, "The stream ended without [DONE].");
+
     private async ValueTask<bool> ResumeAsync(CancellationToken cancellation)
     {
         _response.Dispose();
-        _events.Discard();
         while (!_isOver && exchange.NextPause() is { } pause)
         {
             await Task.Delay(pause, exchange.Handler.Time, cancellation).ConfigureAwait(false);
@@ -143,6 +145,7 @@ internal sealed class ResumingStream(Exchange exchange, string id, HttpResponseM
                     case true:
                         _body = await response.Content.ReadAsStreamAsync(silence.Token).ConfigureAwait(false);
                         _response = response;
+                        _events.Discard();
                         // The application may have left meanwhile, and disposed the one before.
                         if (Volatile.Read(ref _isDisposed) != 0) response.Dispose();
                         return true;

@@ -16,6 +16,7 @@ internal sealed class WholeEvents
         Chunk,
         Done,
         Failure,
+        Stop,
     }
 
     /// <summary>Chunks that went through.</summary>
@@ -27,23 +28,36 @@ internal sealed class WholeEvents
     /// <summary>Whether the hub has said that the stream failed.</summary>
     public bool HasFailed { get; private set; }
 
-    /// <summary>Forgets the event that has begun.</summary>
+    /// <summary>Whether the hub has said that it stops. That event is held back, and what follows it is left out.</summary>
+    public bool IsStopped { get; private set; }
+
+    /// <summary>Forgets the event that has begun or is held back.</summary>
     public void Discard()
     {
+        IsStopped = false;
         _block.ResetWrittenCount();
         (_lineStart, _hasFields, _found) = (0, false, End.None);
+    }
+
+    /// <summary>Lets the event through that is held back; false when there is none.</summary>
+    public bool PassOn(IBufferWriter<byte> output)
+    {
+        if (!IsStopped || HasFailed) return false;
+        output.Write(_block.WrittenSpan);
+        HasFailed = true;
+        return true;
     }
 
     /// <summary>Adds bytes, of which the whole events go on.</summary>
     public void Add(ReadOnlySpan<byte> bytes, IBufferWriter<byte> output)
     {
-        while (bytes.IndexOf((byte)'\n') is >= 0 and var end)
+        while (!IsStopped && bytes.IndexOf((byte)'\n') is >= 0 and var end)
         {
             _block.Write(bytes[..(end + 1)]);
             bytes = bytes[(end + 1)..];
             EndLine(output);
         }
-        _block.Write(bytes);
+        if (!IsStopped) _block.Write(bytes);
     }
 
     private void EndLine(IBufferWriter<byte> output)
@@ -59,6 +73,11 @@ internal sealed class WholeEvents
         }
         // A comment between events is life that whoever reads may be waiting for.
         if (isComment && _hasFields) return;
+        if (_found == End.Stop && !IsDone)
+        {
+            IsStopped = true;
+            return;
+        }
         output.Write(_block.WrittenSpan);
         if (_found == End.Chunk) Count++;
         IsDone |= _found == End.Done;
@@ -66,5 +85,10 @@ internal sealed class WholeEvents
         Discard();
     }
 
-    private static End Find(ReadOnlySpan<byte> value) => value.SequenceEqual("[DONE]"u8) ? End.Done : value.StartsWith("{\"error\""u8) ? End.Failure : End.Chunk;
+    private static End Find(ReadOnlySpan<byte> value)
+    {
+        if (value.SequenceEqual("[DONE]"u8)) return End.Done;
+        if (!value.StartsWith("{\"error\""u8)) return End.Chunk;
+        return value.IndexOf("\"code\":\"server_shutdown\""u8) >= 0 ? End.Stop : End.Failure;
+    }
 }

@@ -35,6 +35,85 @@ public sealed class ClientBehaviourTests
         return conversations;
     });
 
+    [Theory]
+    [InlineData("sync")]
+    [InlineData("async")]
+    public async Task Python_cancels_what_is_left_while_it_waits_to_ask_again(string way)
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        await using var server = await UnreliableServer.StartAsync();
+        Assert.Equal("left", (await ClientProcess.PythonAsync(hub, "abandoned.py", server.Url, way)).Trim());
+        Assert.Equal(Keys(server, "first"), Keys(server, "cancel"));
+    }
+
+    [Fact]
+    public async Task Node_cancels_each_of_two_equal_requests_that_are_left_unanswered()
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        await using var server = await UnreliableServer.StartAsync();
+        using var process = await ClientProcess.StartNodeAsync(hub, "abandoned.mjs", server.Url);
+        try
+        {
+            using var patience = new CancellationTokenSource(s_patience);
+            Assert.Equal("waiting", await process.StandardOutput.ReadLineAsync(patience.Token));
+            await server.WaitForAsync("abandoned", 2, patience.Token);
+            await process.StandardInput.WriteLineAsync("leave");
+            await process.StandardInput.FlushAsync(patience.Token);
+            await server.WaitForAsync("cancel", 2, patience.Token);
+            Assert.Equal(Keys(server, "abandoned").Order(), Keys(server, "cancel").Order());
+        }
+        finally
+        {
+            process.Kill(entireProcessTree: true);
+        }
+    }
+
+    [Fact]
+    public async Task DotNet_cancels_each_of_two_equal_requests_that_are_left_unanswered()
+    {
+        await using var server = await UnreliableServer.StartAsync();
+        var time = new ManualTimeProvider();
+        using var http = new HttpClient(new ResumingHandler { Time = time, PauseFirst = TimeSpan.Zero });
+        await ConverseAsync(http, server.Url, "whole", isAsync: true);
+        using var patience = new CancellationTokenSource(s_patience);
+        using var leaves = CancellationTokenSource.CreateLinkedTokenSource(patience.Token);
+        var requests = new[] { PostAsync(), PostAsync() };
+        await server.WaitForAsync("abandoned", 2, patience.Token);
+        await leaves.CancelAsync();
+        foreach (var request in requests) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
+        // The first to be left can't be what an SDK repeats, for the second has taken its place.
+        await server.WaitForAsync("cancel", 1, patience.Token);
+        time.Advance(TimeSpan.FromSeconds(3));
+        await server.WaitForAsync("cancel", 2, patience.Token);
+        Assert.Equal(Keys(server, "abandoned").Order(), Keys(server, "cancel").Order());
+
+        async Task PostAsync()
+        {
+            using var content = new StringContent("""{"model":"abandoned","messages":[]}""");
+            using var response = await http.PostAsync(new Uri(server.Url + "/chat/completions"), content, leaves.Token);
+        }
+    }
+
+    [Theory]
+    [InlineData("stopped-404")]
+    [InlineData("stopped-stubborn")]
+    public async Task DotNet_passes_on_that_the_hub_has_stopped_when_there_is_no_rest_to_be_had(string name)
+    {
+        await using var server = await UnreliableServer.StartAsync();
+        using var http = new HttpClient(new ResumingHandler { AttemptsMax = 3, PauseFirst = TimeSpan.FromMilliseconds(5) });
+        using var request = new HttpRequestMessage(HttpMethod.Post, server.Url + "/chat/completions") { Content = new StringContent($$"""{"model":"{{name}}"}""") };
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
+        var lines = new List<string>();
+        await Assert.ThrowsAsync<HttpIOException>(async () =>
+        {
+            while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { } line) lines.Add(line);
+        });
+        Assert.Contains("\"code\":\"server_shutdown\"", Assert.Single(lines, line => line.Contains("error", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Keys(UnreliableServer server, string name) => server.CallsOf(name).Select(call => call.Headers["Idempotency-Key"]);
+
     private static async Task<Conversation> ConverseAsync(HttpClient http, string url, string name, bool isAsync)
     {
         var options = new OpenAIClientOptions { Endpoint = new Uri(url), Transport = new HttpClientPipelineTransport(http), RetryPolicy = new ClientRetryPolicy(maxRetries: 0) };
@@ -99,7 +178,7 @@ public sealed class ClientBehaviourTests
             ["chatcmpl-a:3", "chatcmpl-a:2", "chatcmpl-a:0"], ((string[])["cut", "middle", "early"]).Select(name => server.CallsOf(name)[1].Headers["Last-Event-ID"]));
         // Whoever leaves says so, unless the key is the application's.
         using var patience = new CancellationTokenSource(s_patience);
-        while (server.CallsOf("cancel").Count == 0) await Task.Delay(5, patience.Token);
+        await server.WaitForAsync("cancel", 1, patience.Token);
         var cancel = Assert.Single(server.CallsOf("cancel"));
         var left = server.CallsOf("leave")[0];
         Assert.Equal((left.Headers["Idempotency-Key"], "Bearer sk-client"), (cancel.Headers["Idempotency-Key"], cancel.Headers["Authorization"]));

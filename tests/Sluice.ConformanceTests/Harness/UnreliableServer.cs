@@ -41,6 +41,10 @@ public sealed class UnreliableServer : IAsyncDisposable
         (new("created", "a\U0001F600", HasFailed: true), 2),
         (new("plain", "a\U0001F600", HasFailed: true), 2),
         (new("error", "a\U0001F600", HasFailed: true), 1),
+        (new("error-clean", "a\U0001F600", HasFailed: true), 1),
+        (new("stopped", "a\U0001F600c", HasFailed: false), 2),
+        (new("stopped-stubborn", "a\U0001F600", HasFailed: true), 4),
+        (new("stopped-404", "a\U0001F600", HasFailed: true), 2),
         (new("late", "a\U0001F600", HasFailed: true), 2),
         (new("stubborn", "a\U0001F600", HasFailed: true), 4),
         (new("404", "a\U0001F600", HasFailed: true), 2),
@@ -67,6 +71,12 @@ public sealed class UnreliableServer : IAsyncDisposable
     /// <summary>Requests of a case, or for <c>/v1/cancel</c>.</summary>
     public IReadOnlyList<UpstreamCall> CallsOf(string name) => _calls.TryGetValue(name, out var calls) ? [.. calls] : [];
 
+    /// <summary>Ends when so many of them have come.</summary>
+    public async Task WaitForAsync(string name, int count, CancellationToken cancellation)
+    {
+        while (CallsOf(name).Count < count) await Task.Delay(5, cancellation);
+    }
+
     public ValueTask DisposeAsync() => _server!.DisposeAsync();
 
     private Task AnswerAsync(UpstreamReply reply)
@@ -84,14 +94,14 @@ public sealed class UnreliableServer : IAsyncDisposable
 
     private static async Task AnswerAsync(UpstreamReply reply, string name, int call)
     {
-        if (name is not ("first" or "unanswered" or "timeout" or "foreign" or "foreign-clean") && call == 1) Name(reply, "created");
+        if (name is not ("first" or "abandoned" or "unanswered" or "timeout" or "foreign" or "foreign-clean") && call == 1) Name(reply, "created");
         switch (name, call)
         {
             case ("first", _) or ("unanswered", 1):
                 reply.Cut();
                 return;
-            case ("timeout", 1):
-                // The SDK gives up, and asks again by itself.
+            case ("timeout", 1) or ("abandoned", _):
+                // The SDK gives up, and asks again by itself; or the application has had enough.
                 await reply.StallAsync();
                 return;
             case ("unanswered" or "timeout", _):
@@ -123,10 +133,11 @@ public sealed class UnreliableServer : IAsyncDisposable
                 await reply.SendAsync(half.AsMemory(0, half.AsSpan().IndexOf((byte)0xF0) + 2));
                 await reply.CutAsync();
                 return;
-            case ("error", 1):
+            case ("error" or "error-clean" or "stopped" or "stopped-stubborn" or "stopped-404", 1):
+                var code = name.StartsWith("stopped", StringComparison.Ordinal) ? "\"server_shutdown\"" : "null";
                 await SendAsync(reply, 0, 3);
-                await reply.EventAsync("""{"error":{"message":"It failed.","type":"server_error","param":null,"code":null}}""");
-                await reply.CutAsync();
+                await reply.EventAsync($$$"""{"error":{"message":"It failed.","type":"server_error","param":null,"code":{{{code}}}}}""");
+                if (name != "error-clean") await reply.CutAsync();
                 return;
             case ("leave" or "leave-key", _):
                 await SendAsync(reply, 0, 2);
@@ -145,14 +156,14 @@ public sealed class UnreliableServer : IAsyncDisposable
             case ("plain", _):
                 // A server that is no Sluice stands there now.
                 break;
-            case ("stubborn", _) or ("draining", 2) or ("late", _):
+            case ("stubborn" or "stopped-stubborn", _) or ("draining", 2) or ("late", _):
                 await RefuseAsync(reply, 503, (name, call) switch { ("late", _) => "3600", ("draining", _) => "1", _ => "0" });
                 return;
             case ("429-final", _):
                 reply.Response.Headers["x-should-retry"] = "false";
                 await RefuseAsync(reply, 429, "0");
                 return;
-            case ("404" or "409" or "410" or "422" or "clean-404", _):
+            case ("404" or "409" or "410" or "422" or "clean-404" or "stopped-404", _):
                 await RefuseAsync(reply, int.Parse(name[^3..], System.Globalization.CultureInfo.InvariantCulture), "0");
                 return;
             default:
