@@ -7,17 +7,25 @@ namespace Sluice.Server.Storage;
 // What has come to the answers since the last commit.
 internal sealed partial class AnswerRecorder
 {
+    private (StoreBatch Batch, long Bytes) GatherGoing()
+    {
+        var batch = new StoreBatch();
+        long bytes;
+        lock (_lock)
+        {
+            batch.Expired.AddRange(_expired);
+            batch.Deleted.AddRange(_deleted);
+            bytes = _goingBytes;
+        }
+        if (batch.Expired.Count > 0) batch.TracesBefore = _time.GetUtcNow() - _limits.ExpiredIds;
+        return (batch, bytes);
+    }
+
     private (StoreBatch Batch, List<(Entry, AnswerChange)> Taken, bool HasMore) Gather()
     {
         Entry[] entries;
         var batch = new StoreBatch();
-        lock (_lock)
-        {
-            entries = [.. _entries.Values];
-            batch.Expired.AddRange(_expired);
-            batch.Deleted.AddRange(_deleted);
-        }
-        if (batch.Expired.Count > 0) batch.TracesBefore = _time.GetUtcNow() - _limits.ExpiredIds;
+        lock (_lock) entries = [.. _entries.Values];
         var taken = new List<(Entry, AnswerChange)>();
         var (left, hasMore) = (_limits.StoreBatchBytes, false);
         foreach (var entry in entries)
@@ -28,7 +36,7 @@ internal sealed partial class AnswerRecorder
                 break;
             }
             if (FindChange(entry, left, out var isWhole) is not { } change) continue;
-            left -= change.Events.Length;
+            left -= change.Events.Length + entry.Body.Length;
             // There was no room for the rest. What has come since has the time until the next commit.
             hasMore |= !isWhole;
             batch.Changes.Add(change);

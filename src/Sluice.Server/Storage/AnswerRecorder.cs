@@ -54,6 +54,12 @@ internal sealed partial class AnswerRecorder : IDisposable
     private readonly List<string> _deleted = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
     private long _storedBytes;
+
+    // Of what has left, and the store has still.
+    private long _goingBytes;
+
+    // Bytes that the store takes for each one that is counted: what surrounds events and requests counts as if it were spread over them.
+    private double _usedShare = 1;
     private bool _isRunning;
     private bool _isArmed;
     private bool _isDisposed;
@@ -85,7 +91,10 @@ internal sealed partial class AnswerRecorder : IDisposable
     public bool IsFull => _isFull;
 
     /// <summary>Whether ended answers have to go before the store is full.</summary>
-    public bool IsCrowded => StoredBytes > _bytesMax * CrowdedShare;
+    public bool IsCrowded
+    {
+        get { lock (_lock) return _storedBytes * _usedShare > _bytesMax * CrowdedShare; }
+    }
 
     /// <summary>Events and requests in the store, in bytes.</summary>
     public long StoredBytes
@@ -102,6 +111,7 @@ internal sealed partial class AnswerRecorder : IDisposable
         lock (_lock)
         {
             foreach (var answer in contents.Answers) Count(answer.Id, answer.ByteCount);
+            Measure(_store.UsedBytes);
         }
         return contents;
     }
@@ -219,9 +229,17 @@ internal sealed partial class AnswerRecorder : IDisposable
         {
             List<TaskCompletionSource<bool>> flushes;
             lock (_lock) (flushes, _flushes) = (_flushes, []);
-            var (batch, taken, hasMore) = Gather();
-            var isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
-            if (isCommitted) Settle(batch, taken);
+            // By itself and first: it makes room, which a store that is too full for the rest would take back with it.
+            var (going, bytes) = GatherGoing();
+            var isCommitted = going.IsEmpty || await TryCommitAsync(going);
+            var hasMore = false;
+            if (isCommitted)
+            {
+                SettleGoing(going, bytes);
+                (var batch, var taken, hasMore) = Gather();
+                isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
+                if (isCommitted) Settle(taken);
+            }
             lock (_lock)
             {
                 if (hasMore && isCommitted)
@@ -267,22 +285,40 @@ internal sealed partial class AnswerRecorder : IDisposable
     {
         if (_fault is null) LogDegraded(fault.Message);
         _fault = fault;
+        // A commit didn't fit into what is left, so that with the next answer that ends others go. Where the disk is full, they would go for nothing.
+        if (fault.Fault == StoreFault.Full && _store.UsedBytes > _bytesMax / 2) lock (_lock) Measure(_bytesMax);
         Relieve();
     }
 
-    private void Settle(StoreBatch batch, List<(Entry Entry, AnswerChange Change)> taken)
+    private void SettleGoing(StoreBatch batch, long bytes)
     {
+        if (batch.IsEmpty) return;
         lock (_lock)
         {
             _expired.RemoveRange(0, batch.Expired.Count);
             _deleted.RemoveRange(0, batch.Deleted.Count);
+            _goingBytes -= bytes;
+            Measure(_store.UsedBytes);
+        }
+    }
+
+    private void Settle(List<(Entry Entry, AnswerChange Change)> taken)
+    {
+        lock (_lock)
+        {
             foreach (var (entry, change) in taken)
             {
-                // One that has left meanwhile goes with the next commit.
-                if (entry.HasLeft) continue;
-                Count(change.Id, change.Events.Length + entry.Body.Length);
+                var bytes = change.Events.Length + entry.Body.Length;
+                if (entry.HasLeft)
+                {
+                    // It goes with the next commit.
+                    _goingBytes += bytes;
+                    continue;
+                }
+                Count(change.Id, bytes);
                 if (change.End is not null) _entries.Remove(change.Id);
             }
+            if (taken.Count > 0) Measure(_store.UsedBytes);
         }
         foreach (var (entry, change) in taken)
         {
@@ -300,20 +336,30 @@ internal sealed partial class AnswerRecorder : IDisposable
     {
         Entry[] entries;
         lock (_lock) entries = [.. _entries.Values];
-        var bytes = entries.Sum(static entry => (long)entry.Answer.Log.RetainedBytes);
+        var bytes = entries.Sum(BytesOf);
         if (bytes > _limits.HotBytesMax)
         {
             foreach (var entry in entries) entry.Answer.Log.Shed(_limits.HotBytesMin);
-            bytes = entries.Sum(static entry => (long)entry.Answer.Log.RetainedBytes);
+            bytes = entries.Sum(BytesOf);
         }
         _isFull = bytes > _limits.HotBytesMax;
     }
 
-    // Under the lock.
+    // The request is held until the store has it.
+    private static long BytesOf(Entry entry) => (long)entry.Answer.Log.RetainedBytes + entry.Body.Length;
+
+    // Under the lock, as all below.
     private void Leave(string id)
     {
         if (_entries.Remove(id, out var entry)) entry.HasLeft = true;
-        if (_bytesById.Remove(id, out var bytes)) _storedBytes -= bytes;
+        if (!_bytesById.Remove(id, out var bytes)) return;
+        _storedBytes -= bytes;
+        _goingBytes += bytes;
+    }
+
+    private void Measure(long usedBytes)
+    {
+        if (_storedBytes + _goingBytes is > 0 and var bytes) _usedShare = (double)usedBytes / bytes;
     }
 
     private void Count(string id, long bytes)

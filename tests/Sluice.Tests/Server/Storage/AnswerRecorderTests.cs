@@ -40,11 +40,11 @@ public sealed class AnswerRecorderTests : IDisposable
         return table;
     }
 
-    private Answer? Begin(AnswerTable table, string id, string? key = null, Keeping keeping = Keeping.Store)
+    private Answer? Begin(AnswerTable table, string id, string? key = null, Keeping keeping = Keeping.Store, int bodyBytes = 4)
     {
         var owner = new AnswerOwner("p", key, new RequestFingerprint("raw", "canonical"), DisconnectPolicy.Default) { Keeping = keeping };
         var answer = table.TryCreate(id, owner, "m", new RequestRecord(_clock), null, out _);
-        if (answer is not null) table.Record(answer, "body"u8.ToArray());
+        if (answer is not null) table.Record(answer, Encoding.ASCII.GetBytes("body".PadRight(bodyBytes)));
         return answer;
     }
 
@@ -189,7 +189,7 @@ public sealed class AnswerRecorderTests : IDisposable
         {
             Tokens = [1, 2, 70_000], OutputDigest = 5, Finish = FinishReason.Length, IsCallForced = true,
             Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
-        }]),
+        }]) { CachedPromptTokens = 4, ReachedPromptTokens = 20 },
     };
 
     private async Task<AnswerTable> RestartAsync(Action<Answer, SuspendedGeneration> restore)
@@ -237,6 +237,21 @@ public sealed class AnswerRecorderTests : IDisposable
         Assert.True(table.HasExpired("a", "p"));
         Tick();
         Assert.Empty((await _store.LoadAsync(default)).Answers);
+    }
+
+    [Fact]
+    public async Task Requests_that_the_store_has_not_got_count_for_the_memory_and_for_the_size_of_a_commit()
+    {
+        var table = await StartAsync();
+        _fault = "commit";
+        for (var number = 0; number < 9; number++) Assert.NotNull(Begin(table, $"a{number}", bodyBytes: 10_000));
+        Tick();
+        Assert.True(_recorder.IsFull);
+        Assert.Null(Begin(table, "another"));
+        _fault = null;
+        _clock.Advance(_limits.StoreRetry);
+        Assert.False(_recorder.IsFull);
+        Assert.Equal((9, 3), (_store.AnswerCount, _store.CommitCount));
     }
 
     [Fact]
