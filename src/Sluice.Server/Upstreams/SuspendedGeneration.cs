@@ -1,4 +1,5 @@
 using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;
 
@@ -31,6 +32,9 @@ internal sealed record SuspendedGeneration
 
     /// <summary>Events of the log that <see cref="Progress"/> accounts for.</summary>
     public long EventCount { get; init; }
+
+    /// <summary>Tokens up to there; null in a snapshot of an engine that runs, and where the answer's record has them.</summary>
+    public ChatUsage? Usage { get; init; }
 
     /// <summary>About what it takes in memory.</summary>
     public long Bytes => Body.Length + (Progress?.Choices.Sum(static choice => (choice.Tokens.Count * (long)sizeof(int)) + (choice.Held.Count * HeldBytes)) ?? 0);

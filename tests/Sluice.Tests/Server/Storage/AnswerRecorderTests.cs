@@ -185,11 +185,16 @@ public sealed class AnswerRecorderTests : IDisposable
         RenderedAt = new DateTimeOffset(2026, 1, 1, 1, 0, 0, TimeSpan.FromHours(1)),
         Seed = ulong.MaxValue - 1,
         EventCount = eventCount,
-        Progress = new GenerationProgress("identity", ulong.MaxValue, [new ChoiceProgress
-        {
-            Tokens = [1, 2, 70_000], OutputDigest = 5, Finish = FinishReason.Length, IsCallForced = true,
-            Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
-        }]) { CachedPromptTokens = 4, ReachedPromptTokens = 20 },
+        Progress = new GenerationProgress("identity", ulong.MaxValue, [s_choice]) { CachedPromptTokens = 4, ReachedPromptTokens = 20 },
+    };
+
+    private static readonly ChoiceProgress s_choice = new()
+    {
+        Tokens = [1, 2, 70_000],
+        OutputDigest = 5,
+        Finish = FinishReason.Length,
+        IsCallForced = true,
+        Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
     };
 
     private async Task<AnswerTable> RestartAsync(Action<Answer, SuspendedGeneration> restore)
@@ -237,6 +242,33 @@ public sealed class AnswerRecorderTests : IDisposable
         Assert.True(table.HasExpired("a", "p"));
         Tick();
         Assert.Empty((await _store.LoadAsync(default)).Answers);
+    }
+
+    [Fact]
+    public async Task What_a_suspended_answer_took_is_known_after_a_restart_and_of_one_that_was_cut_off_about()
+    {
+        var table = await StartAsync();
+        var (suspended, cut) = (Begin(table, "suspended")!, Begin(table, "cut")!);
+        foreach (var answer in (Answer[])[suspended, cut])
+        {
+            answer.Stretch.Arm(() => { }, () => Progress(5));
+            Append(answer, 0, 5);
+        }
+        Tick();
+        // Its events and its progress are in the store already.
+        suspended.Record.SetUsage(new ChatUsage(20, 4, 3, 2), isEstimated: false);
+        suspended.Stretch.Suspend(Progress(5));
+        suspended.Stretch.Settle();
+        Tick();
+        for (var restart = 0; restart < 2; restart++)
+        {
+            table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+            Assert.True(table.TryFind("suspended", "p", out var found));
+            Assert.Equal((new ChatUsage(20, 4, 3, 2), false), (found.Record.Usage, found.Record.IsUsageEstimated));
+            Assert.True(table.TryFind("cut", "p", out found));
+            Assert.Equal((new ChatUsage(20, 4, 3), true), (found.Record.Usage, found.Record.IsUsageEstimated));
+            Tick();
+        }
     }
 
     [Fact]
