@@ -154,6 +154,12 @@ public sealed record Limits
     /// <summary>How long a cursor may be ahead of its stream. The default value is 5 s, far beyond what two packets can overtake each other by.</summary>
     public TimeSpan CursorWait { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// The same for an answer that goes on after a restart and has said nothing since: its client may have seen more than the store, and the prompt has to be read
+    /// again first. The default value is 2 min, a long prompt on a slow machine.
+    /// </summary>
+    public TimeSpan RestoredCursorWait { get; init; } = TimeSpan.FromMinutes(2);
+
     /// <summary>How long a key is remembered that was cancelled before its request came. The default value is 60 s: the request was on its way.</summary>
     public TimeSpan CancelledKey { get; init; } = TimeSpan.FromSeconds(60);
 

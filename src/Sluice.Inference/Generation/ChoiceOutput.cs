@@ -4,7 +4,7 @@ namespace Sluice.Inference.Generation;
 
 /// <summary>
 /// From one choice to the sink of its generation. Keeps a digest of what was delivered, piece by piece, so that a choice that is replayed can be
-/// held to what it said before; while it is replayed the sink hears nothing. Owned by the thread that runs the choice.
+/// held to what it said before; while it is replayed the sink is told of calls only, which may be open. Owned by the thread that runs the choice.
 /// </summary>
 internal sealed class ChoiceOutput(IGenerationSink sink, int choiceIndex)
 {
@@ -41,6 +41,10 @@ internal sealed class ChoiceOutput(IGenerationSink sink, int choiceIndex)
         {
             sink.OnToolCall(choiceIndex, callIndex, tool);
         }
+        else
+        {
+            sink.OnReplayedToolCall(choiceIndex, callIndex, tool);
+        }
     }
 
     public void ToolArguments(int callIndex, ReadOnlySpan<byte> utf8Json)
@@ -49,6 +53,10 @@ internal sealed class ChoiceOutput(IGenerationSink sink, int choiceIndex)
         if (!IsMuted)
         {
             sink.OnToolArguments(choiceIndex, callIndex, utf8Json);
+        }
+        else
+        {
+            sink.OnReplayedToolArguments(choiceIndex, callIndex, utf8Json);
         }
     }
 

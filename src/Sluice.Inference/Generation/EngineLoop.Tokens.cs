@@ -24,7 +24,7 @@ internal sealed partial class EngineLoop
             allowed = _masks.Find(choice.Matcher);
             if (allowed.IsEmpty)
             {
-                Fail(choice.Generation, new InvalidOperationException("The model's vocabulary can't write what the grammar asks for."));
+                Fail(choice.Generation, new GrammarException("the model's vocabulary can't write what has to come next, such as a character that only a pattern allows"));
                 return;
             }
         }

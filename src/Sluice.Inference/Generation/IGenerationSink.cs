@@ -30,6 +30,22 @@ public interface IGenerationSink
     /// <param name="utf8Json">Text of a JSON object, whole code points, never empty; valid during the call only.</param>
     void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json);
 
+    /// <summary>A call that another sink was told of, before the generation was suspended: <see cref="OnToolArguments"/> may follow for it. The default does nothing.</summary>
+    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
+    /// <param name="callIndex">From 0, for each choice.</param>
+    /// <param name="tool">Name of the tool.</param>
+    void OnReplayedToolCall(int choiceIndex, int callIndex, string tool)
+    {
+    }
+
+    /// <summary>Arguments that another sink was given, before the generation was suspended. The default does nothing.</summary>
+    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
+    /// <param name="callIndex">The call's.</param>
+    /// <param name="utf8Json">Valid during the call only.</param>
+    void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
+    {
+    }
+
     /// <summary>One choice has ended.</summary>
     void OnFinished(int choiceIndex, FinishReason reason);
 
@@ -42,7 +58,7 @@ public interface IGenerationSink
     /// <summary>The generation was suspended, and can be gone on with by <see cref="GenerationRequest.From"/>; <paramref name="usage"/> counts what was computed.</summary>
     void OnSuspended(GenerationProgress progress, GenerationUsage usage);
 
-    /// <summary>The engine could not go on.</summary>
+    /// <summary>The engine could not go on; a <see cref="Grammars.GrammarException"/> says that the request is at fault.</summary>
     void OnFailed(Exception error);
 }
 

@@ -54,6 +54,7 @@ internal sealed class Answer
     private bool _isForgotten;
     private ITimer? _grace;
     private long _detachedAt;
+    private long _restoredCount = -1;
     private Stretch _stretch = new();
     private SuspendedGeneration? _suspended;
     private CancellationTokenRegistration _whenCancelled;
@@ -226,7 +227,8 @@ internal sealed class Answer
         using var reader = Log.TryOpenReader(Log.EventCount);
         if (reader is null) return false;
         var isTimeUp = false;
-        await using var timer = _time.CreateTimer(_ => { Volatile.Write(ref isTimeUp, true); reader.Wake(); }, null, _limits.CursorWait, Timeout.InfiniteTimeSpan);
+        var wait = Log.EventCount == _restoredCount ? _limits.RestoredCursorWait : _limits.CursorWait;
+        await using var timer = _time.CreateTimer(_ => { Volatile.Write(ref isTimeUp, true); reader.Wake(); }, null, wait, Timeout.InfiniteTimeSpan);
         await using var left = cancellation.UnsafeRegister(static state => ((StreamLogReader)state!).Wake(), reader);
         while (Log.EventCount < position)
         {
@@ -277,6 +279,7 @@ internal sealed class Answer
             _stretch = Stretch.EndedAt(suspended);
             // Somebody may have seen it, and knows its id.
             _hasSent = true;
+            _restoredCount = Log.EventCount;
         }
         SetSuspended(suspended, end);
         SuspendedAge = TimeSpan.Zero;

@@ -77,7 +77,11 @@ internal sealed partial class AnswerTable : IHostedService
     public async Task WhenProducedAsync(CancellationToken cancellation)
     {
         while (!cancellation.IsCancellationRequested && Running() is [var running, ..])
+        {
             await Patience.WaitAsync(Patience.FirstAsync(running.Produced, running.Stretch.Settled), Timeout.InfiniteTimeSpan, _time, cancellation);
+            // Between a suspension that was cancelled and the end that is written for it somebody else has to have a turn.
+            await Task.Yield();
+        }
     }
 
     /// <summary>Answers that are being made.</summary>
@@ -105,7 +109,9 @@ internal sealed partial class AnswerTable : IHostedService
         if (_restore is null) return suspended;
         foreach (var answer in answers.Where(static answer => answer is { End: null, HasProgress: true }))
         {
-            if (await _recorder!.FindRequestAsync(answer.Id, cancellation) is { } request && StoredProgress.TryRead(request) is { } progress && progress.EventCount <= answer.EventCount)
+            // Several choices may interleave otherwise when they are made again, and a client may have seen more of them than the store.
+            if (await _recorder!.FindRequestAsync(answer.Id, cancellation) is { } request && StoredProgress.TryRead(request) is { ChoiceCount: 1 } progress
+                && progress.EventCount <= answer.EventCount)
                 suspended[answer.Id] = progress;
         }
         return suspended;

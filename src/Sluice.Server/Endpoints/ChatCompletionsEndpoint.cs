@@ -87,9 +87,17 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         else if (answers.TakeOrphan(owner) is { } orphan && !orphan.IsBroken
             && orphan.TryAttach(0, context.Response, adopts: true, out var adopted) == AttachOutcome.Attached)
         {
-            if (await producer.ContinueAsync(orphan, scope.Configuration) is null) return (new Admitted(adopted!, "adopted", IsNew: false), null);
-            // Nobody has seen anything of it: a new one is as good.
-            adopted!.Dispose();
+            var isAdopted = false;
+            try
+            {
+                isAdopted = await producer.ContinueAsync(orphan, scope.Configuration) is null;
+            }
+            finally
+            {
+                // Nobody has seen anything of it: a new one is as good.
+                if (!isAdopted) adopted!.Dispose();
+            }
+            if (isAdopted) return (new Admitted(adopted!, "adopted", IsNew: false), null);
         }
         if (server.IsStopping && !IsThere(owner)) return (default, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.

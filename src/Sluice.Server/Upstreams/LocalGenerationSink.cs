@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Generation;
+using Sluice.Inference.Grammars;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Streaming;
@@ -100,6 +101,11 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _log.Commit();
     }
 
+    // The input of a custom tool is read out of its arguments from their beginning on.
+    public void OnReplayedToolCall(int choiceIndex, int callIndex, string tool) => _inputs[choiceIndex] = _customTools.Contains(tool) ? new CustomInputReader() : null;
+
+    public void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => _inputs[choiceIndex]?.Read(utf8Json);
+
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_log.End is not null) return;
@@ -148,6 +154,10 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         {
             // The engine itself is stopping: no fault of anything.
             _log.Fail(ServerState.StoppingError);
+        }
+        else if (error is GrammarException grammar)
+        {
+            _log.Fail(ApiErrors.InvalidSchema("response_format", _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
         }
         else
         {

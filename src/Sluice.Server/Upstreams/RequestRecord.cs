@@ -46,8 +46,8 @@ internal sealed class RequestRecord
     /// <summary>Name of what answered, or was asked last; null before the first attempt.</summary>
     public string? Upstream { get; private set; }
 
-    /// <summary>From the request to the first content; null when there was none.</summary>
-    public TimeSpan? TimeToFirstToken => ContentCount > 0 ? _time.GetElapsedTime(_started, _firstContent) : null;
+    /// <summary>From the request to the first content; null when there was none, or the answer had been suspended before it.</summary>
+    public TimeSpan? TimeToFirstToken { get; private set; }
 
     /// <summary>From the first content to the last, without suspensions; null when there was none.</summary>
     public TimeSpan? ContentTime => ContentCount > 0 ? _time.GetElapsedTime(_firstContent, _lastContent) - _contentPause : null;
@@ -146,7 +146,11 @@ internal sealed class RequestRecord
         if (ContentCount++ == 0)
         {
             _firstContent = now;
-            _meter?.FirstContent(_time.GetElapsedTime(_started, now));
+            if (!_isResumed)
+            {
+                TimeToFirstToken = _time.GetElapsedTime(_started, now);
+                _meter?.FirstContent(TimeToFirstToken.Value);
+            }
         }
         else if (_isResumed)
         {

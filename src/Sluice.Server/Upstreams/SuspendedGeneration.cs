@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Sluice.Inference.Generation;
 using Sluice.Protocol.Chat;
 
@@ -35,6 +36,22 @@ internal sealed record SuspendedGeneration
 
     /// <summary>Tokens up to there; null in a snapshot of an engine that runs, and where the answer's record has them.</summary>
     public ChatUsage? Usage { get; init; }
+
+    /// <summary>Choices that were asked for.</summary>
+    public int ChoiceCount
+    {
+        get
+        {
+            if (Progress is { } progress) return progress.Choices.Count;
+            var reader = new Utf8JsonReader(Body.Span);
+            // The body was found to be valid when the request came.
+            while (reader.Read())
+            {
+                if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("n"u8)) return reader.Read() && reader.TokenType == JsonTokenType.Number ? reader.GetInt32() : 1;
+            }
+            return 1;
+        }
+    }
 
     /// <summary>About what it takes in memory.</summary>
     public long Bytes => Body.Length + (Progress?.Choices.Sum(static choice => (choice.Tokens.Count * (long)sizeof(int)) + (choice.Held.Count * HeldBytes)) ?? 0);

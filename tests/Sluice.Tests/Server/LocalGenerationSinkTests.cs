@@ -53,6 +53,25 @@ public sealed class LocalGenerationSinkTests
     }
 
     [Fact]
+    public void The_input_of_a_custom_tool_goes_on_where_it_was_suspended()
+    {
+        using var tools = JsonDocument.Parse("""[{"type":"custom","custom":{"name":"run"}}]""");
+        var sink = (IGenerationSink)Create(Request() with { Tools = tools.RootElement.Clone() });
+        var arguments = Encoding.UTF8.GetBytes($$"""{"{{CustomTools.Argument}}":"say \"hi\"\n"}""");
+        // In the middle of an escape.
+        var half = arguments.Length - 9;
+        sink.OnReplayedToolCall(0, 0, "run");
+        sink.OnReplayedToolArguments(0, 0, arguments.AsSpan(0, half));
+        sink.OnToolArguments(0, 0, arguments.AsSpan(half));
+
+        var deltas = Events().Select(text => JsonDocument.Parse(text["data: ".Length..]).RootElement.GetProperty("choices")[0].GetProperty("delta"))
+            .Where(delta => delta.TryGetProperty("tool_calls", out _)).ToArray();
+        var delta = Assert.Single(deltas).GetProperty("tool_calls")[0];
+        Assert.False(delta.TryGetProperty("function", out _));
+        Assert.Equal("\"hi\"\n", delta.GetProperty("custom").GetProperty("input").GetString());
+    }
+
+    [Fact]
     public void Events_StandInTheOrderOfTheApi()
     {
         var sink = Create(Request() with { N = 2, IncludeUsage = true });
@@ -172,6 +191,15 @@ public sealed class LocalGenerationSinkTests
         Assert.Equal(500, error.Status);
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
         Assert.Equal(1, _lease.DisposeCount);
+    }
+
+    [Fact]
+    public void ASchema_ThatTheModelCannotWrite_IsTheRequestsFault()
+    {
+        Create(Request()).OnFailed(new Sluice.Inference.Grammars.GrammarException([], "the model can't write it"));
+        var error = Assert.IsType<ApiError>(_generation.Log.End!.Failure);
+        Assert.Equal((400, "response_format"), (error.Status, error.Param));
+        Assert.Contains("the model can't write it", error.Message, StringComparison.Ordinal);
     }
 
     // The budget of the server's path of one token: from the engine's thread into the log, and from the log to a reader's buffer.

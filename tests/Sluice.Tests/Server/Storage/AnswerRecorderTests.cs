@@ -287,6 +287,52 @@ public sealed class AnswerRecorderTests : IDisposable
     }
 
     [Fact]
+    public async Task Several_choices_are_not_gone_on_with_after_a_restart_for_they_may_interleave_otherwise()
+    {
+        var table = await StartAsync();
+        var answer = Begin(table, "a", "k")!;
+        var one = Progress(4);
+        answer.Stretch.Arm(() => { }, () => one with { Progress = one.Progress! with { Choices = [one.Progress.Choices[0], one.Progress.Choices[0]] } });
+        Append(answer, 0, 4);
+        Tick();
+        table = await RestartAsync((_, _) => Assert.Fail("It can't be gone on with."));
+        Assert.True(table.TryFind("a", "p", out var found));
+        Assert.Equal(("failed", true), (found.State, found.IsLost));
+    }
+
+    [Theory]
+    [InlineData("""{"n":3,"messages":[]}""", 3)]
+    [InlineData("""{"messages":[{"n":2}],"n":1}""", 1)]
+    [InlineData("""{"messages":[{"n":2}]}""", 1)]
+    [InlineData("""{"n":null}""", 1)]
+    public void Choices_of_an_answer_that_had_not_begun_are_those_of_its_request(string body, int count) =>
+        Assert.Equal(count, (Progress(0) with { Progress = null, Body = Encoding.UTF8.GetBytes(body) }).ChoiceCount);
+
+    [Fact]
+    public async Task A_client_that_has_seen_more_than_the_store_waits_until_it_is_made_again()
+    {
+        var table = await StartAsync();
+        var answer = Begin(table, "a", "k")!;
+        answer.Stretch.Arm(() => { }, () => Progress(8));
+        Append(answer, 0, 8);
+        Tick();
+        table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+        Assert.True(table.TryFind("a", "p", out var found) && found.TryHold());
+        Assert.Null(await found.ContinueAsync((_, stretch) =>
+        {
+            stretch.Arm(() => { }, () => Progress(18));
+            return Task.FromResult<ApiError?>(null);
+        }, () => { }));
+        var reaching = found.ReachAsync(10, CancellationToken.None);
+        // Longer than a cursor may be ahead of a stream that says something.
+        _clock.Advance(_limits.CursorWait * 3);
+        Assert.False(reaching.IsCompleted);
+        Append(found, 8, 4);
+        Assert.True(await reaching);
+        found.Release();
+    }
+
+    [Fact]
     public async Task Whoever_goes_on_after_a_restart_makes_the_events_beyond_the_progress_again_and_nobody_sees_them_twice()
     {
         var table = await StartAsync();
