@@ -69,7 +69,7 @@ internal sealed partial class AnswerTable : IHostedService
         await Patience.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
         if (_recorder is not null) await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
         // What follows is of this process alone: in the store they stay as they are.
-        foreach (var answer in suspended) answer.Record.IsLeftToStore = _recorder!.Release(answer);
+        foreach (var answer in suspended) answer.Record.IsLeftToStore = _recorder!.Release(answer) && answer.Stretch.TrySnapshot() is { ChoiceCount: 1 };
         CancelAll(CancellationCause.Shutdown);
     }
 

@@ -34,10 +34,10 @@ public sealed class SuspendedRestartTests : IDisposable
     private static HttpClient ClientOf(TestHub hub) => new(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { BaseAddress = hub.Address };
 
     // Its client reads two words and leaves.
-    private static async Task<string> SuspendAsync(HttpClient http)
+    private static async Task<string> SuspendAsync(HttpClient http, string ask = Ask)
     {
         string id;
-        using (var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Ask, Encoding.UTF8, "application/json") })
+        using (var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(ask, Encoding.UTF8, "application/json") })
         using (var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation))
         {
             id = response.Headers.GetValues("Sluice-Stream-Id").Single();
@@ -75,6 +75,19 @@ public sealed class SuspendedRestartTests : IDisposable
             Assert.DoesNotContain("estimated", events, StringComparison.Ordinal);
             Assert.Contains("gen_ai_client_token_usage_sum", await GetAsync(http, "/metrics"), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Several_choices_that_no_other_process_goes_on_with_are_counted_where_they_were_made()
+    {
+        await using var hub = await StartAsync();
+        using var http = ClientOf(hub);
+        var id = await SuspendAsync(http, Ask[..^1] + ",\"n\":2}");
+        var table = hub.Services.GetRequiredService<AnswerTable>();
+        await table.EndAllAsync(Cancellation);
+        table.TryFind(id, "", out var answer);
+        await answer!.Produced;
+        Assert.Contains("gen_ai_client_token_usage_sum", await GetAsync(http, "/metrics"), StringComparison.Ordinal);
     }
 
     [Fact]
