@@ -85,6 +85,9 @@ public sealed class TestHub : IAsyncDisposable
     /// <summary>What it serves, to be changed.</summary>
     public HubConfiguration Configuration => _application.Services.GetRequiredService<HubConfiguration>();
 
+    /// <summary>What it is made of.</summary>
+    public IServiceProvider Services => _application.Services;
+
     /// <summary>How far the file is.</summary>
     public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<ModelMemory<InferenceEngine>>().PresenceOf(path);
 

@@ -110,6 +110,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         try
         {
             answer.Meter?.End(generation, record);
+            if (record.IsLeftToStore) return;
             LogEnded(
                 answer.RequestId, generation.Id, answer.Model, record.Upstream, generation.State, (long?)record.TimeToFirstToken?.TotalMilliseconds,
                 (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,

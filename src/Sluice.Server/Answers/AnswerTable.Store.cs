@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Hosting;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
@@ -68,7 +69,7 @@ internal sealed partial class AnswerTable : IHostedService
         await Patience.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
         if (_recorder is not null) await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
         // What follows is of this process alone: in the store they stay as they are.
-        foreach (var answer in suspended) _recorder!.Release(answer);
+        foreach (var answer in suspended) answer.Record.IsLeftToStore = _recorder!.Release(answer) && answer.Stretch.TrySnapshot() is { ChoiceCount: 1 };
         CancelAll(CancellationCause.Shutdown);
     }
 
@@ -137,6 +138,10 @@ internal sealed partial class AnswerTable : IHostedService
     {
         var record = new RequestRecord(_time);
         if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
+        else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
+        // The process was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
+        else if (suspended?.Progress is { } progress)
+            record.SetUsage(new ChatUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, progress.Choices.Sum(static choice => choice.Tokens.Count)), isEstimated: true);
         // Events behind those that the engine's progress accounts for are made again, the same ones.
         var generation = new Generation(stored.Id, _limits.Streams, suspended?.EventCount ?? stored.EventCount);
         var answer = new Answer(this, generation, stored.Owner with { Keeping = Keeping.Store }, stored.Model, record, _limits, _time) { Created = stored.Created };

@@ -7,18 +7,26 @@ namespace Sluice.Server.Storage;
 // What has come to the answers since the last commit.
 internal sealed partial class AnswerRecorder
 {
-    private (StoreBatch Batch, List<(Entry, AnswerChange)> Taken, bool HasMore) Gather()
+    private (StoreBatch Batch, long Bytes) GatherGoing()
+    {
+        var batch = new StoreBatch();
+        long bytes;
+        lock (_lock)
+        {
+            batch.Expired.AddRange(_expired);
+            batch.Deleted.AddRange(_deleted);
+            bytes = _goingBytes;
+        }
+        if (batch.Expired.Count > 0) batch.TracesBefore = _time.GetUtcNow() - _limits.ExpiredIds;
+        return (batch, bytes);
+    }
+
+    private (StoreBatch Batch, List<Taken> Taken, bool HasMore) Gather()
     {
         Entry[] entries;
         var batch = new StoreBatch();
-        lock (_lock)
-        {
-            entries = [.. _entries.Values];
-            batch.Expired.AddRange(_expired);
-            batch.Deleted.AddRange(_deleted);
-        }
-        if (batch.Expired.Count > 0) batch.TracesBefore = _time.GetUtcNow() - _limits.ExpiredIds;
-        var taken = new List<(Entry, AnswerChange)>();
+        lock (_lock) entries = [.. _entries.Values];
+        var taken = new List<Taken>();
         var (left, hasMore) = (_limits.StoreBatchBytes, false);
         foreach (var entry in entries)
         {
@@ -27,32 +35,41 @@ internal sealed partial class AnswerRecorder
                 hasMore = true;
                 break;
             }
-            if (FindChange(entry, left, out var isWhole) is not { } change) continue;
-            left -= change.Events.Length;
+            if (FindChange(entry, left, out var isWhole, out var hasUsage) is not { } change) continue;
+            left -= change.Events.Length + entry.Body.Length;
             // There was no room for the rest. What has come since has the time until the next commit.
             hasMore |= !isWhole;
             batch.Changes.Add(change);
-            taken.Add((entry, change));
+            taken.Add(new Taken(entry, change, hasUsage));
         }
         return (batch, taken, hasMore);
     }
 
     // Whole is what has all events that were there when it was looked for.
-    private AnswerChange? FindChange(Entry entry, int bytesMax, out bool isWhole)
+    private AnswerChange? FindChange(Entry entry, int bytesMax, out bool isWhole, out bool hasUsage)
     {
-        isWhole = true;
+        (isWhole, hasUsage) = (true, entry.HasUsage);
         var answer = entry.Answer;
         // Before its events: what has ended is there as a whole.
         var isProduced = answer.Produced.IsCompleted;
+        var stretch = answer.Stretch;
+        // What the engine had made when it stopped is counted, also where no event has come since its last snapshot.
+        var usage = !isProduced && stretch.Suspended.IsCompletedSuccessfully && answer.Record is { IsUsageEstimated: false } record ? record.Usage : null;
+        var isCounted = usage is not null && !entry.HasUsage;
         var eventCount = answer.Log.EventCount;
-        if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced) return null;
+        if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced && !isCounted) return null;
         // What the local engine could be gone on from, and no event beyond that.
-        var snapshot = isProduced ? null : answer.Stretch.TrySnapshot();
+        var snapshot = isProduced ? null : stretch.TrySnapshot();
         if (snapshot is not null) eventCount = long.Max(entry.RecordedCount, snapshot.EventCount);
         var (events, ends) = (new ArrayBufferWriter<byte>(), new List<int>());
         if (eventCount > entry.RecordedCount) answer.Log.CopyTo(entry.RecordedCount, events, ends, bytesMax, eventCount);
         isWhole = entry.RecordedCount + ends.Count == eventCount;
-        var progress = snapshot is not null && isWhole && snapshot.EventCount == eventCount && entry.ProgressCount != eventCount ? StoredProgress.Write(snapshot) : (ReadOnlyMemory<byte>?)null;
+        var progress = (ReadOnlyMemory<byte>?)null;
+        if (snapshot is not null && isWhole && snapshot.EventCount == eventCount && (entry.ProgressCount != eventCount || isCounted))
+        {
+            progress = StoredProgress.Write(snapshot with { Usage = usage });
+            hasUsage = usage is not null;
+        }
         // Something else than the engine has gone on with it.
         if (snapshot is null && entry.ProgressCount >= 0 && answer.Record.Upstream is { } upstream && upstream != UpstreamIdentity.Local) progress = ReadOnlyMemory<byte>.Empty;
         var end = isProduced && isWhole ? answer.Log.End : null;

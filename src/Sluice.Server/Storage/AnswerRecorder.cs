@@ -15,9 +15,6 @@ namespace Sluice.Server.Storage;
 /// </remarks>
 internal sealed partial class AnswerRecorder : IDisposable
 {
-    // Ended answers give way before the file is full, for a full one takes nothing at all.
-    private const double CrowdedShare = 0.875;
-
     // One answer that the store has not got as a whole. The fields are those of the commit that runs.
     private sealed class Entry(Answer answer, ReadOnlyMemory<byte> body, bool isBegun, long recordedCount)
     {
@@ -32,9 +29,14 @@ internal sealed partial class AnswerRecorder : IDisposable
         // Events that the engine's progress in the store accounts for; -1 where there is none.
         public long ProgressCount { get; set; } = -1;
 
+        // Whether the store has the exact tokens beside the progress.
+        public bool HasUsage { get; set; }
+
         // Under the recorder's lock.
         public bool HasLeft { get; set; }
     }
+
+    private readonly record struct Taken(Entry Entry, AnswerChange Change, bool HasUsage);
 
     private readonly IAnswerStore _store;
     private readonly Limits _limits;
@@ -49,11 +51,9 @@ internal sealed partial class AnswerRecorder : IDisposable
     // Guards all below.
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, long> _bytesById = new(StringComparer.Ordinal);
     private readonly List<StoredTrace> _expired = [];
     private readonly List<string> _deleted = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
-    private long _storedBytes;
     private bool _isRunning;
     private bool _isArmed;
     private bool _isDisposed;
@@ -84,15 +84,6 @@ internal sealed partial class AnswerRecorder : IDisposable
     /// <summary>Whether there is no room for more answers: the memory is used up, and the store doesn't relieve it.</summary>
     public bool IsFull => _isFull;
 
-    /// <summary>Whether ended answers have to go before the store is full.</summary>
-    public bool IsCrowded => StoredBytes > _bytesMax * CrowdedShare;
-
-    /// <summary>Events and requests in the store, in bytes.</summary>
-    public long StoredBytes
-    {
-        get { lock (_lock) return _storedBytes; }
-    }
-
     /// <summary>Opens the store and tells what it has.</summary>
     /// <exception cref="StoreException">It can't be opened or read.</exception>
     public async Task<StoreContents> OpenAsync(CancellationToken cancellation)
@@ -102,6 +93,7 @@ internal sealed partial class AnswerRecorder : IDisposable
         lock (_lock)
         {
             foreach (var answer in contents.Answers) Count(answer.Id, answer.ByteCount);
+            Measure(_store.UsedBytes);
         }
         return contents;
     }
@@ -111,12 +103,15 @@ internal sealed partial class AnswerRecorder : IDisposable
     /// <param name="body">The request as the client wrote it, not to change any more.</param>
     public void Add(Answer answer, ReadOnlyMemory<byte> body) => Add(new Entry(answer, body, isBegun: false, recordedCount: 0));
 
-    /// <summary>Leaves an answer in the store as it is there, whatever becomes of it here.</summary>
-    public void Release(Answer answer)
+    /// <summary>Leaves an answer in the store as it is there, whatever becomes of it here. After a flush.</summary>
+    /// <returns>Whether it can be gone on with from there.</returns>
+    public bool Release(Answer answer)
     {
         lock (_lock)
         {
-            if (_entries.Remove(answer.Id, out var entry)) entry.HasLeft = true;
+            if (!_entries.Remove(answer.Id, out var entry)) return false;
+            entry.HasLeft = true;
+            return entry is { IsBegun: true, ProgressCount: >= 0 };
         }
     }
 
@@ -126,7 +121,7 @@ internal sealed partial class AnswerRecorder : IDisposable
     public void Resume(Answer answer, bool isSuspended)
     {
         var count = answer.Log.StoredEvents;
-        Add(new Entry(answer, default, isBegun: true, count) { ProgressCount = isSuspended ? count : -1 });
+        Add(new Entry(answer, default, isBegun: true, count) { ProgressCount = isSuspended ? count : -1, HasUsage = isSuspended && answer.Record is { Usage: not null, IsUsageEstimated: false } });
     }
 
     /// <summary>Lets readers of the answer's log have events from the store.</summary>
@@ -219,9 +214,17 @@ internal sealed partial class AnswerRecorder : IDisposable
         {
             List<TaskCompletionSource<bool>> flushes;
             lock (_lock) (flushes, _flushes) = (_flushes, []);
-            var (batch, taken, hasMore) = Gather();
-            var isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
-            if (isCommitted) Settle(batch, taken);
+            // By itself and first: it makes room, which a store that is too full for the rest would take back with it.
+            var (going, bytes) = GatherGoing();
+            var isCommitted = going.IsEmpty || await TryCommitAsync(going);
+            var hasMore = false;
+            if (isCommitted)
+            {
+                SettleGoing(going, bytes);
+                (var batch, var taken, hasMore) = Gather();
+                isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
+                if (isCommitted) Settle(taken);
+            }
             lock (_lock)
             {
                 if (hasMore && isCommitted)
@@ -267,26 +270,44 @@ internal sealed partial class AnswerRecorder : IDisposable
     {
         if (_fault is null) LogDegraded(fault.Message);
         _fault = fault;
+        // A commit didn't fit into what is left, so that with the next answer that ends others go. Where the disk is full, they would go for nothing.
+        if (fault.Fault == StoreFault.Full && _store.UsedBytes > _bytesMax / 2) lock (_lock) Measure(_bytesMax);
         Relieve();
     }
 
-    private void Settle(StoreBatch batch, List<(Entry Entry, AnswerChange Change)> taken)
+    private void SettleGoing(StoreBatch batch, long bytes)
     {
+        if (batch.IsEmpty) return;
         lock (_lock)
         {
             _expired.RemoveRange(0, batch.Expired.Count);
             _deleted.RemoveRange(0, batch.Deleted.Count);
-            foreach (var (entry, change) in taken)
+            _goingBytes -= bytes;
+            Measure(_store.UsedBytes);
+        }
+    }
+
+    private void Settle(List<Taken> taken)
+    {
+        lock (_lock)
+        {
+            foreach (var (entry, change, _) in taken)
             {
-                // One that has left meanwhile goes with the next commit.
-                if (entry.HasLeft) continue;
-                Count(change.Id, change.Events.Length + entry.Body.Length);
+                var bytes = change.Events.Length + entry.Body.Length;
+                if (entry.HasLeft)
+                {
+                    // It goes with the next commit.
+                    _goingBytes += bytes;
+                    continue;
+                }
+                Count(change.Id, bytes);
                 if (change.End is not null) _entries.Remove(change.Id);
             }
+            if (taken.Count > 0) Measure(_store.UsedBytes);
         }
-        foreach (var (entry, change) in taken)
+        foreach (var (entry, change, hasUsage) in taken)
         {
-            (entry.IsBegun, entry.Body) = (true, default);
+            (entry.IsBegun, entry.Body, entry.HasUsage) = (true, default, hasUsage);
             entry.RecordedCount += change.Ends.Count;
             if (change.Progress is { } progress) entry.ProgressCount = progress.IsEmpty ? -1 : entry.RecordedCount;
             entry.Answer.Log.SetStored(entry.RecordedCount, change.Events.Length);
@@ -300,28 +321,19 @@ internal sealed partial class AnswerRecorder : IDisposable
     {
         Entry[] entries;
         lock (_lock) entries = [.. _entries.Values];
-        var bytes = entries.Sum(static entry => (long)entry.Answer.Log.RetainedBytes);
+        var bytes = entries.Sum(BytesOf);
         if (bytes > _limits.HotBytesMax)
         {
             foreach (var entry in entries) entry.Answer.Log.Shed(_limits.HotBytesMin);
-            bytes = entries.Sum(static entry => (long)entry.Answer.Log.RetainedBytes);
+            bytes = entries.Sum(BytesOf);
         }
         _isFull = bytes > _limits.HotBytesMax;
     }
 
+    // The request is held until the store has it.
+    private static long BytesOf(Entry entry) => (long)entry.Answer.Log.RetainedBytes + entry.Body.Length;
+
     // Under the lock.
-    private void Leave(string id)
-    {
-        if (_entries.Remove(id, out var entry)) entry.HasLeft = true;
-        if (_bytesById.Remove(id, out var bytes)) _storedBytes -= bytes;
-    }
-
-    private void Count(string id, long bytes)
-    {
-        _bytesById[id] = _bytesById.GetValueOrDefault(id) + bytes;
-        _storedBytes += bytes;
-    }
-
     private void Arm(TimeSpan wait)
     {
         if (_isRunning || _isDisposed || _isArmed) return;

@@ -15,6 +15,9 @@ internal interface IAnswerStore : IAsyncDisposable
     /// <summary>Where it is, for a person.</summary>
     string Name { get; }
 
+    /// <summary>Bytes of it that are in use, after the last load or commit. What is free in it for others is not.</summary>
+    long UsedBytes { get; }
+
     /// <summary>Opens it, and makes it where there is none.</summary>
     ValueTask OpenAsync(CancellationToken cancellation);
 

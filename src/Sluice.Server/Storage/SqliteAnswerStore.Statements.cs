@@ -33,6 +33,8 @@ internal sealed partial class SqliteAnswerStore
 
     private const string SetProgress = "update request set progress = $2 where id = $1";
 
+    private const string DropProgress = "update request set progress = null where id = $1 and progress is not null";
+
     private const string SetChanged = "update answer set changed_at = $2 where id = $1";
 
     private const string SetEnd = """
@@ -64,6 +66,13 @@ internal sealed partial class SqliteAnswerStore
         writer.Commit(transaction);
         // Somebody wants it gone, and the log still has what the file has lost. Where a reader is in the way, the next one does it.
         if (batch.Deleted.Count > 0) writer.Execute("pragma wal_checkpoint(truncate)");
+        Measure(writer);
+    }
+
+    private void Measure(SqliteStatements reader)
+    {
+        using var row = reader.Query("select (page_count - freelist_count) * page_size from pragma_page_count, pragma_freelist_count, pragma_page_size");
+        if (row.Read()) Volatile.Write(ref _usedBytes, row.GetInt64(0));
     }
 
     private void Apply(SqliteStatements writer, AnswerChange change)
@@ -93,6 +102,7 @@ internal sealed partial class SqliteAnswerStore
             writer.Execute(
                 SetEnd, change.Id, (long)end.Kind, end.At.ToUnixTimeMilliseconds(), end.Failure is { } failure ? StoredFailure.Write(failure) : null,
                 end.Usage?.PromptTokens, end.Usage?.CachedTokens, end.Usage?.CompletionTokens, end.Usage?.ReasoningTokens, end.IsUsageEstimated);
+            writer.Execute(DropProgress, change.Id);
         }
     }
 
@@ -113,6 +123,7 @@ internal sealed partial class SqliteAnswerStore
         {
             while (rows.Read()) traces.Add(new StoredTrace(rows.GetString(0), rows.GetString(1), TextOrNull(rows, 2), TimeOf(rows, 3)));
         }
+        Measure(reader);
         return new StoreContents(answers, traces);
     }
 

@@ -21,6 +21,7 @@ internal sealed partial class SqliteAnswerStore : IAnswerStore
     private readonly Action<string>? _step;
     private FileStream? _lock;
     private SqliteStatements? _writer;
+    private long _usedBytes;
 
     /// <param name="path">Full path of the file; its folder is made where there is none.</param>
     /// <param name="bytesMax">Bytes that the file may grow to.</param>
@@ -30,6 +31,8 @@ internal sealed partial class SqliteAnswerStore : IAnswerStore
         (_path, _bytesMax, _scheduler, _step) = (path, bytesMax, scheduler ?? TaskScheduler.Default, step);
 
     public string Name => _path;
+
+    public long UsedBytes => Volatile.Read(ref _usedBytes);
 
     public async ValueTask OpenAsync(CancellationToken cancellation) => await RunAsync(
         () =>

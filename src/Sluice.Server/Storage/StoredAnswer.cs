@@ -89,6 +89,6 @@ internal sealed record AnswerChange(string Id, long FirstEvent)
     /// <summary>When that was.</summary>
     public DateTimeOffset At { get; init; }
 
-    /// <summary>Null while it goes on.</summary>
+    /// <summary>Null while it goes on. With it the engine's progress goes.</summary>
     public StoredEnd? End { get; init; }
 }

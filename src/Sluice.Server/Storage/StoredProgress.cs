@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
 using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Storage;
@@ -22,6 +23,12 @@ internal static class StoredProgress
         writer.WriteString("rendered"u8, suspended.RenderedAt.ToString("O", CultureInfo.InvariantCulture));
         writer.WriteNumber("seed"u8, suspended.Seed);
         writer.WriteNumber("events"u8, suspended.EventCount);
+        if (suspended.Usage is { } usage)
+        {
+            writer.WriteStartArray("usage"u8);
+            foreach (var count in (ReadOnlySpan<int>)[usage.PromptTokens, usage.CachedTokens, usage.CompletionTokens, usage.ReasoningTokens]) writer.WriteNumberValue(count);
+            writer.WriteEndArray();
+        }
         if (suspended.Progress is { } progress)
         {
             writer.WriteString("identity"u8, progress.ModelIdentity);
@@ -54,6 +61,7 @@ internal static class StoredProgress
                 RenderedAt = DateTimeOffset.ParseExact(root.GetProperty("rendered"u8).GetString()!, "O", CultureInfo.InvariantCulture),
                 Seed = root.GetProperty("seed"u8).GetUInt64(),
                 EventCount = root.GetProperty("events"u8).GetInt64(),
+                Usage = root.TryGetProperty("usage"u8, out var usage) ? new ChatUsage(usage[0].GetInt32(), usage[1].GetInt32(), usage[2].GetInt32(), usage[3].GetInt32()) : null,
                 Progress = root.TryGetProperty("choices"u8, out var choices)
                     ? new GenerationProgress(root.GetProperty("identity"u8).GetString()!, root.GetProperty("prompt"u8).GetUInt64(), [.. choices.EnumerateArray().Select(ReadChoice)])
                     {
@@ -63,7 +71,7 @@ internal static class StoredProgress
                     : null,
             };
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or FormatException or InvalidOperationException)
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or FormatException or InvalidOperationException or IndexOutOfRangeException)
         {
             return null;
         }

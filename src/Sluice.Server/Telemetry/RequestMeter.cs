@@ -92,7 +92,7 @@ internal sealed class RequestMeter
         var errorType = cause ?? (error is null ? null : Tracing.ErrorTypeOf(error));
         _metrics.RequestDuration.Record(record.Elapsed.TotalSeconds, errorType is null ? _tags : [.. _tags, new(Tags.ErrorType, errorType)]);
         if (cause is not null) _metrics.RequestsAborted.Add(1, Model, new KeyValuePair<string, object?>(Tags.Cause, cause));
-        RecordUsage(record);
+        if (!record.IsLeftToStore) RecordUsage(record);
         if (_isInFlight) _metrics.RequestsInFlight.Add(-1, Model);
         if (_span is null) return;
         _span.SetTag("gen_ai.response.id", generation.Id);

@@ -70,6 +70,9 @@ internal sealed class RequestRecord
     /// <summary>Whether <see cref="Usage"/> is a guess: the answer broke off, or nobody has counted.</summary>
     public bool IsUsageEstimated { get; private set; }
 
+    /// <summary>Whether another process goes on with the answer, and counts and logs the whole of it.</summary>
+    public bool IsLeftToStore { get; set; }
+
     /// <summary>Seconds, on the clock of all times.</summary>
     public long UnixTime => _time.GetUtcNow().ToUnixTimeSeconds();
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Inference.Generation;
+using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;
 
@@ -32,6 +33,9 @@ internal sealed record SuspendedGeneration
 
     /// <summary>Events of the log that <see cref="Progress"/> accounts for.</summary>
     public long EventCount { get; init; }
+
+    /// <summary>Tokens up to there; null in a snapshot of an engine that runs, and where the answer's record has them.</summary>
+    public ChatUsage? Usage { get; init; }
 
     /// <summary>Choices that were asked for.</summary>
     public int ChoiceCount

@@ -115,6 +115,8 @@ internal sealed class SimNode
     {
         public string Name => store.Name;
 
+        public long UsedBytes => store.UsedBytes;
+
         public ValueTask OpenAsync(CancellationToken cancellation) => store.OpenAsync(cancellation);
 
         public ValueTask<StoreContents> LoadAsync(CancellationToken cancellation) => store.LoadAsync(cancellation);

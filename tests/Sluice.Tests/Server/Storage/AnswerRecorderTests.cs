@@ -40,11 +40,11 @@ public sealed class AnswerRecorderTests : IDisposable
         return table;
     }
 
-    private Answer? Begin(AnswerTable table, string id, string? key = null, Keeping keeping = Keeping.Store)
+    private Answer? Begin(AnswerTable table, string id, string? key = null, Keeping keeping = Keeping.Store, int bodyBytes = 4)
     {
         var owner = new AnswerOwner("p", key, new RequestFingerprint("raw", "canonical"), DisconnectPolicy.Default) { Keeping = keeping };
         var answer = table.TryCreate(id, owner, "m", new RequestRecord(_clock), null, out _);
-        if (answer is not null) table.Record(answer, "body"u8.ToArray());
+        if (answer is not null) table.Record(answer, Encoding.ASCII.GetBytes("body".PadRight(bodyBytes)));
         return answer;
     }
 
@@ -185,11 +185,16 @@ public sealed class AnswerRecorderTests : IDisposable
         RenderedAt = new DateTimeOffset(2026, 1, 1, 1, 0, 0, TimeSpan.FromHours(1)),
         Seed = ulong.MaxValue - 1,
         EventCount = eventCount,
-        Progress = new GenerationProgress("identity", ulong.MaxValue, [new ChoiceProgress
-        {
-            Tokens = [1, 2, 70_000], OutputDigest = 5, Finish = FinishReason.Length, IsCallForced = true,
-            Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
-        }]),
+        Progress = new GenerationProgress("identity", ulong.MaxValue, [s_choice]) { CachedPromptTokens = 4, ReachedPromptTokens = 20 },
+    };
+
+    private static readonly ChoiceProgress s_choice = new()
+    {
+        Tokens = [1, 2, 70_000],
+        OutputDigest = 5,
+        Finish = FinishReason.Length,
+        IsCallForced = true,
+        Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
     };
 
     private async Task<AnswerTable> RestartAsync(Action<Answer, SuspendedGeneration> restore)
@@ -237,6 +242,48 @@ public sealed class AnswerRecorderTests : IDisposable
         Assert.True(table.HasExpired("a", "p"));
         Tick();
         Assert.Empty((await _store.LoadAsync(default)).Answers);
+    }
+
+    [Fact]
+    public async Task What_a_suspended_answer_took_is_known_after_a_restart_and_of_one_that_was_cut_off_about()
+    {
+        var table = await StartAsync();
+        var (suspended, cut) = (Begin(table, "suspended")!, Begin(table, "cut")!);
+        foreach (var answer in (Answer[])[suspended, cut])
+        {
+            answer.Stretch.Arm(() => { }, () => Progress(5));
+            Append(answer, 0, 5);
+        }
+        Tick();
+        // Its events and its progress are in the store already.
+        suspended.Record.SetUsage(new ChatUsage(20, 4, 3, 2), isEstimated: false);
+        suspended.Stretch.Suspend(Progress(5));
+        suspended.Stretch.Settle();
+        Tick();
+        for (var restart = 0; restart < 2; restart++)
+        {
+            table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+            Assert.True(table.TryFind("suspended", "p", out var found));
+            Assert.Equal((new ChatUsage(20, 4, 3, 2), false), (found.Record.Usage, found.Record.IsUsageEstimated));
+            Assert.True(table.TryFind("cut", "p", out found));
+            Assert.Equal((new ChatUsage(20, 4, 3), true), (found.Record.Usage, found.Record.IsUsageEstimated));
+            Tick();
+        }
+    }
+
+    [Fact]
+    public async Task Requests_that_the_store_has_not_got_count_for_the_memory_and_for_the_size_of_a_commit()
+    {
+        var table = await StartAsync();
+        _fault = "commit";
+        for (var number = 0; number < 9; number++) Assert.NotNull(Begin(table, $"a{number}", bodyBytes: 10_000));
+        Tick();
+        Assert.True(_recorder.IsFull);
+        Assert.Null(Begin(table, "another"));
+        _fault = null;
+        _clock.Advance(_limits.StoreRetry);
+        Assert.False(_recorder.IsFull);
+        Assert.Equal((9, 3), (_store.AnswerCount, _store.CommitCount));
     }
 
     [Fact]

@@ -137,6 +137,15 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_end_takes_the_progress_away()
+    {
+        await CommitAsync(Change("a", 0, 1, begins: true, progress: "one"));
+        await CommitAsync(Change("a", 1, 1, end: Completed));
+        Assert.False((await LoadOneAsync()).HasProgress);
+        Assert.Null((await _store.FindRequestAsync("a", Cancellation))!.Progress);
+    }
+
+    [Fact]
     public async Task Events_that_are_made_again_from_within_a_run_are_the_same_ones()
     {
         await CommitAsync(Change("a", 0, 10, begins: true));

@@ -24,6 +24,11 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
 
     public string Name => "memory";
 
+    public long UsedBytes
+    {
+        get { lock (_lock) return _answers.Values.Sum(BytesOf); }
+    }
+
     public int CommitCount { get; private set; }
 
     /// <summary>Answers that it has.</summary>
@@ -46,7 +51,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
             var answers = _answers.Values.Select(kept => kept.Answer with
             {
                 EventCount = kept.Events.Count,
-                ByteCount = kept.Body.Length + kept.Events.Sum(bytes => (long)bytes.Length),
+                ByteCount = BytesOf(kept),
                 End = kept.End,
                 HasProgress = kept.Progress is not null,
                 ChangedAt = kept.ChangedAt,
@@ -100,6 +105,8 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
 
     public ValueTask DisposeAsync() => default;
 
+    private static long BytesOf(Kept kept) => kept.Body.Length + kept.Events.Sum(static bytes => (long)bytes.Length);
+
     private void Check(StoreBatch batch)
     {
         foreach (var change in batch.Changes.Where(change => change.Ends.Count > 0))
@@ -120,6 +127,6 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
             start = change.Ends[i];
         }
         if (change.Progress is { } progress) (kept.Progress, kept.ChangedAt) = (progress.IsEmpty ? null : progress.ToArray(), change.At);
-        if (change.End is { } end) kept.End = end;
+        if (change.End is { } end) (kept.End, kept.Progress) = (end, null);
     }
 }
