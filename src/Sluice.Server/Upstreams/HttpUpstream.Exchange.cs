@@ -63,7 +63,7 @@ internal sealed partial class HttpUpstream
             finally
             {
                 await left.DisposeAsync();
-                if (_hasContent) attempt.Record.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+                CountUsage();
                 if (!_isHandedOver) Dispose();
             }
         }
@@ -211,8 +211,15 @@ internal sealed partial class HttpUpstream
             Commit();
             _normalizer.WriteEnd(_events);
             await FlushAsync(isEnd: true);
+            // Whoever sees that the answer has ended may ask what it took.
+            CountUsage();
             attempt.Generation.Log.Complete();
             return AttemptResult.Answered;
+        }
+
+        private void CountUsage()
+        {
+            if (_hasContent) attempt.Record.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
         }
 
         private AttemptResult Break(ApiError error)
