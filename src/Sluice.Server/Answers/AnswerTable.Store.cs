@@ -101,7 +101,7 @@ internal sealed partial class AnswerTable : IHostedService
     }
 
     /// <summary>Completes when what was deleted is gone from the store too; false when that can't be now.</summary>
-    public Task<bool> FlushAsync() => _recorder?.FlushAsync() ?? Task.FromResult(true);
+    public Task<bool> FlushRemovalsAsync() => _recorder?.FlushRemovalsAsync() ?? Task.FromResult(true);
 
     private async Task<Dictionary<string, SuspendedGeneration>> FindSuspendedAsync(IReadOnlyList<StoredAnswer> answers, CancellationToken cancellation)
     {

@@ -64,7 +64,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
         }
         answer!.Generation.Cancel(CancellationCause.Requested);
         answers.Delete(answer);
-        var isGone = answers.FlushAsync();
+        var isGone = answers.FlushRemovalsAsync();
         await Patience.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
         if (!isGone.IsCompletedSuccessfully || !await isGone)
         {

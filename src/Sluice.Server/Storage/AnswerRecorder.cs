@@ -54,6 +54,7 @@ internal sealed partial class AnswerRecorder : IDisposable
     private readonly List<StoredTrace> _expired = [];
     private readonly List<string> _deleted = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
+    private List<TaskCompletionSource<bool>> _removals = [];
     private bool _isRunning;
     private bool _isArmed;
     private bool _isDisposed;
@@ -154,14 +155,19 @@ internal sealed partial class AnswerRecorder : IDisposable
     }
 
     /// <summary>Commits all that there is now. False when that was not possible.</summary>
-    public Task<bool> FlushAsync()
+    public Task<bool> FlushAsync() => FlushAsync(onlyRemovals: false);
+
+    /// <summary>Commits what is to be removed, and does not wait for all that is to be added. False when that was not possible.</summary>
+    public Task<bool> FlushRemovalsAsync() => FlushAsync(onlyRemovals: true);
+
+    private Task<bool> FlushAsync(bool onlyRemovals)
     {
         var flush = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
             // Nobody runs any more.
             if (_isDisposed) return Task.FromResult(false);
-            _flushes.Add(flush);
+            (onlyRemovals ? _removals : _flushes).Add(flush);
         }
         _ = RunAsync();
         return flush.Task;
@@ -212,15 +218,16 @@ internal sealed partial class AnswerRecorder : IDisposable
         }
         while (true)
         {
-            List<TaskCompletionSource<bool>> flushes;
-            lock (_lock) (flushes, _flushes) = (_flushes, []);
+            List<TaskCompletionSource<bool>> flushes, removals;
+            lock (_lock) (flushes, _flushes, removals, _removals) = (_flushes, [], _removals, []);
             // By itself and first: it makes room, which a store that is too full for the rest would take back with it.
             var (going, bytes) = GatherGoing();
             var isCommitted = going.IsEmpty || await TryCommitAsync(going);
             var hasMore = false;
+            if (isCommitted) SettleGoing(going, bytes);
+            foreach (var removal in removals) removal.SetResult(isCommitted);
             if (isCommitted)
             {
-                SettleGoing(going, bytes);
                 (var batch, var taken, hasMore) = Gather();
                 isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
                 if (isCommitted) Settle(taken);
@@ -233,7 +240,7 @@ internal sealed partial class AnswerRecorder : IDisposable
                     continue;
                 }
                 foreach (var flush in flushes) flush.SetResult(isCommitted);
-                if (_flushes.Count > 0) continue;
+                if (_flushes.Count + _removals.Count > 0) continue;
                 _isRunning = false;
                 if (_entries.Count + _expired.Count + _deleted.Count > 0) Arm(isCommitted ? _limits.StoreInterval : _limits.StoreRetry);
                 return;

@@ -22,10 +22,12 @@ public sealed class AnswerRecorderTests : IDisposable
     private readonly MemoryAnswerStore _store;
     private readonly List<AnswerTable> _tables = [];
     private string? _fault;
+    private Action? _onCommit;
     private AnswerRecorder _recorder = null!;
 
     public AnswerRecorderTests() => _store = new MemoryAnswerStore(step =>
     {
+        if (step == "commit") _onCommit?.Invoke();
         if (step == _fault) throw new StoreException(StoreFault.Failed, "The disk is gone.");
     });
 
@@ -300,14 +302,6 @@ public sealed class AnswerRecorderTests : IDisposable
         Assert.Equal(("failed", true), (found.State, found.IsLost));
     }
 
-    [Theory]
-    [InlineData("""{"n":3,"messages":[]}""", 3)]
-    [InlineData("""{"messages":[{"n":2}],"n":1}""", 1)]
-    [InlineData("""{"messages":[{"n":2}]}""", 1)]
-    [InlineData("""{"n":null}""", 1)]
-    public void Choices_of_an_answer_that_had_not_begun_are_those_of_its_request(string body, int count) =>
-        Assert.Equal(count, (Progress(0) with { Progress = null, Body = Encoding.UTF8.GetBytes(body) }).ChoiceCount);
-
     [Fact]
     public async Task A_client_that_has_seen_more_than_the_store_waits_until_it_is_made_again()
     {
@@ -508,7 +502,7 @@ public sealed class AnswerRecorderTests : IDisposable
         Tick();
         table.Delete(running);
         table.Delete(ended);
-        Assert.True(await table.FlushAsync());
+        Assert.True(await table.FlushRemovalsAsync());
         running.Log.Cancel();
         running.SetProduced();
         Tick();
@@ -516,7 +510,25 @@ public sealed class AnswerRecorderTests : IDisposable
         Assert.Equal(0, _recorder.StoredBytes);
         _fault = "commit";
         End(Begin(table, "c")!);
-        Assert.False(await table.FlushAsync());
+        Assert.False(await _recorder.FlushAsync());
+    }
+
+    [Fact]
+    public async Task What_is_deleted_is_gone_before_all_that_is_new_is_there()
+    {
+        var table = await StartAsync();
+        var old = Begin(table, "old")!;
+        End(old);
+        Tick();
+        _fault = null;
+        table.Delete(old);
+        // More than one commit takes, and the second one fails.
+        var answer = Begin(table, "new")!;
+        var count = 0;
+        _onCommit = () => { if (++count == 2) throw new StoreException(StoreFault.Failed, "The disk is gone."); };
+        Append(answer, 0, 5);
+        Assert.True(await table.FlushRemovalsAsync());
+        _onCommit = null;
     }
 
     [Fact]

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
-using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Storage;
 using Sluice.Streaming;
@@ -119,7 +118,7 @@ public sealed class RestartTests : IDisposable
             configure: options => options with { Store = StoreKind.Sqlite, StorePath = Path.Combine(_folder, "answers.db") });
         var (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
         // From the next commit on only the end of it is in memory.
-        await hub.Services.GetRequiredService<AnswerTable>().FlushAsync();
+        await hub.Services.GetRequiredService<AnswerRecorder>().FlushAsync();
         Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
         var (_, rest) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "100")));
         Assert.Equal(string.Join("\n\n", body.Split("\n\n").Skip(100)), rest);
