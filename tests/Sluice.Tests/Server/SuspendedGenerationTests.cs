@@ -15,7 +15,12 @@ public sealed class SuspendedGenerationTests
     {
         var suspended = new SuspendedGeneration
         {
-            ModelId = "m", ModelName = "m", Body = Encoding.UTF8.GetBytes(body), Created = 0, RenderedAt = DateTimeOffset.UnixEpoch, Seed = 0,
+            ModelId = "m",
+            ModelName = "m",
+            Body = Encoding.UTF8.GetBytes(body),
+            Created = 0,
+            RenderedAt = DateTimeOffset.UnixEpoch,
+            Seed = 0,
         };
 
         Assert.Equal(count, suspended.ChoiceCount);
