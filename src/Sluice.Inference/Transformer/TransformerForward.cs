@@ -122,7 +122,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
     void ITeamJob.Execute(int threadIndex)
     {
-        Embed();
+        Embed(threadIndex);
         _team.Meet();
         for (int layer = 0; layer < _config.BlockCount; layer++)
         {
@@ -132,22 +132,22 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             }
 
             LayerWeights weights = _weights.Layers[layer];
-            Normalize(weights.AttentionNorm);
+            Normalize(weights.AttentionNorm, threadIndex);
             _team.Meet();
             if (_abandoned)
             {
                 return;
             }
 
-            Project(weights);
+            Project(weights, threadIndex);
             _team.Meet();
-            RotateAndCache(weights, layer);
+            RotateAndCache(weights, layer, threadIndex);
             _team.Meet();
             Attend(layer, threadIndex);
             _team.Meet();
             if (_config.KeyLength * _config.GroupSize % ActivationLayout.BlockLength != 0)
             {
-                for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+                while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
                 {
                     _attended.Seal(t);
                 }
@@ -155,19 +155,19 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
                 _team.Meet();
             }
 
-            MultiplyOntoResidual(weights.AttentionOutput, _attended);
+            MultiplyOntoResidual(weights.AttentionOutput, _attended, threadIndex);
             _team.Meet();
-            Normalize(weights.FeedForwardNorm);
+            Normalize(weights.FeedForwardNorm, threadIndex);
             _team.Meet();
             FeedForward(weights, threadIndex);
             _team.Meet();
-            MultiplyOntoResidual(weights.Down, _gated);
+            MultiplyOntoResidual(weights.Down, _gated, threadIndex);
             _team.Meet();
         }
 
-        NormalizeLogitRows();
+        NormalizeLogitRows(threadIndex);
         _team.Meet();
-        ComputeLogits();
+        ComputeLogits(threadIndex);
     }
 
     public void Dispose()
@@ -223,9 +223,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
     private float* Angles(int column) => _angles.Singles + ((long)column * Padded(_ropeStride));
 
-    private void Embed()
+    private void Embed(int threadIndex)
     {
-        for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
             StepRun run = _batch.Runs[_runOfColumn[t]];
             int position = run.Start + t - run.FirstColumn;
@@ -234,9 +234,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void Normalize(float* weight)
+    private void Normalize(float* weight, int threadIndex)
     {
-        for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
             VectorMath.RmsNorm(Residual(t), weight, _normed.Column(t), _config.EmbeddingLength, _config.RmsEpsilon);
             _normed.Seal(t);
@@ -246,15 +246,15 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     // A step of one token reads each weight once: larger shares mean fewer visits to the shared counter.
     private int GroupShare(int groupCount) => Math.Max(1, Math.Min(groupCount / (_team.ThreadCount * 8), 64 / _batch.TokenCount));
 
-    private void Project(LayerWeights weights)
+    private void Project(LayerWeights weights, int threadIndex)
     {
         int queryGroups = weights.Query.GroupCount;
         int keyGroups = weights.Key.GroupCount;
         int total = queryGroups + keyGroups + weights.Value.GroupCount;
         int share = GroupShare(total);
-        for (int first = _team.Claim(share); first < total; first = _team.Claim(share))
+        while (_team.TryClaim(threadIndex, total, share, out int first, out int end))
         {
-            for (int g = first; g < Math.Min(first + share, total); g++)
+            for (int g = first; g < end; g++)
             {
                 if (g < queryGroups)
                 {
@@ -274,9 +274,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void RotateAndCache(LayerWeights weights, int layer)
+    private void RotateAndCache(LayerWeights weights, int layer, int threadIndex)
     {
-        for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
             StepRun run = _batch.Runs[_runOfColumn[t]];
             int position = run.Start + t - run.FirstColumn;
@@ -347,7 +347,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         bool sealHere = length * groupSize % ActivationLayout.BlockLength == 0;
         float scale = 1f / MathF.Sqrt(length);
         int total = _attentionTiles.Count * headCountKv;
-        for (int item = _team.Claim(1); item < total; item = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, total, 1, out int item, out _))
         {
             // The tiles with the longest history are the last ones of a prompt; they go first, so that no thread is left with one at the end.
             (int runIndex, int firstToken, int count) = _attentionTiles[_attentionTiles.Count - 1 - (item / headCountKv)];
@@ -379,13 +379,13 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void MultiplyOntoResidual(PackedMatrix matrix, BatchInput input)
+    private void MultiplyOntoResidual(PackedMatrix matrix, BatchInput input, int threadIndex)
     {
         int share = GroupShare(matrix.GroupCount);
         int stride = Padded(_config.EmbeddingLength);
-        for (int first = _team.Claim(share); first < matrix.GroupCount; first = _team.Claim(share))
+        while (_team.TryClaim(threadIndex, matrix.GroupCount, share, out int first, out int end))
         {
-            for (int g = first; g < Math.Min(first + share, matrix.GroupCount); g++)
+            for (int g = first; g < end; g++)
             {
                 matrix.MultiplyGroup(g, input, Residual(0) + (g * GroupRows), stride, true);
             }
@@ -399,7 +399,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         int groupCount = weights.Gate.GroupCount;
         int itemCount = (groupCount + 1) / 2;
         float* scratch = _gateScratch[threadIndex].Singles;
-        for (int item = _team.Claim(1); item < itemCount; item = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, itemCount, 1, out int item, out _))
         {
             int group = item * 2;
             int groups = Math.Min(2, groupCount - group);
@@ -419,9 +419,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void NormalizeLogitRows()
+    private void NormalizeLogitRows(int threadIndex)
     {
-        for (int r = _team.Claim(1); r < _batch.Runs.Count; r = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.Runs.Count, 1, out int r, out _))
         {
             StepRun run = _batch.Runs[r];
             if (run.LogitRow >= 0)
@@ -434,7 +434,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void ComputeLogits()
+    private void ComputeLogits(int threadIndex)
     {
         if (_batch.LogitRowCount == 0)
         {
@@ -443,9 +443,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
         const int Share = 16;
         PackedMatrix head = _weights.Head;
-        for (int first = _team.Claim(Share); first < head.GroupCount; first = _team.Claim(Share))
+        while (_team.TryClaim(threadIndex, head.GroupCount, Share, out int first, out int end))
         {
-            for (int g = first; g < Math.Min(first + Share, head.GroupCount); g++)
+            for (int g = first; g < end; g++)
             {
                 head.MultiplyGroup(g, _headInput, _logits.Singles + (g * GroupRows), LogitStride, false);
             }
