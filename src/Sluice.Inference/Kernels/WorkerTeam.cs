@@ -53,6 +53,9 @@ internal sealed class WorkerTeam : IDisposable
 
     public int ThreadCount { get; }
 
+    /// <summary>How often all threads have met since the start; a lone thread meets nobody. Wraps around.</summary>
+    public int MeetingCount => Volatile.Read(ref _meeting.Value);
+
     /// <summary>Runs the job on all threads and returns when all have left it.</summary>
     public void Run(ITeamJob job)
     {

@@ -8,11 +8,14 @@ namespace Sluice.Inference.Transformer;
 /// One pass of a batch through all layers, run by every thread of a team at once. Between two meetings the threads share out the items of one
 /// phase; what a phase writes, only later phases read:
 /// norm and quantise | query, key, value | rotate and cache | attend | output projection onto the residual | norm and quantise |
-/// gate, up and SwiGLU | down projection onto the residual.
+/// gate, up and SwiGLU | down projection onto the residual. Steps of few tokens do without the meetings after the norms and the rotation.
 /// </summary>
 internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 {
     private const int GroupRows = PackedMatrix.GroupRows;
+
+    // Up to here each thread normalises and quantises all tokens for itself: that is sooner done than met about.
+    private const int OwnInputTokensMax = 4;
 
     // Query rows of one attention item: enough to reuse the widened keys, few enough to share a prompt among threads.
     private const int AttentionRowsMax = 32;
@@ -32,6 +35,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     private readonly NativeBuffer _angles;
     private readonly NativeBuffer _logits;
     private readonly BatchInput _normed;
+    private readonly BatchInput[] _ownNormed;
     private readonly BatchInput _attended;
     private readonly BatchInput _gated;
     private readonly BatchInput _headInput;
@@ -43,6 +47,8 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     private readonly int[] _runOfColumn;
 
     private StepBatch _batch = null!;
+    private bool _ownsInput;
+    private bool _oneTokenEach;
     private Func<bool>? _isAbandoned;
     private volatile bool _abandoned;
 
@@ -68,6 +74,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         LayerWeights[] layers = weights.Layers;
         _normed = new BatchInput(
             config.EmbeddingLength, capacity, layers.Any(l => Quantized(l.Query, l.Key, l.Value, l.Gate, l.Up)));
+        _ownNormed = PerThread(_ => new BatchInput(config.EmbeddingLength, OwnInputTokensMax, _normed.Quantized != null));
         _attended = new BatchInput(config.QueryLength, capacity, layers.Any(l => l.AttentionOutput.ReadsQuantized));
         _gated = new BatchInput(config.FeedForwardLength, capacity, layers.Any(l => l.Down.ReadsQuantized));
         _headInput = new BatchInput(config.EmbeddingLength, logitRowCapacity, weights.Head.ReadsQuantized);
@@ -99,6 +106,16 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         _isAbandoned = isAbandoned;
         _abandoned = false;
         _normed.Begin(batch.TokenCount);
+        _ownsInput = batch.TokenCount <= OwnInputTokensMax;
+        if (_ownsInput)
+        {
+            foreach (BatchInput own in _ownNormed)
+            {
+                own.Begin(batch.TokenCount);
+            }
+        }
+
+        _oneTokenEach = batch.TokenCount == batch.Runs.Count;
         _attended.Begin(batch.TokenCount);
         _gated.Begin(batch.TokenCount);
         _headInput.Begin(batch.LogitRowCount);
@@ -132,18 +149,21 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             }
 
             LayerWeights weights = _weights.Layers[layer];
-            Normalize(weights.AttentionNorm, threadIndex);
+            BatchInput input = Normalize(weights.AttentionNorm, threadIndex);
+            Project(weights, input, threadIndex);
             _team.Meet();
             if (_abandoned)
             {
                 return;
             }
 
-            Project(weights, threadIndex);
-            _team.Meet();
-            RotateAndCache(weights, layer, threadIndex);
-            _team.Meet();
-            Attend(layer, threadIndex);
+            if (!_oneTokenEach)
+            {
+                RotateAndCache(weights, layer, threadIndex);
+                _team.Meet();
+            }
+
+            Attend(weights, layer, threadIndex);
             _team.Meet();
             if (_config.KeyLength * _config.GroupSize % ActivationLayout.BlockLength != 0)
             {
@@ -157,9 +177,8 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
             MultiplyOntoResidual(weights.AttentionOutput, _attended, threadIndex);
             _team.Meet();
-            Normalize(weights.FeedForwardNorm, threadIndex);
-            _team.Meet();
-            FeedForward(weights, threadIndex);
+            input = Normalize(weights.FeedForwardNorm, threadIndex);
+            FeedForward(weights, input, threadIndex);
             _team.Meet();
             MultiplyOntoResidual(weights.Down, _gated, threadIndex);
             _team.Meet();
@@ -182,7 +201,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         _attended.Dispose();
         _gated.Dispose();
         _headInput.Dispose();
-        foreach (IDisposable perThread in (IDisposable[])[.. _gateScratch, .. _attention, .. _tokenScratch])
+        foreach (IDisposable perThread in (IDisposable[])[.. _gateScratch, .. _attention, .. _tokenScratch, .. _ownNormed])
         {
             perThread.Dispose();
         }
@@ -234,19 +253,39 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void Normalize(float* weight, int threadIndex)
+    // Returns the columns that the calling thread multiplies with: its own copy, or the shared ones once all threads have done their part.
+    private BatchInput Normalize(float* weight, int threadIndex)
     {
+        if (_ownsInput)
+        {
+            BatchInput own = _ownNormed[threadIndex];
+            for (int t = 0; t < _batch.TokenCount; t++)
+            {
+                NormalizeColumn(t, weight, own);
+            }
+
+            return own;
+        }
+
         while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
-            VectorMath.RmsNorm(Residual(t), weight, _normed.Column(t), _config.EmbeddingLength, _config.RmsEpsilon);
-            _normed.Seal(t);
+            NormalizeColumn(t, weight, _normed);
         }
+
+        _team.Meet();
+        return _normed;
+    }
+
+    private void NormalizeColumn(int t, float* weight, BatchInput input)
+    {
+        VectorMath.RmsNorm(Residual(t), weight, input.Column(t), _config.EmbeddingLength, _config.RmsEpsilon);
+        input.Seal(t);
     }
 
     // A step of one token reads each weight once: larger shares mean fewer visits to the shared counter.
     private int GroupShare(int groupCount) => Math.Max(1, Math.Min(groupCount / (_team.ThreadCount * 8), 64 / _batch.TokenCount));
 
-    private void Project(LayerWeights weights, int threadIndex)
+    private void Project(LayerWeights weights, BatchInput input, int threadIndex)
     {
         int queryGroups = weights.Query.GroupCount;
         int keyGroups = weights.Key.GroupCount;
@@ -258,17 +297,17 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             {
                 if (g < queryGroups)
                 {
-                    weights.Query.MultiplyGroup(g, _normed, Queries(0) + (g * GroupRows), Padded(_config.QueryLength), false);
+                    weights.Query.MultiplyGroup(g, input, Queries(0) + (g * GroupRows), Padded(_config.QueryLength), false);
                 }
                 else if (g < queryGroups + keyGroups)
                 {
                     int k = g - queryGroups;
-                    weights.Key.MultiplyGroup(k, _normed, Keys(0) + (k * GroupRows), Padded(_config.KeyValueLength), false);
+                    weights.Key.MultiplyGroup(k, input, Keys(0) + (k * GroupRows), Padded(_config.KeyValueLength), false);
                 }
                 else
                 {
                     int v = g - queryGroups - keyGroups;
-                    weights.Value.MultiplyGroup(v, _normed, Values(0) + (v * GroupRows), Padded(_config.KeyValueLength), false);
+                    weights.Value.MultiplyGroup(v, input, Values(0) + (v * GroupRows), Padded(_config.KeyValueLength), false);
                 }
             }
         }
@@ -278,36 +317,43 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     {
         while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
-            StepRun run = _batch.Runs[_runOfColumn[t]];
-            int position = run.Start + t - run.FirstColumn;
-            Prepare(Queries(t), weights.QueryBias, weights.QueryNorm, _config.HeadCount, Angles(t));
-            Prepare(Keys(t), weights.KeyBias, weights.KeyNorm, _config.HeadCountKv, Angles(t));
-            if (weights.ValueBias != null)
-            {
-                VectorMath.Add(Values(t), weights.ValueBias, _config.KeyValueLength);
-            }
-
-            int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
-            int within = position % TransformerLimits.KvBlockTokens;
             for (int head = 0; head < _config.HeadCountKv; head++)
             {
-                CacheHead(
-                    _cache.Keys(block, layer, head), _cache.Values(block, layer, head), within,
-                    Keys(t) + (head * _config.KeyLength), Values(t) + (head * _config.KeyLength));
+                RotateAndCacheHead(weights, layer, head, t);
             }
         }
     }
 
-    private void Prepare(float* heads, float* bias, float* norm, int headCount, float* angles)
+    // One key/value head of a token and the query heads that read it.
+    private void RotateAndCacheHead(LayerWeights weights, int layer, int head, int t)
     {
+        StepRun run = _batch.Runs[_runOfColumn[t]];
+        int position = run.Start + t - run.FirstColumn;
+        int keyOffset = head * _config.KeyLength;
+        Prepare(Queries(t), weights.QueryBias, weights.QueryNorm, head * _config.GroupSize, _config.GroupSize, Angles(t));
+        Prepare(Keys(t), weights.KeyBias, weights.KeyNorm, head, 1, Angles(t));
+        if (weights.ValueBias != null)
+        {
+            VectorMath.Add(Values(t) + keyOffset, weights.ValueBias + keyOffset, _config.KeyLength);
+        }
+
+        int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
+        CacheHead(
+            _cache.Keys(block, layer, head), _cache.Values(block, layer, head), position % TransformerLimits.KvBlockTokens,
+            Keys(t) + keyOffset, Values(t) + keyOffset);
+    }
+
+    private void Prepare(float* heads, float* bias, float* norm, int firstHead, int headCount, float* angles)
+    {
+        int offset = firstHead * _config.KeyLength;
         if (bias != null)
         {
-            VectorMath.Add(heads, bias, headCount * _config.KeyLength);
+            VectorMath.Add(heads + offset, bias + offset, headCount * _config.KeyLength);
         }
 
         for (int head = 0; head < headCount; head++)
         {
-            float* x = heads + (head * _config.KeyLength);
+            float* x = heads + offset + (head * _config.KeyLength);
             if (norm != null)
             {
                 VectorMath.RmsNorm(x, norm, x, _config.KeyLength, _config.RmsEpsilon);
@@ -335,7 +381,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void Attend(int layer, int threadIndex)
+    private void Attend(LayerWeights weights, int layer, int threadIndex)
     {
         int groupSize = _config.GroupSize;
         int length = _config.KeyLength;
@@ -353,6 +399,12 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             (int runIndex, int firstToken, int count) = _attentionTiles[_attentionTiles.Count - 1 - (item / headCountKv)];
             int head = item % headCountKv;
             StepRun run = _batch.Runs[runIndex];
+            if (_oneTokenEach)
+            {
+                // The only key of this step that the item reads is its own token's.
+                RotateAndCacheHead(weights, layer, head, run.FirstColumn);
+            }
+
             int rows = 0;
             for (int i = 0; i < count; i++)
             {
@@ -393,7 +445,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     }
 
     // An item is 32 gate rows and the same up rows: their products make exactly one block of quantised activations.
-    private void FeedForward(LayerWeights weights, int threadIndex)
+    private void FeedForward(LayerWeights weights, BatchInput input, int threadIndex)
     {
         const int Stride = 4 * GroupRows;
         int groupCount = weights.Gate.GroupCount;
@@ -405,8 +457,8 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             int groups = Math.Min(2, groupCount - group);
             for (int g = 0; g < groups; g++)
             {
-                weights.Gate.MultiplyGroup(group + g, _normed, scratch + (g * GroupRows), Stride, false);
-                weights.Up.MultiplyGroup(group + g, _normed, scratch + ((2 + g) * GroupRows), Stride, false);
+                weights.Gate.MultiplyGroup(group + g, input, scratch + (g * GroupRows), Stride, false);
+                weights.Up.MultiplyGroup(group + g, input, scratch + ((2 + g) * GroupRows), Stride, false);
             }
 
             for (int t = 0; t < _batch.TokenCount; t++)
