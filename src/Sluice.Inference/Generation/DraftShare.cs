@@ -1,13 +1,13 @@
 namespace Sluice.Inference.Generation;
 
 /// <summary>
-/// How many guesses of which choices a step computes: as many as make the most tokens of its time, by what rows cost and by how often guesses
-/// were right, and none where they would make another choice wait.
+/// How many guesses of which choices a step computes: as many as make the most tokens of its time, by what rows cost and by how likely the
+/// guesses are, and none where they would make another choice wait.
 /// </summary>
 internal static class DraftShare
 {
     // A gain below the noise of what is known about costs is none.
-    private const double GainMin = 1.05;
+    private const double GainMin = 1.1;
 
     // What any choice may lose, by estimate.
     private const double LossMax = 0.02;
@@ -22,10 +22,10 @@ internal static class DraftShare
         double tokens = choices.Count;
         double bestRate = GainMin * tokens / alone;
         int best = choices.Count;
-        for (int rows = choices.Count + 1; rows <= rowsMax && AddLikeliest(choices) is > 0 and var gain; rows++)
+        for (int rows = choices.Count + 1; rows <= rowsMax && AddLikeliest(choices) is > 0 and var likelihood; rows++)
         {
             double milliseconds = cost.Estimate(rows);
-            tokens += gain;
+            tokens += likelihood;
             if (tokens / milliseconds > bestRate && LeastExpected(choices) * alone >= milliseconds * (1 - LossMax))
             {
                 (best, bestRate) = (rows, tokens / milliseconds);
@@ -50,10 +50,9 @@ internal static class DraftShare
         double most = 0;
         foreach (ChoiceDrafts choice in choices)
         {
-            double probability = choice.Count < choice.Tokens.Count ? Math.Pow(choice.Probability, choice.Count + 1) : 0;
-            if (probability > most)
+            if (choice.Count < choice.Tokens.Count && choice.Likelihoods[choice.Count] > most)
             {
-                (likeliest, most) = (choice, probability);
+                (likeliest, most) = (choice, choice.Likelihoods[choice.Count]);
             }
         }
 
@@ -72,9 +71,9 @@ internal static class DraftShare
         foreach (ChoiceDrafts choice in choices)
         {
             double expected = 1;
-            for (int n = 1; n <= choice.Count; n++)
+            for (int i = 0; i < choice.Count; i++)
             {
-                expected += Math.Pow(choice.Probability, n);
+                expected += choice.Likelihoods[i];
             }
 
             least = Math.Min(least, expected);

@@ -53,7 +53,6 @@ internal sealed class RowCost
         ref Measurement measured = ref _measured[rows];
         double before = Estimate(rows);
         int count = IsKnown(rows) ? measured.Count + 1 : 1;
-        milliseconds = Math.Max(MillisecondsMin, milliseconds);
         if (HasAny())
         {
             milliseconds = Math.Clamp(milliseconds, before / OutlierRatio, before * OutlierRatio);
@@ -79,7 +78,7 @@ internal sealed class RowCost
     private bool IsKnown(int rows) =>
         rows > 0 && rows < _measured.Length && _measured[rows].Count > 0 && _stepCount - _measured[rows].Step < StepsKept;
 
-    private double Scale(int from, int to) => _measured[from].Milliseconds * Shape(to) / Shape(from);
+    private double Scale(int from, int to) => Math.Max(MillisecondsMin, _measured[from].Milliseconds * Shape(to) / Shape(from));
 
     // Reference: two cores with AVX-512 and the model that the repository carries. Columns are computed in tiles of 1, 4 and 8.
     private static double Shape(int rows) =>

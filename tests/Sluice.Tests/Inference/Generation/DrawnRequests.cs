@@ -8,6 +8,9 @@ namespace Sluice.Tests.Inference.Generation;
 /// <summary>Requests of every kind for a <see cref="NoiseModel"/>: a seed says all about one.</summary>
 internal static class DrawnRequests
 {
+    /// <summary>Tokens that a model remembers which is to repeat itself.</summary>
+    public const int ShortMemory = 2;
+
     public static readonly string[] Kinds = ["text", "json", "given", "tools", "required", "reasoning", "reasoned-json"];
 
     private const string Thinks = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}{% if add_generation_prompt %}assistant: <think>\n{% endif %}";
