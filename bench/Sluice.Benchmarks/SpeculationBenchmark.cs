@@ -48,6 +48,7 @@ internal static class SpeculationBenchmark
     {
         int rounds = arguments.Number("rounds", 3);
         MeasureRows(arguments, rounds);
+        MeasureLookup();
         using InferenceEngine with = Load(arguments, new EngineOptions().DraftTokensMax);
         using InferenceEngine without = Load(arguments, 0);
         Console.WriteLine("| answers | streams | with, tokens/s | without | ratio | ratio by round | tokens | guessed | right |");
@@ -70,8 +71,7 @@ internal static class SpeculationBenchmark
     private static void Compare(string name, string[] prompts, float temperature, int streams, InferenceEngine with, InferenceEngine without, int rounds)
     {
         var (ours, theirs) = (new List<double>(), new List<double>());
-        int tokens = 0;
-        (long drafted, long accepted) = (with.DraftedTokenCount, with.AcceptedTokenCount);
+        (long drafted, long accepted, int tokens) = (0, 0, 0);
         for (int round = -1; round < rounds; round++)
         {
             if (round == 0)
@@ -79,53 +79,75 @@ internal static class SpeculationBenchmark
                 (drafted, accepted, tokens) = (with.DraftedTokenCount, with.AcceptedTokenCount, 0);
             }
 
-            // Who goes first changes, for the machine gets slower and faster.
-            double first = Generate(round % 2 == 0 ? with : without, prompts, temperature, streams, round, ref tokens);
-            double second = Generate(round % 2 == 0 ? without : with, prompts, temperature, streams, round, ref tokens);
+            (double oursSeconds, double theirsSeconds, int count) = (0, 0, 0);
+            foreach (string[] group in prompts.Chunk(streams))
+            {
+                // Each in turn goes first, for the machine gets slower and faster.
+                bool isFirst = (round + count) % 2 == 0;
+                (double first, int made) = Generate(isFirst ? with : without, group, temperature, round);
+                (double second, int again) = Generate(isFirst ? without : with, group, temperature, round);
+                if (made != again)
+                {
+                    throw new InvalidOperationException("The answers are not the same.");
+                }
+
+                count += made;
+                oursSeconds += isFirst ? first : second;
+                theirsSeconds += isFirst ? second : first;
+            }
+
+            tokens += count;
             if (round >= 0)
             {
-                ours.Add(round % 2 == 0 ? first : second);
-                theirs.Add(round % 2 == 0 ? second : first);
+                ours.Add(count / oursSeconds);
+                theirs.Add(count / theirsSeconds);
             }
         }
 
         double[] ratios = [.. ours.Zip(theirs, static (a, b) => a / b)];
         Console.WriteLine(FormattableString.Invariant(
-            $"| {name} | {streams} | {Median(ours):F1} | {Median(theirs):F1} | **{Median(ours) / Median(theirs):F2}** | {ratios.Min():F2}-{ratios.Max():F2} | {tokens / 2} | {with.DraftedTokenCount - drafted} | {with.AcceptedTokenCount - accepted} |"));
+            $"| {name} | {streams} | {Median(ours):F1} | {Median(theirs):F1} | **{Median(ratios):F2}** | {ratios.Min():F2}-{ratios.Max():F2} | {tokens} | {with.DraftedTokenCount - drafted} | {with.AcceptedTokenCount - accepted} |"));
     }
 
-    // Tokens per second over all prompts, so many at a time, between the first token and the last of each group.
-    private static double Generate(InferenceEngine engine, string[] prompts, float temperature, int streams, int round, ref int tokens)
+    // Prompts at once: seconds between the first token and the last, and tokens.
+    private static (double Seconds, int Tokens) Generate(InferenceEngine engine, string[] prompts, float temperature, int round)
     {
-        double seconds = 0;
-        int count = 0;
-        foreach (string[] group in prompts.Chunk(streams))
+        var sinks = new List<TimingSink>();
+        foreach (string prompt in prompts)
         {
-            var sinks = new List<TimingSink>();
-            foreach (string prompt in group)
-            {
-                var sink = new TimingSink();
-                sinks.Add(sink);
-                engine.TrySubmit(
-                    new GenerationRequest
-                    {
-                        PromptTokens = engine.EncodeChat([new PromptMessage("user", prompt)], TimeProvider.System),
-                        MaxTokens = Tokens,
-                        Sampling = new SamplingParameters { Temperature = temperature, Seed = (ulong)(round + 1) },
-                    },
-                    sink);
-            }
-
-            sinks.ForEach(static sink => sink.Wait());
-            seconds += Stopwatch.GetElapsedTime(sinks.Min(static sink => sink.First), sinks.Max(static sink => sink.Last)).TotalSeconds;
-            count += sinks.Sum(static sink => sink.Tokens);
+            var sink = new TimingSink();
+            sinks.Add(sink);
+            engine.TrySubmit(
+                new GenerationRequest
+                {
+                    PromptTokens = engine.EncodeChat([new PromptMessage("user", prompt)], TimeProvider.System),
+                    MaxTokens = Tokens,
+                    Sampling = new SamplingParameters { Temperature = temperature, Seed = (ulong)(round + 1) },
+                },
+                sink);
         }
 
-        tokens += count;
-        return count / seconds;
+        sinks.ForEach(static sink => sink.Wait());
+        return (Stopwatch.GetElapsedTime(sinks.Min(static sink => sink.First), sinks.Max(static sink => sink.Last)).TotalSeconds, sinks.Sum(static sink => sink.Tokens));
     }
 
-    private static double Median(List<double> values)
+    // Prose has no longer matches to end the search early, so the text is drawn with the frequencies of words.
+    private static void MeasureLookup()
+    {
+        var random = new Random(2);
+        int[] tokens = [.. Enumerable.Range(0, 4000).Select(_ => (int)Math.Pow(20_000, random.NextDouble()))];
+        var times = new List<double>();
+        for (int i = 0; i < 2000; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            _ = PromptLookup.Find(tokens.AsSpan(0, 3000 + (i % 1000)), out _);
+            times.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
+        }
+
+        Console.WriteLine(FormattableString.Invariant($"lookup in 3000 to 4000 tokens, us: median={Median(times):F1} least={times.Min():F1}"));
+    }
+
+    private static double Median(IEnumerable<double> values)
     {
         double[] sorted = [.. values.Order()];
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;

@@ -100,6 +100,10 @@ public sealed class SpeculationTests(ShippedModel shipped)
             })];
             LoopRun without = LoopRun.Run(tiny.Model, s_without, [.. requests.Select((request, i) => request with { Scope = $"{run} {i} without" })]);
             LoopRun with = LoopRun.Run(tiny.Model, s_with, [.. requests.Select((request, i) => request with { Scope = $"{run} {i} with" })]);
+
+            // What the guesses left in the cache is found by the same requests, and is right.
+            LoopRun again = LoopRun.Run(tiny.Model, s_with, [.. requests.Select((request, i) => request with { Scope = $"{run} {i} with" })]);
+            Assert.Equal(without.Answers.Select(WithoutUsage), again.Answers.Select(WithoutUsage));
             run++;
             drafted += with.DraftedCount;
             accepted += with.AcceptedCount;
@@ -142,6 +146,8 @@ public sealed class SpeculationTests(ShippedModel shipped)
 
         Assert.InRange(accepted, 1, drafted - 1);
     }
+
+    private static string WithoutUsage(string answer) => answer[..answer.LastIndexOf('\n')];
 
     private static NoiseModel Model(string kind, int tokenCapacity = 1 << 16) => new(tokenCapacity, DrawnRequests.TemplateOf(kind), memory: DrawnRequests.ShortMemory);
 }
