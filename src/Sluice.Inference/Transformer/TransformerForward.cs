@@ -248,7 +248,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         {
             StepRun run = _batch.Runs[_runOfColumn[t]];
             int position = run.Start + t - run.FirstColumn;
-            _weights.ReadEmbedding(run.Tokens[position], Residual(t));
+            _weights.ReadEmbedding(run.TokenAt(position), Residual(t));
             _rope.Fill(position, Angles(t));
         }
     }
@@ -476,12 +476,13 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         while (_team.TryClaim(threadIndex, _batch.Runs.Count, 1, out int r, out _))
         {
             StepRun run = _batch.Runs[r];
-            if (run.LogitRow >= 0)
+            int end = run.FirstColumn + run.Count;
+            for (int i = 0; i < run.LogitCount; i++)
             {
+                int row = run.FirstLogitRow + i;
                 VectorMath.RmsNorm(
-                    Residual(run.FirstColumn + run.Count - 1), _weights.OutputNorm, _headInput.Column(run.LogitRow),
-                    _config.EmbeddingLength, _config.RmsEpsilon);
-                _headInput.Seal(run.LogitRow);
+                    Residual(end - run.LogitCount + i), _weights.OutputNorm, _headInput.Column(row), _config.EmbeddingLength, _config.RmsEpsilon);
+                _headInput.Seal(row);
             }
         }
     }
