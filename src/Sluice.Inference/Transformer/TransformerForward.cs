@@ -48,7 +48,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
     private StepBatch _batch = null!;
     private bool _ownsInput;
-    private bool _oneTokenEach;
+    private bool _rotatesWhereItAttends;
     private Func<bool>? _isAbandoned;
     private volatile bool _abandoned;
 
@@ -115,7 +115,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             }
         }
 
-        _oneTokenEach = batch.TokenCount == batch.Runs.Count;
+        _rotatesWhereItAttends = true;
         _attended.Begin(batch.TokenCount);
         _gated.Begin(batch.TokenCount);
         _headInput.Begin(batch.LogitRowCount);
@@ -124,6 +124,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         {
             StepRun run = batch.Runs[r];
             _runOfColumn.AsSpan(run.FirstColumn, run.Count).Fill(r);
+
+            // Then the only keys of this step that an attention item reads are those of its own tokens.
+            _rotatesWhereItAttends &= run.Count <= _attentionTileTokens;
             for (int first = 0; first < run.Count; first += _attentionTileTokens)
             {
                 _attentionTiles.Add((r, first, Math.Min(_attentionTileTokens, run.Count - first)));
@@ -157,7 +160,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
                 return;
             }
 
-            if (!_oneTokenEach)
+            if (!_rotatesWhereItAttends)
             {
                 RotateAndCache(weights, layer, threadIndex);
                 _team.Meet();
@@ -399,10 +402,12 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             (int runIndex, int firstToken, int count) = _attentionTiles[_attentionTiles.Count - 1 - (item / headCountKv)];
             int head = item % headCountKv;
             StepRun run = _batch.Runs[runIndex];
-            if (_oneTokenEach)
+            if (_rotatesWhereItAttends)
             {
-                // The only key of this step that the item reads is its own token's.
-                RotateAndCacheHead(weights, layer, head, run.FirstColumn);
+                for (int i = 0; i < count; i++)
+                {
+                    RotateAndCacheHead(weights, layer, head, run.FirstColumn + i);
+                }
             }
 
             int rows = 0;
