@@ -52,7 +52,8 @@ internal sealed class WorkModel : LanguageModel
 
     public override bool Forward(StepBatch batch, Func<bool>? isAbandoned)
     {
-        OnStep?.Invoke(++StepCount);
+        StepCount++;
+        OnStep?.Invoke(StepCount);
         ComputedTokenCount += batch.TokenCount;
         double milliseconds = StepMilliseconds + (TokenMilliseconds * batch.TokenCount);
         foreach (StepRun run in batch.Runs)
