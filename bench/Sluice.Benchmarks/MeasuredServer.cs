@@ -7,7 +7,7 @@ using System.Text.Json;
 
 namespace Sluice.Benchmarks;
 
-/// <summary>A server in a process of its own, ready when <see cref="StartAsync"/> returns, and streams asked of it.</summary>
+/// <summary>A server in a process of its own, ready when its start returns, and streams asked of it.</summary>
 internal sealed class MeasuredServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
@@ -18,7 +18,17 @@ internal sealed class MeasuredServer : IAsyncDisposable
     private MeasuredServer(Process process, HttpClient client) => (_process, _client) = (process, client);
 
     /// <summary>Starts a server on a free port and waits for its first token.</summary>
-    public static async Task<MeasuredServer> StartAsync(Func<int, Process> start)
+    public static Task<MeasuredServer> StartAsync(Func<int, Process> start) =>
+        StartAsync(start, static server => server.AskAsync([("user", "Hello")], 1));
+
+    /// <summary>Starts a server on a free port and waits until a path of it answers with success.</summary>
+    public static Task<MeasuredServer> StartAsync(Func<int, Process> start, string path) => StartAsync(start, async server =>
+    {
+        using HttpResponseMessage response = await server._client.GetAsync(new Uri(path, UriKind.Relative));
+        response.EnsureSuccessStatusCode();
+    });
+
+    private static async Task<MeasuredServer> StartAsync(Func<int, Process> start, Func<MeasuredServer, Task> ready)
     {
         int port;
         using (var listener = new TcpListener(IPAddress.Loopback, 0))
@@ -37,12 +47,12 @@ internal sealed class MeasuredServer : IAsyncDisposable
         {
             try
             {
-                await server.AskAsync([("user", "Hello")], 1);
+                await ready(server);
                 return server;
             }
             catch (HttpRequestException)
             {
-                await Task.Delay(5);
+                await Task.Delay(2);
             }
         }
 

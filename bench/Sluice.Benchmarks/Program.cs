@@ -6,6 +6,7 @@ return args switch
     ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
     ["grammar", .. var rest] => GrammarBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["start", .. var rest] => await StartBenchmark.RunAsync(Arguments.Parse(rest)),
     ["prefix", .. var rest] => await PrefixBenchmark.RunAsync(Arguments.Parse(rest)),
     ["relay", .. var rest] => await Sluice.Benchmarks.Relay.RelayBenchmark.RunAsync(Arguments.Parse(rest)),
     ["resume", .. var rest] => await ResumeBenchmark.RunAsync(Arguments.Parse(rest)),
@@ -25,6 +26,7 @@ static int Usage()
           speculation  what guessing tokens from the text itself costs and brings (--rounds, --model, --threads)
           grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
           http     both servers: first token, tokens/s, gaps (--llama DIR, --sluice FILE, --rounds, --model, --busy N for N busy threads beside them)
+          start    from process start to ready and to the first token, of several builds (--sluice FILE[,FILE...], --llama DIR, --rounds, --model)
           prefix   what prompts have in common, and gaps beside a long prompt, over HTTP (--sluice FILE, --llama DIR for llama-server beside it, --rounds, --model)
           relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --stores off,sqlite for hubs that keep answers otherwise, --rounds)
           faults   the sixteen faults of FailoverBench with its own timings: a score card

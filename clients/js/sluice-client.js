@@ -221,8 +221,8 @@ class Events {
     this.#rest.push(line);
     if (text.startsWith("data:")) this.#first ??= text.slice(5).trimStart();
     if (text) return;
-    const isError = this.#first?.startsWith('{"error"');
-    if (isError && !this.isDone && new TextDecoder().decode(concat(this.#rest)).includes('"code":"server_shutdown"')) {
+    const isError = this.#first !== undefined && /^\{\s*"error"/.test(this.#first);
+    if (isError && !this.isDone && errorCode(new TextDecoder().decode(concat(this.#rest))) === "server_shutdown") {
       this.isStopped = true;
       return;
     }
@@ -231,6 +231,16 @@ class Events {
     else if (isError) this.hasFailed = true;
     else if (this.#first !== undefined) this.count++;
     [this.#rest, this.#first] = [[], undefined];
+  }
+}
+
+// The code of an error event; undefined where it has none, or is no JSON.
+function errorCode(event) {
+  const lines = event.split(/\r?\n/).filter((line) => line.startsWith("data:"));
+  try {
+    return JSON.parse(lines.map((line) => line.slice(5)).join("\n")).error?.code;
+  } catch {
+    return undefined;
   }
 }
 

@@ -12,7 +12,9 @@ import email.utils
 import hashlib
 import importlib
 import importlib.util
+import json
 import random
+import re
 import sys
 import time
 import uuid
@@ -49,6 +51,20 @@ def async_http_client(library=None, *, transport=None, resume=None, **options):
 
 def _options(library, options):
     return {"timeout": library.Timeout(600, connect=5), "follow_redirects": True, **options}
+
+
+# An error event has the error first and nothing else; only such a one is worth parsing.
+_ERROR = re.compile(rb'\{\s*"error"')
+
+
+def _error_code(event):
+    """The code of an error event; None where it has none, or is no JSON."""
+    lines = (line[5:] for line in event.splitlines() if line.startswith(b"data:"))
+    try:
+        error = json.loads(b"\n".join(lines))["error"]
+    except ValueError:
+        return None
+    return error.get("code") if isinstance(error, dict) else None
 
 
 class _Events:
@@ -91,8 +107,8 @@ class _Events:
             self._first = text[5:].lstrip()
         if text:
             return
-        is_error = self._first is not None and self._first.startswith(b'{"error"')
-        if is_error and not self.is_done and b'"code":"server_shutdown"' in self._first:
+        is_error = self._first is not None and _ERROR.match(self._first) is not None
+        if is_error and not self.is_done and _error_code(b"".join(self._block)) == "server_shutdown":
             self.is_stopped = True
             return
         whole.extend(self._block)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Json;
 
 namespace Sluice.Client;
 
@@ -88,7 +89,33 @@ internal sealed class WholeEvents
     private static End Find(ReadOnlySpan<byte> value)
     {
         if (value.SequenceEqual("[DONE]"u8)) return End.Done;
-        if (!value.StartsWith("{\"error\""u8)) return End.Chunk;
-        return value.IndexOf("\"code\":\"server_shutdown\""u8) >= 0 ? End.Stop : End.Failure;
+        // An error event has the error first and nothing else; only such a one is worth parsing.
+        if (!value.StartsWith("{"u8) || !value[1..].TrimStart(" \t"u8).StartsWith("\"error\""u8)) return End.Chunk;
+        return IsStop(value) ? End.Stop : End.Failure;
+    }
+
+    private static bool IsStop(ReadOnlySpan<byte> value)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(value);
+            return JsonDocument.TryParseValue(ref reader, out var document) && HasStopCode(document);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static bool HasStopCode(JsonDocument document)
+    {
+        using (document)
+        {
+            return document.RootElement.TryGetProperty("error", out var error)
+                && error.ValueKind == JsonValueKind.Object
+                && error.TryGetProperty("code", out var code)
+                && code.ValueKind == JsonValueKind.String
+                && code.ValueEquals("server_shutdown"u8);
+        }
     }
 }

@@ -11,13 +11,17 @@ namespace Sluice.ConformanceTests;
 [CollectionDefinition(nameof(AllocationTests), DisableParallelization = true)]
 public sealed class AllocationCollection;
 
-/// <summary>What one token costs in the memory of the whole process, from the engine's scheduler to the socket.</summary>
+/// <summary>What one token costs in the memory and the threads of the whole process, from the engine's scheduler to the socket.</summary>
 [Collection(nameof(AllocationTests))]
 public sealed class AllocationTests
 {
     // The scheduler plans a step in a few small arrays, shared by all streams of the batch; events, log and socket add nothing.
     // Measured as 630 bytes; the rest is for what the runtime does beside it.
     private const int BytesPerTokenMax = 1000;
+
+    // A reply that waits is woken by one work item, on which it writes to the socket itself. A second one would be a change of threads on the way
+    // of each token; the rest is for what the runtime does beside it.
+    private const double WorkItemsPerTokenMax = 1.5;
 
     [Fact]
     public async Task A_token_of_a_stream_stays_within_its_budget()
@@ -47,6 +51,46 @@ public sealed class AllocationTests
         gates.End.Open();
         Assert.InRange(perToken, 0, BytesPerTokenMax);
         Assert.True(await reading > TokenCount * 100L);
+    }
+
+    [Fact]
+    public async Task A_token_that_a_reader_waits_for_wakes_one_thread_of_the_pool()
+    {
+        const int TokenCount = 200;
+        await using var hub = await TestHub.StartScriptedAsync();
+        using var client = new ApiClient(hub);
+        hub.Scripts["warm"] = new Script().Say(new string('a', 200));
+        await client.StreamAsync("warm");
+        var gates = Enumerable.Range(0, TokenCount).Select(_ => new Gate()).ToArray();
+        var script = new Script().Say(" one");
+        foreach (var gate in gates) script = script.Wait(gate).Say("a");
+        hub.Scripts["paced"] = script;
+        var body = client.Chat("paced", "\"stream\":true");
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        // Once used asynchronously, a socket would go on to use the pool.
+        socket.Connect(hub.Address.Host, hub.Address.Port);
+        socket.Send(Encoding.UTF8.GetBytes(
+            $"POST {ApiClient.ChatPath} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+        await gates[0].Reached;
+
+        // A thread of its own reads, so that only the hub uses the pool: each token is let go when the one before has come.
+        var perToken = await Task.Factory.StartNew(() =>
+        {
+            var buffer = new byte[1 << 16];
+            var before = 0L;
+            for (var i = 0; i < TokenCount; i++)
+            {
+                while (!gates[i].Reached.IsCompleted) Thread.Yield();
+                while (socket.Available > 0) socket.Receive(buffer);
+                if (i == TokenCount / 10) before = ThreadPool.CompletedWorkItemCount;
+                gates[i].Open();
+                socket.Receive(buffer);
+            }
+            return (ThreadPool.CompletedWorkItemCount - before) / (TokenCount * 0.9);
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+        Assert.InRange(perToken, 0.1, WorkItemsPerTokenMax);
+        Drain(socket);
     }
 
     private static long Drain(Socket socket)

@@ -89,7 +89,7 @@ internal sealed class Workload
         return Encoding.UTF8.GetBytes(body.ToJsonString());
     }
 
-    private static JsonArray Messages(string text) => [new JsonObject { ["role"] = "user", ["content"] = text }];
+    private static JsonArray Messages(string text) => new((JsonNode)new JsonObject { ["role"] = "user", ["content"] = text });
 
     private static string Words(Random random, int count)
     {

@@ -12,6 +12,8 @@ namespace Sluice.Cli.Commands;
 /// <summary>Lists the models that there are: reads the headers of their files, and asks each upstream whether it answers, all at the same time.</summary>
 internal static class ModelsCommand
 {
+    private const string Sound = "ok";
+
     public static Command Create(Terminal terminal)
     {
         var config = CommonOptions.Config();
@@ -40,7 +42,7 @@ internal static class ModelsCommand
         foreach (var (model, row) in catalog.Models.Zip(rows))
         {
             var names = string.Join(", ", model.Aliases.Prepend(model.Id));
-            table.AddRow(row.Prepend(names).Select(text => new Text(text)));
+            table.AddRow(row.Texts.Prepend(names).Select(text => new Text(text)));
         }
 
         terminal.CreateConsole().Write(table);
@@ -49,37 +51,52 @@ internal static class ModelsCommand
             terminal.Error.WriteLine($"sluice: {fault}");
         }
 
-        return faults.Count == 0 ? ExitCodes.Success : ExitCodes.Refused;
+        if (faults.Count > 0)
+        {
+            return ExitCodes.Refused;
+        }
+
+        var down = catalog.Models.Zip(rows).Where(static pair => pair.First is UpstreamModel && !pair.Second.IsSound).Select(static pair => pair.First.Id).ToList();
+        if (down.Count == 0)
+        {
+            return ExitCodes.Success;
+        }
+
+        terminal.Error.WriteLine($"sluice: No upstream of {string.Join(", ", down)} answers as it should; HEALTH says what each does, and the configuration where it is looked for.");
+        return ExitCodes.Incomplete;
     }
 
     /// <summary>What a user reads who has no model.</summary>
     public static string NoModels(IReadOnlyList<string> folders) =>
         $"There is no model in {string.Join(", ", folders)}; get one with 'sluice pull smollm2-135m-instruct'.";
 
-    // Health, file, size, architecture, context, folder. An upstream's model has its address in place of the file.
-    private static async Task<string[]> DescribeAsync(ModelEntry model, List<string> faults, TimeProvider time, CancellationToken cancellation)
+    // Health, file, size, architecture, context, folder. An upstream's model has its address in place of the file, and is sound when one of its upstreams is.
+    private static async Task<(string[] Texts, bool IsSound)> DescribeAsync(ModelEntry model, List<string> faults, TimeProvider time, CancellationToken cancellation)
     {
         if (model is UpstreamModel { Route.Upstreams: var upstreams })
-            return [await AskAsync(upstreams, time, cancellation), string.Join(", ", upstreams), "", "", "", ""];
+        {
+            var words = await AskAsync(upstreams, time, cancellation);
+            return ([string.Join(", ", words.Distinct().Count() == 1 ? words.Take(1) : words), string.Join(", ", upstreams), "", "", "", ""], words.Contains(Sound));
+        }
+
         var local = (LocalModel)model;
         var (health, architecture, context) = ReadHeader(local, faults);
-        return [health, Path.GetFileName(local.Path), ByteSize.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""];
+        return ([health, Path.GetFileName(local.Path), ByteSize.Format(local.FileBytes), architecture, context, Path.GetDirectoryName(local.Path) ?? ""], health == Sound);
     }
 
-    // One word where all upstreams are alike, else one for each, in their order.
-    private static async Task<string> AskAsync(IReadOnlyList<UpstreamOptions> upstreams, TimeProvider time, CancellationToken cancellation)
+    // A word for each, in their order.
+    private static async Task<List<string>> AskAsync(IReadOnlyList<UpstreamOptions> upstreams, TimeProvider time, CancellationToken cancellation)
     {
         var limits = new Limits();
         var health = await Task.WhenAll(upstreams.Select(upstream => UpstreamProbe.AskAsync(upstream, limits, time, cancellation)));
-        var words = health.Select(state => state switch
+        return [.. health.Select(state => state switch
         {
-            UpstreamHealth.Ok => "ok",
+            UpstreamHealth.Ok => Sound,
             UpstreamHealth.Unauthorised => "unauthorised",
             UpstreamHealth.Failing => "failing",
             UpstreamHealth.Silent => "silent",
             _ => "unreachable",
-        }).ToList();
-        return string.Join(", ", words.Distinct().Count() == 1 ? words.Take(1) : words);
+        })];
     }
 
     private static (string Health, string Architecture, string Context) ReadHeader(LocalModel model, List<string> faults)
@@ -89,7 +106,7 @@ internal static class ModelsCommand
             using var file = GgufFile.Open(model.Path);
             var architecture = file.Metadata.GetString("general.architecture");
             var context = file.Metadata.GetInteger($"{architecture}.context_length", 0);
-            return ("ok", architecture, context > 0 ? context.ToString(CultureInfo.InvariantCulture) : "?");
+            return (Sound, architecture, context > 0 ? context.ToString(CultureInfo.InvariantCulture) : "?");
         }
         catch (Exception exception) when (exception is GgufException or IOException or UnauthorizedAccessException)
         {

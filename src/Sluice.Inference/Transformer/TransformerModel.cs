@@ -16,11 +16,20 @@ internal sealed class TransformerModel : LanguageModel
     private TransformerModel(GgufFile file, TransformerConfig config, int threadCount, int slotCount, long kvTokenCapacity, int contextLength)
     {
         _file = file;
-        Tokenizer = Tokenizer.Load(file.Metadata);
-        ChatTemplate = ParseTemplate(file);
-        _weights = new TransformerWeights(file, config);
+        // The vocabulary is one thread's work, and weights are read in the meantime. A failure of both is the tokenizer's.
+        Task<Tokenizer> tokenizer = Task.Run(() => Tokenizer.Load(file.Metadata));
         try
         {
+            try
+            {
+                _weights = new TransformerWeights(file, config);
+            }
+            finally
+            {
+                Tokenizer = tokenizer.GetAwaiter().GetResult();
+            }
+
+            ChatTemplate = ParseTemplate(file);
             if (_weights.VocabularySize < Tokenizer.VocabularySize)
             {
                 throw new GgufException(
@@ -35,7 +44,7 @@ internal sealed class TransformerModel : LanguageModel
         catch
         {
             _team?.Dispose();
-            _weights.Dispose();
+            _weights?.Dispose();
             throw;
         }
 

@@ -80,7 +80,7 @@ public static class ConfigurationFile
         var addresses = new List<ListenAddress>();
         foreach (var (text, mark) in document.Strings(root, "listen", scalarAllowed: true) ?? [])
         {
-            if (!ListenAddress.TryParse(text, out var address, out var problem)) document.Report(mark, problem);
+            if (!ListenAddress.TryParse(text, out var address, out var problem)) document.Report(mark, $"listen: {problem}");
             else addresses.Add(address);
         }
         return addresses.Count > 0 ? addresses : [ListenAddress.Default];

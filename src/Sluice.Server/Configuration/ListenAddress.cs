@@ -19,7 +19,7 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
     /// <summary>Whether it stands for every address of the machine.</summary>
     public bool IsWildcard => Host is "*" or "+" || (IPAddress.TryParse(Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)));
 
-    /// <summary>Reads <c>http://host:port</c>, <c>h2c://host:port</c>, or <c>host:port</c>.</summary>
+    /// <summary>Reads <c>http://host:port</c>, <c>h2c://host:port</c>, or <c>host:port</c>; only <c>http://host</c> may leave the port out, and means 80.</summary>
     /// <param name="text">What the user wrote.</param>
     /// <param name="address">The address.</param>
     /// <param name="problem">One clause that says what is wrong and what would be right.</param>
@@ -45,7 +45,8 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
         var colon = rest.LastIndexOf(':');
         var bracket = rest.LastIndexOf(']');
         var host = colon > bracket ? rest[..colon] : rest;
-        var port = scheme == "http" ? 80 : -1;
+        // Only a URL has a port that goes without saying: a bare word is more often a slip than a host.
+        var port = separator >= 0 && scheme == "http" ? 80 : -1;
         if (colon > bracket && !(int.TryParse(rest[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out port) && port <= 65535))
         {
             problem = $"'{text}' has the port '{rest[(colon + 1)..]}'; expected a number from 0 to 65535";

@@ -43,6 +43,8 @@ public sealed class UnreliableServer : IAsyncDisposable
         (new("error", "a\U0001F600", HasFailed: true), 1),
         (new("error-clean", "a\U0001F600", HasFailed: true), 1),
         (new("stopped", "a\U0001F600c", HasFailed: false), 2),
+        (new("stopped-spaced", "a\U0001F600c", HasFailed: false), 2),
+        (new("error-within", "a\U0001F600", HasFailed: true), 1),
         (new("stopped-stubborn", "a\U0001F600", HasFailed: true), 4),
         (new("stopped-404", "a\U0001F600", HasFailed: true), 2),
         (new("late", "a\U0001F600", HasFailed: true), 2),
@@ -138,6 +140,18 @@ public sealed class UnreliableServer : IAsyncDisposable
                 await SendAsync(reply, 0, 3);
                 await reply.EventAsync($$$"""{"error":{"message":"It failed.","type":"server_error","param":null,"code":{{{code}}}}}""");
                 if (name != "error-clean") await reply.CutAsync();
+                return;
+            case ("stopped-spaced", 1):
+                // The same to a parser of JSON: a server or a proxy may write it so.
+                await SendAsync(reply, 0, 3);
+                await reply.EventAsync("""{ "error" : { "code" : "server\u005fshutdown", "message" : "It stops." } }""");
+                await reply.CutAsync();
+                return;
+            case ("error-within", 1):
+                // The code is another one; what it looks like is elsewhere.
+                await SendAsync(reply, 0, 3);
+                await reply.EventAsync("""{"error":{"message":"It failed.","type":"server_error","param":{"code":"server_shutdown"},"code":null}}""");
+                await reply.CutAsync();
                 return;
             case ("leave" or "leave-key", _):
                 await SendAsync(reply, 0, 2);

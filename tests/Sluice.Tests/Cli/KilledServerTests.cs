@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Sluice.Client;
 using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Xunit;
@@ -17,12 +18,12 @@ public sealed class KilledServerTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private Task<ServeProcess> StartAsync(string models)
+    private Task<ServeProcess> StartAsync(string models, Uri? address = null)
     {
         if (OperatingSystem.IsWindows()) Assert.Skip("Windows has no signals.");
         var file = Path.Combine(_folder, "sluice.yaml");
         File.WriteAllText(file, $"store: sqlite\nstore_path: data/answers.db\nmodels:\n{models}");
-        return ServeProcess.StartAsync(file, RepositoryFiles.FullPath("models"));
+        return ServeProcess.StartAsync(file, RepositoryFiles.FullPath("models"), address);
     }
 
     private Task<ServeProcess> StartAsync(ScriptedUpstream upstream) => StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\"}}]\n    retries: 0\n");
@@ -142,6 +143,76 @@ public sealed class KilledServerTests : IDisposable
         {
             using var replayed = await PostAsync(server, Ask, ("Idempotency-Key", "whole"));
             Assert.Equal(whole, Events(await replayed.Content.ReadAsStringAsync(Cancellation), Id(replayed)));
+        }
+    }
+
+    [Fact]
+    public async Task Under_the_client_an_application_notices_nothing_of_SIGTERM_and_a_restart()
+    {
+        const string Ask = """{"model":"m","stream":true,"max_tokens":160,"temperature":1,"seed":12,"messages":[{"role":"user","content":"Tell me a long story about a harbour."}]}""";
+        const string Model = "  - id: m\n    gguf: SmolLM2-135M-Instruct.Q4_1.gguf\ndrain: 50ms\n";
+        using var http = new HttpClient(new ResumingHandler { AttemptsMax = 1000, PauseFirst = TimeSpan.FromMilliseconds(20) });
+        List<string> whole;
+        string beginning, id;
+        Uri address;
+        HttpResponseMessage response;
+        await using (var server = await StartAsync(Model))
+        {
+            address = server.Http.BaseAddress!;
+            using var uninterrupted = await PostAsync(server, Ask);
+            whole = Events(await uninterrupted.Content.ReadAsStringAsync(Cancellation), Id(uninterrupted));
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/v1/chat/completions")) { Content = new StringContent(Ask, Encoding.UTF8, "application/json") };
+            response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+            (id, beginning) = (Id(response), await ReadUntilAsync(response, "\n\n", 40));
+            server.Terminate();
+            Assert.Equal(0, await server.WhenEndedAsync());
+        }
+        await using (await StartAsync(Model, address))
+        using (response)
+        {
+            using (var bare = new HttpClient { BaseAddress = address })
+            using (var state = JsonDocument.Parse(await bare.GetStringAsync($"/v1/chat/completions/{id}", Cancellation)))
+            {
+                // It was cut off in the middle, and what comes below is made after the restart.
+                Assert.Equal("suspended", state.RootElement.GetProperty("sluice").GetProperty("state").GetString());
+            }
+            using var rest = new StreamReader(await response.Content.ReadAsStreamAsync(Cancellation), Encoding.UTF8);
+            Assert.Equal(whole, Events(beginning + await rest.ReadToEndAsync(Cancellation), id));
+        }
+    }
+
+    [Fact]
+    public async Task A_suspended_answer_is_refused_when_the_models_file_has_become_another()
+    {
+        const string Ask = """{"model":"m","stream":true,"max_tokens":400,"temperature":1,"seed":13,"messages":[{"role":"user","content":"Tell me a long story about a mill."}]}""";
+        var file = Path.Combine(_folder, "model.gguf");
+        File.Copy(RepositoryFiles.FullPath("models/SmolLM2-135M-Instruct.Q4_1.gguf"), file);
+        var model = $"  - id: m\n    gguf: {file}\ndrain: 50ms\n";
+        string id;
+        await using (var server = await StartAsync(model))
+        {
+            using var response = await PostAsync(server, Ask, ("Idempotency-Key", "k"));
+            id = Id(response);
+            await ReadUntilAsync(response, "\n\n", 20);
+            server.Terminate();
+            Assert.Equal(0, await server.WhenEndedAsync());
+        }
+        using (var changed = File.Open(file, FileMode.Open))
+        {
+            // One of the last weights, in what is looked at of a file of this length.
+            changed.Seek(-2000, SeekOrigin.End);
+            var weight = changed.ReadByte();
+            changed.Seek(-2000, SeekOrigin.End);
+            changed.WriteByte((byte)(weight ^ 1));
+        }
+        await using (var server = await StartAsync(model))
+        {
+            // What there is of it can be read; what comes behind would be another model's.
+            var kept = (await GetAsync(server, id)).GetProperty("sluice").GetProperty("last_event").GetInt64();
+            using var refused = await PostAsync(server, Ask, ("Idempotency-Key", "k"), ("Last-Event-ID", $"{kept}"));
+            Assert.Equal(HttpStatusCode.Conflict, refused.StatusCode);
+            using var error = JsonDocument.Parse(await refused.Content.ReadAsStringAsync(Cancellation));
+            Assert.Equal("stream_diverged", error.RootElement.GetProperty("error").GetProperty("code").GetString());
         }
     }
 

@@ -75,14 +75,36 @@ public sealed class ModelsAndCheckTests : IDisposable
               - {id: locked, upstreams: [{url: "{{locked.Url}}", api_key: sk-secret}]}
               - {id: mixed, upstreams: [{url: "{{failing.Url}}"}, {url: "http://127.0.0.1:1/v1"}, {url: "{{sound.Url}}"}]}
             """);
-        Assert.Equal(0, await _terminal.RunAsync("models", "--config", file));
+        // One model has nobody who answers for it.
+        Assert.Equal(1, await _terminal.RunAsync("models", "--config", file));
 
+        Assert.StartsWith("sluice: No upstream of locked answers as it should; ", Assert.Single(_terminal.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
         Assert.Matches($"^sound +ok +{sound.Url}, {unlisted.Url} *$", Line("sound"));
         Assert.Matches($"^locked +unauthorised +{locked.Url} *$", Line("locked"));
         Assert.Matches("^mixed +failing, unreachable, ok +", Line("mixed"));
         Assert.DoesNotContain("sk-secret", _terminal.Output + _terminal.Error, StringComparison.Ordinal);
         var call = sound.Calls.Single(call => call.Headers.ContainsKey("X-Team"));
         Assert.Equal("Bearer sk-secret", call.Headers["Authorization"]);
+    }
+
+    [Fact]
+    public async Task A_model_is_fine_while_one_of_its_upstreams_answers()
+    {
+        await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(200, """{"object":"list","data":[]}"""));
+        var file = Write($$"""
+            models:
+              - {id: m, upstreams: [{url: "http://127.0.0.1:1/v1"}, {url: "{{sound.Url}}"}]}
+            """);
+        Assert.Equal(0, await _terminal.RunAsync("models", "--config", file));
+        Assert.Empty(_terminal.Error);
+    }
+
+    [Fact]
+    public async Task An_address_without_a_port_is_an_error_that_names_its_key_and_what_would_be_right()
+    {
+        var file = Write("listen: foo\n");
+        Assert.Equal(2, await _terminal.RunAsync("check", file));
+        Assert.Equal($"{file}:1:9: listen: 'foo' is no address; expected http://HOST:PORT, such as http://127.0.0.1:7070\n", _terminal.Error);
     }
 
     [Theory]

@@ -19,9 +19,10 @@ internal sealed partial class ServeProcess : IAsyncDisposable
     /// <summary>Starts it, and waits until it serves.</summary>
     /// <param name="configuration">Path of its file.</param>
     /// <param name="models">Where its models are.</param>
-    public static async Task<ServeProcess> StartAsync(string configuration, string models)
+    /// <param name="address">Where it serves; null is a free port.</param>
+    public static async Task<ServeProcess> StartAsync(string configuration, string models, Uri? address = null)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "sluice"), ["serve", "--config", configuration, "--models", models, "--urls", "http://127.0.0.1:0"])
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "sluice"), ["serve", "--config", configuration, "--models", models, "--urls", address?.ToString() ?? "http://127.0.0.1:0"])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

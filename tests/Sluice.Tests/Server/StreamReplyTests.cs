@@ -111,6 +111,29 @@ public sealed class StreamReplyTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task AnEventCostsOneWriteAndOneFlush_AndManyTogetherOneFlush()
+    {
+        var counting = new CountingPipeWriter(_pipe.Writer);
+        _context.Features.Set<IHttpResponseBodyFeature>(new PipeBody(counting));
+        var reply = Start();
+        for (var i = 1; i <= 50; i++)
+        {
+            // A token of the engine is an event, and it is published by itself.
+            _log.Append("data: one token\n\n"u8);
+            Assert.Equal("data: one token\n\n", await ReadAsync());
+            Assert.Equal((i, i, i * 17L), (counting.FlushCount, counting.WriteCount, counting.ByteCount));
+        }
+        for (var i = 0; i < 50; i++) _log.AppendQuietly("data: one token\n\n"u8);
+        _log.Publish();
+        Assert.Equal(50 * 17, (await ReadAsync()).Length);
+        Assert.Equal((51, 51, 100 * 17L), (counting.FlushCount, counting.WriteCount, counting.ByteCount));
+        _log.Complete();
+        await reply;
+        // The end is one more.
+        Assert.Equal(52, counting.FlushCount);
+    }
+
+    [Fact]
     public async Task AFailureBeforeTheFirstEvent_IsAStatus()
     {
         var reply = Start();
