@@ -11,6 +11,7 @@ return args switch
     ["relay", .. var rest] => await Sluice.Benchmarks.Relay.RelayBenchmark.RunAsync(Arguments.Parse(rest)),
     ["resume", .. var rest] => await ResumeBenchmark.RunAsync(Arguments.Parse(rest)),
     ["faults"] => await FaultsBenchmark.RunAsync(),
+    ["speculation", .. var rest] => SpeculationBenchmark.Run(Arguments.Parse(rest)),
     ["tools", .. var rest] => ToolBenchmark.Run(Arguments.Parse(rest)),
     ["write-tiny", var folder] => TinyModelFiles.Write(folder),
     _ => Usage(),
@@ -22,6 +23,7 @@ static int Usage()
         Usage: dotnet run -c Release --project bench/Sluice.Benchmarks -- VERB [--name value ...]
           engine   this engine alone: prompt and decode speed, memory bandwidth (--model, --threads)
           peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
+          speculation  what guessing tokens from the text itself costs and brings (--rounds, --model, --threads)
           grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
           http     both servers: first token, tokens/s, gaps (--llama DIR, --sluice FILE, --rounds, --model, --busy N for N busy threads beside them)
           start    from process start to ready and to the first token, of several builds (--sluice FILE[,FILE...], --llama DIR, --rounds, --model)

@@ -88,6 +88,9 @@ public sealed class TestHub : IAsyncDisposable
     /// <summary>What it is made of.</summary>
     public IServiceProvider Services => _application.Services;
 
+    /// <summary>Tokens that the engine guessed and computed, and those of them that were right.</summary>
+    public (long Drafted, long Accepted) Guessed => _engine() is { } engine ? (engine.DraftedTokenCount, engine.AcceptedTokenCount) : default;
+
     /// <summary>How far the file is.</summary>
     public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<ModelMemory<InferenceEngine>>().PresenceOf(path);
 

@@ -38,6 +38,9 @@ internal sealed class ChoiceState
 
     public KvSequence Cache { get; }
 
+    /// <summary>Guesses at the tokens behind <see cref="Tokens"/>.</summary>
+    public ChoiceDrafts Drafts { get; } = new();
+
     /// <summary>Most tokens that <see cref="Cache"/> has held: those of them that it gave away were computed or found before.</summary>
     public int ReachedLength { get; set; }
 

@@ -17,6 +17,9 @@ internal static class EngineLimits
     /// <summary>Fewest prompt tokens of a step that has any: two tiles of columns.</summary>
     public const int PrefillTokensMin = 16;
 
+    /// <summary>Tokens guessed at a time for one sequence: with the known one, the widest tile of columns that weights are multiplied with.</summary>
+    public const int DraftTokensMax = 7;
+
     /// <summary>Longest estimate, in seconds, that a refused client is told to wait.</summary>
     public const int RetryAfterSecondsMax = 60;
 }

@@ -18,6 +18,8 @@ internal sealed partial class EngineLoop
     private readonly Lazy<TokenTrie> _tokenTrie;
     private readonly TimeProvider _time;
     private readonly StepCost _cost;
+    private readonly RowCost _rowCost;
+    private readonly int _draftTokensMax;
     private readonly TokenWriter _writer;
     private readonly Action _onStarted;
     private readonly LinkedList<ChoiceState> _waiting = new();
@@ -32,13 +34,15 @@ internal sealed partial class EngineLoop
     private double _meanGenerationSeconds = 1;
     private volatile int _activeCount;
 
-    public EngineLoop(LanguageModel model, int slotCount, Lazy<TokenTrie> tokenTrie, TimeProvider time, Action onStarted)
+    public EngineLoop(LanguageModel model, EngineOptions options, Lazy<TokenTrie> tokenTrie, TimeProvider time, Action onStarted)
     {
         _model = model;
-        _slotCount = slotCount;
+        _slotCount = options.SlotCount;
+        _draftTokensMax = options.DraftTokensMax;
         _tokenTrie = tokenTrie;
         _time = time;
         _cost = new StepCost(model.AttentionShare);
+        _rowCost = new RowCost(Math.Max(options.SlotCount, model.DraftedRowCapacity));
         _writer = new TokenWriter(model.Tokenizer, tokenTrie);
         _onStarted = onStarted;
         _isAbandoned = IsAbandoned;
@@ -79,8 +83,15 @@ internal sealed partial class EngineLoop
         double context = 0;
         foreach ((ChoiceState choice, int count) in _planned)
         {
-            bool reachesEnd = count == choice.PendingCount;
-            _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, reachesEnd);
+            if (choice.Drafts.Count > 0)
+            {
+                _batch.AddDrafted(choice.Cache, choice.Tokens, choice.Drafts.Tokens, choice.Drafts.Count);
+            }
+            else
+            {
+                _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, count == choice.PendingCount);
+            }
+
             hasPrompt |= !choice.IsDecoding;
             context += StepCost.Context(choice.Cache.Length, count);
         }
@@ -107,9 +118,14 @@ internal sealed partial class EngineLoop
             return true;
         }
 
+        double milliseconds = _time.GetElapsedTime(start).TotalMilliseconds;
         if (hasPrompt)
         {
-            _cost.Learn(_time.GetElapsedTime(start).TotalMilliseconds, _batch.TokenCount, context);
+            _cost.Learn(milliseconds, _batch.TokenCount, context);
+        }
+        else
+        {
+            _rowCost.Learn(milliseconds, _batch.TokenCount);
         }
 
         for (int i = 0; i < _planned.Count; i++)
@@ -121,14 +137,10 @@ internal sealed partial class EngineLoop
             }
 
             Advance(choice, count);
-            int row = _batch.Runs[i].LogitRow;
-            if (row >= 0)
+            if (_batch.Runs[i] is { LogitCount: > 0, FirstLogitRow: int row })
             {
                 KeepPrompt(choice);
-                lock (choice.Generation.Gate)
-                {
-                    TakeToken(choice, _model.Logits(row));
-                }
+                TakeTokens(choice, row);
             }
         }
 
@@ -274,6 +286,7 @@ internal sealed partial class EngineLoop
             }
         }
 
+        PlanDrafts();
         _activeCount = _active.Count;
     }
 

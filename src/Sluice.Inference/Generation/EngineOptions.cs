@@ -13,6 +13,12 @@ public sealed record EngineOptions
     public int QueueCapacity { get; init; } = EngineLimits.QueueCapacity;
 
     /// <summary>
+    /// Most tokens that are guessed at a time for one sequence, from what its own text says, where that is expected to save time; 0 guesses
+    /// none. Answers are the same with any value. The default value is 7: with the known one, a tile of columns.
+    /// </summary>
+    public int DraftTokensMax { get; init; } = EngineLimits.DraftTokensMax;
+
+    /// <summary>
     /// Most tokens kept in the key/value cache over all sequences. The default value is null: a full context for every slot, within half of the
     /// free memory.
     /// </summary>

@@ -26,15 +26,16 @@ public sealed class InferenceEngine : IDisposable
     private int _unstarted;
     private volatile bool _stopping;
 
-    internal InferenceEngine(LanguageModel model, EngineOptions options)
+    internal InferenceEngine(LanguageModel model, EngineOptions options, TimeProvider? time = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.SlotCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.QueueCapacity, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.DraftTokensMax);
         _model = model;
         _options = options;
         _prompts = new ChatPromptEncoder(model.Tokenizer, model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate));
         _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
-        _loop = new EngineLoop(model, options.SlotCount, _tokenTrie, TimeProvider.System, () => Interlocked.Decrement(ref _unstarted));
+        _loop = new EngineLoop(model, options, _tokenTrie, time ?? TimeProvider.System, () => Interlocked.Decrement(ref _unstarted));
         _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
         _thread.Start();
     }
@@ -53,6 +54,12 @@ public sealed class InferenceEngine : IDisposable
 
     /// <summary>Generations accepted that have no slot yet.</summary>
     public int QueuedCount => Volatile.Read(ref _unstarted);
+
+    /// <summary>Tokens since the start that were guessed and computed before they were sampled.</summary>
+    public long DraftedTokenCount => _loop.DraftedCount;
+
+    /// <summary>Those of <see cref="DraftedTokenCount"/> that were then sampled: steps that were saved.</summary>
+    public long AcceptedTokenCount => _loop.AcceptedCount;
 
     /// <summary>Estimate of the time until a waiting generation starts: 1 to 60 s.</summary>
     public TimeSpan RetryAfter => TimeSpan.FromSeconds(Math.Clamp(

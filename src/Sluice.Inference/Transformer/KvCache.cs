@@ -76,6 +76,26 @@ internal sealed unsafe partial class KvCache : IDisposable
         return true;
     }
 
+    /// <summary>Tokens that the blocks of a sequence have room for.</summary>
+    public static int RoomOf(KvSequence sequence) => sequence.Blocks.Count * BlockTokens;
+
+    /// <summary>Like <see cref="TryGrow"/>, and takes nothing that is kept for others.</summary>
+    public bool TryGrowUnused(KvSequence sequence, int length)
+    {
+        int unused = _free.Count + BlockCapacity - _references.Count;
+        return length <= RoomOf(sequence) + (unused * BlockTokens) && TryGrow(sequence, length);
+    }
+
+    /// <summary>Gives back the blocks behind the last token of a sequence.</summary>
+    public void Trim(KvSequence sequence)
+    {
+        while (RoomOf(sequence) >= sequence.Length + BlockTokens)
+        {
+            Return(sequence.Blocks[^1]);
+            sequence.Blocks.RemoveAt(sequence.Blocks.Count - 1);
+        }
+    }
+
     /// <summary>Gives all blocks of a sequence back.</summary>
     public void Release(KvSequence sequence)
     {

@@ -21,6 +21,9 @@ internal abstract class LanguageModel : IDisposable
     /// <summary>Most tokens of one step.</summary>
     public abstract int StepTokenCapacity { get; }
 
+    /// <summary>Most rows of logits of a step that has guesses among its tokens; 0 for a model that computes none.</summary>
+    public virtual int DraftedRowCapacity => 0;
+
     /// <summary>Multiplications for attending to one token as a share of all others of a token.</summary>
     public abstract double AttentionShare { get; }
 

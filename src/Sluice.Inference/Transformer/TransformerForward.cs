@@ -48,7 +48,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
     private StepBatch _batch = null!;
     private bool _ownsInput;
-    private bool _oneTokenEach;
+    private bool _rotatesWhereItAttends;
     private Func<bool>? _isAbandoned;
     private volatile bool _abandoned;
 
@@ -115,7 +115,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             }
         }
 
-        _oneTokenEach = batch.TokenCount == batch.Runs.Count;
+        _rotatesWhereItAttends = true;
         _attended.Begin(batch.TokenCount);
         _gated.Begin(batch.TokenCount);
         _headInput.Begin(batch.LogitRowCount);
@@ -124,6 +124,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         {
             StepRun run = batch.Runs[r];
             _runOfColumn.AsSpan(run.FirstColumn, run.Count).Fill(r);
+
+            // Then the only keys of this step that an attention item reads are those of its own tokens.
+            _rotatesWhereItAttends &= run.Count <= _attentionTileTokens;
             for (int first = 0; first < run.Count; first += _attentionTileTokens)
             {
                 _attentionTiles.Add((r, first, Math.Min(_attentionTileTokens, run.Count - first)));
@@ -157,7 +160,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
                 return;
             }
 
-            if (!_oneTokenEach)
+            if (!_rotatesWhereItAttends)
             {
                 RotateAndCache(weights, layer, threadIndex);
                 _team.Meet();
@@ -248,7 +251,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         {
             StepRun run = _batch.Runs[_runOfColumn[t]];
             int position = run.Start + t - run.FirstColumn;
-            _weights.ReadEmbedding(run.Tokens[position], Residual(t));
+            _weights.ReadEmbedding(run.TokenAt(position), Residual(t));
             _rope.Fill(position, Angles(t));
         }
     }
@@ -399,10 +402,12 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             (int runIndex, int firstToken, int count) = _attentionTiles[_attentionTiles.Count - 1 - (item / headCountKv)];
             int head = item % headCountKv;
             StepRun run = _batch.Runs[runIndex];
-            if (_oneTokenEach)
+            if (_rotatesWhereItAttends)
             {
-                // The only key of this step that the item reads is its own token's.
-                RotateAndCacheHead(weights, layer, head, run.FirstColumn);
+                for (int i = 0; i < count; i++)
+                {
+                    RotateAndCacheHead(weights, layer, head, run.FirstColumn + i);
+                }
             }
 
             int rows = 0;
@@ -476,12 +481,13 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         while (_team.TryClaim(threadIndex, _batch.Runs.Count, 1, out int r, out _))
         {
             StepRun run = _batch.Runs[r];
-            if (run.LogitRow >= 0)
+            int end = run.FirstColumn + run.Count;
+            for (int i = 0; i < run.LogitCount; i++)
             {
+                int row = run.FirstLogitRow + i;
                 VectorMath.RmsNorm(
-                    Residual(run.FirstColumn + run.Count - 1), _weights.OutputNorm, _headInput.Column(run.LogitRow),
-                    _config.EmbeddingLength, _config.RmsEpsilon);
-                _headInput.Seal(run.LogitRow);
+                    Residual(end - run.LogitCount + i), _weights.OutputNorm, _headInput.Column(row), _config.EmbeddingLength, _config.RmsEpsilon);
+                _headInput.Seal(row);
             }
         }
     }

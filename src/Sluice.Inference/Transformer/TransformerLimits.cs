@@ -24,6 +24,9 @@ internal static class TransformerLimits
     /// <summary>Tokens computed in one step: the activations of so many stay in a second-level cache of 1 MiB.</summary>
     public const int StepTokensMax = 256;
 
+    /// <summary>Rows of logits that a step with guesses has room for however few sequences there may be: the widest tile of columns.</summary>
+    public const int DraftedRowsMin = 8;
+
     /// <summary>Tokens of one block of the key/value cache.</summary>
     public const int KvBlockTokens = 32;
 

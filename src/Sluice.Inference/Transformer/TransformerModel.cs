@@ -38,7 +38,8 @@ internal sealed class TransformerModel : LanguageModel
 
             Cache = new KvCache(config.BlockCount, config.HeadCountKv, config.KeyLength, kvTokenCapacity);
             _team = new WorkerTeam(threadCount);
-            _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, slotCount);
+            DraftedRowCapacity = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
+            _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, DraftedRowCapacity);
         }
         catch
         {
@@ -71,6 +72,8 @@ internal sealed class TransformerModel : LanguageModel
     public override KvCache Cache { get; }
 
     public override double AttentionShare { get; }
+
+    public override int DraftedRowCapacity { get; }
 
     public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
 

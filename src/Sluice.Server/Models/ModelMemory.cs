@@ -89,6 +89,14 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         }
     }
 
+    /// <summary>What a loaded model says of itself; 0 for one that is not loaded.</summary>
+    /// <param name="path">Of its file.</param>
+    /// <param name="read">Must not block: others wait meanwhile.</param>
+    public long Read(string path, Func<TEngine, long> read)
+    {
+        lock (_lock) return _slots.GetValueOrDefault(path)?.Engine is { } engine ? read(engine) : 0;
+    }
+
     /// <summary>The loaded model, after loading it if need be. Exactly one of the two results is null.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="cancellation">Stops the waiting; the load goes on for others.</param>

@@ -50,7 +50,14 @@ internal sealed class HubMetrics
         Meter.CreateObservableUpDownCounter(
             "sluice.upstream.in_flight", () => UpstreamMeasurements.InFlight(hub), "{attempt}", "Attempts that run at an upstream.");
         Meter.CreateObservableGauge(
-            "sluice.model.loaded", () => LocalModels(hub, memory), "{state}", "Whether the engine has the model in memory: 1 or 0.");
+            "sluice.model.loaded", () => LocalModels(hub, path => memory.PresenceOf(path) == ModelPresence.Loaded ? 1 : 0), "{state}",
+            "Whether the engine has the model in memory: 1 or 0.");
+        Meter.CreateObservableCounter(
+            "sluice.engine.drafted_tokens", () => LocalModels(hub, path => memory.Read(path, static engine => engine.DraftedTokenCount)), "{token}",
+            "Tokens that the engine guessed from what the text says already and computed before they were sampled, since it loaded the model.");
+        Meter.CreateObservableCounter(
+            "sluice.engine.accepted_tokens", () => LocalModels(hub, path => memory.Read(path, static engine => engine.AcceptedTokenCount)), "{token}",
+            "Guessed tokens that were then sampled, each without a step of its own.");
     }
 
     public Meter Meter { get; }
@@ -85,10 +92,9 @@ internal sealed class HubMetrics
 
     public Counter<long> Reloads { get; }
 
-    private static IEnumerable<Measurement<long>> LocalModels(HubConfiguration hub, ModelMemory<InferenceEngine> memory) =>
+    private static IEnumerable<Measurement<long>> LocalModels(HubConfiguration hub, Func<string, long> read) =>
         from model in hub.Catalog.Models.OfType<LocalModel>()
-        let isLoaded = memory.PresenceOf(model.Path) == ModelPresence.Loaded
-        select new Measurement<long>(isLoaded ? 1 : 0, new KeyValuePair<string, object?>(Tags.Model, model.Id));
+        select new Measurement<long>(read(model.Path), new KeyValuePair<string, object?>(Tags.Model, model.Id));
 
     private Histogram<double> Histogram(string name, string unit, string description, double[] boundaries) =>
         Meter.CreateHistogram(name, unit, description, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = boundaries });

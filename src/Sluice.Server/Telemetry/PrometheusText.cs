@@ -53,7 +53,7 @@ internal sealed class PrometheusText : IDisposable
     {
         var type = measured.Instrument switch
         {
-            Counter<long> => "counter",
+            Counter<long> or ObservableCounter<long> => "counter",
             Histogram<double> or Histogram<long> => "histogram",
             _ => "gauge",
         };

@@ -45,7 +45,7 @@ internal sealed class ScriptedModel(string? template = null) : LanguageModel
     {
         foreach (var run in batch.Runs)
         {
-            if (run.LogitRow >= 0 && !TryCompute(run, isAbandoned)) return false;
+            if (run.LogitCount > 0 && !TryCompute(run, isAbandoned)) return false;
         }
 
         Interlocked.Add(ref _computedTokenCount, batch.TokenCount);
@@ -62,8 +62,8 @@ internal sealed class ScriptedModel(string? template = null) : LanguageModel
 
     private bool TryCompute(StepRun run, Func<bool>? isAbandoned)
     {
-        while (_logits.Count <= run.LogitRow) _logits.Add(new float[Vocabulary.VocabularySize]);
-        var logits = _logits[run.LogitRow];
+        while (_logits.Count <= run.FirstLogitRow) _logits.Add(new float[Vocabulary.VocabularySize]);
+        var logits = _logits[run.FirstLogitRow];
         Array.Fill(logits, float.NegativeInfinity);
         if (!_scripts.TryGetValue(run.Sequence, out var found)) _scripts.Add(run.Sequence, found = new(FindScript(run.Tokens)));
         var (script, answerStart) = found.Value;

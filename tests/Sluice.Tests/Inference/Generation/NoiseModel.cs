@@ -9,10 +9,14 @@ using Sluice.Tests.Inference.Gguf;
 namespace Sluice.Tests.Inference.Generation;
 
 /// <summary>
-/// A model without sense over single bytes: the logits of a token depend on all before it, and on nothing else. What it writes has half
+/// A model without sense over single bytes: the logits of a token depend on those before it, and on nothing else. What it writes has half
 /// characters, and often <c>&lt;/think&gt;</c>.
 /// </summary>
-internal sealed class NoiseModel(int tokenCapacity, string? template = null, string identity = "noise") : LanguageModel
+/// <param name="tokenCapacity">Of its cache.</param>
+/// <param name="template">Null for the engine's own.</param>
+/// <param name="identity">Tells it from others.</param>
+/// <param name="memory">How many of the tokens before it a token's logits depend on: few make a model that repeats itself.</param>
+internal sealed class NoiseModel(int tokenCapacity, string? template = null, string identity = "noise", int memory = int.MaxValue) : LanguageModel
 {
     private const int EndOfTurn = 257;
     private const string Nudge = "</think>";
@@ -31,6 +35,8 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
 
     public override int StepTokenCapacity => 256;
 
+    public override int DraftedRowCapacity => 16;
+
     public override double AttentionShare => 0;
 
     private static readonly Lazy<Tokenizer> s_tokenizer = new(static () =>
@@ -44,9 +50,9 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
     {
         foreach (StepRun run in batch.Runs)
         {
-            if (run.LogitRow >= 0)
+            for (int i = 0; i < run.LogitCount; i++)
             {
-                Compute(run);
+                Compute(run, run.Start + run.Count - run.LogitCount + i, run.FirstLogitRow + i);
             }
         }
 
@@ -62,15 +68,16 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
         base.Dispose();
     }
 
-    private void Compute(StepRun run)
+    private void Compute(StepRun run, int position, int row)
     {
-        while (_logits.Count <= run.LogitRow)
+        while (_logits.Count <= row)
         {
             _logits.Add(new float[TinyModel.VocabularySize]);
         }
 
-        float[] logits = _logits[run.LogitRow];
-        ulong digest = RollingDigest.Of(run.Tokens);
+        float[] logits = _logits[row];
+        int first = Math.Max(0, position - (memory - 1));
+        ulong digest = RollingDigest.Of([.. Enumerable.Range(first, position - first + 1).Select(run.TokenAt)]);
         var random = new Random((int)(digest ^ (digest >> 32)));
         for (int token = 0; token < logits.Length; token++)
         {
@@ -78,7 +85,7 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
         }
 
         logits[EndOfTurn] -= 1;
-        int nudge = Nudge.IndexOf((char)run.Tokens[^1], StringComparison.Ordinal);
+        int nudge = Nudge.IndexOf((char)run.TokenAt(position), StringComparison.Ordinal);
         logits['<'] += 2;
         if (nudge >= 0 && nudge + 1 < Nudge.Length)
         {

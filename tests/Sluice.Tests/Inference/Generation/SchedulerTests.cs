@@ -227,7 +227,7 @@ public sealed class SchedulerTests
         private const int StepsMax = 100_000;
 
         private readonly EngineLoop _loop = new(
-            model, slotCount: 16, new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")), model.Clock, () => { });
+            model, new EngineOptions(), new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")), model.Clock, () => { });
 
         public PacedSink Start(int[] tokens, int maxTokens, int choices = 1, string scope = "")
         {

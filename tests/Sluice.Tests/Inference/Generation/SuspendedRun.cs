@@ -12,7 +12,6 @@ internal sealed class SuspendedRun : IGenerationSink
     private static int s_runs;
 
     private GenerationProgress? _progress;
-    private GenerationUsage _usage;
 
     private SuspendedRun(List<string> pieces) => Pieces = pieces;
 
@@ -22,6 +21,11 @@ internal sealed class SuspendedRun : IGenerationSink
     public Action? Delivered { get; init; }
 
     public Task<string> Ended => _ended.Task;
+
+    /// <summary>Whether it was neither stopped nor failed.</summary>
+    public bool IsWhole { get; private set; }
+
+    public GenerationUsage Usage { get; private set; }
 
     public GenerationProgress Progress => _progress!;
 
@@ -60,7 +64,7 @@ internal sealed class SuspendedRun : IGenerationSink
             if (how == "completed")
             {
                 onStep(null);
-                return Format(pieces, request.ChoiceCount, sink._usage);
+                return Format(pieces, request.ChoiceCount, sink.Usage);
             }
 
             Assert.Equal("suspended", how);
@@ -142,7 +146,8 @@ internal sealed class SuspendedRun : IGenerationSink
 
     private void End(GenerationUsage usage, string how)
     {
-        _usage = usage;
+        Usage = usage;
+        IsWhole = how == "completed";
         _ended.SetResult(how);
     }
 }

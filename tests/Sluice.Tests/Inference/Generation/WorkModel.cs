@@ -7,7 +7,7 @@ namespace Sluice.Tests.Inference.Generation;
 
 /// <summary>
 /// A model that only takes time, on a manual clock: so much for a step, for a token, and for a token attended to. It counts what it computes
-/// and says the letter "a" for ever.
+/// and says the letter "a" for ever, unless it is told what to say.
 /// </summary>
 internal sealed class WorkModel : LanguageModel
 {
@@ -31,6 +31,12 @@ internal sealed class WorkModel : LanguageModel
 
     public double ContextMilliseconds { get; init; }
 
+    /// <summary>What follows a token at a position.</summary>
+    public Func<int, int, int> Says { get; init; } = static (_, _) => Letter;
+
+    /// <summary>0, so that nothing is guessed, unless a test is about that.</summary>
+    public int DraftedRows { get; init; }
+
     /// <summary>Called in each step, with its number from 1.</summary>
     public Action<int>? OnStep { get; set; }
 
@@ -47,6 +53,8 @@ internal sealed class WorkModel : LanguageModel
     public override KvCache Cache { get; }
 
     public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
+
+    public override int DraftedRowCapacity => DraftedRows;
 
     public override double AttentionShare => 0.0003;
 
@@ -67,16 +75,24 @@ internal sealed class WorkModel : LanguageModel
         Clock.Advance(TimeSpan.FromMilliseconds(milliseconds));
         while (_logits.Count < batch.LogitRowCount)
         {
-            float[] row = new float[Tokens];
-            Array.Fill(row, -20);
-            row[Letter] = 0;
-            _logits.Add(row);
+            _logits.Add(new float[Tokens]);
+        }
+
+        foreach (StepRun run in batch.Runs)
+        {
+            for (int i = 0; i < run.LogitCount; i++)
+            {
+                int position = run.Start + run.Count - run.LogitCount + i;
+                float[] row = _logits[run.FirstLogitRow + i];
+                Array.Fill(row, -20);
+                row[Says(run.TokenAt(position), position)] = 0;
+            }
         }
 
         return true;
     }
 
-    public override Span<float> Logits(int row) => (float[])_logits[row].Clone();
+    public override Span<float> Logits(int row) => _logits[row];
 
     public override void Dispose()
     {

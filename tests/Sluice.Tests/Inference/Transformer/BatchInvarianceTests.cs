@@ -47,6 +47,42 @@ public sealed class BatchInvarianceTests
 
     [Theory]
     [MemberData(nameof(Models))]
+    public void Guessed_tokens_have_the_logits_that_they_would_have_alone_and_leave_nothing_behind(string name)
+    {
+        using var tiny = TinyModelFile.Load(name);
+        var known = Prompt("known", 60);
+        var right = Prompt("right", 7);
+        var wrong = Prompt("wrong", 7);
+        foreach (var draftCount in (int[])[1, 3, 7])
+        {
+            var cache = new KvSequence();
+            TeacherForcing.Prefill(tiny.Model, cache, known, known.Length - 1);
+            var batch = new StepBatch();
+            foreach (var drafts in (int[][])[wrong, right])
+            {
+                // Beside another run, so that columns and rows are not the same.
+                var other = new KvSequence();
+                tiny.Model.Cache.TryGrow(other, 5);
+                tiny.Model.Cache.TryGrow(cache, known.Length + draftCount);
+                batch.Clear();
+                batch.Add(other, wrong, 0, 5, wantsLogits: true);
+                batch.AddDrafted(cache, known, drafts, draftCount);
+                tiny.Model.Forward(batch, null);
+                var rows = Enumerable.Range(0, draftCount + 1).Select(i => tiny.Model.Logits(1 + i).ToArray()).ToArray();
+                tiny.Model.Cache.Release(other);
+                for (var i = 0; i <= draftCount; i++)
+                {
+                    int[] tokens = [.. known, .. drafts[..i]];
+                    Assert.Equal(Logits(tiny.Model, tokens, tokens.Length), rows[i]);
+                }
+            }
+
+            tiny.Model.Cache.Release(cache);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
     public void The_number_of_threads_changes_no_bit(string name)
     {
         var prompt = Prompt("threads", 70);

@@ -31,6 +31,34 @@ public sealed unsafe class KvCacheTests
     }
 
     [Fact]
+    public void Room_for_guesses_is_taken_from_unused_blocks_only_and_given_back()
+    {
+        using var cache = new KvCache(0, 1, 16, 3 * BlockTokens);
+        int[] tokens = [.. Enumerable.Range(0, 3 * BlockTokens)];
+        var kept = new KvSequence();
+        Assert.True(cache.TryGrow(kept, BlockTokens));
+        kept.Length = BlockTokens;
+        cache.Retire(kept, tokens);
+
+        var sequence = new KvSequence { Scope = "other" };
+        Assert.True(cache.TryGrow(sequence, BlockTokens));
+        sequence.Length = BlockTokens - 1;
+        Assert.True(cache.TryGrowUnused(sequence, BlockTokens + 5));
+        Assert.False(cache.TryGrowUnused(sequence, (2 * BlockTokens) + 1));
+        Assert.Equal(2 * BlockTokens, KvCache.RoomOf(sequence));
+        cache.Trim(sequence);
+        Assert.Equal((1, 1), (sequence.Blocks.Count, cache.UsedCount));
+        sequence.Length = BlockTokens;
+        cache.Trim(sequence);
+        Assert.Single(sequence.Blocks);
+
+        // What was kept is there still.
+        var again = new KvSequence();
+        cache.Reuse(again, tokens, 2 * BlockTokens);
+        Assert.Equal(BlockTokens, again.Length);
+    }
+
+    [Fact]
     public void Heads_and_layers_do_not_overlap()
     {
         using var cache = new KvCache(3, 2, 16, 4 * BlockTokens);

@@ -31,13 +31,16 @@ public sealed class MeetingCountTests
         Assert.Equal((meetingsPerLayer * layers) + 3, model.MeetingCount - before);
     }
 
-    [Fact]
-    public void A_prompt_meets_eight_times_a_layer()
+    [Theory]
+    [InlineData(4, 5)] // such as a token and three guesses
+    [InlineData(8, 7)]
+    [InlineData(40, 8)] // what one thread rotates, others attend to
+    public void A_step_of_several_tokens_of_a_sequence_meets_so_often_a_layer(int tokenCount, int meetingsPerLayer)
     {
         using var tiny = TinyModelFile.Load("llama", threadCount: 2);
         var model = (TransformerModel)tiny.Model;
         var sequence = new KvSequence();
-        var tokens = Enumerable.Range(5, 40).ToArray();
+        var tokens = Enumerable.Range(5, tokenCount).ToArray();
         model.Cache.TryGrow(sequence, tokens.Length);
         var batch = new StepBatch();
         batch.Add(sequence, tokens, 0, tokens.Length, wantsLogits: true);
@@ -45,6 +48,6 @@ public sealed class MeetingCountTests
         var before = model.MeetingCount;
         model.Forward(batch, null);
 
-        Assert.Equal((8 * TinyModel.Get("llama").Layers) + 3, model.MeetingCount - before);
+        Assert.Equal((meetingsPerLayer * TinyModel.Get("llama").Layers) + 3, model.MeetingCount - before);
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Net;
+using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -229,6 +230,24 @@ public sealed class MetricsTests
             Assert.Equal(words[3] == "counter", words[2].EndsWith("_total", StringComparison.Ordinal));
             Assert.Single(lines, other => other.StartsWith($"# HELP {words[2]} ", StringComparison.Ordinal));
         }
+    }
+
+    [Fact]
+    public async Task What_the_engine_guesses_is_counted()
+    {
+        await using var hub = await TestHub.StartDefaultModelAsync();
+        using var http = new HttpClient { BaseAddress = hub.Address };
+        using var body = new StringContent(
+            $$"""{"model":"{{hub.Model}}","temperature":0,"max_tokens":120,"messages":[{"role":"user","content":"Count to a hundred: 1, 2, 3"}]}""",
+            Encoding.UTF8, "application/json");
+        using var response = await http.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), body);
+        response.EnsureSuccessStatusCode();
+        await hub.WhenIdleAsync();
+        var scrape = await Scrape.WhenIdleAsync(http);
+        var model = $"gen_ai_request_model=\"{hub.Model}\"";
+        Assert.Equal(hub.Guessed.Drafted, scrape.Sum("sluice_engine_drafted_tokens_total", model));
+        Assert.Equal(hub.Guessed.Accepted, scrape.Sum("sluice_engine_accepted_tokens_total", model));
+        Assert.Contains("# TYPE sluice_engine_drafted_tokens_total counter", scrape.Text, StringComparison.Ordinal);
     }
 
     [Fact]
