@@ -24,7 +24,7 @@ public sealed class StepsPerTokenTests
         const int TokenCount = 60;
         using var tiny = TinyModelFile.Load("llama");
         using var model = new WorkModel(tiny.Model.Tokenizer);
-        var loop = new EngineLoop(model, new EngineOptions { SlotCount = 16 }, new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")), model.Clock, () => { });
+        var loop = new EngineLoop(model, new EngineOptions(), new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")), model.Clock, () => { });
         var sinks = new List<CollectingSink>();
         for (var i = 0; i < streamCount; i++)
         {
@@ -43,6 +43,8 @@ public sealed class StepsPerTokenTests
         foreach (var sink in sinks) Assert.Equal("completed", await sink.Ended);
         // One step has the prompts, and gives the first token of each; then one step for each further token of all streams, or fewer where a step gives several.
         Assert.InRange(model.StepCount, 1, TokenCount);
+        // The last token of an answer is not computed, for nothing follows it. No stream has the beginning of another's prompt, and nothing is guessed.
+        Assert.Equal(streamCount * (10 + TokenCount - 1), model.ComputedTokenCount);
     }
 
     [Fact]
