@@ -5,7 +5,7 @@ namespace Sluice.Benchmarks;
 
 /// <summary>
 /// Both servers over HTTP with the same client: time from process start to the first token, time to the first token of a short chat on a warm
-/// server (each time another question, so that no cache answers), and tokens/s of 1, 4 and 16 clients.
+/// server (each time another question, so that no cache answers), tokens/s of 1, 4 and 16 clients, and the times between a client's tokens.
 /// </summary>
 internal static class HttpBenchmark
 {
@@ -28,6 +28,19 @@ internal static class HttpBenchmark
         string llama = Peer.Prepare(arguments.Text("llama", "../shared/peers/llama.cpp"));
         string sluice = arguments.Text("sluice", Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Sluice.Cli/release/sluice")));
         string threads = arguments.Threads.ToString(CultureInfo.InvariantCulture);
+        using var neighbours = new CancellationTokenSource();
+        for (int i = 0; i < arguments.Number("busy", 0); i++)
+        {
+            // What a machine of its own never shows: other programs want the processors as well.
+            new Thread(() =>
+            {
+                while (!neighbours.IsCancellationRequested)
+                {
+                    Thread.SpinWait(1000);
+                }
+            }) { IsBackground = true }.Start();
+        }
+
         var times = new Series();
         var rates = new Series();
         for (int round = 0; round < arguments.Number("rounds", 3); round++)
@@ -49,6 +62,7 @@ internal static class HttpBenchmark
         Console.WriteLine();
         rates.Print("llama-server", smallerIsBetter: false);
         Directory.Delete(llama, recursive: true);
+        await neighbours.CancelAsync();
         return 0;
     }
 
@@ -70,26 +84,31 @@ internal static class HttpBenchmark
         rows["first token of a short chat, warm, max, ms"] = first[^1];
         foreach (int streams in EngineBenchmark.StreamCounts)
         {
-            rows[$"{streams} clients, tokens/s"] = await RateAsync(streams, i => AskAsync(
+            (double rate, double[] gaps) = await RateAsync(streams, i => AskAsync(
                 server, $"Write a long story about the number {i} and its friends.", StreamTokens));
+            rows[$"{streams} clients, tokens/s"] = rate;
+            rows[$"{streams} clients, between two tokens, p50, ms"] = gaps[gaps.Length / 2];
+            rows[$"{streams} clients, between two tokens, p99, ms"] = gaps[gaps.Length * 99 / 100];
         }
 
         foreach (int streams in SchemaStreamCounts)
         {
             // The first answer pays for compiling; every further one is what a service sees.
             await AskAsync(server, "Describe a town.", StreamTokens, Schema);
-            rows[$"{streams} clients by a JSON schema, tokens/s"] = await RateAsync(streams, i => AskAsync(
+            (rows[$"{streams} clients by a JSON schema, tokens/s"], _) = await RateAsync(streams, i => AskAsync(
                 server, $"Describe the town number {i} and its people.", StreamTokens, Schema));
         }
 
         return rows;
     }
 
-    private static async Task<double> RateAsync(int streams, Func<int, Task<MeasuredStream>> ask)
+    // The gaps are sorted; pieces of text that arrive together count as a gap of nothing.
+    private static async Task<(double Rate, double[] Gaps)> RateAsync(int streams, Func<int, Task<MeasuredStream>> ask)
     {
         long from = Stopwatch.GetTimestamp();
         MeasuredStream[] results = await Task.WhenAll(Enumerable.Range(0, streams).Select(ask));
-        return results.Sum(static r => r.CompletionTokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
+        double rate = results.Sum(static r => r.CompletionTokens) / Stopwatch.GetElapsedTime(from).TotalSeconds;
+        return (rate, [.. results.SelectMany(static r => r.Milliseconds.Zip(r.Milliseconds.Skip(1), static (a, b) => b - a)).Order()]);
     }
 
     private static Task<MeasuredStream> AskAsync(MeasuredServer server, string text, int maxTokens, string more = "") =>

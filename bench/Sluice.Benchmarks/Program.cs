@@ -24,7 +24,7 @@ static int Usage()
           peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
           speculation  what guessing tokens from the text itself costs and brings (--rounds, --model, --threads)
           grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
-          http     both servers: first token and tokens/s (--llama DIR, --sluice FILE, --rounds, --model)
+          http     both servers: first token, tokens/s, gaps (--llama DIR, --sluice FILE, --rounds, --model, --busy N for N busy threads beside them)
           prefix   what prompts have in common, and gaps beside a long prompt, over HTTP (--sluice FILE, --llama DIR for llama-server beside it, --rounds, --model)
           relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --stores off,sqlite for hubs that keep answers otherwise, --rounds)
           faults   the sixteen faults of FailoverBench with its own timings: a score card

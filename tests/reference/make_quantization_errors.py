@@ -17,11 +17,15 @@ from llama_peer import environment, repaired_copy
 
 TENSORS = ["blk.0.attn_output.weight", "blk.0.attn_k.weight", "blk.15.ffn_down.weight", "blk.29.ffn_up.weight"]
 TYPES = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
+
+# Rows of this one only are whole super-blocks, and these mixes give it the type itself.
+SUPER_BLOCK_TENSORS = ["blk.15.ffn_down.weight"]
+SUPER_BLOCK_TYPES = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S", "Q6_K": "Q6_K"}
 SIZES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 
 
-def read_tensors(path):
-    """Values of TENSORS as lists, from a file of the types above or F32."""
+def read_tensors(path, names=TENSORS):
+    """Values of tensors as lists, from a file of the types with blocks of 32, or F32."""
     with open(path, "rb") as file:
         data = file.read()
     position = 8
@@ -58,7 +62,7 @@ def read_tensors(path):
         count = math.prod(take("Q") for _ in range(take("I")))
         found[name] = (take("I"), take("Q"), count)
     start = (position + 31) & -32
-    return {name: decode(data, found[name][0], start + found[name][1], found[name][2]) for name in TENSORS}
+    return {name: decode(data, found[name][0], start + found[name][1], found[name][2]) for name in names}
 
 
 def decode(data, kind, start, count):
@@ -93,10 +97,15 @@ def main():
         original = quantize(sys.argv[2], "F32")
         truth = read_tensors(original)
         result = {}
+
+        def errors(values):
+            return {name: math.sqrt(sum((a - b) ** 2 for a, b in zip(truth[name], values[name])) / sum(a * a for a in truth[name])) for name in values}
+
         for kind in TYPES:
-            values = read_tensors(quantize(original, kind))
-            result[kind] = {
-                name: math.sqrt(sum((a - b) ** 2 for a, b in zip(truth[name], values[name])) / sum(a * a for a in truth[name])) for name in TENSORS}
+            result[kind] = errors(read_tensors(quantize(original, kind)))
+        for kind, mix in SUPER_BLOCK_TYPES.items():
+            # llama-quantize takes the super-blocks apart again itself.
+            result[kind] = errors(read_tensors(quantize(quantize(original, mix), "F32"), SUPER_BLOCK_TENSORS))
         json.dump(result, sys.stdout, indent=1)
         print()
 

@@ -12,36 +12,37 @@ namespace Sluice.Cli.Commands;
 internal static class QuantizeCommand
 {
     private const int WorstShown = 3;
-    private static readonly string s_types = string.Join(", ", QuantizationPlan.Types);
+    private static readonly string s_mixes = string.Join(", ", QuantizationMix.All.Select(static mix => mix.Name));
+    private static readonly string s_types = string.Join(", ", QuantizationMix.Types);
 
     public static Command Create(Terminal terminal)
     {
         var file = new Argument<string>("FILE") { Description = "the model, a GGUF file; best one in F16, BF16 or F32" }.NotAnOption();
-        var type = new Argument<string>("TYPE") { Description = s_types }.NotAnOption();
+        var type = new Argument<string>("TYPE") { Description = s_mixes }.NotAnOption();
         var target = new Argument<string?>("TARGET") { Description = "the file to write; default is the name with the type in it, beside FILE", Arity = ArgumentArity.ZeroOrOne }.NotAnOption();
-        var outputType = new Option<string?>("--output-type") { Description = "type of the output matrix; default is TYPE, but at least Q8_0", HelpName = "TYPE" };
+        var outputType = new Option<string?>("--output-type") { Description = "type of the output matrix; default is TYPE, but at least Q6_K or Q8_0", HelpName = "TYPE" };
         var requantize = new Option<bool>("--allow-requantize") { Description = "also of a model that is quantised already, which loses more than once" };
         var force = new Option<bool>("--force") { Description = "replace TARGET if it exists" };
         var command = new Command("quantize", "Write a model with smaller weights") { file, type, target, outputType, requantize, force };
         command.SetAction((result, cancellation) =>
         {
             var source = result.GetRequiredValue(file);
-            var wanted = TypeOf("TYPE", result.GetRequiredValue(type));
-            var output = result.GetValue(outputType) is { } text ? TypeOf("--output-type", text) : (GgufTensorType?)null;
+            var wanted = MixOf(result.GetRequiredValue(type));
+            var output = result.GetValue(outputType) is { } text ? OutputTypeOf(text) : (GgufTensorType?)null;
             return RunAsync(terminal, source, wanted, output, result.GetValue(target) ?? TargetFor(source, wanted), result.GetValue(requantize), result.GetValue(force), cancellation);
         });
         return command;
     }
 
     private static async Task<int> RunAsync(
-        Terminal terminal, string path, GgufTensorType type, GgufTensorType? outputType, string target, bool allowsRequantize, bool replaces, CancellationToken cancellation)
+        Terminal terminal, string path, QuantizationMix mix, GgufTensorType? outputType, string target, bool allowsRequantize, bool replaces, CancellationToken cancellation)
     {
         if (!replaces && File.Exists(target)) throw new CliException($"{target} exists already; --force replaces it.");
         using var interrupt = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using var registration = terminal.OnInterrupt(interrupt.Cancel);
         using var source = GgufFile.Open(path);
         if (Path.GetFullPath(path) == Path.GetFullPath(target)) throw new CliException($"{target} is the model itself; name another file to write.");
-        var plan = QuantizationPlan.Create(source, type, outputType);
+        var plan = QuantizationPlan.Create(source, mix, outputType);
         if (!allowsRequantize && plan.FindRequantized(source).FirstOrDefault() is { } lossy)
         {
             throw new CliException(
@@ -105,12 +106,15 @@ internal static class QuantizeCommand
         terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"root mean square error {100 * all:0.00} % of the weights changed; most in {string.Join(", ", worst)}"));
     }
 
-    private static GgufTensorType TypeOf(string name, string text)
+    private static QuantizationMix MixOf(string text) =>
+        QuantizationMix.Find(text) ?? throw new CliException($"TYPE '{text}' is no type that is written; there are {s_mixes}.");
+
+    private static GgufTensorType OutputTypeOf(string text)
     {
-        var type = QuantizationPlan.Types.Where(type => type.ToString().Equals(text, StringComparison.OrdinalIgnoreCase)).ToArray();
-        return type.Length == 1 ? type[0] : throw new CliException($"{name} '{text}' is no type that is written; there are {s_types}.");
+        var type = QuantizationMix.Types.Where(type => type.ToString().Equals(text, StringComparison.OrdinalIgnoreCase)).ToArray();
+        return type.Length == 1 ? type[0] : throw new CliException($"--output-type '{text}' is no type that is written; there are {s_types}.");
     }
 
-    private static string TargetFor(string path, GgufTensorType type) =>
-        Path.Combine(Path.GetDirectoryName(path) ?? "", ModelFileName.WithQuantisation(Path.GetFileName(path), type.ToString()));
+    private static string TargetFor(string path, QuantizationMix mix) =>
+        Path.Combine(Path.GetDirectoryName(path) ?? "", ModelFileName.WithQuantisation(Path.GetFileName(path), mix.Name));
 }

@@ -52,8 +52,8 @@ internal readonly unsafe struct BFloat16Format : IFloatFormat
 internal sealed unsafe class FloatMatrix<TFormat> : PackedMatrix
     where TFormat : struct, IFloatFormat
 {
-    public FloatMatrix(GgufTensorType sourceType, int rowCount, int length)
-        : base(sourceType, rowCount, length, (long)length * GroupRows * TFormat.ValueBytes)
+    public FloatMatrix(WeightArena arena, GgufTensorType sourceType, int rowCount, int length)
+        : base(arena, sourceType, rowCount, length, (long)length * GroupRows * TFormat.ValueBytes)
     {
     }
 

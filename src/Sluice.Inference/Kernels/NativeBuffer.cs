@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Sluice.Inference.Kernels;
 
-/// <summary>Memory outside the managed heap, 64-byte aligned and zeroed; lives until disposed.</summary>
+/// <summary>Memory outside the managed heap, 64-byte aligned; lives until disposed.</summary>
 internal sealed unsafe partial class NativeBuffer : IDisposable
 {
     private const int Alignment = 64;
@@ -11,8 +11,10 @@ internal sealed unsafe partial class NativeBuffer : IDisposable
 
     private void* _address;
 
+    /// <param name="sizeBytes">At least 0.</param>
+    /// <param name="zeroed">False for memory that is written before it is read: it is not even touched here.</param>
     /// <exception cref="OutOfMemoryException">The system has no such block.</exception>
-    public NativeBuffer(long sizeBytes)
+    public NativeBuffer(long sizeBytes, bool zeroed = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeBytes);
         SizeBytes = sizeBytes;
@@ -24,7 +26,11 @@ internal sealed unsafe partial class NativeBuffer : IDisposable
             _ = Advise(_address, (nuint)sizeBytes, AdviseHugePages);
         }
 
-        NativeMemory.Clear(_address, (nuint)Math.Max(sizeBytes, Alignment));
+        if (zeroed)
+        {
+            NativeMemory.Clear(_address, (nuint)Math.Max(sizeBytes, Alignment));
+        }
+
         GC.AddMemoryPressure(Math.Max(sizeBytes, 1));
     }
 

@@ -6,21 +6,26 @@ namespace Sluice.Inference.Kernels;
 /// A weight matrix repacked into groups of 16 rows. Immutable after loading; any number of threads may multiply with different groups at once.
 /// ggml writes dimensions innermost first; here <see cref="Length"/> is the input width (dims[0]) and <see cref="RowCount"/> the outputs.
 /// </summary>
-internal abstract unsafe class PackedMatrix : IDisposable
+internal abstract unsafe class PackedMatrix
 {
     /// <summary>Rows computed together: one per 32-bit lane of a 512-bit register.</summary>
     public const int GroupRows = 16;
 
-    private readonly NativeBuffer _storage;
+    private readonly byte* _groups;
 
-    protected PackedMatrix(GgufTensorType sourceType, int rowCount, int length, long groupBytes)
+    protected PackedMatrix(WeightArena arena, GgufTensorType sourceType, int rowCount, int length, long groupBytes)
     {
         SourceType = sourceType;
         RowCount = rowCount;
         Length = length;
         GroupBytes = groupBytes;
         GroupCount = (rowCount + GroupRows - 1) / GroupRows;
-        _storage = new NativeBuffer(groupBytes * GroupCount);
+        SizeBytes = groupBytes * GroupCount;
+        _groups = arena.Take(SizeBytes);
+        if (rowCount % GroupRows != 0)
+        {
+            new Span<byte>(Group(GroupCount - 1), checked((int)groupBytes)).Clear();
+        }
     }
 
     public GgufTensorType SourceType { get; }
@@ -34,7 +39,8 @@ internal abstract unsafe class PackedMatrix : IDisposable
     /// <summary>Whether the product reads quantised activations; otherwise it reads single precision ones.</summary>
     public abstract bool ReadsQuantized { get; }
 
-    public long SizeBytes => _storage.SizeBytes;
+    /// <summary>Bytes in the arena, which owns them.</summary>
+    public long SizeBytes { get; }
 
     protected long GroupBytes { get; }
 
@@ -46,7 +52,5 @@ internal abstract unsafe class PackedMatrix : IDisposable
     /// <param name="accumulate">Whether the results are added to what stands there.</param>
     public abstract void MultiplyGroup(int groupIndex, BatchInput input, float* output, int outputStride, bool accumulate);
 
-    public byte* Group(int groupIndex) => _storage.Bytes + (groupIndex * GroupBytes);
-
-    public void Dispose() => _storage.Dispose();
+    public byte* Group(int groupIndex) => _groups + (groupIndex * GroupBytes);
 }

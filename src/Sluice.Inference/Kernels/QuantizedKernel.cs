@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Sluice.Inference.Kernels;
 
@@ -10,6 +11,9 @@ namespace Sluice.Inference.Kernels;
 /// </summary>
 internal static unsafe class QuantizedKernel
 {
+    // Bytes ahead: what a core reads from memory (some 25 GB/s) in two to three times the 100 ns that memory takes to answer. Measured from 1 to 12 KiB.
+    private const int PrefetchDistance = 6 << 10;
+
     /// <summary>One tile's operands. All pointers stand at the first block.</summary>
     internal ref struct Tile
     {
@@ -99,6 +103,19 @@ internal static unsafe class QuantizedKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch<TFormat>(byte* block)
+        where TFormat : struct, IBlockFormat
+    {
+        if (Sse.IsSupported)
+        {
+            for (int line = 0; line < BlockBytes<TFormat>(); line += 64)
+            {
+                Sse.Prefetch0(block + PrefetchDistance + line);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Put<TIsa, TVector>(TVector value, float* output, bool accumulate)
         where TIsa : struct, IVectorIsa<TVector>
         where TVector : struct =>
@@ -125,6 +142,7 @@ internal static unsafe class QuantizedKernel
             TVector sum0 = TIsa.Zero;
             for (int b = 0; b < tile.BlockCount; b++)
             {
+                Prefetch<TFormat>(partWeights);
                 TVector low0 = TIsa.Zero;
                 if (TFormat.IsByte)
                 {
@@ -209,6 +227,7 @@ internal static unsafe class QuantizedKernel
             TVector sum3 = TIsa.Zero;
             for (int b = 0; b < tile.BlockCount; b++)
             {
+                Prefetch<TFormat>(partWeights);
                 TVector low0 = TIsa.Zero;
                 TVector low1 = TIsa.Zero;
                 TVector low2 = TIsa.Zero;

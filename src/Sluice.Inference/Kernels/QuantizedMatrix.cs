@@ -8,8 +8,8 @@ namespace Sluice.Inference.Kernels;
 internal sealed unsafe class QuantizedMatrix<TFormat> : PackedMatrix
     where TFormat : struct, IBlockFormat
 {
-    public QuantizedMatrix(GgufTensorType sourceType, int rowCount, int length)
-        : base(sourceType, rowCount, length, (long)(length / TFormat.BlockLength) * QuantizedKernel.BlockBytes<TFormat>())
+    public QuantizedMatrix(WeightArena arena, GgufTensorType sourceType, int rowCount, int length)
+        : base(arena, sourceType, rowCount, length, (long)(length / TFormat.BlockLength) * QuantizedKernel.BlockBytes<TFormat>())
     {
     }
 

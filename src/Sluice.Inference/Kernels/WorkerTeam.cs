@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Sluice.Inference.Kernels;
 
 /// <summary>Work that all threads of a <see cref="WorkerTeam"/> run together.</summary>
@@ -9,7 +11,7 @@ internal interface ITeamJob
 }
 
 /// <summary>
-/// A fixed set of threads that run one job at a time, the caller among them. Inside a job they share out items with <see cref="Claim"/> and
+/// A fixed set of threads that run one job at a time, the caller among them. Inside a job they share out items with <see cref="TryClaim"/> and
 /// meet at <see cref="Meet"/>. Between jobs the threads spin shortly (the next token usually follows at once), then sleep.
 /// One caller at a time.
 /// </summary>
@@ -26,9 +28,10 @@ internal sealed class WorkerTeam : IDisposable
     private volatile int _jobNumber;
     private volatile bool _stopping;
 
-    private int _arrived;
-    private volatile int _meeting;
-    private int _claimed;
+    // Every counter has a cache line (and the one that the processor fetches beside it) to itself: threads that count don't wait for each other.
+    private readonly PaddedCounter[] _claimed;
+    private PaddedCounter _arrived;
+    private PaddedCounter _meeting;
 
     /// <param name="threadCount">Threads including the caller, at least 1.</param>
     public WorkerTeam(int threadCount)
@@ -38,6 +41,7 @@ internal sealed class WorkerTeam : IDisposable
         _threads = new Thread[threadCount - 1];
         _wakeups = new SemaphoreSlim[threadCount - 1];
         _asleep = new int[threadCount - 1];
+        _claimed = new PaddedCounter[threadCount];
         for (int i = 0; i < _threads.Length; i++)
         {
             int index = i;
@@ -49,10 +53,13 @@ internal sealed class WorkerTeam : IDisposable
 
     public int ThreadCount { get; }
 
+    /// <summary>How often all threads have met since the start; a lone thread meets nobody. Wraps around.</summary>
+    public int MeetingCount => Volatile.Read(ref _meeting.Value);
+
     /// <summary>Runs the job on all threads and returns when all have left it.</summary>
     public void Run(ITeamJob job)
     {
-        _claimed = 0;
+        Array.Clear(_claimed);
         _job = job;
         _jobNumber++;
         for (int i = 0; i < _threads.Length; i++)
@@ -67,26 +74,26 @@ internal sealed class WorkerTeam : IDisposable
         Meet();
     }
 
-    /// <summary>Waits until every thread has come here; then item claims start again from 0.</summary>
+    /// <summary>Waits until every thread has come here; then item claims start again.</summary>
     public void Meet()
     {
         if (ThreadCount == 1)
         {
-            _claimed = 0;
+            Array.Clear(_claimed);
             return;
         }
 
-        int meeting = _meeting;
-        if (Interlocked.Increment(ref _arrived) == ThreadCount)
+        int meeting = Volatile.Read(ref _meeting.Value);
+        if (Interlocked.Increment(ref _arrived.Value) == ThreadCount)
         {
-            _arrived = 0;
-            _claimed = 0;
-            _meeting = meeting + 1;
+            _arrived.Value = 0;
+            Array.Clear(_claimed);
+            Volatile.Write(ref _meeting.Value, meeting + 1);
             return;
         }
 
         int spins = 0;
-        while (_meeting == meeting)
+        while (Volatile.Read(ref _meeting.Value) == meeting)
         {
             if (++spins < SpinsBeforeYield)
             {
@@ -99,8 +106,40 @@ internal sealed class WorkerTeam : IDisposable
         }
     }
 
-    /// <summary>Takes the next <paramref name="count"/> items; the first of them is returned and may lie beyond the last item there is.</summary>
-    public int Claim(int count) => Interlocked.Add(ref _claimed, count) - count;
+    /// <summary>
+    /// Takes some of the items 0 … <paramref name="total"/> - 1 of the present phase. Each thread goes through a part of its own from front to
+    /// back, so that it reads memory in order and alone, and then helps the others with theirs.
+    /// </summary>
+    /// <param name="threadIndex">The calling thread, as given to <see cref="ITeamJob.Execute"/>.</param>
+    /// <param name="total">Items of the phase, the same for all threads.</param>
+    /// <param name="count">Most items to take at once, at least 1.</param>
+    /// <param name="first">The first item taken.</param>
+    /// <param name="end">One behind the last item taken.</param>
+    /// <returns>False when all items are taken.</returns>
+    public bool TryClaim(int threadIndex, int total, int count, out int first, out int end)
+    {
+        int part = (total + ThreadCount - 1) / ThreadCount;
+        for (int i = 0; i < ThreadCount; i++)
+        {
+            int owner = threadIndex + i < ThreadCount ? threadIndex + i : threadIndex + i - ThreadCount;
+            int partEnd = Math.Min((owner + 1) * part, total);
+            ref int claimed = ref _claimed[owner].Value;
+            if ((owner * part) + Volatile.Read(ref claimed) >= partEnd)
+            {
+                continue;
+            }
+
+            first = (owner * part) + Interlocked.Add(ref claimed, count) - count;
+            if (first < partEnd)
+            {
+                end = Math.Min(first + count, partEnd);
+                return true;
+            }
+        }
+
+        first = end = total;
+        return false;
+    }
 
     public void Dispose()
     {
@@ -160,5 +199,12 @@ internal sealed class WorkerTeam : IDisposable
             _job!.Execute(index + 1);
             Meet();
         }
+    }
+
+    [StructLayout(LayoutKind.Explicit, Size = 128)]
+    private struct PaddedCounter
+    {
+        [FieldOffset(64)]
+        public int Value;
     }
 }

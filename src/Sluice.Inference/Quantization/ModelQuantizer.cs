@@ -33,7 +33,7 @@ public static class ModelQuantizer
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(plan);
-        var writer = GgufCopyWriter.Begin(target, source.Metadata, plan.FileType, plan.Tensors);
+        var writer = GgufCopyWriter.Begin(target, source.Metadata, plan.Mix.FileType, plan.Tensors);
         foreach (var after in plan.Tensors)
         {
             var before = source.GetTensor(after.Name);
@@ -142,6 +142,9 @@ public static class ModelQuantizer
                     BinaryPrimitives.WriteUInt16LittleEndian(target[(2 * i)..], (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16));
                 }
 
+                break;
+            case var _ when SuperBlockQuantizer.CanWrite(type):
+                SuperBlockQuantizer.Quantize(type, values, target);
                 break;
             default:
                 BlockQuantizer.Quantize(type, values, target);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Sluice.Inference.Gguf;
 
 namespace Sluice.Inference.Quantization;
@@ -8,10 +9,10 @@ public sealed class QuantizationPlan
     private const string EmbeddingName = "token_embd.weight";
     private const string OutputName = "output.weight";
 
-    private QuantizationPlan(GgufTensorType type, IReadOnlyList<GgufTensor> tensors) => (Type, Tensors) = (type, tensors);
+    private QuantizationPlan(QuantizationMix mix, IReadOnlyList<GgufTensor> tensors) => (Mix, Tensors) = (mix, tensors);
 
-    /// <summary>Type of the matrices.</summary>
-    public GgufTensorType Type { get; }
+    /// <summary>What was asked for.</summary>
+    public QuantizationMix Mix { get; }
 
     /// <summary>Every tensor as it will be, in the file's order; the offsets are the source's.</summary>
     public IReadOnlyList<GgufTensor> Tensors { get; }
@@ -19,31 +20,27 @@ public sealed class QuantizationPlan
     /// <summary>Bytes of all tensors as they will be.</summary>
     public long SizeBytes => Tensors.Sum(static tensor => tensor.SizeBytes);
 
-    /// <summary>The types that matrices can be given.</summary>
-    public static IReadOnlyList<GgufTensorType> Types { get; } =
-    [
-        GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0,
-        GgufTensorType.F16, GgufTensorType.BF16, GgufTensorType.F32,
-    ];
-
     /// <summary>
-    /// Plans a file: matrices get the type; what has one dimension, such as norms and biases, and rows that are no whole number of blocks stay
-    /// as they are. The matrix that gives the probabilities decides between tokens that are nearly alike, so it gets at least 8 bits.
+    /// Plans a file: matrices get the types of the mix, and where their rows are no whole number of super-blocks the type with blocks of 32 that
+    /// comes next. What has one dimension, such as norms and biases, and rows that are no whole number of blocks stay as they are.
     /// </summary>
     /// <param name="source">The model.</param>
-    /// <param name="type">One of <see cref="Types"/>.</param>
-    /// <param name="outputType">For the output matrix, which in many models is that of the embeddings; null is the rule above.</param>
-    public static QuantizationPlan Create(GgufFile source, GgufTensorType type, GgufTensorType? outputType = null)
+    /// <param name="mix">The types.</param>
+    /// <param name="outputType">For the output matrix, which in many models is that of the embeddings; null is the mix's own.</param>
+    public static QuantizationPlan Create(GgufFile source, QuantizationMix mix, GgufTensorType? outputType = null)
     {
         ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(mix);
         var output = source.Tensors.ContainsKey(OutputName) ? OutputName : EmbeddingName;
+        var layerCount = source.Tensors.Keys.Select(static name => LayerOf(name) ?? -1).DefaultIfEmpty(-1).Max() + 1;
         var tensors = source.Tensors.Values.OrderBy(static tensor => tensor.OffsetBytes).Select(tensor =>
         {
-            var wanted = tensor.Name == output ? outputType ?? AtLeastEightBits(type) : type;
+            var wanted = tensor.Name == output ? outputType ?? mix.OutputType : mix.TypeOf(tensor.Name, LayerOf(tensor.Name), layerCount);
+            if (tensor.RowLength % GgufTensorTypes.BlockElements(wanted) != 0) wanted = WithoutSuperBlocks(wanted);
             var isKept = tensor.Dimensions.Count < 2 || tensor.RowLength % GgufTensorTypes.BlockElements(wanted) != 0;
             return isKept || wanted == tensor.Type ? tensor : tensor with { Type = wanted, SizeBytes = SizeOf(tensor, wanted) };
         });
-        return new QuantizationPlan(type, [.. tensors]);
+        return new QuantizationPlan(mix, [.. tensors]);
     }
 
     /// <summary>Tensors of the source that are quantised already and would be quantised anew: they lose precision a second time.</summary>
@@ -54,22 +51,18 @@ public sealed class QuantizationPlan
             && before != tensor.Type && GgufTensorTypes.BlockElements(before) > 1 && GgufTensorTypes.BlockElements(tensor.Type) > 1);
     }
 
-    /// <summary>The number for <c>general.file_type</c>, as llama.cpp's <c>llama_ftype</c> has it.</summary>
-    internal byte FileType => Type switch
+    // As llama-quantize does: the next type with more bits and blocks of 32.
+    private static GgufTensorType WithoutSuperBlocks(GgufTensorType type) => type switch
     {
-        GgufTensorType.F32 => 0,
-        GgufTensorType.F16 => 1,
-        GgufTensorType.Q4_0 => 2,
-        GgufTensorType.Q4_1 => 3,
-        GgufTensorType.Q8_0 => 7,
-        GgufTensorType.Q5_0 => 8,
-        GgufTensorType.Q5_1 => 9,
-        GgufTensorType.BF16 => 32,
-        _ => throw new InvalidOperationException($"{Type} is no type that is written."),
+        GgufTensorType.Q4_K => GgufTensorType.Q5_0,
+        GgufTensorType.Q5_K => GgufTensorType.Q5_1,
+        GgufTensorType.Q6_K => GgufTensorType.Q8_0,
+        _ => type,
     };
 
-    private static GgufTensorType AtLeastEightBits(GgufTensorType type) =>
-        type is GgufTensorType.Q4_0 or GgufTensorType.Q4_1 or GgufTensorType.Q5_0 or GgufTensorType.Q5_1 ? GgufTensorType.Q8_0 : type;
+    // blk.N.name
+    private static int? LayerOf(string name) =>
+        name.Split('.') is ["blk", var number, ..] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var layer) ? layer : null;
 
     private static long SizeOf(GgufTensor tensor, GgufTensorType type) =>
         tensor.RowLength / GgufTensorTypes.BlockElements(type) * GgufTensorTypes.BlockBytes(type) * tensor.RowCount;

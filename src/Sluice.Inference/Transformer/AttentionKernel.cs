@@ -73,9 +73,13 @@ internal sealed unsafe class AttentionKernel : IDisposable
                 int r1 = Math.Min(r + 1, rowCount - 1);
                 int r2 = Math.Min(r + 2, rowCount - 1);
                 int r3 = Math.Min(r + 3, rowCount - 1);
-                for (int t = 0; t < tileCount; t++)
+                if (tileCount == 2)
                 {
-                    Score(queries[r], queries[r1], queries[r2], queries[r3], t, r, r1, r2, r3, scale);
+                    ScoreBlock(queries[r], queries[r1], queries[r2], queries[r3], r, r1, r2, r3, scale);
+                }
+                else
+                {
+                    ScoreTile(queries[r], queries[r1], queries[r2], queries[r3], r, r1, r2, r3, scale);
                 }
 
                 for (int i = r; i <= r3; i++)
@@ -121,15 +125,15 @@ internal sealed unsafe class AttentionKernel : IDisposable
         }
     }
 
-    // Four rows against 16 tokens: per row and token one sum over the head's values in order.
+    // Four rows against the 16 tokens of a block that has no more: per row and token one sum over the head's values in order.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Score(float* q0, float* q1, float* q2, float* q3, int tile, int r0, int r1, int r2, int r3, float scale)
+    private void ScoreTile(float* q0, float* q1, float* q2, float* q3, int r0, int r1, int r2, int r3, float scale)
     {
         Vector512<float> s0 = Vector512<float>.Zero;
         Vector512<float> s1 = Vector512<float>.Zero;
         Vector512<float> s2 = Vector512<float>.Zero;
         Vector512<float> s3 = Vector512<float>.Zero;
-        float* keys = _keys.Singles + (tile * TileTokens * _headLength);
+        float* keys = _keys.Singles;
         int length = _headLength;
         for (int d = 0; d < length; d++)
         {
@@ -140,11 +144,58 @@ internal sealed unsafe class AttentionKernel : IDisposable
             s3 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q3[d]), s3);
         }
 
-        float* scores = _scores.Singles + (tile * TileTokens);
+        float* scores = _scores.Singles;
         (s3 * scale).Store(scores + (r3 * BlockTokens));
         (s2 * scale).Store(scores + (r2 * BlockTokens));
         (s1 * scale).Store(scores + (r1 * BlockTokens));
         (s0 * scale).Store(scores + (r0 * BlockTokens));
+    }
+
+    // The same for a whole block. Eight sums at once keep both multipliers busy: each waits four cycles for its own last addition.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void ScoreBlock(float* q0, float* q1, float* q2, float* q3, int r0, int r1, int r2, int r3, float scale)
+    {
+        Vector512<float> s0 = Vector512<float>.Zero;
+        Vector512<float> s1 = Vector512<float>.Zero;
+        Vector512<float> s2 = Vector512<float>.Zero;
+        Vector512<float> s3 = Vector512<float>.Zero;
+        Vector512<float> t0 = Vector512<float>.Zero;
+        Vector512<float> t1 = Vector512<float>.Zero;
+        Vector512<float> t2 = Vector512<float>.Zero;
+        Vector512<float> t3 = Vector512<float>.Zero;
+        float* first = _keys.Singles;
+        int length = _headLength;
+        float* second = first + (TileTokens * length);
+        for (int d = 0; d < length; d++)
+        {
+            Vector512<float> k = Vector512.Load(first + (d * TileTokens));
+            Vector512<float> l = Vector512.Load(second + (d * TileTokens));
+            Vector512<float> q = Vector512.Create(q0[d]);
+            s0 = Vector512.FusedMultiplyAdd(k, q, s0);
+            t0 = Vector512.FusedMultiplyAdd(l, q, t0);
+            q = Vector512.Create(q1[d]);
+            s1 = Vector512.FusedMultiplyAdd(k, q, s1);
+            t1 = Vector512.FusedMultiplyAdd(l, q, t1);
+            q = Vector512.Create(q2[d]);
+            s2 = Vector512.FusedMultiplyAdd(k, q, s2);
+            t2 = Vector512.FusedMultiplyAdd(l, q, t2);
+            q = Vector512.Create(q3[d]);
+            s3 = Vector512.FusedMultiplyAdd(k, q, s3);
+            t3 = Vector512.FusedMultiplyAdd(l, q, t3);
+        }
+
+        float* scores = _scores.Singles;
+        StoreScores(s3, t3, scale, scores + (r3 * BlockTokens));
+        StoreScores(s2, t2, scale, scores + (r2 * BlockTokens));
+        StoreScores(s1, t1, scale, scores + (r1 * BlockTokens));
+        StoreScores(s0, t0, scale, scores + (r0 * BlockTokens));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreScores(Vector512<float> first, Vector512<float> second, float scale, float* scores)
+    {
+        (first * scale).Store(scores);
+        (second * scale).Store(scores + TileTokens);
     }
 
     // Turns a row's scores into weights e^(s - max) and rescales what was summed under a smaller maximum.
@@ -169,10 +220,9 @@ internal sealed unsafe class AttentionKernel : IDisposable
 
         float max = _maxima[row];
         Vector256<float> half = Vector256.Max(largest.GetLower(), largest.GetUpper());
-        for (int i = 0; i < 8; i++)
-        {
-            max = MathF.Max(max, half[i]);
-        }
+        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
+        quarter = Vector128.Max(quarter, Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1)));
+        max = MathF.Max(max, MathF.Max(quarter[0], quarter[1]));
 
         Vector512<float> total = Vector512<float>.Zero;
         for (int i = 0; i < count; i += VectorMath.Lanes)
@@ -195,6 +245,7 @@ internal sealed unsafe class AttentionKernel : IDisposable
         }
     }
 
+    // Two times 16 values of the head at once, for eight sums as in ScoreBlock; a head of 16 more ends with four.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Accumulate(int r0, int r1, int r2, int r3, int count)
     {
@@ -203,13 +254,58 @@ internal sealed unsafe class AttentionKernel : IDisposable
         float* p1 = _scores.Singles + (r1 * BlockTokens);
         float* p2 = _scores.Singles + (r2 * BlockTokens);
         float* p3 = _scores.Singles + (r3 * BlockTokens);
-        float* sums = _sums.Singles;
-        for (int d = 0; d < length; d += VectorMath.Lanes)
+        float* sums0 = _sums.Singles + (r0 * length);
+        float* sums1 = _sums.Singles + (r1 * length);
+        float* sums2 = _sums.Singles + (r2 * length);
+        float* sums3 = _sums.Singles + (r3 * length);
+        int d = 0;
+        for (; d + (2 * VectorMath.Lanes) <= length; d += 2 * VectorMath.Lanes)
         {
-            Vector512<float> s0 = Vector512.Load(sums + (r0 * length) + d);
-            Vector512<float> s1 = Vector512.Load(sums + (r1 * length) + d);
-            Vector512<float> s2 = Vector512.Load(sums + (r2 * length) + d);
-            Vector512<float> s3 = Vector512.Load(sums + (r3 * length) + d);
+            Vector512<float> s0 = Vector512.Load(sums0 + d);
+            Vector512<float> s1 = Vector512.Load(sums1 + d);
+            Vector512<float> s2 = Vector512.Load(sums2 + d);
+            Vector512<float> s3 = Vector512.Load(sums3 + d);
+            Vector512<float> t0 = Vector512.Load(sums0 + d + VectorMath.Lanes);
+            Vector512<float> t1 = Vector512.Load(sums1 + d + VectorMath.Lanes);
+            Vector512<float> t2 = Vector512.Load(sums2 + d + VectorMath.Lanes);
+            Vector512<float> t3 = Vector512.Load(sums3 + d + VectorMath.Lanes);
+            float* values = _values.Singles + d;
+            for (int t = 0; t < count; t++)
+            {
+                Vector512<float> v = Vector512.Load(values);
+                Vector512<float> w = Vector512.Load(values + VectorMath.Lanes);
+                Vector512<float> p = Vector512.Create(p0[t]);
+                s0 = Vector512.FusedMultiplyAdd(v, p, s0);
+                t0 = Vector512.FusedMultiplyAdd(w, p, t0);
+                p = Vector512.Create(p1[t]);
+                s1 = Vector512.FusedMultiplyAdd(v, p, s1);
+                t1 = Vector512.FusedMultiplyAdd(w, p, t1);
+                p = Vector512.Create(p2[t]);
+                s2 = Vector512.FusedMultiplyAdd(v, p, s2);
+                t2 = Vector512.FusedMultiplyAdd(w, p, t2);
+                p = Vector512.Create(p3[t]);
+                s3 = Vector512.FusedMultiplyAdd(v, p, s3);
+                t3 = Vector512.FusedMultiplyAdd(w, p, t3);
+                values += length;
+            }
+
+            // Rows beyond the last stand for the last one: the same numbers are stored again.
+            s3.Store(sums3 + d);
+            s2.Store(sums2 + d);
+            s1.Store(sums1 + d);
+            s0.Store(sums0 + d);
+            t3.Store(sums3 + d + VectorMath.Lanes);
+            t2.Store(sums2 + d + VectorMath.Lanes);
+            t1.Store(sums1 + d + VectorMath.Lanes);
+            t0.Store(sums0 + d + VectorMath.Lanes);
+        }
+
+        if (d < length)
+        {
+            Vector512<float> s0 = Vector512.Load(sums0 + d);
+            Vector512<float> s1 = Vector512.Load(sums1 + d);
+            Vector512<float> s2 = Vector512.Load(sums2 + d);
+            Vector512<float> s3 = Vector512.Load(sums3 + d);
             float* values = _values.Singles + d;
             for (int t = 0; t < count; t++)
             {
@@ -221,11 +317,10 @@ internal sealed unsafe class AttentionKernel : IDisposable
                 values += length;
             }
 
-            // Rows beyond the last stand for the last one: the same numbers are stored again.
-            s3.Store(sums + (r3 * length) + d);
-            s2.Store(sums + (r2 * length) + d);
-            s1.Store(sums + (r1 * length) + d);
-            s0.Store(sums + (r0 * length) + d);
+            s3.Store(sums3 + d);
+            s2.Store(sums2 + d);
+            s1.Store(sums1 + d);
+            s0.Store(sums0 + d);
         }
     }
 }

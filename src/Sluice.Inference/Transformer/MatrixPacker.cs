@@ -7,13 +7,14 @@ namespace Sluice.Inference.Transformer;
 internal static unsafe class MatrixPacker
 {
     /// <summary>Repacks a tensor, in parallel over its rows.</summary>
+    /// <param name="arena">Where the matrix is put.</param>
     /// <param name="file">The open file.</param>
     /// <param name="name">Tensor name.</param>
     /// <param name="rowCount">Expected outputs.</param>
     /// <param name="length">Expected inputs.</param>
     /// <param name="sourceRow">Row of the file for each row of the matrix; null keeps the order.</param>
     /// <exception cref="GgufException">The tensor is missing or has another shape.</exception>
-    public static PackedMatrix Pack(GgufFile file, string name, int rowCount, int length, Func<int, int>? sourceRow = null)
+    public static PackedMatrix Pack(WeightArena arena, GgufFile file, string name, int rowCount, int length, Func<int, int>? sourceRow = null)
     {
         GgufTensor tensor = file.GetTensor(name);
         CheckShape(file, tensor, rowCount, length);
@@ -22,14 +23,14 @@ internal static unsafe class MatrixPacker
         sourceRow ??= static row => row;
         return tensor.Type switch
         {
-            GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => PackQuantized<NibbleHalf>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q4_K => PackQuantized<NibbleSingle>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => PackQuantized<ByteHalf>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q5_K => PackQuantized<ByteSingle>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q6_K => PackQuantized<ByteSingle16>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.F32 => PackFloat<SingleFormat>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.F16 => PackFloat<HalfFormat>(tensor, source, rowBytes, sourceRow),
-            GgufTensorType.BF16 => PackFloat<BFloat16Format>(tensor, source, rowBytes, sourceRow),
+            GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => PackQuantized<NibbleHalf>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.Q4_K => PackQuantized<NibbleSingle>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => PackQuantized<ByteHalf>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.Q5_K => PackQuantized<ByteSingle>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.Q6_K => PackQuantized<ByteSingle16>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.F32 => PackFloat<SingleFormat>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.F16 => PackFloat<HalfFormat>(arena, tensor, source, rowBytes, sourceRow),
+            GgufTensorType.BF16 => PackFloat<BFloat16Format>(arena, tensor, source, rowBytes, sourceRow),
             _ => throw new ArgumentOutOfRangeException(nameof(name), tensor.Type, "Not a weight type."),
         };
     }
@@ -44,19 +45,21 @@ internal static unsafe class MatrixPacker
         }
     }
 
-    private static QuantizedMatrix<TFormat> PackQuantized<TFormat>(GgufTensor tensor, byte* source, long rowBytes, Func<int, int> sourceRow)
+    private static QuantizedMatrix<TFormat> PackQuantized<TFormat>(
+        WeightArena arena, GgufTensor tensor, byte* source, long rowBytes, Func<int, int> sourceRow)
         where TFormat : struct, IBlockFormat
     {
-        var matrix = new QuantizedMatrix<TFormat>(tensor.Type, (int)tensor.RowCount, (int)tensor.RowLength);
+        var matrix = new QuantizedMatrix<TFormat>(arena, tensor.Type, (int)tensor.RowCount, (int)tensor.RowLength);
         nint address = (nint)source;
         Parallel.For(0, matrix.GroupCount, group => matrix.PackGroup(group, (byte*)address, rowBytes, sourceRow));
         return matrix;
     }
 
-    private static FloatMatrix<TFormat> PackFloat<TFormat>(GgufTensor tensor, byte* source, long rowBytes, Func<int, int> sourceRow)
+    private static FloatMatrix<TFormat> PackFloat<TFormat>(
+        WeightArena arena, GgufTensor tensor, byte* source, long rowBytes, Func<int, int> sourceRow)
         where TFormat : struct, IFloatFormat
     {
-        var matrix = new FloatMatrix<TFormat>(tensor.Type, (int)tensor.RowCount, (int)tensor.RowLength);
+        var matrix = new FloatMatrix<TFormat>(arena, tensor.Type, (int)tensor.RowCount, (int)tensor.RowLength);
         nint address = (nint)source;
         Parallel.For(0, matrix.GroupCount, group => matrix.PackGroup(group, (byte*)address, rowBytes, sourceRow));
         return matrix;

@@ -8,11 +8,14 @@ namespace Sluice.Inference.Transformer;
 /// One pass of a batch through all layers, run by every thread of a team at once. Between two meetings the threads share out the items of one
 /// phase; what a phase writes, only later phases read:
 /// norm and quantise | query, key, value | rotate and cache | attend | output projection onto the residual | norm and quantise |
-/// gate, up and SwiGLU | down projection onto the residual.
+/// gate, up and SwiGLU | down projection onto the residual. Steps of few tokens do without the meetings after the norms and the rotation.
 /// </summary>
 internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 {
     private const int GroupRows = PackedMatrix.GroupRows;
+
+    // Up to here each thread normalises and quantises all tokens for itself: that is sooner done than met about.
+    private const int OwnInputTokensMax = 4;
 
     // Query rows of one attention item: enough to reuse the widened keys, few enough to share a prompt among threads.
     private const int AttentionRowsMax = 32;
@@ -32,6 +35,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     private readonly NativeBuffer _angles;
     private readonly NativeBuffer _logits;
     private readonly BatchInput _normed;
+    private readonly BatchInput[] _ownNormed;
     private readonly BatchInput _attended;
     private readonly BatchInput _gated;
     private readonly BatchInput _headInput;
@@ -43,6 +47,8 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     private readonly int[] _runOfColumn;
 
     private StepBatch _batch = null!;
+    private bool _ownsInput;
+    private bool _rotatesWhereItAttends;
     private Func<bool>? _isAbandoned;
     private volatile bool _abandoned;
 
@@ -68,6 +74,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         LayerWeights[] layers = weights.Layers;
         _normed = new BatchInput(
             config.EmbeddingLength, capacity, layers.Any(l => Quantized(l.Query, l.Key, l.Value, l.Gate, l.Up)));
+        _ownNormed = PerThread(_ => new BatchInput(config.EmbeddingLength, OwnInputTokensMax, _normed.Quantized != null));
         _attended = new BatchInput(config.QueryLength, capacity, layers.Any(l => l.AttentionOutput.ReadsQuantized));
         _gated = new BatchInput(config.FeedForwardLength, capacity, layers.Any(l => l.Down.ReadsQuantized));
         _headInput = new BatchInput(config.EmbeddingLength, logitRowCapacity, weights.Head.ReadsQuantized);
@@ -99,6 +106,16 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         _isAbandoned = isAbandoned;
         _abandoned = false;
         _normed.Begin(batch.TokenCount);
+        _ownsInput = batch.TokenCount <= OwnInputTokensMax;
+        if (_ownsInput)
+        {
+            foreach (BatchInput own in _ownNormed)
+            {
+                own.Begin(batch.TokenCount);
+            }
+        }
+
+        _rotatesWhereItAttends = true;
         _attended.Begin(batch.TokenCount);
         _gated.Begin(batch.TokenCount);
         _headInput.Begin(batch.LogitRowCount);
@@ -107,6 +124,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         {
             StepRun run = batch.Runs[r];
             _runOfColumn.AsSpan(run.FirstColumn, run.Count).Fill(r);
+
+            // Then the only keys of this step that an attention item reads are those of its own tokens.
+            _rotatesWhereItAttends &= run.Count <= _attentionTileTokens;
             for (int first = 0; first < run.Count; first += _attentionTileTokens)
             {
                 _attentionTiles.Add((r, first, Math.Min(_attentionTileTokens, run.Count - first)));
@@ -122,7 +142,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
     void ITeamJob.Execute(int threadIndex)
     {
-        Embed();
+        Embed(threadIndex);
         _team.Meet();
         for (int layer = 0; layer < _config.BlockCount; layer++)
         {
@@ -132,22 +152,25 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             }
 
             LayerWeights weights = _weights.Layers[layer];
-            Normalize(weights.AttentionNorm);
+            BatchInput input = Normalize(weights.AttentionNorm, threadIndex);
+            Project(weights, input, threadIndex);
             _team.Meet();
             if (_abandoned)
             {
                 return;
             }
 
-            Project(weights);
-            _team.Meet();
-            RotateAndCache(weights, layer);
-            _team.Meet();
-            Attend(layer, threadIndex);
+            if (!_rotatesWhereItAttends)
+            {
+                RotateAndCache(weights, layer, threadIndex);
+                _team.Meet();
+            }
+
+            Attend(weights, layer, threadIndex);
             _team.Meet();
             if (_config.KeyLength * _config.GroupSize % ActivationLayout.BlockLength != 0)
             {
-                for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+                while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
                 {
                     _attended.Seal(t);
                 }
@@ -155,19 +178,18 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
                 _team.Meet();
             }
 
-            MultiplyOntoResidual(weights.AttentionOutput, _attended);
+            MultiplyOntoResidual(weights.AttentionOutput, _attended, threadIndex);
             _team.Meet();
-            Normalize(weights.FeedForwardNorm);
+            input = Normalize(weights.FeedForwardNorm, threadIndex);
+            FeedForward(weights, input, threadIndex);
             _team.Meet();
-            FeedForward(weights, threadIndex);
-            _team.Meet();
-            MultiplyOntoResidual(weights.Down, _gated);
+            MultiplyOntoResidual(weights.Down, _gated, threadIndex);
             _team.Meet();
         }
 
-        NormalizeLogitRows();
+        NormalizeLogitRows(threadIndex);
         _team.Meet();
-        ComputeLogits();
+        ComputeLogits(threadIndex);
     }
 
     public void Dispose()
@@ -182,7 +204,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         _attended.Dispose();
         _gated.Dispose();
         _headInput.Dispose();
-        foreach (IDisposable perThread in (IDisposable[])[.. _gateScratch, .. _attention, .. _tokenScratch])
+        foreach (IDisposable perThread in (IDisposable[])[.. _gateScratch, .. _attention, .. _tokenScratch, .. _ownNormed])
         {
             perThread.Dispose();
         }
@@ -223,9 +245,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
     private float* Angles(int column) => _angles.Singles + ((long)column * Padded(_ropeStride));
 
-    private void Embed()
+    private void Embed(int threadIndex)
     {
-        for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
             StepRun run = _batch.Runs[_runOfColumn[t]];
             int position = run.Start + t - run.FirstColumn;
@@ -234,80 +256,107 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void Normalize(float* weight)
+    // Returns the columns that the calling thread multiplies with: its own copy, or the shared ones once all threads have done their part.
+    private BatchInput Normalize(float* weight, int threadIndex)
     {
-        for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+        if (_ownsInput)
         {
-            VectorMath.RmsNorm(Residual(t), weight, _normed.Column(t), _config.EmbeddingLength, _config.RmsEpsilon);
-            _normed.Seal(t);
+            BatchInput own = _ownNormed[threadIndex];
+            for (int t = 0; t < _batch.TokenCount; t++)
+            {
+                NormalizeColumn(t, weight, own);
+            }
+
+            return own;
         }
+
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
+        {
+            NormalizeColumn(t, weight, _normed);
+        }
+
+        _team.Meet();
+        return _normed;
+    }
+
+    private void NormalizeColumn(int t, float* weight, BatchInput input)
+    {
+        VectorMath.RmsNorm(Residual(t), weight, input.Column(t), _config.EmbeddingLength, _config.RmsEpsilon);
+        input.Seal(t);
     }
 
     // A step of one token reads each weight once: larger shares mean fewer visits to the shared counter.
     private int GroupShare(int groupCount) => Math.Max(1, Math.Min(groupCount / (_team.ThreadCount * 8), 64 / _batch.TokenCount));
 
-    private void Project(LayerWeights weights)
+    private void Project(LayerWeights weights, BatchInput input, int threadIndex)
     {
         int queryGroups = weights.Query.GroupCount;
         int keyGroups = weights.Key.GroupCount;
         int total = queryGroups + keyGroups + weights.Value.GroupCount;
         int share = GroupShare(total);
-        for (int first = _team.Claim(share); first < total; first = _team.Claim(share))
+        while (_team.TryClaim(threadIndex, total, share, out int first, out int end))
         {
-            for (int g = first; g < Math.Min(first + share, total); g++)
+            for (int g = first; g < end; g++)
             {
                 if (g < queryGroups)
                 {
-                    weights.Query.MultiplyGroup(g, _normed, Queries(0) + (g * GroupRows), Padded(_config.QueryLength), false);
+                    weights.Query.MultiplyGroup(g, input, Queries(0) + (g * GroupRows), Padded(_config.QueryLength), false);
                 }
                 else if (g < queryGroups + keyGroups)
                 {
                     int k = g - queryGroups;
-                    weights.Key.MultiplyGroup(k, _normed, Keys(0) + (k * GroupRows), Padded(_config.KeyValueLength), false);
+                    weights.Key.MultiplyGroup(k, input, Keys(0) + (k * GroupRows), Padded(_config.KeyValueLength), false);
                 }
                 else
                 {
                     int v = g - queryGroups - keyGroups;
-                    weights.Value.MultiplyGroup(v, _normed, Values(0) + (v * GroupRows), Padded(_config.KeyValueLength), false);
+                    weights.Value.MultiplyGroup(v, input, Values(0) + (v * GroupRows), Padded(_config.KeyValueLength), false);
                 }
             }
         }
     }
 
-    private void RotateAndCache(LayerWeights weights, int layer)
+    private void RotateAndCache(LayerWeights weights, int layer, int threadIndex)
     {
-        for (int t = _team.Claim(1); t < _batch.TokenCount; t = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
         {
-            StepRun run = _batch.Runs[_runOfColumn[t]];
-            int position = run.Start + t - run.FirstColumn;
-            Prepare(Queries(t), weights.QueryBias, weights.QueryNorm, _config.HeadCount, Angles(t));
-            Prepare(Keys(t), weights.KeyBias, weights.KeyNorm, _config.HeadCountKv, Angles(t));
-            if (weights.ValueBias != null)
-            {
-                VectorMath.Add(Values(t), weights.ValueBias, _config.KeyValueLength);
-            }
-
-            int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
-            int within = position % TransformerLimits.KvBlockTokens;
             for (int head = 0; head < _config.HeadCountKv; head++)
             {
-                CacheHead(
-                    _cache.Keys(block, layer, head), _cache.Values(block, layer, head), within,
-                    Keys(t) + (head * _config.KeyLength), Values(t) + (head * _config.KeyLength));
+                RotateAndCacheHead(weights, layer, head, t);
             }
         }
     }
 
-    private void Prepare(float* heads, float* bias, float* norm, int headCount, float* angles)
+    // One key/value head of a token and the query heads that read it.
+    private void RotateAndCacheHead(LayerWeights weights, int layer, int head, int t)
     {
+        StepRun run = _batch.Runs[_runOfColumn[t]];
+        int position = run.Start + t - run.FirstColumn;
+        int keyOffset = head * _config.KeyLength;
+        Prepare(Queries(t), weights.QueryBias, weights.QueryNorm, head * _config.GroupSize, _config.GroupSize, Angles(t));
+        Prepare(Keys(t), weights.KeyBias, weights.KeyNorm, head, 1, Angles(t));
+        if (weights.ValueBias != null)
+        {
+            VectorMath.Add(Values(t) + keyOffset, weights.ValueBias + keyOffset, _config.KeyLength);
+        }
+
+        int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
+        CacheHead(
+            _cache.Keys(block, layer, head), _cache.Values(block, layer, head), position % TransformerLimits.KvBlockTokens,
+            Keys(t) + keyOffset, Values(t) + keyOffset);
+    }
+
+    private void Prepare(float* heads, float* bias, float* norm, int firstHead, int headCount, float* angles)
+    {
+        int offset = firstHead * _config.KeyLength;
         if (bias != null)
         {
-            VectorMath.Add(heads, bias, headCount * _config.KeyLength);
+            VectorMath.Add(heads + offset, bias + offset, headCount * _config.KeyLength);
         }
 
         for (int head = 0; head < headCount; head++)
         {
-            float* x = heads + (head * _config.KeyLength);
+            float* x = heads + offset + (head * _config.KeyLength);
             if (norm != null)
             {
                 VectorMath.RmsNorm(x, norm, x, _config.KeyLength, _config.RmsEpsilon);
@@ -335,7 +384,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void Attend(int layer, int threadIndex)
+    private void Attend(LayerWeights weights, int layer, int threadIndex)
     {
         int groupSize = _config.GroupSize;
         int length = _config.KeyLength;
@@ -347,12 +396,20 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         bool sealHere = length * groupSize % ActivationLayout.BlockLength == 0;
         float scale = 1f / MathF.Sqrt(length);
         int total = _attentionTiles.Count * headCountKv;
-        for (int item = _team.Claim(1); item < total; item = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, total, 1, out int item, out _))
         {
             // The tiles with the longest history are the last ones of a prompt; they go first, so that no thread is left with one at the end.
             (int runIndex, int firstToken, int count) = _attentionTiles[_attentionTiles.Count - 1 - (item / headCountKv)];
             int head = item % headCountKv;
             StepRun run = _batch.Runs[runIndex];
+            if (_rotatesWhereItAttends)
+            {
+                for (int i = 0; i < count; i++)
+                {
+                    RotateAndCacheHead(weights, layer, head, run.FirstColumn + i);
+                }
+            }
+
             int rows = 0;
             for (int i = 0; i < count; i++)
             {
@@ -379,13 +436,13 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void MultiplyOntoResidual(PackedMatrix matrix, BatchInput input)
+    private void MultiplyOntoResidual(PackedMatrix matrix, BatchInput input, int threadIndex)
     {
         int share = GroupShare(matrix.GroupCount);
         int stride = Padded(_config.EmbeddingLength);
-        for (int first = _team.Claim(share); first < matrix.GroupCount; first = _team.Claim(share))
+        while (_team.TryClaim(threadIndex, matrix.GroupCount, share, out int first, out int end))
         {
-            for (int g = first; g < Math.Min(first + share, matrix.GroupCount); g++)
+            for (int g = first; g < end; g++)
             {
                 matrix.MultiplyGroup(g, input, Residual(0) + (g * GroupRows), stride, true);
             }
@@ -393,20 +450,20 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     }
 
     // An item is 32 gate rows and the same up rows: their products make exactly one block of quantised activations.
-    private void FeedForward(LayerWeights weights, int threadIndex)
+    private void FeedForward(LayerWeights weights, BatchInput input, int threadIndex)
     {
         const int Stride = 4 * GroupRows;
         int groupCount = weights.Gate.GroupCount;
         int itemCount = (groupCount + 1) / 2;
         float* scratch = _gateScratch[threadIndex].Singles;
-        for (int item = _team.Claim(1); item < itemCount; item = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, itemCount, 1, out int item, out _))
         {
             int group = item * 2;
             int groups = Math.Min(2, groupCount - group);
             for (int g = 0; g < groups; g++)
             {
-                weights.Gate.MultiplyGroup(group + g, _normed, scratch + (g * GroupRows), Stride, false);
-                weights.Up.MultiplyGroup(group + g, _normed, scratch + ((2 + g) * GroupRows), Stride, false);
+                weights.Gate.MultiplyGroup(group + g, input, scratch + (g * GroupRows), Stride, false);
+                weights.Up.MultiplyGroup(group + g, input, scratch + ((2 + g) * GroupRows), Stride, false);
             }
 
             for (int t = 0; t < _batch.TokenCount; t++)
@@ -419,9 +476,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void NormalizeLogitRows()
+    private void NormalizeLogitRows(int threadIndex)
     {
-        for (int r = _team.Claim(1); r < _batch.Runs.Count; r = _team.Claim(1))
+        while (_team.TryClaim(threadIndex, _batch.Runs.Count, 1, out int r, out _))
         {
             StepRun run = _batch.Runs[r];
             int end = run.FirstColumn + run.Count;
@@ -435,7 +492,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         }
     }
 
-    private void ComputeLogits()
+    private void ComputeLogits(int threadIndex)
     {
         if (_batch.LogitRowCount == 0)
         {
@@ -444,9 +501,9 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 
         const int Share = 16;
         PackedMatrix head = _weights.Head;
-        for (int first = _team.Claim(Share); first < head.GroupCount; first = _team.Claim(Share))
+        while (_team.TryClaim(threadIndex, head.GroupCount, Share, out int first, out int end))
         {
-            for (int g = first; g < Math.Min(first + Share, head.GroupCount); g++)
+            for (int g = first; g < end; g++)
             {
                 head.MultiplyGroup(g, _headInput, _logits.Singles + (g * GroupRows), LogitStride, false);
             }

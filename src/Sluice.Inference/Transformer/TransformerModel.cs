@@ -68,6 +68,9 @@ internal sealed class TransformerModel : LanguageModel
 
     public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
 
+    /// <summary>How often the threads have waited for each other; for work counts.</summary>
+    public int MeetingCount => _team.MeetingCount;
+
     /// <summary>Loads a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="threadCount">Threads that compute a step, the caller's included.</param>

@@ -11,7 +11,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     private readonly GgufTensor _embedding;
     private readonly byte* _embeddingRows;
     private readonly long _embeddingRowBytes;
-    private readonly List<IDisposable> _owned = [];
+    private readonly WeightArena _arena;
     private readonly HashSet<string> _read = [];
 
     /// <exception cref="GgufException">A tensor is missing or has another shape than the configuration says.</exception>
@@ -19,6 +19,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     public TransformerWeights(GgufFile file, TransformerConfig config)
     {
         _file = file;
+        _arena = new WeightArena(EstimateBytes(file));
         _embedding = file.GetTensor("token_embd.weight");
         if (_embedding.RowLength != config.EmbeddingLength || _embedding.RowCount is < 1 or > int.MaxValue)
         {
@@ -97,13 +98,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     public void ReadEmbedding(int token, float* destination) =>
         RowReader.Read(_embedding.Type, _embeddingRows + (token * _embeddingRowBytes), destination, _embedding.RowLength);
 
-    public void Dispose()
-    {
-        foreach (IDisposable owned in _owned)
-        {
-            owned.Dispose();
-        }
-    }
+    public void Dispose() => _arena.Dispose();
 
     private LayerWeights ReadLayer(TransformerConfig config, int index)
     {
@@ -143,8 +138,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     private PackedMatrix Matrix(string name, int rowCount, int length, Func<int, int>? sourceRow = null)
     {
         _read.Add(name);
-        PackedMatrix matrix = MatrixPacker.Pack(_file, name, rowCount, length, sourceRow);
-        _owned.Add(matrix);
+        PackedMatrix matrix = MatrixPacker.Pack(_arena, _file, name, rowCount, length, sourceRow);
         SizeBytes += matrix.SizeBytes;
         return matrix;
     }
@@ -183,10 +177,11 @@ internal sealed unsafe class TransformerWeights : IDisposable
 
     private float* NewVector(int length)
     {
-        var buffer = new NativeBuffer((long)(length + VectorMath.Lanes - 1) / VectorMath.Lanes * VectorMath.Lanes * sizeof(float));
-        _owned.Add(buffer);
-        SizeBytes += buffer.SizeBytes;
-        return buffer.Singles;
+        long sizeBytes = (long)(length + VectorMath.Lanes - 1) / VectorMath.Lanes * VectorMath.Lanes * sizeof(float);
+        float* vector = (float*)_arena.Take(sizeBytes);
+        new Span<byte>(vector, checked((int)sizeBytes)).Clear();
+        SizeBytes += sizeBytes;
+        return vector;
     }
 }
 

@@ -7,6 +7,7 @@ namespace Sluice.Tests.Inference.Kernels;
 /// <summary>A packed matrix of random weights with the rows that it was made from.</summary>
 internal sealed unsafe class RandomMatrix : IDisposable
 {
+    private readonly WeightArena _arena = new(0);
     private readonly byte[] _rows;
     private readonly int _rowBytes;
 
@@ -63,7 +64,7 @@ internal sealed unsafe class RandomMatrix : IDisposable
         return result;
     }
 
-    public void Dispose() => Packed.Dispose();
+    public void Dispose() => _arena.Dispose();
 
     private static byte[] Encode(float[] values, int width, Action<float, byte[]> write)
     {
@@ -81,7 +82,7 @@ internal sealed unsafe class RandomMatrix : IDisposable
     private QuantizedMatrix<TFormat> Quantized<TFormat>(int rowCount, int length)
         where TFormat : struct, IBlockFormat
     {
-        var matrix = new QuantizedMatrix<TFormat>(Type, rowCount, length);
+        var matrix = new QuantizedMatrix<TFormat>(_arena, Type, rowCount, length);
         fixed (byte* source = _rows)
         {
             for (var group = 0; group < matrix.GroupCount; group++)
@@ -96,7 +97,7 @@ internal sealed unsafe class RandomMatrix : IDisposable
     private FloatMatrix<TFormat> Floats<TFormat>(int rowCount, int length)
         where TFormat : struct, IFloatFormat
     {
-        var matrix = new FloatMatrix<TFormat>(Type, rowCount, length);
+        var matrix = new FloatMatrix<TFormat>(_arena, Type, rowCount, length);
         fixed (byte* source = _rows)
         {
             for (var group = 0; group < matrix.GroupCount; group++)

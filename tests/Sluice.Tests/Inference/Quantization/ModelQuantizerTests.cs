@@ -16,23 +16,28 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
 {
     // Data/quantization-errors.json: what llama-quantize loses of the same weights.
     [Theory]
-    [InlineData(GgufTensorType.Q4_0)]
-    [InlineData(GgufTensorType.Q4_1)]
-    [InlineData(GgufTensorType.Q5_0)]
-    [InlineData(GgufTensorType.Q5_1)]
-    [InlineData(GgufTensorType.Q8_0)]
-    public void No_more_is_lost_than_llama_quantize_loses(GgufTensorType type)
+    [InlineData("Q4_0", GgufTensorType.Q4_0)]
+    [InlineData("Q4_1", GgufTensorType.Q4_1)]
+    [InlineData("Q5_0", GgufTensorType.Q5_0)]
+    [InlineData("Q5_1", GgufTensorType.Q5_1)]
+    [InlineData("Q8_0", GgufTensorType.Q8_0)]
+    [InlineData("Q4_K_S", GgufTensorType.Q4_K)]
+    [InlineData("Q5_K_S", GgufTensorType.Q5_K)]
+    [InlineData("Q6_K", GgufTensorType.Q6_K)]
+    public void No_more_is_lost_than_llama_quantize_loses(string mix, GgufTensorType type)
     {
         var truth = JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Data", "quantization-errors.json")))![type.ToString()]!.AsObject();
         using var file = Excerpt(truth.Select(static entry => entry.Key));
         using var source = GgufFile.Open(file.Path);
         var written = new List<QuantizedTensor>();
-        ModelQuantizer.Write(source, QuantizationPlan.Create(source, type), Stream.Null, written.Add, TestContext.Current.CancellationToken);
+        ModelQuantizer.Write(source, QuantizationPlan.Create(source, QuantizationMix.Find(mix)!), Stream.Null, written.Add, TestContext.Current.CancellationToken);
 
         Assert.Equal(source.Tensors.Count, written.Count);
         foreach (var (name, error) in truth)
         {
-            Assert.InRange(written.Single(tensor => tensor.After.Name == name).RelativeError, 0, error!.GetValue<double>());
+            var tensor = written.Single(tensor => tensor.After.Name == name);
+            Assert.Equal(type, tensor.After.Type);
+            Assert.InRange(tensor.RelativeError, 0, error!.GetValue<double>());
         }
     }
 
@@ -40,7 +45,7 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
     public async Task Types_change_and_a_type_that_holds_the_old_integers_gives_the_same_answer()
     {
         using var source = GgufFile.Open(TestFiles.DefaultModel);
-        using var file = Write(source, GgufTensorType.Q5_1);
+        using var file = Write(source, "Q5_1");
         using var written = GgufFile.Open(file.Path);
 
         Assert.Equal(9, written.Metadata.GetInteger("general.file_type"));
@@ -62,7 +67,7 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
         using var file = new TemporaryGguf(new GgufWriter().Add("general.architecture", "x").Add("general.file_type", (byte)0)
             .AddTensor("a.weight", [32, 2], GgufTensorType.F32, new float[64]).ToArray());
         using var source = GgufFile.Open(file.Path);
-        using var target = Write(source, GgufTensorType.Q8_0);
+        using var target = Write(source, "Q8_0");
         using var written = GgufFile.Open(target.Path);
 
         Assert.Equal(7, written.Metadata.GetInteger("general.file_type"));
@@ -71,18 +76,18 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
     }
 
     [Theory]
-    [InlineData(float.NaN, GgufTensorType.Q8_0)]
-    [InlineData(float.PositiveInfinity, GgufTensorType.Q4_0)]
-    [InlineData(70_000f, GgufTensorType.F16)]
-    [InlineData(-70_000f, GgufTensorType.Q4_1)]
-    public void Values_that_the_type_cannot_hold_are_refused_by_name(float value, GgufTensorType type)
+    [InlineData(float.NaN, "Q8_0")]
+    [InlineData(float.PositiveInfinity, "Q4_0")]
+    [InlineData(70_000f, "F16")]
+    [InlineData(-70_000f, "Q4_1")]
+    public void Values_that_the_type_cannot_hold_are_refused_by_name(float value, string type)
     {
         var values = new float[64];
         values[40] = value;
         using var file = new TemporaryGguf(new GgufWriter().AddTensor("a.weight", [32, 2], GgufTensorType.F32, values).ToArray());
         using var source = GgufFile.Open(file.Path);
 
-        var error = Assert.Throws<GgufException>(() => ModelQuantizer.Write(source, QuantizationPlan.Create(source, type), Stream.Null, null, CancellationToken.None));
+        var error = Assert.Throws<GgufException>(() => ModelQuantizer.Write(source, QuantizationPlan.Create(source, QuantizationMix.Find(type)!), Stream.Null, null, CancellationToken.None));
         Assert.Contains("tensor 'a.weight': expected values up to 65504", error.Message, StringComparison.Ordinal);
     }
 
@@ -96,15 +101,49 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
             .AddTensor("output.weight", [32, 2], GgufTensorType.F32, new float[64]).ToArray());
         using var source = GgufFile.Open(file.Path);
 
-        var plan = QuantizationPlan.Create(source, GgufTensorType.Q4_0);
+        var plan = QuantizationPlan.Create(source, QuantizationMix.Find("Q4_0")!);
         Assert.Equal(
             [GgufTensorType.F32, GgufTensorType.F32, GgufTensorType.Q4_0, GgufTensorType.Q8_0],
             plan.Tensors.Select(static tensor => tensor.Type));
         Assert.Empty(plan.FindRequantized(source));
-        Assert.Equal(GgufTensorType.F16, QuantizationPlan.Create(source, GgufTensorType.Q4_0, GgufTensorType.F16).Tensors[3].Type);
-        using var target = Write(source, GgufTensorType.Q4_0);
+        Assert.Equal(GgufTensorType.F16, QuantizationPlan.Create(source, QuantizationMix.Find("Q4_0")!, GgufTensorType.F16).Tensors[3].Type);
+        using var target = Write(source, "Q4_0");
         using var written = GgufFile.Open(target.Path);
         Assert.Equal([32L, 2, 3], written.GetTensor("experts.weight").Dimensions);
+    }
+
+    // The layers to which llama-quantize (b11434) gives the better type in SmolLM2-135M, or the next type with blocks of 32.
+    [Theory]
+    [InlineData("Q4_K_M", "attn_v", GgufTensorType.Q6_K, new[] { 0, 1, 2, 5, 8, 11, 14, 17, 20, 23, 26, 27, 28, 29 })]
+    [InlineData("Q4_K_M", "ffn_down", GgufTensorType.Q6_K, new[] { 0, 1, 2, 5, 8, 11, 14, 17, 20, 23, 26, 27, 28, 29 })]
+    [InlineData("Q5_K_M", "ffn_down", GgufTensorType.Q6_K, new[] { 0, 1, 2, 5, 8, 11, 14, 17, 20, 23, 26, 27, 28, 29 })]
+    [InlineData("Q4_K_S", "attn_v", GgufTensorType.Q5_K, new[] { 0, 1, 2, 3 })]
+    [InlineData("Q4_K_S", "ffn_down", GgufTensorType.Q5_K, new[] { 0, 1, 2 })]
+    [InlineData("Q4_K_M", "attn_q", GgufTensorType.Q6_K, new int[0])]
+    public void Mixes_give_some_layers_a_better_type(string mix, string tensor, GgufTensorType better, int[] layers)
+    {
+        var writer = new GgufWriter();
+        for (var layer = 0; layer < 30; layer++) writer.AddTensor($"blk.{layer}.{tensor}.weight", [256, 1], GgufTensorType.F32, new float[256]);
+        using var file = new TemporaryGguf(writer.AddTensor("token_embd.weight", [256, 1], GgufTensorType.F32, new float[256])
+            .AddTensor("output.weight", [256, 1], GgufTensorType.F32, new float[256]).ToArray());
+        using var source = GgufFile.Open(file.Path);
+        var plan = QuantizationPlan.Create(source, QuantizationMix.Find(mix)!);
+
+        Assert.Equal(layers, Enumerable.Range(0, 30).Where(layer => plan.Tensors[layer].Type == better));
+        Assert.Equal(mix.StartsWith("Q4", StringComparison.Ordinal) ? GgufTensorType.Q4_K : GgufTensorType.Q5_K, plan.Tensors[30].Type);
+        Assert.Equal(GgufTensorType.Q6_K, plan.Tensors[31].Type);
+    }
+
+    [Theory]
+    [InlineData("Q4_K_S", GgufTensorType.Q5_0)]
+    [InlineData("Q5_K_S", GgufTensorType.Q5_1)]
+    [InlineData("Q6_K", GgufTensorType.Q8_0)]
+    public void Rows_that_are_no_whole_super_blocks_get_the_next_type(string mix, GgufTensorType type)
+    {
+        using var file = new TemporaryGguf(new GgufWriter().AddTensor("a.weight", [288, 2], GgufTensorType.F32, new float[576]).AddTensor("b.weight", [33, 2], GgufTensorType.F32, new float[66]).ToArray());
+        using var source = GgufFile.Open(file.Path);
+
+        Assert.Equal([type, GgufTensorType.F32], QuantizationPlan.Create(source, QuantizationMix.Find(mix)!).Tensors.Select(static tensor => tensor.Type));
     }
 
     [Fact]
@@ -113,7 +152,7 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
         using var source = GgufFile.Open(TestFiles.DefaultModel);
 
         Assert.ThrowsAny<OperationCanceledException>(() =>
-            ModelQuantizer.Write(source, QuantizationPlan.Create(source, GgufTensorType.Q4_0), Stream.Null, null, new CancellationToken(canceled: true)));
+            ModelQuantizer.Write(source, QuantizationPlan.Create(source, QuantizationMix.Find("Q4_0")!), Stream.Null, null, new CancellationToken(canceled: true)));
     }
 
     private static async Task<string> AnswerAsync(InferenceEngine engine)
@@ -137,10 +176,10 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
         return new TemporaryGguf(writer.ToArray());
     }
 
-    private static TemporaryGguf Write(GgufFile source, GgufTensorType type)
+    private static TemporaryGguf Write(GgufFile source, string type)
     {
         using var stream = new MemoryStream();
-        ModelQuantizer.Write(source, QuantizationPlan.Create(source, type), stream, null, TestContext.Current.CancellationToken);
+        ModelQuantizer.Write(source, QuantizationPlan.Create(source, QuantizationMix.Find(type)!), stream, null, TestContext.Current.CancellationToken);
         return new TemporaryGguf(stream.ToArray());
     }
 }
