@@ -84,6 +84,22 @@ public sealed class DraftTests
     }
 
     [Fact]
+    public void For_guesses_no_block_is_taken_that_is_kept_for_others()
+    {
+        // Three blocks: one is kept, and the answer ends within the second while it is guessed to go on into a third.
+        using var model = new WorkModel(s_tokenizer.Value, kvTokenCapacity: 96)
+        {
+            StepMilliseconds = 10,
+            DraftedRows = Rows,
+            Says = static (_, position) => position < 60 ? WorkModel.Letter : 257,
+        };
+        GenerationRequest kept = Chat(31, maxTokens: 1) with { Scope = "kept" };
+        Run(model, kept);
+        Assert.InRange(Run(model, Chat(40, maxTokens: 200)).DraftedCount, 10, 60);
+        Assert.Contains("CachedPromptTokens = 30,", Run(model, kept).Answers[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Switched_off_nothing_is_guessed()
     {
         using var model = new WorkModel(s_tokenizer.Value) { StepMilliseconds = 10, DraftedRows = Rows };
