@@ -125,15 +125,15 @@ internal sealed partial class AnswerTable : IDisposable
         answer.SetProduced();
     }
 
-    /// <summary>An answer to the same request that nobody has seen anything of; it may have been taken when it is attached to.</summary>
+    /// <summary>An answer to the same request that nobody has seen anything of, and that is kept as this one wants it; it may have been taken when it is attached to.</summary>
     public Answer? TakeOrphan(AnswerOwner owner)
     {
         lock (_lock)
         {
             var key = new OwnKey(owner.Principal, owner.Fingerprint.Raw);
             if (!_orphans.TryGetValue(key, out var orphans)) return null;
-            var orphan = orphans[^1];
-            RemoveOrphan(orphan);
+            var orphan = orphans.FindLast(orphan => orphan.Owner.Keeping == owner.Keeping);
+            if (orphan is not null) RemoveOrphan(orphan);
             return orphan;
         }
     }
