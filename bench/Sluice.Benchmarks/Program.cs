@@ -28,7 +28,7 @@ static int Usage()
           http     both servers: first token, tokens/s, gaps (--llama DIR, --sluice FILE, --rounds, --model, --busy N for N busy threads beside them)
           start    from process start to ready and to the first token, of several builds (--sluice FILE[,FILE...], --llama DIR, --rounds, --model)
           prefix   what prompts have in common, and gaps beside a long prompt, over HTTP (--sluice FILE, --llama DIR for llama-server beside it, --rounds, --model)
-          relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --stores off,sqlite for hubs that keep answers otherwise, --rounds)
+          relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --stores off,sqlite for hubs that keep answers otherwise, --streams, --stopped, --part one|many, --peers off for the hub alone, --rounds)
           faults   the sixteen faults of FailoverBench with its own timings: a score card
           resume   streams over connections that are cut: time to the first missing byte, and what is lost (--cuts, --seed)
           tools    how often the shipped model decides right about tools (--model, --threads, --seeds, --verbose true)

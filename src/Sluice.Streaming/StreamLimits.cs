@@ -12,6 +12,15 @@ public sealed record StreamLimits
     /// <summary>Bytes of one pooled segment of a log. The default value is 8 KiB: 30 text chunks, and little waste for a short answer.</summary>
     public int SegmentBytes { get; init; } = 8 << 10;
 
+    /// <summary>
+    /// Bytes of an array that ended logs share. The default value is 1 MiB: some forty answers of 100 chunks, far above the size (85,000 bytes) from which on the garbage
+    /// collector moves nothing, and 1/64 of what is kept.
+    /// </summary>
+    public int PackedBlockBytes { get; init; } = 1 << 20;
+
+    /// <summary>Such arrays that wait for another use. The default value is 2: where answers come and go one is filled while another one is emptied.</summary>
+    public int FreeBlocksMax { get; init; } = 2;
+
     /// <summary>Readers attached to one log at a time. The default value is 16: every append looks at each of them.</summary>
     public int ReadersPerLogMax { get; init; } = 16;
 

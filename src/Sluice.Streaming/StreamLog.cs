@@ -22,9 +22,6 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     // Of the bytes that a log keeps, this part at most is there unknown to its readers.
     private const int QuietShare = 4;
 
-    // A segment is packed where at least this part of it is empty; less is not worth the copy.
-    private const int PackedShare = 8;
-
     // Guards everything below but the staged bytes, which are the producer's alone.
     private readonly Lock _lock = new();
     private readonly StreamLimits _limits;
@@ -240,12 +237,14 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     }
 
     /// <summary>
-    /// Moves the events to arrays of their own size and gives the pooled ones back, for a log that stays a while after its end. Readers go on
+    /// Moves the events to where they take no more room than they need and gives the pooled arrays back, for a log that stays a while after its end. Readers go on
     /// where they are.
     /// </summary>
-    /// <remarks>Segment by segment, so that no array is larger than one segment or one event.</remarks>
-    public void Pack()
+    /// <remarks>Segment by segment, so that no part is larger than one segment or one event.</remarks>
+    /// <param name="blocks">Where they are moved to; shared with other logs.</param>
+    public void Pack(PackedBlocks blocks)
     {
+        ArgumentNullException.ThrowIfNull(blocks);
         lock (_lock)
         {
             Debug.Assert(End is not null, "A log is packed after its end.");
@@ -253,10 +252,9 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
             StreamSegment? before = null;
             for (var segment = _head; segment is not null; segment = segment.Next)
             {
-                var first = long.Max(FirstEvent, segment.FirstEvent);
-                if (segment.GetPackedBytes(first) <= segment.CapacityBytes - segment.CapacityBytes / PackedShare)
+                if (!segment.IsPacked)
                 {
-                    var packed = segment.Pack(first);
+                    var packed = segment.Pack(long.Max(FirstEvent, segment.FirstEvent), blocks);
                     packed.Next = segment.Next;
                     if (before is null) _head = packed;
                     else before.Next = packed;

@@ -4,18 +4,36 @@ using System.Buffers.Binary;
 namespace Sluice.Streaming;
 
 /// <summary>
-/// A run of whole events in one array, which is the pool's unless the segment is packed: event bytes grow from the front, and the end offset of
+/// A run of whole events in an array of the pool or, where the segment is packed, in a part of a block: event bytes grow from the front, and the end offset of
 /// event i stands as a little-endian int i slots from the back. Events never span segments.
 /// </summary>
 internal sealed class StreamSegment
 {
     private const int SlotBytes = sizeof(int);
-    private readonly bool _isPooled;
+    private readonly PackedBlocks? _blocks;
+    private readonly PackedBlocks.Block? _block;
+
+    // Of the array: all of it, or a part of the block.
+    private readonly int _offset;
+    private readonly int _length;
     private byte[] _buffer;
 
-    public StreamSegment(int bytesMin) => (_isPooled, _buffer) = (true, ArrayPool<byte>.Shared.Rent(bytesMin));
+    public StreamSegment(int bytesMin)
+    {
+        _buffer = ArrayPool<byte>.Shared.Rent(bytesMin);
+        _length = _buffer.Length;
+    }
 
-    private StreamSegment(byte[] exact) => _buffer = exact;
+    private StreamSegment(PackedBlocks blocks, int bytes)
+    {
+        _blocks = blocks;
+        _block = blocks.TryTake(bytes, out _offset);
+        _buffer = _block?.Bytes ?? GC.AllocateUninitializedArray<byte>(bytes);
+        _length = bytes;
+    }
+
+    /// <summary>Whether it takes no more room than its events need.</summary>
+    public bool IsPacked => _blocks is not null;
 
     /// <summary>Number of the first event in the log; -1 once the segment has left the log, so that no cursor takes it for its own.</summary>
     public long FirstEvent { get; private set; } = -1;
@@ -27,7 +45,7 @@ internal sealed class StreamSegment
 
     public StreamSegment? Next { get; set; }
 
-    public int CapacityBytes => _buffer.Length;
+    public int CapacityBytes => _length;
 
     public long EndEvent => FirstEvent + EventCount;
 
@@ -35,23 +53,23 @@ internal sealed class StreamSegment
     public Memory<byte> GetFree(int stagedBytes)
     {
         var start = CommittedBytes + stagedBytes;
-        return _buffer.AsMemory(start, int.Max(0, _buffer.Length - SlotBytes * (EventCount + 1) - start));
+        return _buffer.AsMemory(_offset + start, int.Max(0, _length - SlotBytes * (EventCount + 1) - start));
     }
 
-    public ReadOnlySpan<byte> GetStaged(int stagedBytes) => _buffer.AsSpan(CommittedBytes, stagedBytes);
+    public ReadOnlySpan<byte> GetStaged(int stagedBytes) => _buffer.AsSpan(_offset + CommittedBytes, stagedBytes);
 
-    public ReadOnlySpan<byte> GetCommitted(int startBytes, int endBytes) => _buffer.AsSpan(startBytes, endBytes - startBytes);
+    public ReadOnlySpan<byte> GetCommitted(int startBytes, int endBytes) => _buffer.AsSpan(_offset + startBytes, endBytes - startBytes);
 
     public void Commit(int stagedBytes)
     {
         CommittedBytes += stagedBytes;
         EventCount++;
-        BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_buffer.Length - SlotBytes * EventCount), CommittedBytes);
+        SetEnd(EventCount - 1, CommittedBytes);
     }
 
     /// <summary>Offset one past event <paramref name="index"/> of this segment; 0 for -1.</summary>
     public int GetEnd(int index) =>
-        index < 0 ? 0 : BinaryPrimitives.ReadInt32LittleEndian(_buffer.AsSpan(_buffer.Length - SlotBytes * (index + 1)));
+        index < 0 ? 0 : BinaryPrimitives.ReadInt32LittleEndian(_buffer.AsSpan(_offset + _length - SlotBytes * (index + 1)));
 
     public void Open(long firstEvent)
     {
@@ -61,40 +79,36 @@ internal sealed class StreamSegment
         Next = null;
     }
 
-    /// <summary>Bytes of the array that <see cref="Pack"/> would make.</summary>
-    public int GetPackedBytes(long firstEvent)
-    {
-        var skipped = (int)(firstEvent - FirstEvent);
-        return CommittedBytes - GetEnd(skipped - 1) + SlotBytes * (EventCount - skipped);
-    }
-
-    /// <summary>A copy of the events from one on, in an array that has room for them alone.</summary>
+    /// <summary>A copy of the events from one on, which takes the room of them alone.</summary>
     /// <param name="firstEvent">From <see cref="FirstEvent"/> to <see cref="EndEvent"/>.</param>
-    public StreamSegment Pack(long firstEvent)
+    /// <param name="blocks">Where the room is taken.</param>
+    public StreamSegment Pack(long firstEvent, PackedBlocks blocks)
     {
         var skipped = (int)(firstEvent - FirstEvent);
         var start = GetEnd(skipped - 1);
         var count = EventCount - skipped;
         var bytes = CommittedBytes - start;
-        var packed = new StreamSegment(GC.AllocateUninitializedArray<byte>(GetPackedBytes(firstEvent)))
+        var packed = new StreamSegment(blocks, bytes + SlotBytes * count)
         {
             FirstEvent = firstEvent,
             EventCount = count,
             CommittedBytes = bytes,
         };
-        GetCommitted(start, CommittedBytes).CopyTo(packed._buffer);
-        for (var i = 0; i < count; i++)
-            BinaryPrimitives.WriteInt32LittleEndian(packed._buffer.AsSpan(packed._buffer.Length - SlotBytes * (i + 1)), GetEnd(skipped + i) - start);
+        GetCommitted(start, CommittedBytes).CopyTo(packed._buffer.AsSpan(packed._offset));
+        for (var i = 0; i < count; i++) packed.SetEnd(i, GetEnd(skipped + i) - start);
         return packed;
     }
 
     /// <summary>Leaves the log; the array stays, for another <see cref="Open"/> or for <see cref="Release"/>.</summary>
     public void Close() => FirstEvent = -1;
 
-    /// <summary>Gives the array back to the pool it came from. No reader may be copying from it.</summary>
+    /// <summary>Gives the room back to where it came from. No reader may be copying from it.</summary>
     public void Release()
     {
-        if (_isPooled) ArrayPool<byte>.Shared.Return(_buffer);
+        if (_block is not null) _blocks!.Return(_block);
+        else if (_blocks is null) ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = [];
     }
+
+    private void SetEnd(int index, int end) => BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_offset + _length - SlotBytes * (index + 1)), end);
 }

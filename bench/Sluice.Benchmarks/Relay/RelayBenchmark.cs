@@ -9,6 +9,9 @@ namespace Sluice.Benchmarks.Relay;
 /// </summary>
 internal static class RelayBenchmark
 {
+    /// <summary>Name of the environment variable by which what waits for a socket runs on the thread that hears of it.</summary>
+    public const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+
     private const int Clients = 32;
     private const int ReadingStreams = 512;
     private const int Aborts = 40;
@@ -24,37 +27,53 @@ internal static class RelayBenchmark
 
     public static async Task<int> RunAsync(Arguments arguments)
     {
+        // What is measured is not to wait for a thread of the measuring process; nothing here blocks one. Read when the first socket is opened.
+        Environment.SetEnvironmentVariable(InlineCompletions, "1");
         var sluice = arguments.Text("sluice", Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Sluice.Cli/release/sluice")));
         var folder = Directory.CreateTempSubdirectory("sluice-relay-").FullName;
         var results = new Dictionary<string, List<double[]>>();
+        var (part, open, stopped) = (arguments.Text("part", "all"), arguments.Number("streams", 2000), arguments.Number("stopped", 1000));
+        string[] rows = [.. part == "many" ? [] : s_rows, .. part == "one" ? [] : ManyStreams.RowsOf(open, stopped)];
         for (var round = 0; round < arguments.Number("rounds", 3); round++)
         {
             using var upstream = new RelayUpstream();
-            double[] direct;
-            using (var target = RelayTarget.Direct(upstream.Port)) direct = await MeasureAsync(target, upstream, null, 1);
-            using (var target = await RelayTarget.StartNginxAsync(arguments.Text("nginx", "nginx"), upstream.Port, folder)) await AddAsync(target, upstream, direct, 1);
+            Func<Task<RelayTarget>> start = () => Task.FromResult(RelayTarget.Direct(upstream.Port));
+            var isAlone = arguments.Text("peers", "on") == "off";
+            var direct = isAlone ? null : await MeasureAllAsync(null, 1);
+            start = () => RelayTarget.StartNginxAsync(arguments.Text("nginx", "nginx"), upstream.Port, folder);
+            if (!isAlone) await AddAsync("nginx", 1);
             if (arguments.Text("portkey", "") is { Length: > 0 } portkey)
             {
-                using var target = await RelayTarget.StartPortkeyAsync(arguments.Text("node", "node"), portkey, upstream.Port);
-                await AddAsync(target, upstream, direct, 10);
+                start = () => RelayTarget.StartPortkeyAsync(arguments.Text("node", "node"), portkey, upstream.Port);
+                await AddAsync("Portkey", 10);
             }
-            using (var target = await RelayTarget.StartSluiceAsync(sluice, upstream.Port, folder)) await AddAsync(target, upstream, direct, 1);
-            foreach (var store in arguments.Text("stores", "").Split(',', StringSplitOptions.RemoveEmptyEntries))
+            foreach (var store in arguments.Text("stores", "").Split(',', StringSplitOptions.RemoveEmptyEntries).Prepend("memory"))
             {
-                using var target = await RelayTarget.StartSluiceAsync(sluice, upstream.Port, folder, store);
-                await AddAsync(target, upstream, direct, 1);
+                start = () => RelayTarget.StartSluiceAsync(sluice, upstream.Port, folder, store);
+                await AddAsync(store == "memory" ? "Sluice" : $"Sluice, store {store}", 1);
             }
             Console.Error.WriteLine($"round {round + 1} done");
+
+            async Task AddAsync(string name, int fewer)
+            {
+                if (!results.TryGetValue(name, out var measured)) results[name] = measured = [];
+                measured.Add(await MeasureAllAsync(direct, fewer));
+            }
+
+            async Task<double[]> MeasureAllAsync(double[]? direct, int fewer)
+            {
+                double[] measured = [];
+                if (part != "many")
+                {
+                    await using var target = await start();
+                    measured = await MeasureAsync(target, upstream, direct, fewer);
+                }
+                return part == "one" ? measured : [.. measured, .. await ManyStreams.MeasureAsync(start, direct?[measured.Length..], open, stopped)];
+            }
         }
         Directory.Delete(folder, recursive: true);
-        Print(results);
+        Print(rows, results);
         return 0;
-
-        async Task AddAsync(RelayTarget target, RelayUpstream upstream, double[] direct, int fewer)
-        {
-            if (!results.TryGetValue(target.Name, out var rows)) results[target.Name] = rows = [];
-            rows.Add(await MeasureAsync(target, upstream, direct, fewer));
-        }
     }
 
     // In the order of s_rows. For the direct way, first tokens and gaps are what they are, and the rest is 0.
@@ -96,7 +115,7 @@ internal static class RelayBenchmark
         return isProcess ? target.Megabytes : 0;
     }
 
-    private static async Task<List<double>> LoadAsync(RelayTarget target, Workload workload, int clients, int requests)
+    public static async Task<List<double>> LoadAsync(RelayTarget target, Workload workload, int clients, int requests)
     {
         var times = await Task.WhenAll(Enumerable.Range(0, clients).Select(async _ =>
         {
@@ -133,22 +152,22 @@ internal static class RelayBenchmark
         return times;
     }
 
-    private static double Percentile(List<double> values, double quantile)
+    public static double Percentile(List<double> values, double quantile)
     {
         var sorted = values.Order().ToArray();
         return sorted[(int)(quantile * (sorted.Length - 1))];
     }
 
-    private static void Print(Dictionary<string, List<double[]>> results)
+    private static void Print(string[] names, Dictionary<string, List<double[]>> results)
     {
-        var others = results.Keys.Where(static name => name.StartsWith("Sluice,", StringComparison.Ordinal)).Prepend("nginx").ToArray();
+        var others = results.Keys.Where(static name => name == "nginx" || name.StartsWith("Sluice,", StringComparison.Ordinal)).ToArray();
         Console.WriteLine($"| row | {string.Join(" | ", results.Keys)} | {string.Join(" | ", others.Select(static name => $"Sluice / {name}, by round"))} |");
         Console.WriteLine($"|---|{string.Concat(results.Keys.Concat(others).Select(_ => "---|"))}");
-        for (var row = 0; row < s_rows.Length; row++)
+        for (var row = 0; row < names.Length; row++)
         {
             var cells = results.Values.Select(rounds => Format([.. rounds.Select(values => values[row])]));
             var ratios = others.Select(name => Format([.. results["Sluice"].Zip(results[name], (ours, theirs) => ours[row] / theirs[row])]));
-            Console.WriteLine($"| {s_rows[row]} | {string.Join(" | ", cells)} | {string.Join(" | ", ratios)} |");
+            Console.WriteLine($"| {names[row]} | {string.Join(" | ", cells)} | {string.Join(" | ", ratios)} |");
         }
     }
 

@@ -10,12 +10,15 @@ internal sealed class RelayConnection : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly RelayTarget _target;
-    private readonly byte[] _buffer = new byte[64 << 10];
+    private readonly byte[] _buffer = new byte[16 << 10];
     private readonly ChunkedBody _body = new(" token\""u8.ToArray());
 
-    public RelayConnection(RelayTarget target)
+    /// <param name="target">Is connected to at once.</param>
+    /// <param name="receiveBytes">What the system keeps for it unread; null for the usual.</param>
+    public RelayConnection(RelayTarget target, int? receiveBytes = null)
     {
         _target = target;
+        if (receiveBytes is { } bytes) _socket.ReceiveBufferSize = bytes;
         _socket.Connect(IPAddress.Loopback, target.Port);
     }
 
@@ -44,6 +47,14 @@ internal sealed class RelayConnection : IDisposable
         }
         if (_body.Count != workload.ChunkCount) throw new InvalidDataException($"{_target.Name} gave {_body.Count} of {workload.ChunkCount} chunks: {Encoding.UTF8.GetString(_buffer, 0, 300)}");
         return (first, gap);
+    }
+
+    /// <summary>Asks, waits for some text, and reads no more.</summary>
+    public async Task StopAsync(Workload workload)
+    {
+        await _socket.SendAsync(Request(workload.Name));
+        _body.Reset();
+        while (_body.Count == 0 && await _socket.ReceiveAsync(_buffer.AsMemory(0, 1024)) is > 0 and var count) _body.Add(_buffer.AsSpan(0, count));
     }
 
     /// <summary>Asks, waits for some text, and leaves.</summary>

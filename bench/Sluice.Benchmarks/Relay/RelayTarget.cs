@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace Sluice.Benchmarks.Relay;
 
 /// <summary>What stands between client and server: nothing, or a process.</summary>
-internal sealed class RelayTarget : IDisposable
+internal sealed class RelayTarget : IAsyncDisposable
 {
     private readonly Process? _process;
 
@@ -39,6 +39,22 @@ internal sealed class RelayTarget : IDisposable
         }
     }
 
+    /// <summary>How often a thread of the process has given its core away, so far; 0 where that can't be seen.</summary>
+    public long Waits
+    {
+        get
+        {
+            if (!OperatingSystem.IsLinux()) return 0;
+            var waits = 0L;
+            foreach (var thread in Directory.GetDirectories($"/proc/{_process!.Id}/task"))
+            {
+                var line = File.ReadLines(Path.Combine(thread, "status")).First(static line => line.StartsWith("voluntary_ctxt", StringComparison.Ordinal));
+                waits += long.Parse(line.Split('\t')[1], System.Globalization.CultureInfo.InvariantCulture);
+            }
+            return waits;
+        }
+    }
+
     public static RelayTarget Direct(int upstreamPort) => new("direct", upstreamPort, "", null);
 
     /// <param name="executable">The program.</param>
@@ -68,7 +84,7 @@ internal sealed class RelayTarget : IDisposable
             master_process off;
             pid {{folder}}/nginx.pid;
             error_log {{folder}}/error.log;
-            events { worker_connections 4096; }
+            events { worker_connections 16384; }
             http {
               access_log off;
               client_body_temp_path {{folder}}/body;
@@ -76,9 +92,9 @@ internal sealed class RelayTarget : IDisposable
               fastcgi_temp_path {{folder}}/fastcgi;
               uwsgi_temp_path {{folder}}/uwsgi;
               scgi_temp_path {{folder}}/scgi;
-              upstream model { server 127.0.0.1:{{upstreamPort}}; keepalive 1024; }
+              upstream model { server 127.0.0.1:{{upstreamPort}}; keepalive 4096; }
               server {
-                listen 127.0.0.1:{{port}} backlog=1024;
+                listen 127.0.0.1:{{port}} backlog=4096;
                 keepalive_requests 1000000;
                 location / {
                   proxy_pass http://model;
@@ -103,17 +119,21 @@ internal sealed class RelayTarget : IDisposable
         return await ReadyAsync(new RelayTarget("Portkey", port, headers, Start(node, server, $"--port={port}", "--headless")));
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         if (_process is null) return;
         _process.Kill(entireProcessTree: true);
-        _process.WaitForExit();
+        // Not on this thread, which may be the one that brings the end of the process's output.
+        await Task.Run(_process.WaitForExit);
         _process.Dispose();
     }
 
     private static Process Start(string executable, params string[] arguments)
     {
-        var process = Process.Start(new ProcessStartInfo(executable, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(executable, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // That is a setting of the measuring process alone.
+        start.Environment.Remove(RelayBenchmark.InlineCompletions);
+        var process = Process.Start(start)!;
         process.OutputDataReceived += static (_, _) => { };
         process.ErrorDataReceived += static (_, _) => { };
         process.BeginOutputReadLine();

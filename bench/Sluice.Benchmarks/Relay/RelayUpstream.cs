@@ -21,11 +21,12 @@ internal sealed class RelayUpstream : IDisposable
 
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly ConcurrentDictionary<string, long> _aborts = new();
+    private readonly Pacer _pacer = new(Workload.Many.Apart, s_text);
 
     public RelayUpstream()
     {
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        _listener.Listen(1024);
+        _listener.Listen(4096);
         _ = AcceptAsync();
     }
 
@@ -39,7 +40,11 @@ internal sealed class RelayUpstream : IDisposable
         return at;
     }
 
-    public void Dispose() => _listener.Dispose();
+    public void Dispose()
+    {
+        _pacer.Dispose();
+        _listener.Dispose();
+    }
 
     private static byte[] Chunk(string choice)
     {
@@ -66,7 +71,7 @@ internal sealed class RelayUpstream : IDisposable
 
     private async Task ServeAsync(Socket socket)
     {
-        var buffer = new byte[64 << 10];
+        var buffer = new byte[4 << 10];
         var tag = "";
         try
         {
@@ -77,7 +82,8 @@ internal sealed class RelayUpstream : IDisposable
                 await socket.SendAsync(Encoding.ASCII.GetBytes(Head));
                 await socket.SendAsync(s_role);
                 if (workload.IsEndless) _ = WatchAsync(socket, tag);
-                for (var i = 0; i < workload.ChunkCount; i++)
+                if (workload == Workload.Many) await _pacer.SendAsync(socket, workload.ChunkCount);
+                else for (var i = 0; i < workload.ChunkCount; i++)
                 {
                     if (workload.Apart > TimeSpan.Zero) await Task.Delay(workload.Apart);
                     await socket.SendAsync(s_text);

@@ -15,11 +15,17 @@ internal sealed record Workload(string Name, int ChunkCount, TimeSpan Apart)
     /// <summary>Of many at a time: 20 tokens a second, as a person reads.</summary>
     public static Workload Reading { get; } = new("work-reading", 100, TimeSpan.FromMilliseconds(50));
 
+    /// <summary>Of thousands at a time: the same pace, each open for six seconds.</summary>
+    public static Workload Many { get; } = new("work-many", 120, TimeSpan.FromMilliseconds(50));
+
+    /// <summary>For readers that don't read: 120 kB at once.</summary>
+    public static Workload Flood { get; } = new("work-flood", 500, default);
+
     public static Workload Endless { get; } = new("work-endless", int.MaxValue, TimeSpan.FromMilliseconds(10));
 
     public bool IsEndless => ChunkCount == int.MaxValue;
 
     public static Workload Find(string body) =>
-        Array.Find([Unpaced, Paced, Reading, Endless, First], workload => body.Contains(workload.Name, StringComparison.Ordinal))
+        Array.Find([Unpaced, Paced, Reading, Many, Flood, Endless, First], workload => body.Contains(workload.Name, StringComparison.Ordinal))
         ?? throw new ArgumentException("The request names no workload.", nameof(body));
 }

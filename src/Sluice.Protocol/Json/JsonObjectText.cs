@@ -23,8 +23,11 @@ internal sealed class JsonObjectText
         public bool IsDropped;
     }
 
+    // An open stream has five of these: most see a few members, and some none at all.
+    private const int MembersMin = 4;
+
     private readonly List<(ReadOnlyMemory<byte> Name, ReadOnlyMemory<byte> Value)> _added = [];
-    private Member[] _members = new Member[16];
+    private Member[] _members = [];
     private int _start;
     private int _end;
 
@@ -50,7 +53,7 @@ internal sealed class JsonObjectText
         _start = start + (int)reader.TokenStartIndex;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (Count == _members.Length) Array.Resize(ref _members, 2 * Count);
+            if (Count == _members.Length) Array.Resize(ref _members, int.Max(MembersMin, 2 * Count));
             ref var member = ref _members[Count++];
             member = default;
             member.NameStart = start + (int)reader.TokenStartIndex;

@@ -10,7 +10,11 @@ namespace Sluice.Protocol.ServerSentEvents;
 /// </remarks>
 public static class ServerSentEventReader
 {
-    private const int BufferBytes = 16 * 1024;
+    // Room for an event or two: it is held while a stream is waited for, which is most of its time.
+    private const int BufferBytes = 1024;
+
+    // For what comes faster than that.
+    private const int BurstBytes = 16 * 1024;
 
     /// <summary>Reads events until the stream ends; each is returned as soon as its blank line has come.</summary>
     /// <param name="stream">UTF-8 bytes, cut anywhere. The caller disposes it.</param>
@@ -26,13 +30,14 @@ public static class ServerSentEventReader
     {
         ArgumentNullException.ThrowIfNull(stream);
         var parser = new ServerSentEventParser(lineBytesMax, eventBytesMax);
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        var size = BufferBytes;
+        var buffer = ArrayPool<byte>.Shared.Rent(size);
         try
         {
             // Spec: "Once the end of the file is reached, any pending data must be discarded. (If the file ends in the middle of an event,
             // before the final empty line, the incomplete event is not dispatched.)"
             int read;
-            while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0)
+            while ((read = await stream.ReadAsync(buffer.AsMemory(0, size), cancellationToken)) > 0)
             {
                 var offset = 0;
                 while (parser.TryRead(buffer.AsSpan(offset, read - offset), out var consumed, out var item))
@@ -40,6 +45,12 @@ public static class ServerSentEventReader
                     offset += consumed;
                     yield return item;
                 }
+                // A read that fills the small buffer has probably left something behind, and one that would have fitted into it has not.
+                if (size == BufferBytes ? read < size : read > BufferBytes) continue;
+                size = size == BufferBytes ? BurstBytes : BufferBytes;
+                var other = ArrayPool<byte>.Shared.Rent(size);
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = other;
             }
         }
         finally

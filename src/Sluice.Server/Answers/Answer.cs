@@ -321,7 +321,7 @@ internal sealed class Answer
         lock (_lock) EndGrace();
         Generation.Retire();
         // What is kept for minutes takes no more than it has to, and the pool's arrays are there for those that run.
-        if (_limits.Retention > TimeSpan.Zero) Log.Pack();
+        if (Owner.Keeping != Keeping.Off && _limits.Retention > TimeSpan.Zero) Log.Pack(_table.Blocks);
         _table.Retain(this);
         _produced.SetResult();
         TryDispose();

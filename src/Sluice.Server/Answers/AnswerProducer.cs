@@ -43,6 +43,8 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         // What it takes is counted when it ends, which it has not done before.
         answer.Meter = new RequestMeter(metrics, suspended.ModelId, span: null);
         answer.Meter.Suspend();
+        // Nothing else can be suspended.
+        answer.Record.RestoreUpstream(UpstreamIdentity.Local);
         answer.Restore(suspended, () => EndLater(answer));
     }
 

@@ -38,6 +38,7 @@ internal sealed partial class AnswerTable : IDisposable
     public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null, Action<Answer, SuspendedGeneration>? restore = null)
     {
         (_limits, _time, _recorder, _restore) = (limits, time, recorder, restore);
+        Blocks = new PackedBlocks(limits.Streams);
         _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
@@ -46,6 +47,9 @@ internal sealed partial class AnswerTable : IDisposable
         _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _suspendedTimer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
+
+    /// <summary>Where the events of answers that have ended are.</summary>
+    public PackedBlocks Blocks { get; }
 
     /// <summary>Answers in the table.</summary>
     public int Count
@@ -121,15 +125,15 @@ internal sealed partial class AnswerTable : IDisposable
         answer.SetProduced();
     }
 
-    /// <summary>An answer to the same request that nobody has seen anything of; it may have been taken when it is attached to.</summary>
+    /// <summary>An answer to the same request that nobody has seen anything of, and that is kept as this one wants it; it may have been taken when it is attached to.</summary>
     public Answer? TakeOrphan(AnswerOwner owner)
     {
         lock (_lock)
         {
             var key = new OwnKey(owner.Principal, owner.Fingerprint.Raw);
             if (!_orphans.TryGetValue(key, out var orphans)) return null;
-            var orphan = orphans[^1];
-            RemoveOrphan(orphan);
+            var orphan = orphans.FindLast(orphan => orphan.Owner.Keeping == owner.Keeping);
+            if (orphan is not null) RemoveOrphan(orphan);
             return orphan;
         }
     }

@@ -38,7 +38,13 @@ internal sealed partial class ApiDispatcher(
         {
             await DispatchAsync(context, scope, Normalize(context.Request.Path.Value ?? ""));
         }
-        catch (Exception error) when (error is OperationCanceledException or ConnectionResetException)
+        catch (ConnectionResetException)
+        {
+            // Nobody is there to be told. Without the abort Kestrel tries to read the rest of the request, and logs as an error that it can't.
+            if (!context.Response.HasStarted) context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            context.Abort();
+        }
+        catch (OperationCanceledException)
         {
             // The client has left, and nobody is there to be told; or the hub stops. Nothing went wrong.
             if (!context.RequestAborted.IsCancellationRequested) await FailAsync(context, ServerState.StoppingError);

@@ -145,7 +145,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         var waking = WakeAsync(running, reader);
         try
         {
-            return await CopyAsync(broken, scratch, running, reader, splicer, step);
+            return await CopyAsync(broken, scratch, running, reader, splicer, step, CountUsage);
         }
         finally
         {
@@ -154,13 +154,16 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             if (await running == AttemptOutcome.Answered) await scratch.Log.WhenEnded;
             else scratch.Log.Cancel();
             await waking;
-            // What an attempt said that came to nothing is no part of the answer.
-            if (attempt.Record.Usage is { } usage && broken.Record.RescueCount > rescueCount)
-            {
-                var whole = usage with { PromptTokens = int.Max(0, usage.PromptTokens - continuedTokens), CompletionTokens = usage.CompletionTokens + continuedTokens };
-                broken.Record.SetUsage(whole, attempt.Record.IsUsageEstimated || continuedTokens > 0);
-            }
+            CountUsage();
             scratch.Dispose();
+        }
+
+        void CountUsage()
+        {
+            // What an attempt said that came to nothing is no part of the answer.
+            if (attempt.Record.Usage is not { } usage || broken.Record.RescueCount == rescueCount) return;
+            var whole = usage with { PromptTokens = int.Max(0, usage.PromptTokens - continuedTokens), CompletionTokens = usage.CompletionTokens + continuedTokens };
+            broken.Record.SetUsage(whole, attempt.Record.IsUsageEstimated || continuedTokens > 0);
         }
     }
 
@@ -184,7 +187,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     }
 
     private async Task<bool> CopyAsync(
-        Attempt broken, Generation scratch, Task<AttemptOutcome> running, StreamLogReader reader, AnswerSplicer splicer, Step step)
+        Attempt broken, Generation scratch, Task<AttemptOutcome> running, StreamLogReader reader, AnswerSplicer splicer, Step step, Action countUsage)
     {
         var events = new ArrayBufferWriter<byte>();
         var beyond = new ArrayBufferWriter<byte>();
@@ -214,8 +217,16 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             {
                 // Otherwise it failed too, or has nothing beyond what was there.
                 var isWhole = outcome == ReadOutcome.Ended && scratch.Log.End!.Kind == StreamEndKind.Completed && isRescued;
-                if (isWhole) broken.Generation.Log.Complete();
-                else broken.Cancellation.ThrowIfCancellationRequested();
+                if (isWhole)
+                {
+                    // Whoever sees that the answer has ended may ask what it took.
+                    countUsage();
+                    broken.Generation.Log.Complete();
+                }
+                else
+                {
+                    broken.Cancellation.ThrowIfCancellationRequested();
+                }
                 return isWhole;
             }
         }

@@ -80,6 +80,8 @@ internal sealed partial class HttpUpstream
             var sending = upstream._http.SendAsync(request, _deadline.Token);
             if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
             _response = await sending;
+            // It has been sent, and may be long: the exchange needs it no more, and the response holds on to its request.
+            (request.Content, body) = (null, default);
             if (!_response.IsSuccessStatusCode)
                 return UpstreamFailure.FromStatus(_response.StatusCode, _response.Headers, await ReadBodyAsync(_response), upstream.Options, upstream._time);
             if (_response.Content.Headers.ContentType?.MediaType is { } type && !type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase))

@@ -85,6 +85,9 @@ internal sealed class RequestRecord
     /// <summary>A record for attempts whose answer is not the client's as it is: they count for the request, and their content doesn't.</summary>
     public RequestRecord CreateScratch() => new(_request);
 
+    /// <summary>The answer was begun in an earlier process, by an upstream of that name.</summary>
+    public void RestoreUpstream(string name) => Upstream = name;
+
     /// <summary>An attempt begins.</summary>
     /// <returns>Its span, current in the calling method from now on; null where nobody traces.</returns>
     public Activity? BeginAttempt(UpstreamIdentity upstream)

@@ -7,6 +7,8 @@ namespace Sluice.Tests.Streaming;
 
 public sealed class StreamLogConcurrencyTests
 {
+    private static readonly PackedBlocks s_blocks = new(new StreamLimits());
+
     [Theory]
     [InlineData(1 << 20, 4096)]
     [InlineData(2000, 64)]
@@ -25,7 +27,7 @@ public sealed class StreamLogConcurrencyTests
             }
             log.Complete();
             // Those that are behind read on while what they read moves.
-            log.Pack();
+            log.Pack(s_blocks);
             for (var i = 0; i < 20; i++)
             {
                 Scribble();

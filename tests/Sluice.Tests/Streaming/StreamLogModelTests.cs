@@ -7,6 +7,8 @@ namespace Sluice.Tests.Streaming;
 /// <summary>Random operations on a log with many readers, each step compared with a list of byte arrays.</summary>
 public sealed class StreamLogModelTests
 {
+    private static readonly PackedBlocks s_blocks = new(new StreamLimits());
+
     private sealed class ModelReader(StreamLogReader reader, int position)
     {
         public StreamLogReader Reader { get; } = reader;
@@ -50,7 +52,7 @@ public sealed class StreamLogModelTests
                     Assert.False(log.Cancel());
                     break;
                 case 8 when end is not null:
-                    log.Pack();
+                    log.Pack(s_blocks);
                     // An end of an event takes four bytes; an eighth of an array may be empty, and no array of the pool is smaller than 16.
                     Assert.InRange(log.HeldBytes, log.RetainedBytes, 16 + (log.RetainedBytes + 4 * (events.Count - log.FirstEvent)) * 8 / 7);
                     break;

@@ -133,6 +133,20 @@ public sealed class AnswerTableTests : IDisposable
     }
 
     [Fact]
+    public void An_orphan_is_adopted_only_by_a_request_that_wants_it_kept_as_much()
+    {
+        var owner = Owner() with { OnDisconnect = DisconnectPolicy.Continue };
+        var kept = Create("kept", owner, out _)!;
+        Orphan(kept);
+        Assert.Null(_table.TakeOrphan(owner with { Keeping = Keeping.Off }));
+        var off = Create("off", owner with { Keeping = Keeping.Off }, out _)!;
+        Orphan(off);
+        Assert.Same(kept, _table.TakeOrphan(owner));
+        Assert.Null(_table.TakeOrphan(owner));
+        Assert.Same(off, _table.TakeOrphan(owner with { Keeping = Keeping.Off }));
+    }
+
+    [Fact]
     public void A_local_answer_with_a_key_is_suspended_after_a_minute_or_two_thousand_tokens_and_an_upstreams_is_not()
     {
         foreach (var (name, isTime, isLocal) in (IEnumerable<(string, bool, bool)>)[("local", true, true), ("local", false, true), ("http://up", true, false), ("http://up", false, false)])

@@ -328,4 +328,25 @@ public sealed class ResumeTests
         Assert.Equal("onetwo", after.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
         Assert.True(after.GetProperty("sluice").GetProperty("billing").GetProperty("estimated").GetBoolean());
     }
+
+    [Fact]
+    public async Task The_first_request_with_a_key_says_whether_the_answer_is_kept()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        string id;
+        using (var first = await hub.PostAsync(Hub.Ask(), default, ("Idempotency-Key", "k")))
+        {
+            id = first.Headers.GetValues("Sluice-Stream-Id").Single();
+            await Hub.EventsAsync(first);
+        }
+        using (var second = await hub.PostAsync(Hub.Ask(), default, ("Idempotency-Key", "k"), ("Sluice-Store", "off")))
+        {
+            Assert.Equal("replayed", second.Headers.GetValues("Sluice-Stream-Attempt").Single());
+            await Hub.EventsAsync(second);
+        }
+        using var kept = await hub.Http.GetAsync($"/v1/chat/completions/{id}", TestContext.Current.CancellationToken);
+        Assert.True(kept.IsSuccessStatusCode);
+        Assert.Single(upstream.Calls);
+    }
 }

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.Server.Answers;
 using Sluice.Testing;
 using Xunit;
 
@@ -63,6 +65,53 @@ public sealed class RescueTests
         Assert.Contains("\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":6,", raw, StringComparison.Ordinal);
         Assert.DoesNotContain("estimated", raw, StringComparison.Ordinal);
         Assert.Equal((1, 1), (first.Calls.Count, second.Calls.Count));
+    }
+
+    [Fact]
+    public async Task S16_what_a_rescued_answer_took_is_known_when_it_is_seen_to_have_ended()
+    {
+        using var go = new SemaphoreSlim(0);
+        await using var first = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in Texts("The quick", " brown")) await reply.EventAsync(frame);
+            await go.WaitAsync(reply.Aborted);
+            await reply.CutAsync();
+        });
+        await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames([.. Texts("The quick", " brown", " fox"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 6)]));
+        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        using var response = await hub.PostAsync(Hub.Ask(more: Asks), Patience);
+        hub.Services.GetRequiredService<AnswerTable>().TryFind(response.Headers.GetValues("Sluice-Stream-Id").Single(), "", out var answer);
+        var seen = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var reader = answer!.Log.TryOpenReader()!;
+        // What waits for a reader in a context like this goes on within the call that ends the log.
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(new AtOnce());
+        _ = WatchAsync();
+        SynchronizationContext.SetSynchronizationContext(context);
+        go.Release();
+        Assert.True(await seen.Task.WaitAsync(Patience));
+        Assert.Contains("[DONE]", await Hub.EventsAsync(response));
+
+        async Task WatchAsync()
+        {
+            while (answer.Log.End is null)
+            {
+                await reader.WaitAsync();
+                reader.SkipToEnd();
+            }
+            seen.SetResult(answer.Record.Usage is { PromptTokens: 7, CompletionTokens: 6 });
+        }
+    }
+
+    private sealed class AtOnce : SynchronizationContext
+    {
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            var before = Current;
+            SetSynchronizationContext(this);
+            d(state);
+            SetSynchronizationContext(before);
+        }
     }
 
     [Fact]

@@ -112,6 +112,8 @@ public sealed class SuspendedRestartTests : IDisposable
             Assert.EndsWith("data: [DONE]\n\n", await GetAsync(http, $"/v1/chat/completions/{id}?stream=true"), StringComparison.Ordinal);
             hub.Services.GetRequiredService<AnswerTable>().TryFind(id, "", out var answer);
             await answer!.Produced;
+            // Its line in the log says by whom it was made.
+            Assert.Equal("local", answer.Record.Upstream);
             // Two words and three, and the end.
             var metrics = await GetAsync(http, "/metrics");
             Assert.Matches("gen_ai_client_token_usage_sum\\{[^}]*output[^}]*\\} 6\n", metrics);

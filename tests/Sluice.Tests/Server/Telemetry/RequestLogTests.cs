@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Sluice.Testing;
@@ -56,6 +57,30 @@ public sealed partial class RequestLogTests
         var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
         Assert.Contains($"m by {second.Url}: Completed;", end, StringComparison.Ordinal);
         Assert.EndsWith("; 18 tokens asked and 4 answered (estimated: True); 4 attempts, 0 hedges, 1 rescues", end, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_that_resets_in_the_middle_of_its_body_is_no_error()
+    {
+        var log = new LogLines(LogLevel.Trace);
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
+        await using (var hub = await Hub.StartAsync(Hub.Model("m", upstream), log: log))
+        {
+            var address = new Uri(hub.Address);
+            // Closes with a reset.
+            using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { LingerState = new LingerOption(true, 0) };
+            await client.ConnectAsync(address.Host, address.Port, TestContext.Current.CancellationToken);
+            await client.SendAsync(
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+            // The hub says so when it begins to read.
+            var buffer = new byte[100];
+            Assert.NotEqual(0, await client.ReceiveAsync(buffer, TestContext.Current.CancellationToken));
+            await client.SendAsync("{\"model\""u8.ToArray(), TestContext.Current.CancellationToken);
+            client.Dispose();
+            while (!log.Lines.Any(static line => line.Contains("POST /v1/chat/completions", StringComparison.Ordinal))) await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+        Assert.Empty(upstream.Calls);
+        Assert.Equal("", string.Join('\n', log.Lines.Where(static line => line.StartsWith("Error", StringComparison.Ordinal) || line.StartsWith("Warning", StringComparison.Ordinal))));
     }
 
     [GeneratedRegex("req_|chatcmpl-")]
