@@ -29,7 +29,7 @@ internal static class ModelIdentity
         Add(HeadBytes, 0);
         for (int i = 1; i <= SampleCount; i++)
         {
-            Add(SampleBytes, Math.Max(0, length - SampleBytes) / SampleCount * i);
+            Add(SampleBytes, Math.Max(0, length - SampleBytes) * i / SampleCount);
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
