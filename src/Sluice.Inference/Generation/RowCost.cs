@@ -82,7 +82,7 @@ internal sealed class RowCost
 
     // Reference: two cores with AVX-512 and the model that the repository carries. Columns are computed in tiles of 1, 4 and 8.
     private static double Shape(int rows) =>
-        1 + (0.05 * (rows - 1)) + (rows > 1 ? 0.3 : 0) + (rows > 4 ? 0.5 : 0) + (rows > 8 ? 0.4 * ((rows - 5) / 4) : 0);
+        1 + (0.06 * (rows - 1)) + (rows > 4 ? 0.7 : 0) + (rows > 8 ? 0.35 : 0) + (rows > 12 ? 1 : 0);
 
     private readonly record struct Measurement(double Milliseconds, int Count, long Step);
 }
