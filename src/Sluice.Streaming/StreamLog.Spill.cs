@@ -88,7 +88,7 @@ public sealed partial class StreamLog
             }
             finally
             {
-                lock (_lock) _copyingCount--;
+                lock (_lock) EndCopy();
             }
             copied += stop - start;
         }

@@ -31,6 +31,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     private StreamSegment _tail;
     private StreamSegment? _spare;
     private int _copyingCount;
+    private List<StreamSegment>? _deferred;
     private bool _disposed;
     private bool _isReleased;
     private SpilledEvents? _spill;
@@ -260,7 +261,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
                     else before.Next = packed;
                     if (_tail == segment) _tail = packed;
                     segment.Close();
-                    if (_copyingCount == 0) segment.Release();
+                    Free(segment);
                     segment = packed;
                 }
                 before = segment;
@@ -296,7 +297,12 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     /// <summary>From here until <see cref="EndCopy"/> no array leaves the log for another use. Under <see cref="Lock"/>.</summary>
     internal void BeginCopy() => _copyingCount++;
 
-    internal void EndCopy() => _copyingCount--;
+    internal void EndCopy()
+    {
+        if (--_copyingCount > 0 || _deferred is null) return;
+        foreach (var segment in _deferred) segment.Release();
+        _deferred = null;
+    }
 
     /// <summary>A reader has passed events. Under <see cref="Lock"/>.</summary>
     internal void SignalMoved()
@@ -410,7 +416,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
         {
             var next = segment.Next;
             segment.Close();
-            if (_copyingCount == 0) segment.Release();
+            Free(segment);
             segment = next;
         }
         _spare?.Release();
@@ -433,12 +439,17 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
         Recycle(dropped);
     }
 
-    // A reader may be copying from the array at this moment, outside the lock; then the garbage collector gets it instead of the pool.
     private void Recycle(StreamSegment segment)
     {
         segment.Close();
-        if (_copyingCount > 0) return;
-        if (End is null && _spare is null && segment.CapacityBytes <= 2 * _limits.SegmentBytes) _spare = segment;
-        else segment.Release();
+        if (_copyingCount == 0 && End is null && _spare is null && segment.CapacityBytes <= 2 * _limits.SegmentBytes) _spare = segment;
+        else Free(segment);
+    }
+
+    // A reader may be copying from the array at this moment, outside the lock; then it has another use when the last one has done so.
+    private void Free(StreamSegment segment)
+    {
+        if (_copyingCount == 0) segment.Release();
+        else (_deferred ??= []).Add(segment);
     }
 }

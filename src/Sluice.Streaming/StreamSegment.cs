@@ -4,7 +4,7 @@ using System.Buffers.Binary;
 namespace Sluice.Streaming;
 
 /// <summary>
-/// A run of whole events in an array of the pool or, where the segment is packed, in a part of a block: event bytes grow from the front, and the end offset of
+/// A run of whole events in a slot, in an array of the pool where it is larger, or in a part of a block where it is packed: event bytes grow from the front, and the end offset of
 /// event i stands as a little-endian int i slots from the back. Events never span segments.
 /// </summary>
 internal sealed class StreamSegment
@@ -12,6 +12,7 @@ internal sealed class StreamSegment
     private const int SlotBytes = sizeof(int);
     private readonly PackedBlocks? _blocks;
     private readonly PackedBlocks.Block? _block;
+    private readonly SegmentSlots.Block? _slots;
 
     // Of the array: all of it, or a part of the block.
     private readonly int _offset;
@@ -20,6 +21,12 @@ internal sealed class StreamSegment
 
     public StreamSegment(int bytesMin)
     {
+        if (bytesMin is > SegmentSlots.SlotBytes / 2 and <= SegmentSlots.SlotBytes)
+        {
+            _slots = SegmentSlots.Shared.Take(out _offset);
+            (_buffer, _length) = (_slots.Bytes, SegmentSlots.SlotBytes);
+            return;
+        }
         _buffer = ArrayPool<byte>.Shared.Rent(bytesMin);
         _length = _buffer.Length;
     }
@@ -105,7 +112,9 @@ internal sealed class StreamSegment
     /// <summary>Gives the room back to where it came from. No reader may be copying from it.</summary>
     public void Release()
     {
-        if (_block is not null) _blocks!.Return(_block);
+        if (_buffer.Length == 0) return;
+        if (_slots is not null) SegmentSlots.Shared.Return(_slots, _offset);
+        else if (_block is not null) _blocks!.Return(_block);
         else if (_blocks is null) ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = [];
     }

@@ -155,7 +155,7 @@ public sealed class StreamLogPackTests
         Assert.Equal(0, log.HeldBytes);
     }
 
-    // The log is packed and the pool's array overwritten between the moment that the reader has found its bytes and the one that it copies them.
+    // The log is packed and its slot, if it were free, overwritten between the moment that the reader has found its bytes and the one that it copies them.
     private sealed class PackingWriter(StreamLog log) : IBufferWriter<byte>
     {
         public ArrayBufferWriter<byte> Bytes { get; } = new();
@@ -167,9 +167,12 @@ public sealed class StreamLogPackTests
         public Span<byte> GetSpan(int sizeHint = 0)
         {
             log.Pack(s_blocks);
-            var pooled = ArrayPool<byte>.Shared.Rent(8 << 10);
-            pooled.AsSpan().Fill(0xEE);
-            ArrayPool<byte>.Shared.Return(pooled);
+            foreach (var other in Enumerable.Range(0, 3).Select(static _ => new StreamLog()).ToList())
+            {
+                other.GetSpan(8000).Fill(0xEE);
+                other.Cancel();
+                other.Dispose();
+            }
             return Bytes.GetSpan(sizeHint);
         }
     }
