@@ -87,21 +87,21 @@ internal static class RelayBenchmark
         (rows[0], rows[1]) = (Percentile(one, 0.5), Percentile(one, 0.99));
         var many = await LoadAsync(target, Workload.First, Clients, 100 / fewer);
         (rows[2], rows[3]) = (Percentile(many, 0.5), Percentile(many, 0.99));
-        if (direct is not null)
+        if (!target.IsDirect)
         {
-            for (var i = 0; i < 4; i++) rows[i] -= direct[i];
+            for (var i = 0; i < 4; i++) rows[i] -= direct?[i] ?? 0;
             rows[4] = await CostAsync(target, Workload.Unpaced, Clients, 60 / fewer);
             rows[5] = await CostAsync(target, Workload.Paced, Clients, 12);
         }
-        var before = direct is null ? default : target.Processor;
-        var watching = WatchMemoryAsync(target, direct is not null);
+        var before = target.IsDirect ? default : target.Processor;
+        var watching = WatchMemoryAsync(target, !target.IsDirect);
         var gaps = await Task.WhenAll(Enumerable.Range(0, ReadingStreams).Select(async _ =>
         {
             using var connection = new RelayConnection(target);
             return (await connection.AskAsync(Workload.Reading)).LongestGap;
         }));
         rows[6] = gaps.Max() - (direct?[6] ?? 0);
-        if (direct is null) return rows;
+        if (target.IsDirect) return rows;
         rows[7] = (target.Processor - before).TotalMicroseconds / (ReadingStreams * Workload.Reading.ChunkCount);
         rows[8] = await watching;
         var aborts = await AbortAsync(target, upstream);
