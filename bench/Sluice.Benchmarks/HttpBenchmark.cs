@@ -38,7 +38,8 @@ internal static class HttpBenchmark
                 {
                     Thread.SpinWait(1000);
                 }
-            }) { IsBackground = true }.Start();
+            })
+            { IsBackground = true }.Start();
         }
 
         var times = new Series();

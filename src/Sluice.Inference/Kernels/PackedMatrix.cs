@@ -13,6 +13,9 @@ internal abstract unsafe class PackedMatrix
 
     private readonly byte* _groups;
 
+    // Kept alive as long as the matrix: its memory is the arena's.
+    private readonly WeightArena _arena;
+
     protected PackedMatrix(WeightArena arena, GgufTensorType sourceType, int rowCount, int length, long groupBytes)
     {
         SourceType = sourceType;
@@ -21,6 +24,7 @@ internal abstract unsafe class PackedMatrix
         GroupBytes = groupBytes;
         GroupCount = (rowCount + GroupRows - 1) / GroupRows;
         SizeBytes = groupBytes * GroupCount;
+        _arena = arena;
         _groups = arena.Take(SizeBytes);
         if (rowCount % GroupRows != 0)
         {

@@ -57,7 +57,7 @@ internal static class SuperBlockQuantizer
             (largestScale, largestMinimum) = (Math.Max(largestScale, lines[i].Scale), Math.Max(largestMinimum, -lines[i].Minimum));
         }
 
-        var (d, dmin) = ((float)(Half)(largestScale / LineLevelMax), (float)(Half)(largestMinimum / LineLevelMax));
+        var (d, dmin) = (Unit(largestScale / LineLevelMax), Unit(largestMinimum / LineLevelMax));
         Span<(int Scale, int Minimum)> counts = stackalloc (int, int)[LineCount];
         var leastError = float.PositiveInfinity;
         for (var round = 0; round < RoundsMax; round++)
@@ -130,7 +130,7 @@ internal static class SuperBlockQuantizer
             largest = Math.Abs(scales[i]) > Math.Abs(largest) ? scales[i] : largest;
         }
 
-        var d = (float)(Half)(largest / -128);
+        var d = Unit(largest / -128);
         Span<int> counts = stackalloc int[ScaleCount];
         var leastError = float.PositiveInfinity;
         for (var round = 0; round < RoundsMax; round++)
@@ -166,6 +166,14 @@ internal static class SuperBlockQuantizer
 
         BlockFit.ErrorOf(values, d * best, 0, -32, 31, integers);
         return (best, leastError);
+    }
+
+    // Rounded away from zero: of tiny values, where halves lie far apart, a smaller unit would reach none of the largest scale or be nothing at all.
+    private static float Unit(float value)
+    {
+        var unit = (Half)value;
+        if (Math.Abs((float)unit) < Math.Abs(value)) unit = value > 0 ? Half.BitIncrement(unit) : Half.BitDecrement(unit);
+        return (float)unit;
     }
 
     private static int Count(float value, float unit, int low, int high) => unit == 0 ? 0 : (int)Math.Clamp(MathF.Round(value / unit), low, high);

@@ -47,10 +47,15 @@ internal sealed unsafe partial class KvCache : IDisposable
     private long HeadBytes { get; }
 
     /// <summary>Makes room for tokens up to <paramref name="length"/>; false, with nothing changed, when too few blocks are left.</summary>
-    public bool TryGrow(KvSequence sequence, int length)
+    public bool TryGrow(KvSequence sequence, int length) => TryGrow(sequence, length, takesKept: true);
+
+    /// <summary>Like <see cref="TryGrow(KvSequence, int)"/>, and takes nothing that is kept for others.</summary>
+    public bool TryGrowUnused(KvSequence sequence, int length) => TryGrow(sequence, length, takesKept: false);
+
+    private bool TryGrow(KvSequence sequence, int length, bool takesKept)
     {
         int missing = ((length + BlockTokens - 1) / BlockTokens) - sequence.Blocks.Count;
-        if (missing > AvailableCount)
+        if (missing > (takesKept ? AvailableCount : _free.Count + BlockCapacity - _references.Count))
         {
             return false;
         }
@@ -58,7 +63,7 @@ internal sealed unsafe partial class KvCache : IDisposable
         int before = sequence.Blocks.Count;
         for (; missing > 0; missing--)
         {
-            if (!TryTake(out int block))
+            if (!TryTake(out int block, takesKept))
             {
                 // The system has less than was free at load; the caller takes blocks from others, as when the cache is full.
                 for (int i = sequence.Blocks.Count - 1; i >= before; i--)
@@ -78,13 +83,6 @@ internal sealed unsafe partial class KvCache : IDisposable
 
     /// <summary>Tokens that the blocks of a sequence have room for.</summary>
     public static int RoomOf(KvSequence sequence) => sequence.Blocks.Count * BlockTokens;
-
-    /// <summary>Like <see cref="TryGrow"/>, and takes nothing that is kept for others.</summary>
-    public bool TryGrowUnused(KvSequence sequence, int length)
-    {
-        int unused = _free.Count + BlockCapacity - _references.Count;
-        return length <= RoomOf(sequence) + (unused * BlockTokens) && TryGrow(sequence, length);
-    }
 
     /// <summary>Gives back the blocks behind the last token of a sequence.</summary>
     public void Trim(KvSequence sequence)
@@ -137,9 +135,9 @@ internal sealed unsafe partial class KvCache : IDisposable
     }
 
     // Unused blocks first: what is kept costs nothing until the last of them is taken.
-    private bool TryTake(out int block)
+    private bool TryTake(out int block, bool takesKept = true)
     {
-        if (!_free.TryPop(out block) && !TryAddBlock(out block) && !_prefixes.TryTakeIdle(out block))
+        if (!_free.TryPop(out block) && !TryAddBlock(out block) && !(takesKept && _prefixes.TryTakeIdle(out block)))
         {
             return false;
         }

@@ -6,9 +6,10 @@ namespace Sluice.Inference.Transformer;
 
 /// <summary>
 /// One pass of a batch through all layers, run by every thread of a team at once. Between two meetings the threads share out the items of one
-/// phase; what a phase writes, only later phases read:
+/// phase; what an item writes, only that item and later phases read:
 /// norm and quantise | query, key, value | rotate and cache | attend | output projection onto the residual | norm and quantise |
-/// gate, up and SwiGLU | down projection onto the residual. Steps of few tokens do without the meetings after the norms and the rotation.
+/// gate, up and SwiGLU | down projection onto the residual. Steps of few tokens do without the meetings after the norms,
+/// and where no sequence has many tokens, what rotates also attends.
 /// </summary>
 internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
 {
@@ -285,7 +286,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         input.Seal(t);
     }
 
-    // A step of one token reads each weight once: larger shares mean fewer visits to the shared counter.
+    // A step of one token reads each weight once: larger shares mean fewer visits to the counters.
     private int GroupShare(int groupCount) => Math.Max(1, Math.Min(groupCount / (_team.ThreadCount * 8), 64 / _batch.TokenCount));
 
     private void Project(LayerWeights weights, BatchInput input, int threadIndex)
@@ -398,7 +399,8 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
         int total = _attentionTiles.Count * headCountKv;
         while (_team.TryClaim(threadIndex, total, 1, out int item, out _))
         {
-            // The tiles with the longest history are the last ones of a prompt; they go first, so that no thread is left with one at the end.
+            // The tiles with the longest history are the last ones of a prompt; they come first in a thread's part, so that
+            // no thread is left with a long one at the end.
             (int runIndex, int firstToken, int count) = _attentionTiles[_attentionTiles.Count - 1 - (item / headCountKv)];
             int head = item % headCountKv;
             StepRun run = _batch.Runs[runIndex];

@@ -40,6 +40,22 @@ public sealed class SuperBlockQuantizerTests
         Assert.InRange(errors[2] / errors[1], 0.4, 0.6);
     }
 
+    // Their scales are near the smallest halves.
+    [Theory]
+    [InlineData(GgufTensorType.Q6_K, 1e-5)]
+    [InlineData(GgufTensorType.Q6_K, 2e-5)]
+    [InlineData(GgufTensorType.Q6_K, 1e-4)]
+    [InlineData(GgufTensorType.Q6_K, 1e-3)]
+    [InlineData(GgufTensorType.Q5_K, 1e-4)]
+    [InlineData(GgufTensorType.Q4_K, 1e-4)]
+    public void Tiny_values_lose_no_more_than_a_coarse_scale_costs(GgufTensorType type, double magnitude)
+    {
+        var values = new RandomBlocks("tiny").Singles(256 * 16, magnitude);
+        var relative = Math.Sqrt(values.Zip(RoundTrip(type, values), static (a, b) => Math.Pow((double)a - b, 2)).Sum() / values.Sum(static value => (double)value * value));
+
+        Assert.InRange(relative, 0, type switch { GgufTensorType.Q4_K => 0.12, GgufTensorType.Q5_K => 0.06, _ => 0.03 });
+    }
+
     [Theory]
     [MemberData(nameof(Types))]
     public void Zeros_stay_zeros(GgufTensorType type) => Assert.All(RoundTrip(type, new float[512]), static value => Assert.Equal(0, value));
