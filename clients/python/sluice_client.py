@@ -62,7 +62,7 @@ def _error_code(event):
     lines = (line[5:] for line in event.splitlines() if line.startswith(b"data:"))
     try:
         error = json.loads(b"\n".join(lines))["error"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return error.get("code") if isinstance(error, dict) else None
 

@@ -7,9 +7,11 @@ namespace Sluice.Client;
 internal sealed class WholeEvents
 {
     private readonly ArrayBufferWriter<byte> _block = new();
+    // What the event's data lines say, with newlines between them.
+    private readonly ArrayBufferWriter<byte> _value = new();
     private int _lineStart;
     private bool _hasFields;
-    private End _found;
+    private bool _hasValue;
 
     private enum End
     {
@@ -37,7 +39,8 @@ internal sealed class WholeEvents
     {
         IsStopped = false;
         _block.ResetWrittenCount();
-        (_lineStart, _hasFields, _found) = (0, false, End.None);
+        _value.ResetWrittenCount();
+        (_lineStart, _hasFields, _hasValue) = (0, false, false);
     }
 
     /// <summary>Lets the event through that is held back; false when there is none.</summary>
@@ -69,28 +72,36 @@ internal sealed class WholeEvents
         if (!isComment && line.Length > 0)
         {
             _hasFields = true;
-            if (_found == End.None && line.StartsWith("data:"u8)) _found = Find(line["data:".Length..].TrimStart((byte)' '));
+            if (line.StartsWith("data:"u8)) AddValue(line["data:".Length..].TrimStart((byte)' '));
             return;
         }
         // A comment between events is life that whoever reads may be waiting for.
         if (isComment && _hasFields) return;
-        if (_found == End.Stop && !IsDone)
+        var found = _hasValue ? Find(_value.WrittenSpan) : End.None;
+        if (found == End.Stop && !IsDone)
         {
             IsStopped = true;
             return;
         }
         output.Write(_block.WrittenSpan);
-        if (_found == End.Chunk) Count++;
-        IsDone |= _found == End.Done;
-        HasFailed |= _found == End.Failure;
+        if (found == End.Chunk) Count++;
+        IsDone |= found == End.Done;
+        HasFailed |= found == End.Failure;
         Discard();
+    }
+
+    private void AddValue(ReadOnlySpan<byte> line)
+    {
+        if (_hasValue) _value.Write("\n"u8);
+        _value.Write(line);
+        _hasValue = true;
     }
 
     private static End Find(ReadOnlySpan<byte> value)
     {
         if (value.SequenceEqual("[DONE]"u8)) return End.Done;
         // An error event has the error first and nothing else; only such a one is worth parsing.
-        if (!value.StartsWith("{"u8) || !value[1..].TrimStart(" \t"u8).StartsWith("\"error\""u8)) return End.Chunk;
+        if (!value.StartsWith("{"u8) || !value[1..].TrimStart(" \t\n"u8).StartsWith("\"error\""u8)) return End.Chunk;
         return IsStop(value) ? End.Stop : End.Failure;
     }
 

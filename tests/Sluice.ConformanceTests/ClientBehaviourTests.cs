@@ -47,6 +47,25 @@ public sealed class ClientBehaviourTests
     }
 
     [Fact]
+    public async Task Python_passes_on_an_error_that_is_nested_too_deeply_to_be_read()
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        var clients = Path.Combine(TestFiles.RepositoryRoot, "clients", "python");
+        var output = await ClientProcess.PythonCodeAsync(hub, null, $$"""
+            import sys
+            import httpx
+            sys.path.insert(0, r"{{clients}}")
+            import sluice_client
+            event = b'data: {"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n\n"
+            headers = {"Sluice-Stream-Id": "chatcmpl-a", "Content-Type": "text/event-stream"}
+            transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, content=event))
+            with sluice_client.http_client(httpx, transport=transport) as client:
+                print(client.post("http://hub/v1/chat/completions", json={}).content == event)
+            """);
+        Assert.Equal("True", output.Trim());
+    }
+
+    [Fact]
     public async Task Node_cancels_each_of_two_equal_requests_that_are_left_unanswered()
     {
         await using var hub = await TestHub.StartScriptedAsync();

@@ -44,6 +44,7 @@ public sealed class UnreliableServer : IAsyncDisposable
         (new("error-clean", "a\U0001F600", HasFailed: true), 1),
         (new("stopped", "a\U0001F600c", HasFailed: false), 2),
         (new("stopped-spaced", "a\U0001F600c", HasFailed: false), 2),
+        (new("stopped-lines", "a\U0001F600c", HasFailed: false), 2),
         (new("error-within", "a\U0001F600", HasFailed: true), 1),
         (new("stopped-stubborn", "a\U0001F600", HasFailed: true), 4),
         (new("stopped-404", "a\U0001F600", HasFailed: true), 2),
@@ -145,6 +146,12 @@ public sealed class UnreliableServer : IAsyncDisposable
                 // The same to a parser of JSON: a server or a proxy may write it so.
                 await SendAsync(reply, 0, 3);
                 await reply.EventAsync("""{ "error" : { "code" : "server\u005fshutdown", "message" : "It stops." } }""");
+                await reply.CutAsync();
+                return;
+            case ("stopped-lines", 1):
+                // One event: its lines are joined.
+                await SendAsync(reply, 0, 3);
+                await reply.SendAsync("data: {\"error\":\ndata: {\"code\":\"server_shutdown\"}}\n\n");
                 await reply.CutAsync();
                 return;
             case ("error-within", 1):

@@ -3,7 +3,7 @@ import { resumingFetch } from "../../../../clients/js/sluice-client.js";
 import { OpenAI } from "./sdk.mjs";
 
 const cases = `first cut middle early clean silent unanswered timeout whole draining foreign foreign-clean other created plain error error-clean stopped
-  stopped-spaced error-within stopped-stubborn stopped-404 late stubborn 404 409 410 422 429-final clean-404 key leave-key leave`.split(/\s+/);
+  stopped-spaced stopped-lines error-within stopped-stubborn stopped-404 late stubborn 404 409 410 422 429-final clean-404 key leave-key leave`.split(/\s+/);
 const fetch = resumingFetch({ attempts: 3, pause: 0.005, silence: 1 });
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: "sk-client", maxRetries: 0, fetch });
 

@@ -14,7 +14,7 @@ import sluice_client  # noqa: E402
 
 _, url, way = sys.argv
 CASES = """first cut middle early clean silent unanswered timeout whole draining foreign foreign-clean other created plain error error-clean stopped
-    stopped-spaced error-within stopped-stubborn stopped-404 late stubborn 404 409 410 422 429-final clean-404 key leave-key leave""".split()
+    stopped-spaced stopped-lines error-within stopped-stubborn stopped-404 late stubborn 404 409 410 422 429-final clean-404 key leave-key leave""".split()
 RESUME = {"attempts": 3, "pause": 0.005, "silence": 1}
 SDK = {"base_url": url, "api_key": "sk-client", "max_retries": 0}
 
