@@ -260,7 +260,12 @@ public sealed class MetricsTests
         var memory = hub.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
         memory.Retain([], null);
         // The lease may be given back a moment after the last event.
-        while (memory.PresenceOf(file.Path) != ModelPresence.Absent) await Task.Yield();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (memory.PresenceOf(file.Path) != ModelPresence.Absent)
+        {
+            patience.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
         memory.Retain([file.Path], null);
         await AssertCountedAsync(first);
 
