@@ -40,7 +40,7 @@ public static class SluiceServer
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
         services.TryAddSingleton<UpstreamTransport>(NetworkTransport.Open);
-        services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes));
+        services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes, GuessCounts.Of));
         services.AddSingleton(provider => new ModelMemory<InferenceEngine>(
             provider.GetRequiredService<ModelLoading<InferenceEngine>>(),
             options.MemoryBudgetBytes,

@@ -61,8 +61,8 @@ public sealed class AllocationTests
         using var client = new ApiClient(hub);
         hub.Scripts["warm"] = new Script().Say(new string('a', 200));
         await client.StreamAsync("warm");
-        var gates = Enumerable.Range(0, TokenCount).Select(_ => new Gate()).ToArray();
-        var script = new Script().Say(" one");
+        var gates = Enumerable.Range(0, TokenCount + 1).Select(_ => new Gate()).ToArray();
+        var script = new Script().Say("b");
         foreach (var gate in gates) script = script.Wait(gate).Say("a");
         hub.Scripts["paced"] = script;
         var body = client.Chat("paced", "\"stream\":true");
@@ -71,24 +71,29 @@ public sealed class AllocationTests
         socket.Connect(hub.Address.Host, hub.Address.Port);
         socket.Send(Encoding.UTF8.GetBytes(
             $"POST {ApiClient.ChatPath} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
-        await gates[0].Reached;
 
-        // A thread of its own reads, so that only the hub uses the pool: each token is let go when the one before has come.
+        // A thread of its own reads, so that only the hub uses the pool: each token is let go when the one before has come, so no two share a wake.
         var perToken = await Task.Factory.StartNew(() =>
         {
             var buffer = new byte[1 << 16];
+            var length = 0;
+            void ReadUntil(ReadOnlySpan<byte> text, int count)
+            {
+                while (buffer.AsSpan(0, length).Count(text) < count) length += socket.Receive(buffer.AsSpan(length));
+            }
+            ReadUntil("\"content\":\"b\""u8, 1);
             var before = 0L;
             for (var i = 0; i < TokenCount; i++)
             {
                 gates[i].Reached.Wait();
-                while (socket.Available > 0) socket.Receive(buffer);
                 if (i == TokenCount / 10) before = ThreadPool.CompletedWorkItemCount;
                 gates[i].Open();
-                socket.Receive(buffer);
+                ReadUntil("\"content\":\"a\""u8, i + 1);
             }
             return (ThreadPool.CompletedWorkItemCount - before) / (TokenCount * 0.9);
         }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
+        gates[^1].Open();
         Assert.InRange(perToken, 0.1, WorkItemsPerTokenMax);
         Drain(socket);
     }

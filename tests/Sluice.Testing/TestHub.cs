@@ -88,9 +88,6 @@ public sealed class TestHub : IAsyncDisposable
     /// <summary>What it is made of.</summary>
     public IServiceProvider Services => _application.Services;
 
-    /// <summary>Tokens that the engine guessed and computed, and those of them that were right.</summary>
-    public (long Drafted, long Accepted) Guessed => _engine() is { } engine ? (engine.DraftedTokenCount, engine.AcceptedTokenCount) : default;
-
     /// <summary>How far the file is.</summary>
     public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<ModelMemory<InferenceEngine>>().PresenceOf(path);
 
@@ -164,7 +161,7 @@ public sealed class TestHub : IAsyncDisposable
             {
                 builder.Logging.ClearProviders().AddProvider(log);
                 builder.Services.AddSingleton(options.Limits).AddSingleton(options.Time).AddSingleton(options.Random);
-                builder.Services.AddSingleton(new ModelLoading<InferenceEngine>(path => engine = load(path), loaded => loaded.Model.MemoryBytes));
+                builder.Services.AddSingleton(new ModelLoading<InferenceEngine>(path => engine = load(path), loaded => loaded.Model.MemoryBytes, GuessCounts.Of));
             });
         await application.StartAsync();
         return new TestHub(application, log, model, () => engine, catalog.Models[0].Id);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Inference.Generation;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Server.Models;
@@ -49,6 +50,8 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     private sealed class Slot
     {
         public TEngine? Engine;
+        public readonly List<TEngine> Leaving = [];
+        public GuessCounts Past;
         public long Bytes;
         public int LeaseCount;
         public long LastUse;
@@ -89,12 +92,16 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
         }
     }
 
-    /// <summary>What a loaded model says of itself; 0 for one that is not loaded.</summary>
-    /// <param name="path">Of its file.</param>
-    /// <param name="read">Must not block: others wait meanwhile.</param>
-    public long Read(string path, Func<TEngine, long> read)
+    /// <summary>What all engines of a file have guessed since the start. Never falls: those that are unloaded count too.</summary>
+    /// <param name="path">Of the file.</param>
+    public GuessCounts GuessesOf(string path)
     {
-        lock (_lock) return _slots.GetValueOrDefault(path)?.Engine is { } engine ? read(engine) : 0;
+        lock (_lock)
+        {
+            if (_slots.GetValueOrDefault(path) is not { } slot) return default;
+            var total = slot.Leaving.Aggregate(slot.Past, (sum, engine) => sum + _loading.CountGuesses(engine));
+            return slot.Engine is { } loaded ? total + _loading.CountGuesses(loaded) : total;
+        }
     }
 
     /// <summary>The loaded model, after loading it if need be. Exactly one of the two results is null.</summary>
@@ -168,14 +175,38 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     private void UnloadIfUnwanted(string path, Slot slot)
     {
         if (_retained is null || _retained.Contains(path) || _disposed || slot is not { LeaseCount: 0, Engine: { } engine }) return;
-        slot.Engine = null;
-        slot.Bytes = 0;
+        Leave(slot, engine);
         _unloads.RemoveAll(static unload => unload.IsCompleted);
         _unloads.Add(Task.Run(() =>
         {
-            engine.Dispose();
+            Unload(slot, engine);
             LogRetired(path);
         }));
+    }
+
+    // Under the lock.
+    private static void Leave(Slot slot, TEngine engine)
+    {
+        slot.Engine = null;
+        slot.Bytes = 0;
+        slot.Leaving.Add(engine);
+    }
+
+    // Its counts are final when it has stopped: the last lease is given back within a step, whose guesses are counted behind it.
+    private void Unload(Slot slot, TEngine engine)
+    {
+        try
+        {
+            engine.Dispose();
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                slot.Leaving.Remove(engine);
+                slot.Past += _loading.CountGuesses(engine);
+            }
+        }
     }
 
     private ApiError? Load(LocalModel entry, Slot slot)
@@ -229,7 +260,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     // Reserves room for the model, taking its file's size as the estimate, and unloads what must go for it.
     private ApiError? MakeRoom(Slot slot, LocalModel entry)
     {
-        var victims = new List<(string Path, TEngine Engine)>();
+        var victims = new List<(string Path, Slot Slot, TEngine Engine)>();
         lock (_lock)
         {
             if (entry.FileBytes > _budgetBytes) return LoadFailure.LargerThanBudget(entry, _budgetBytes);
@@ -239,16 +270,15 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
             foreach (var (path, victim) in idle)
             {
                 if (used + entry.FileBytes <= _budgetBytes) break;
-                victims.Add((path, victim.Engine!));
+                victims.Add((path, victim, victim.Engine!));
                 used -= victim.Bytes;
-                victim.Engine = null;
-                victim.Bytes = 0;
+                Leave(victim, victim.Engine!);
             }
             slot.Bytes = entry.FileBytes;
         }
-        foreach (var (path, engine) in victims)
+        foreach (var (path, victim, engine) in victims)
         {
-            engine.Dispose();
+            Unload(victim, engine);
             LogUnloaded(path);
         }
         return null;
@@ -292,4 +322,24 @@ public enum ModelPresence
 /// <summary>How a model is loaded.</summary>
 /// <param name="Load">From the path of a GGUF file; blocks, for seconds or more.</param>
 /// <param name="Measure">Bytes that a loaded model takes.</param>
-public sealed record ModelLoading<TEngine>(Func<string, TEngine> Load, Func<TEngine, long> Measure);
+/// <param name="CountGuesses">What an engine has guessed since it was loaded, also after it was disposed. Must not block: others wait meanwhile.</param>
+public sealed record ModelLoading<TEngine>(Func<string, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, GuessCounts> CountGuesses);
+
+/// <summary>Guesses at tokens that were computed before the tokens were sampled.</summary>
+/// <param name="Drafted">All of them.</param>
+/// <param name="Accepted">Those that were right: steps that were saved.</param>
+public readonly record struct GuessCounts(long Drafted, long Accepted)
+{
+    /// <summary>Both counts of an engine.</summary>
+    public static GuessCounts Of(InferenceEngine engine)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        return new GuessCounts(engine.DraftedTokenCount, engine.AcceptedTokenCount);
+    }
+
+    /// <summary>Of two engines together.</summary>
+    public static GuessCounts operator +(GuessCounts left, GuessCounts right) => Add(left, right);
+
+    /// <summary>Of two engines together.</summary>
+    public static GuessCounts Add(GuessCounts left, GuessCounts right) => new(left.Drafted + right.Drafted, left.Accepted + right.Accepted);
+}

@@ -53,10 +53,10 @@ internal sealed class HubMetrics
             "sluice.model.loaded", () => LocalModels(hub, path => memory.PresenceOf(path) == ModelPresence.Loaded ? 1 : 0), "{state}",
             "Whether the engine has the model in memory: 1 or 0.");
         Meter.CreateObservableCounter(
-            "sluice.engine.drafted_tokens", () => LocalModels(hub, path => memory.Read(path, static engine => engine.DraftedTokenCount)), "{token}",
-            "Tokens that the engine guessed from what the text says already and computed before they were sampled, since it loaded the model.");
+            "sluice.engine.drafted_tokens", () => LocalFiles(hub, path => memory.GuessesOf(path).Drafted), "{token}",
+            "Tokens that the engine guessed from what the text says already and computed before they were sampled.");
         Meter.CreateObservableCounter(
-            "sluice.engine.accepted_tokens", () => LocalModels(hub, path => memory.Read(path, static engine => engine.AcceptedTokenCount)), "{token}",
+            "sluice.engine.accepted_tokens", () => LocalFiles(hub, path => memory.GuessesOf(path).Accepted), "{token}",
             "Guessed tokens that were then sampled, each without a step of its own.");
     }
 
@@ -94,6 +94,11 @@ internal sealed class HubMetrics
 
     private static IEnumerable<Measurement<long>> LocalModels(HubConfiguration hub, Func<string, long> read) =>
         from model in hub.Catalog.Models.OfType<LocalModel>()
+        select new Measurement<long>(read(model.Path), new KeyValuePair<string, object?>(Tags.Model, model.Id));
+
+    // Models of one file share an engine, and its counts stand once: under the first of them.
+    private static IEnumerable<Measurement<long>> LocalFiles(HubConfiguration hub, Func<string, long> read) =>
+        from model in hub.Catalog.Models.OfType<LocalModel>().DistinctBy(static model => model.Path, StringComparer.Ordinal)
         select new Measurement<long>(read(model.Path), new KeyValuePair<string, object?>(Tags.Model, model.Id));
 
     private Histogram<double> Histogram(string name, string unit, string description, double[] boundaries) =>

@@ -13,9 +13,12 @@ public sealed class ModelMemoryTests
         public string Path => path;
         public bool IsDisposed { get; private set; }
         public bool ThrowsOnce { get; set; }
+        public GuessCounts Guesses { get; set; }
+        public Action? Stopping { get; set; }
         public void Dispose()
         {
             IsDisposed = true;
+            Stopping?.Invoke();
             if (!ThrowsOnce) return;
             ThrowsOnce = false;
             throw new InvalidOperationException();
@@ -43,7 +46,8 @@ public sealed class ModelMemoryTests
                 _loaded.Add(engine);
                 return engine;
             },
-            _ => 100),
+            _ => 100,
+            engine => engine.Guesses),
         budget,
         logger ?? NullLogger.Instance);
 
@@ -224,6 +228,37 @@ public sealed class ModelMemoryTests
         Assert.Equal(ModelPresence.Loaded, memory.PresenceOf("/models/a"));
         (await AcquireAsync(memory, "b")).Dispose();
         Assert.Equal(ModelPresence.Absent, memory.PresenceOf("/models/a"));
+    }
+
+    [Fact]
+    public async Task Guesses_OfAFile_NeverFall_WhetherItIsUnloadedForRoomOrForGood()
+    {
+        await using var memory = Create(150);
+        Assert.Equal(default, memory.GuessesOf("/models/a"));
+        (await AcquireAsync(memory, "a")).Dispose();
+        _loaded[0].Guesses = new GuessCounts(10, 4);
+        Assert.Equal(new GuessCounts(10, 4), memory.GuessesOf("/models/a"));
+        var whileItStops = default(GuessCounts);
+        _loaded[0].Stopping = () =>
+        {
+            whileItStops = memory.GuessesOf("/models/a");
+            // What its last step took.
+            _loaded[0].Guesses = new GuessCounts(12, 5);
+        };
+        // It counts although it could not be stopped in order.
+        _loaded[0].ThrowsOnce = true;
+        Assert.NotNull((await memory.AcquireAsync(Entry("b"), TestContext.Current.CancellationToken)).Error);
+        Assert.Equal(new GuessCounts(10, 4), whileItStops);
+        Assert.Equal(new GuessCounts(12, 5), memory.GuessesOf("/models/a"));
+        Assert.Equal(default, memory.GuessesOf("/models/b"));
+
+        (await AcquireAsync(memory, "a")).Dispose();
+        Assert.Equal(new GuessCounts(12, 5), memory.GuessesOf("/models/a"));
+        _loaded[1].Guesses = new GuessCounts(3, 1);
+        Assert.Equal(new GuessCounts(15, 6), memory.GuessesOf("/models/a"));
+        memory.Retain([], null);
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf("/models/a"));
+        Assert.Equal(new GuessCounts(15, 6), memory.GuessesOf("/models/a"));
     }
 
     [Fact]

@@ -25,6 +25,9 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
     /// <summary>Called behind each step on the engine's thread.</summary>
     public Action? Computed { get; set; }
 
+    /// <summary>The sequences of the last step, guesses included, and how many of their tokens are none.</summary>
+    public IReadOnlyList<(int[] Tokens, int KnownCount)> LastStep { get; private set; } = [];
+
     public override ModelDescription Description { get; } = new("noise", "noise", 8192, TinyModel.VocabularySize, 0, 0, 0) { Identity = identity };
 
     public override Tokenizer Tokenizer => s_tokenizer.Value;
@@ -56,6 +59,8 @@ internal sealed class NoiseModel(int tokenCapacity, string? template = null, str
             }
         }
 
+        LastStep = [.. batch.Runs.Select(static run => (
+            (int[])[.. Enumerable.Range(0, run.Start + run.Count).Select(run.TokenAt)], run.Start + run.Count - Math.Max(0, run.LogitCount - 1)))];
         Computed?.Invoke();
         return true;
     }

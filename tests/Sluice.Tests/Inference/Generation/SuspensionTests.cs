@@ -29,6 +29,19 @@ public sealed class SuspensionTests
     private static NoiseModel Model(string kind, int tokenCapacity = 1 << 16, bool repeats = false) =>
         new(tokenCapacity, DrawnRequests.TemplateOf(kind), memory: repeats ? DrawnRequests.ShortMemory : int.MaxValue);
 
+    // Some right and some wrong: both kinds of rows were there to be cut between.
+    private static void AssertGuesses(InferenceEngine engine, bool repeats)
+    {
+        if (repeats)
+        {
+            Assert.InRange(engine.AcceptedTokenCount, 1, engine.DraftedTokenCount - 1);
+        }
+    }
+
+    // Whether the step took a guess before it came to the last of these tokens, and would have taken the one that is this last token.
+    private static bool IsCutBetweenGuesses(NoiseModel model, int[] tokens) =>
+        model.LastStep.Any(run => tokens.Length >= run.KnownCount + 2 && run.Tokens.AsSpan().StartsWith(tokens));
+
     private static TimeProvider Clock(bool standsStill) => standsStill ? new ManualTimeProvider() : TimeProvider.System;
 
     [Theory]
@@ -46,6 +59,8 @@ public sealed class SuspensionTests
             string parts = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request, stretches);
             Assert.True(whole == parts, $"seed {seed}, {kind}, stretches {string.Join(' ', stretches)}:\n{whole}\n---\n{parts}");
         }
+
+        AssertGuesses(engine, repeats);
     }
 
     [Theory]
@@ -65,6 +80,7 @@ public sealed class SuspensionTests
 
         string always = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request, [.. Enumerable.Repeat(40, 20)]);
         Assert.Equal(whole, always);
+        AssertGuesses(engine, repeats);
     }
 
     // A guess that is right behind one that suspends is not taken up.
@@ -74,8 +90,21 @@ public sealed class SuspensionTests
     {
         using var model = Model(kind, repeats: repeats);
         using var engine = new InferenceEngine(model, new EngineOptions { SlotCount = 4 }, Clock(repeats));
-        GenerationRequest request = Draw(engine, kind, new Random(7)) with { MaxTokens = 90, ChoiceCount = 2, StopSequences = [] };
+        int cutCount = 0;
+        for (int seed = 0; seed < 10; seed++)
+        {
+            cutCount += await CountCutsAsync(model, engine, Draw(engine, kind, new Random(seed)) with { MaxTokens = 90, ChoiceCount = 2, StopSequences = [] });
+        }
+
+        AssertGuesses(engine, repeats);
+        Assert.True(cutCount > 0 || !repeats, "No stop fell between two guesses of a step that were both right.");
+    }
+
+    // Stops behind every first, second, ... piece, and counts the stops between two guesses of a step that were both right.
+    private static async Task<int> CountCutsAsync(NoiseModel model, InferenceEngine engine, GenerationRequest request)
+    {
         string whole = await SuspendedRun.RunAsync(engine, step => model.Computed = step, request);
+        int cutCount = 0;
         for (int pieceCount = 1; pieceCount < 20; pieceCount++)
         {
             var pieces = new List<string>();
@@ -93,14 +122,20 @@ public sealed class SuspensionTests
                         running!.Suspend();
                     }
                 });
-                Volatile.Write(ref running, engine.TrySubmit(request with { Scope = $"{pieceCount}", From = from }, sink)!);
+                Volatile.Write(ref running, engine.TrySubmit(request with { Scope = $"{request.Sampling.Seed} {pieceCount}", From = from }, sink)!);
                 from = await sink.Ended == "suspended" ? SuspendedRun.Stored(sink.Progress) : null;
+                if (from != null && IsCutBetweenGuesses(model, [.. request.PromptTokens, .. from.Choices[pieces[^1][0] - '0'].Tokens]))
+                {
+                    cutCount++;
+                }
             }
             while (from != null);
 
             Assert.True(sink.IsWhole);
             Assert.Equal(whole, SuspendedRun.Format(pieces, 2, sink.Usage));
         }
+
+        return cutCount;
     }
 
     // What a store does: it looks at any time, and goes on from what it saw last.
@@ -133,6 +168,8 @@ public sealed class SuspensionTests
             Assert.Equal("completed", await again.Ended);
             Assert.Equal(SuspendedRun.Format(pieces, 2, default), SuspendedRun.Format([.. pieces.Take((int)mark), .. rest], 2, default));
         }
+
+        AssertGuesses(engine, repeats);
     }
 
     [Fact]

@@ -1,14 +1,17 @@
 using System.Diagnostics.Metrics;
 using System.Net;
-using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Inference.Generation;
 using Sluice.Server;
+using Sluice.Server.Models;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Testing;
+using Sluice.Tests.Inference.Generation;
+using Sluice.Tests.Inference.Gguf;
 using Sluice.Tests.Repository;
 using Sluice.Tests.Server.Routing;
 using Sluice.Tests.Server.Storage;
@@ -232,23 +235,63 @@ public sealed class MetricsTests
         }
     }
 
+    // The engine's clock stands, so that rows cost nothing: whatever can be guessed is, on every machine.
     [Fact]
-    public async Task What_the_engine_guesses_is_counted()
+    public async Task What_the_engine_guesses_is_counted_once_for_a_file_and_goes_on_behind_an_unload()
     {
-        await using var hub = await TestHub.StartDefaultModelAsync();
-        using var http = new HttpClient { BaseAddress = hub.Address };
-        using var body = new StringContent(
-            $$"""{"model":"{{hub.Model}}","temperature":0,"max_tokens":120,"messages":[{"role":"user","content":"Count to a hundred: 1, 2, 3"}]}""",
-            Encoding.UTF8, "application/json");
-        using var response = await http.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), body);
-        response.EnsureSuccessStatusCode();
-        await hub.WhenIdleAsync();
-        var scrape = await Scrape.WhenIdleAsync(http);
-        var model = $"gen_ai_request_model=\"{hub.Model}\"";
-        Assert.Equal(hub.Guessed.Drafted, scrape.Sum("sluice_engine_drafted_tokens_total", model));
-        Assert.Equal(hub.Guessed.Accepted, scrape.Sum("sluice_engine_accepted_tokens_total", model));
-        Assert.Contains("# TYPE sluice_engine_drafted_tokens_total counter", scrape.Text, StringComparison.Ordinal);
+        using var file = new TemporaryGguf(new TinyModel("noise").ToArray());
+        var engines = new List<InferenceEngine>();
+        await using var hub = await Hub.StartAsync(
+            $"  - id: m\n    gguf: {file.Path}\n  - id: same\n    gguf: {file.Path}\n",
+            services: services => services.AddSingleton(new ModelLoading<InferenceEngine>(
+                _ =>
+                {
+                    engines.Add(new InferenceEngine(new NoiseModel(1 << 14, memory: DrawnRequests.ShortMemory), new EngineOptions(), new ManualTimeProvider()));
+                    return engines[^1];
+                },
+                _ => 0,
+                GuessCounts.Of)));
+        Assert.Equal(0, (await Scrape.GetAsync(hub.Http)).Sum("sluice_engine_drafted_tokens_total"));
+
+        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask("same", more: Repeating)));
+        var first = await SettledAsync(engines[0]);
+        await AssertCountedAsync(first);
+        await Scrape.WhenIdleAsync(hub.Http);
+        var memory = hub.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
+        memory.Retain([], null);
+        // The lease may be given back a moment after the last event.
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (memory.PresenceOf(file.Path) != ModelPresence.Absent)
+        {
+            patience.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+        memory.Retain([file.Path], null);
+        await AssertCountedAsync(first);
+
+        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask("m", more: Repeating)));
+        await AssertCountedAsync(first + await SettledAsync(engines[1]));
+
+        // Behind a request whose only token has nothing to be guessed, the last step of the answer is over.
+        async Task<GuessCounts> SettledAsync(InferenceEngine engine)
+        {
+            await SuspendedRun.RunAsync(engine, _ => { }, new GenerationRequest { PromptTokens = [65], MaxTokens = 1 });
+            var counts = GuessCounts.Of(engine);
+            Assert.InRange(counts.Accepted, 1, counts.Drafted - 1);
+            return counts;
+        }
+
+        async Task AssertCountedAsync(GuessCounts counts)
+        {
+            var scrape = await Scrape.GetAsync(hub.Http);
+            Assert.Equal(counts.Drafted, scrape.Sum("sluice_engine_drafted_tokens_total", Model));
+            Assert.Equal(counts.Accepted, scrape.Sum("sluice_engine_accepted_tokens_total", Model));
+            Assert.DoesNotMatch("sluice_engine_[a-z_]+\\{[^}]*\"same\"", scrape.Text);
+            Assert.Contains("# TYPE sluice_engine_drafted_tokens_total counter", scrape.Text, StringComparison.Ordinal);
+        }
     }
+
+    private const string Repeating = ""","seed":5,"temperature":0.6,"max_tokens":400,"logit_bias":{"257":-100}""";
 
     [Fact]
     public void The_documents_list_every_metric_and_no_other()
