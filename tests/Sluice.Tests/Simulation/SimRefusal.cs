@@ -28,6 +28,8 @@ internal sealed class SimRefusal(SimWorld world, Story story)
             // What it had from a process that ended may be more than the store got.
             (400 or 409, "invalid_cursor" or "stream_diverged") when world.HasCrashed => true,
             (410, "stream_lost") => world.EndCount > 0,
+            // What the store keeps of an answer that a stop ended before its first event: a client that knows its id is told the same again.
+            (503, "server_shutdown") when world.Store is not null && world.EndCount > 0 && position == 0 => true,
             (503, _) when world.HasStoreFaults => true,
             (503, _) when world.IsStopping || world.IsTight => true,
             (502 or 503 or 504, _) => world.HasUpstreamFaults,

@@ -196,6 +196,9 @@ public sealed class MetricsTests
         using (var response = await hub.PostAsync(Hub.Ask()))
         {
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            // Headers may be here before the event is counted.
+            await using var body = await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
+            Assert.NotEqual(-1, body.ReadByte());
         }
         var scrape = await Scrape.WhenIdleAsync(hub.Http);
         Assert.Equal(1, scrape.Sum("sluice_requests_aborted_total", Model, "sluice_cause=\"client_left\""));
