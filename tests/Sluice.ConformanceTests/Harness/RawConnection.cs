@@ -90,7 +90,15 @@ public sealed class RawConnection : IDisposable
     private async Task<int> ReceiveAsync(byte[] buffer)
     {
         using var patience = new CancellationTokenSource(s_patience);
-        return await _socket.ReceiveAsync(buffer, patience.Token);
+        try
+        {
+            return await _socket.ReceiveAsync(buffer, patience.Token);
+        }
+        catch (SocketException reset)
+        {
+            // As streams say it: whether an aborted connection ends in a FIN or in a reset is the moment's.
+            throw new IOException(reset.Message, reset);
+        }
     }
 
     private async Task FillAsync()
