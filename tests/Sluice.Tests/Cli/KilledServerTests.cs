@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Sluice.Client;
@@ -45,15 +46,15 @@ public sealed class KilledServerTests : IDisposable
 
     private static async Task<string> ReadUntilAsync(HttpResponseMessage response, string text, int count = 1)
     {
-        var read = new StringBuilder();
+        var (read, end) = (new List<byte>(), Encoding.UTF8.GetBytes(text));
         var stream = await response.Content.ReadAsStreamAsync(Cancellation);
         var buffer = new byte[1];
         while (count > 0 && await stream.ReadAsync(buffer, Cancellation) == 1)
         {
-            read.Append((char)buffer[0]);
-            if (buffer[0] == text[^1] && read.ToString().EndsWith(text, StringComparison.Ordinal)) count--;
+            read.Add(buffer[0]);
+            if (CollectionsMarshal.AsSpan(read).EndsWith(end)) count--;
         }
-        return read.ToString();
+        return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(read));
     }
 
     [Fact]
@@ -110,7 +111,8 @@ public sealed class KilledServerTests : IDisposable
             whole = Events(await uninterrupted.Content.ReadAsStringAsync(Cancellation), Id(uninterrupted));
             using var response = await PostAsync(server, Ask, ("Idempotency-Key", "k"));
             id = Id(response);
-            beginning = await ReadUntilAsync(response, "\n\n", 20);
+            // Whoever isn't told has what the last commit had, a tenth of a second ago: a fast engine makes some fifty tokens meanwhile.
+            beginning = await ReadUntilAsync(response, "\n\n", isTold ? 20 : 200);
             if (isTold)
             {
                 server.Terminate();
@@ -124,7 +126,7 @@ public sealed class KilledServerTests : IDisposable
             }
         }
         var seen = Events(beginning, id);
-        Assert.Equal(20, seen.Count);
+        Assert.Equal(isTold ? 20 : 200, seen.Count);
         await using (var server = await StartAsync(Model))
         {
             Assert.Equal("suspended", (await GetAsync(server, id)).GetProperty("sluice").GetProperty("state").GetString());
