@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 
 namespace Sluice.Benchmarks;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.Transformer;
 

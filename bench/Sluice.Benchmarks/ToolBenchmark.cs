@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.ToolCalls;
 
@@ -92,7 +93,7 @@ internal static class ToolBenchmark
         var best = double.MaxValue;
         for (int round = 0; round < 20; round++)
         {
-            var reader = new AnswerReader(ToolCallDialect.Hermes, ["get_weather"u8.ToArray()], knowsReasoning: true);
+            var reader = new AnswerParser(ToolCallDialect.Hermes, ["get_weather"u8.ToArray()], knowsReasoning: true);
             long start = Stopwatch.GetTimestamp();
             for (int at = 0; at < text.Length; at += 4)
             {

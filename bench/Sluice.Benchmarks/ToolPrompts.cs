@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Benchmarks;
 

@@ -8,12 +8,14 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
@@ -52,7 +54,7 @@ public static class SluiceServer
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
-        services.AddSingleton<HubMetrics>();
+        services.AddSingleton(CreateMetrics);
         services.AddSingleton<PrometheusText>();
         services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<ServerState>();
@@ -148,6 +150,13 @@ public static class SluiceServer
                 provider.GetRequiredService<ILoggerFactory>().CreateLogger<AnswerRecorder>(),
                 provider.GetRequiredService<HubMetrics>().Meter);
         });
+    }
+
+    private static HubMetrics CreateMetrics(IServiceProvider provider)
+    {
+        var metrics = new HubMetrics(provider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
+        HubMeasurements.Register(metrics.Meter, provider.GetRequiredService<HubConfiguration>(), provider.GetRequiredService<ModelMemory<InferenceEngine>>());
+        return metrics;
     }
 
     private static HubConfiguration CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)

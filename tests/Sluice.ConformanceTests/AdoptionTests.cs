@@ -4,7 +4,7 @@ using System.Globalization;
 using OpenAI;
 using OpenAI.Chat;
 using Sluice.ConformanceTests.Harness;
-using Sluice.Server;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Testing.Faults;
 using Xunit;

@@ -1,6 +1,6 @@
 using System.Text;
 using Sluice.ConformanceTests.Harness;
-using Sluice.Server;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 using Sluice.Testing;
 using Sluice.Testing.Scripting;

@@ -1,6 +1,6 @@
 using System.Text;
 using Sluice.ConformanceTests.Harness;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Testing;
 using Sluice.Testing.Scripting;
 using Xunit;

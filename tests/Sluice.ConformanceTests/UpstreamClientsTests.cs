@@ -4,7 +4,7 @@ using System.Text;
 using OpenAI;
 using OpenAI.Chat;
 using Sluice.ConformanceTests.Harness;
-using Sluice.Server;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Xunit;
 using static Sluice.Testing.ScriptedUpstream;

@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 using Sluice.ConformanceTests.Harness;
-using Sluice.Server;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Xunit;
 

@@ -2,10 +2,12 @@ using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 using Sluice.Testing.Scripting;
 
 namespace Sluice.Testing;

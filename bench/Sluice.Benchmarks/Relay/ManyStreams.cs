@@ -34,11 +34,11 @@ internal static class ManyStreams
 
     private static async Task<double[]> OpenAsync(RelayTarget target, int count)
     {
-        await RelayBenchmark.LoadAsync(target, Workload.Paced, 32, 12);
+        await RelayBenchmark.LoadAsync(target, RelayLoad.Paced, 32, 12);
         var (processor, waits, idle) = target.IsDirect ? default : (target.Processor, target.Waits, target.Megabytes);
         var watching = WatchAsync(target);
         var (gaps, incomplete) = await ReadAsync(target, count);
-        var chunkCount = (double)count * Workload.Many.ChunkCount;
+        var chunkCount = (double)count * RelayLoad.Many.ChunkCount;
         var megabytes = await watching;
         return
         [
@@ -52,7 +52,7 @@ internal static class ManyStreams
     {
         var idle = target.IsDirect ? 0 : target.Megabytes;
         var stopped = Enumerable.Range(0, count).Select(_ => new RelayConnection(target, StoppedReceiveBytes)).ToArray();
-        foreach (var connections in stopped.Chunk(50)) await Task.WhenAll(connections.Select(static connection => connection.StopAsync(Workload.Flood)));
+        foreach (var connections in stopped.Chunk(50)) await Task.WhenAll(connections.Select(static connection => connection.StopAsync(RelayLoad.Flood)));
         var megabytes = target.IsDirect ? 0 : target.Megabytes;
         var (gaps, incomplete) = await ReadAsync(target, BesideCount);
         foreach (var connection in stopped) connection.Dispose();
@@ -69,7 +69,7 @@ internal static class ManyStreams
             try
             {
                 using var connection = new RelayConnection(target);
-                return (await connection.AskAsync(Workload.Many)).LongestGap;
+                return (await connection.AskAsync(RelayLoad.Many)).LongestGap;
             }
             catch (Exception exception) when (exception is InvalidDataException or SocketException)
             {
@@ -83,7 +83,7 @@ internal static class ManyStreams
     // When all are open, and about half of what they say has been said.
     private static async Task<double> WatchAsync(RelayTarget target)
     {
-        await Task.Delay(s_ramp + (Workload.Many.ChunkCount * Workload.Many.Apart) / 2);
+        await Task.Delay(s_ramp + (RelayLoad.Many.ChunkCount * RelayLoad.Many.Apart) / 2);
         return target.IsDirect ? 0 : target.Megabytes;
     }
 }

@@ -81,28 +81,28 @@ internal static class RelayBenchmark
     {
         var rows = new double[s_rows.Length];
         // A relay that compiles itself while it runs is measured when it has done so.
-        await LoadAsync(target, Workload.Unpaced, Clients, 60 / fewer);
-        await LoadAsync(target, Workload.Paced, Clients, 12);
-        var one = await LoadAsync(target, Workload.First, 1, 1000 / fewer);
+        await LoadAsync(target, RelayLoad.Unpaced, Clients, 60 / fewer);
+        await LoadAsync(target, RelayLoad.Paced, Clients, 12);
+        var one = await LoadAsync(target, RelayLoad.First, 1, 1000 / fewer);
         (rows[0], rows[1]) = (Percentile(one, 0.5), Percentile(one, 0.99));
-        var many = await LoadAsync(target, Workload.First, Clients, 100 / fewer);
+        var many = await LoadAsync(target, RelayLoad.First, Clients, 100 / fewer);
         (rows[2], rows[3]) = (Percentile(many, 0.5), Percentile(many, 0.99));
         if (!target.IsDirect)
         {
             for (var i = 0; i < 4; i++) rows[i] -= direct?[i] ?? 0;
-            rows[4] = await CostAsync(target, Workload.Unpaced, Clients, 60 / fewer);
-            rows[5] = await CostAsync(target, Workload.Paced, Clients, 12);
+            rows[4] = await CostAsync(target, RelayLoad.Unpaced, Clients, 60 / fewer);
+            rows[5] = await CostAsync(target, RelayLoad.Paced, Clients, 12);
         }
         var before = target.IsDirect ? default : target.Processor;
         var watching = WatchMemoryAsync(target, !target.IsDirect);
         var gaps = await Task.WhenAll(Enumerable.Range(0, ReadingStreams).Select(async _ =>
         {
             using var connection = new RelayConnection(target);
-            return (await connection.AskAsync(Workload.Reading)).LongestGap;
+            return (await connection.AskAsync(RelayLoad.Reading)).LongestGap;
         }));
         rows[6] = gaps.Max() - (direct?[6] ?? 0);
         if (target.IsDirect) return rows;
-        rows[7] = (target.Processor - before).TotalMicroseconds / (ReadingStreams * Workload.Reading.ChunkCount);
+        rows[7] = (target.Processor - before).TotalMicroseconds / (ReadingStreams * RelayLoad.Reading.ChunkCount);
         rows[8] = await watching;
         var aborts = await AbortAsync(target, upstream);
         (rows[9], rows[10]) = (Percentile(aborts, 0.5), aborts.Max());
@@ -115,7 +115,7 @@ internal static class RelayBenchmark
         return isProcess ? target.Megabytes : 0;
     }
 
-    public static async Task<List<double>> LoadAsync(RelayTarget target, Workload workload, int clients, int requests)
+    public static async Task<List<double>> LoadAsync(RelayTarget target, RelayLoad workload, int clients, int requests)
     {
         var times = await Task.WhenAll(Enumerable.Range(0, clients).Select(async _ =>
         {
@@ -127,7 +127,7 @@ internal static class RelayBenchmark
         return [.. times.SelectMany(own => own)];
     }
 
-    private static async Task<double> CostAsync(RelayTarget target, Workload workload, int clients, int requests)
+    private static async Task<double> CostAsync(RelayTarget target, RelayLoad workload, int clients, int requests)
     {
         var before = target.Processor;
         await LoadAsync(target, workload, clients, requests);

@@ -25,7 +25,7 @@ internal sealed class RelayConnection : IDisposable
     /// <summary>Asks, and reads the whole answer.</summary>
     /// <returns>Milliseconds to the first piece of text, and the longest between two reads of text.</returns>
     /// <exception cref="InvalidDataException">The answer is not whole.</exception>
-    public async Task<(double First, double LongestGap)> AskAsync(Workload workload)
+    public async Task<(double First, double LongestGap)> AskAsync(RelayLoad workload)
     {
         var request = Request(workload.Name);
         var started = Stopwatch.GetTimestamp();
@@ -50,7 +50,7 @@ internal sealed class RelayConnection : IDisposable
     }
 
     /// <summary>Asks, waits for some text, and reads no more.</summary>
-    public async Task StopAsync(Workload workload)
+    public async Task StopAsync(RelayLoad workload)
     {
         await _socket.SendAsync(Request(workload.Name));
         _body.Reset();
@@ -61,7 +61,7 @@ internal sealed class RelayConnection : IDisposable
     /// <returns>When it left.</returns>
     public async Task<long> LeaveAsync(string tag)
     {
-        await _socket.SendAsync(Request($"{Workload.Endless.Name} tag:{tag};"));
+        await _socket.SendAsync(Request($"{RelayLoad.Endless.Name} tag:{tag};"));
         _body.Reset();
         while (_body.Count == 0) _body.Add(_buffer.AsSpan(0, await _socket.ReceiveAsync(_buffer)));
         var left = Stopwatch.GetTimestamp();

@@ -148,7 +148,7 @@ internal sealed class RelayTarget : IAsyncDisposable
             try
             {
                 using var connection = new RelayConnection(target);
-                await connection.AskAsync(Workload.First);
+                await connection.AskAsync(RelayLoad.First);
                 return target;
             }
             catch (SocketException) when (patience.Elapsed < TimeSpan.FromSeconds(30))

@@ -21,7 +21,7 @@ internal sealed class RelayUpstream : IDisposable
 
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly ConcurrentDictionary<string, long> _aborts = new();
-    private readonly Pacer _pacer = new(Workload.Many.Apart, s_text);
+    private readonly Pacer _pacer = new(RelayLoad.Many.Apart, s_text);
 
     public RelayUpstream()
     {
@@ -77,12 +77,12 @@ internal sealed class RelayUpstream : IDisposable
         {
             while (await ReadRequestAsync(socket, buffer) is { } body)
             {
-                var workload = Workload.Find(body);
+                var workload = RelayLoad.Find(body);
                 tag = workload.IsEndless ? body[(body.IndexOf("tag:", StringComparison.Ordinal) + 4)..].Split(';')[0] : "";
                 await socket.SendAsync(Encoding.ASCII.GetBytes(Head));
                 await socket.SendAsync(s_role);
                 if (workload.IsEndless) _ = WatchAsync(socket, tag);
-                if (workload == Workload.Many) await _pacer.SendAsync(socket, workload.ChunkCount);
+                if (workload == RelayLoad.Many) await _pacer.SendAsync(socket, workload.ChunkCount);
                 else for (var i = 0; i < workload.ChunkCount; i++)
                 {
                     if (workload.Apart > TimeSpan.Zero) await Task.Delay(workload.Apart);

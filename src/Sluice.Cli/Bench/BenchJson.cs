@@ -5,7 +5,7 @@ namespace Sluice.Cli.Bench;
 /// <summary>A measurement as other programs read it: every run, and the ratios of the pairs.</summary>
 internal static class BenchJson
 {
-    public static void Write(Stream target, Comparison comparison, LoadShape shape, string load)
+    public static void Write(Stream target, RunComparison comparison, LoadShape shape, string load)
     {
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Indented = true });
         json.WriteStartObject();
@@ -35,7 +35,7 @@ internal static class BenchJson
         json.WriteEndObject();
     }
 
-    private static void WriteEndpoint(Utf8JsonWriter json, Comparison comparison, EndpointRuns runs)
+    private static void WriteEndpoint(Utf8JsonWriter json, RunComparison comparison, EndpointRuns runs)
     {
         json.WriteStartObject();
         json.WriteString("url", runs.Endpoint.Url.ToString());
@@ -46,7 +46,7 @@ internal static class BenchJson
         json.WriteEndObject();
     }
 
-    private static void WriteRun(Utf8JsonWriter json, Comparison comparison, RunResult run)
+    private static void WriteRun(Utf8JsonWriter json, RunComparison comparison, RunResult run)
     {
         json.WriteStartObject();
         json.WriteNumber("elapsed_seconds", run.Elapsed.TotalSeconds);

@@ -10,7 +10,7 @@ internal static class BenchReport
     private const double OwnCoresMax = 0.5;
     private const int FaultsShown = 8;
 
-    public static void Write(IAnsiConsole console, Comparison comparison, string load)
+    public static void Write(IAnsiConsole console, RunComparison comparison, string load)
     {
         console.WriteLine(load);
         console.Write(comparison.Second is { } second ? PairTable(comparison, second) : TableOf(comparison));
@@ -18,10 +18,10 @@ internal static class BenchReport
         foreach (var runs in Endpoints(comparison)) WriteRuns(console, comparison, runs);
     }
 
-    private static IEnumerable<EndpointRuns> Endpoints(Comparison comparison) => comparison.Second is { } second ? [comparison.First, second] : [comparison.First];
+    private static IEnumerable<EndpointRuns> Endpoints(RunComparison comparison) => comparison.Second is { } second ? [comparison.First, second] : [comparison.First];
 
     // Times in rows with a column for each quantile; the rest in one line of numbers below.
-    private static Table TableOf(Comparison comparison)
+    private static Table TableOf(RunComparison comparison)
     {
         var table = CreateTable(comparison.First.Endpoint.Model, [.. LatencyMetric.Quantiles]);
         foreach (var latency in LatencyMetric.All)
@@ -31,7 +31,7 @@ internal static class BenchReport
         return table;
     }
 
-    private static Table PairTable(Comparison comparison, EndpointRuns second)
+    private static Table PairTable(RunComparison comparison, EndpointRuns second)
     {
         var table = CreateTable("", [Name(comparison.First), Name(second), "ratio (spread)"]);
         foreach (var metric in comparison.Metrics)
@@ -51,7 +51,7 @@ internal static class BenchReport
 
     private static string Name(EndpointRuns runs) => $"{runs.Endpoint.Url.Authority} {runs.Endpoint.Model}";
 
-    private static void WriteRuns(IAnsiConsole console, Comparison comparison, EndpointRuns runs)
+    private static void WriteRuns(IAnsiConsole console, RunComparison comparison, EndpointRuns runs)
     {
         var completed = runs.Runs.Sum(static run => run.Counts.Completed);
         var failed = runs.Runs.Sum(static run => run.Counts.Failed);

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Threading.Channels;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 
 namespace Sluice.Cli.Chat;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Cli.Chat;
 

@@ -107,13 +107,13 @@ internal static class BenchCommand
             }
         }
         if (runs.Any(static list => list.Count == 0)) return ExitCodes.Interrupted;
-        var comparison = new Comparison(new EndpointRuns(first, runs[0]), second is null ? null : new EndpointRuns(second, runs[1]), settings.Goodput);
+        var comparison = new RunComparison(new EndpointRuns(first, runs[0]), second is null ? null : new EndpointRuns(second, runs[1]), settings.Goodput);
         await WriteAsync(terminal, settings, comparison);
         if (interrupt.IsCancellationRequested) return ExitCodes.Interrupted;
         return comparison.First.IsWhole && comparison.Second?.IsWhole != false ? ExitCodes.Success : ExitCodes.Incomplete;
     }
 
-    private static async Task WriteAsync(Terminal terminal, Settings settings, Comparison comparison)
+    private static async Task WriteAsync(Terminal terminal, Settings settings, RunComparison comparison)
     {
         if (settings.Json is not "-") BenchReport.Write(terminal.CreateConsole(), comparison, settings.Load);
         if (settings.Json is null) return;

@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Security.Cryptography;
 using Sluice.Cli.Chat;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Sampling;
 using Sluice.Server.Models;

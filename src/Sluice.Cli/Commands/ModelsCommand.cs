@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using Sluice.Inference.Gguf;
-using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
 using Sluice.Server.Upstreams;
 using Spectre.Console;
 

@@ -9,12 +9,14 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 using Sluice.Inference;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Gguf;
 using Sluice.Server;
 using Sluice.Server.Access;
+using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Serving;
 using Sluice.Server.Storage;
 
 namespace Sluice.Cli.Commands;

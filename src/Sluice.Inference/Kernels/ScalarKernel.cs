@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Sluice.Inference.Quantization;
 
 namespace Sluice.Inference.Kernels;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Sluice.Inference.Quantization;
 
 namespace Sluice.Inference.Kernels;
 

@@ -1,5 +1,4 @@
 using Sluice.Inference.Gguf;
-using Sluice.Inference.Kernels;
 
 namespace Sluice.Inference.Quantization;
 

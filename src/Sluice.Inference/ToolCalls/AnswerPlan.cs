@@ -1,11 +1,11 @@
 using System.Text;
-using Sluice.Inference.Generation;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Inference.ToolCalls;
 
 /// <summary>
-/// How the text of an answer is to be read, and what its calls may be. Made with a prompt by <see cref="InferenceEngine.EncodeChat(IReadOnlyList{PromptMessage}, PromptTools?, TimeProvider)"/>.
+/// How the text of an answer is to be read, and what its calls may be. Made with a prompt by the engine.
 /// Immutable; serves any number of choices of one request.
 /// </summary>
 public sealed class AnswerPlan
@@ -52,9 +52,9 @@ public sealed class AnswerPlan
 
     internal string ToolName(int tool) => _tools!.Tools[tool].Name;
 
-    internal AnswerReader CreateReader()
+    internal AnswerParser CreateReader()
     {
-        var reader = new AnswerReader(Dialect, _names, KnowsReasoning);
+        var reader = new AnswerParser(Dialect, _names, KnowsReasoning);
         reader.Read(Encoding.UTF8.GetBytes(Begun), isLast: false);
         return reader;
     }

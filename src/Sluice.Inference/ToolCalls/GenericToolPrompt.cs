@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Sluice.Inference.ChatTemplates;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Inference.ToolCalls;
 

@@ -1,4 +1,4 @@
-using Sluice.Inference.Generation;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Inference.ToolCalls;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Sluice.Inference.Generation;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Inference.ToolCalls;
 

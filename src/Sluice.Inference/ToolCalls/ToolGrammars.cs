@@ -1,5 +1,5 @@
-using Sluice.Inference.Generation;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 
 namespace Sluice.Inference.ToolCalls;
 

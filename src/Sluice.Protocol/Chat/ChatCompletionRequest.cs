@@ -113,7 +113,7 @@ public sealed record ChatCompletionRequest
         if (AsksForAudio) return ApiErrors.NotYetLocal("modalities");
         for (var i = 0; i < Messages.Count; i++)
         {
-            if (Messages[i].HasMediaParts) return ApiErrors.MediaNotSupported(Messages[i].MediaParts[0]);
+            if (Messages[i].MediaParts is [var part, ..]) return ApiErrors.MediaNotSupported(part.Type, part.MessageIndex, part.PartIndex);
             if (Messages[i].HasAudio) return ApiErrors.NotYetLocal($"messages[{i}].audio");
         }
 

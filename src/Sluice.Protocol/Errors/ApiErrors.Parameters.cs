@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Sluice.Protocol.Chat;
 
 namespace Sluice.Protocol.Errors;
 
@@ -164,14 +163,13 @@ public static partial class ApiErrors
         $"Unsupported parameter: '{path}' is not supported by the local engine yet; it comes later.", path, "unsupported_parameter");
 
     /// <summary>400: an image, a sound or a file for a model that reads text only.</summary>
-    public static ApiError MediaNotSupported(MediaPart part)
-    {
-        ArgumentNullException.ThrowIfNull(part);
-        return Invalid(
-            $"Invalid content type. {part.Type} is only supported by certain models.",
-            string.Create(CultureInfo.InvariantCulture, $"messages.[{part.MessageIndex}].content.[{part.PartIndex}].type"),
-            code: null);
-    }
+    /// <param name="type">The part's <c>type</c>.</param>
+    /// <param name="messageIndex">Of its message, from 0.</param>
+    /// <param name="partIndex">In its message, from 0.</param>
+    public static ApiError MediaNotSupported(string type, int messageIndex, int partIndex) => Invalid(
+        $"Invalid content type. {type} is only supported by certain models.",
+        string.Create(CultureInfo.InvariantCulture, $"messages.[{messageIndex}].content.[{partIndex}].type"),
+        code: null);
 
     /// <summary>What a value is, with its article, as the API names it.</summary>
     internal static string Describe(JsonElement value) => value.ValueKind switch

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
+using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
@@ -203,7 +205,7 @@ internal sealed class Answer
     /// <param name="response">What the events go to.</param>
     /// <param name="adopts">Whether another request's answer is taken over, which nobody may have seen anything of.</param>
     /// <param name="reader">The reader, to be disposed; null unless the outcome is <see cref="AttachOutcome.Attached"/>.</param>
-    public AttachOutcome TryAttach(long position, HttpResponse response, bool adopts, out AnswerReader? reader)
+    public AttachOutcome TryAttach(long position, HttpResponse response, bool adopts, out AnswerConnection? reader)
     {
         reader = null;
         lock (_lock)
@@ -215,7 +217,7 @@ internal sealed class Answer
             if (Log.TryOpenReader(position) is not { } cursor) return AttachOutcome.TooMany;
             _readerCount++;
             EndGrace();
-            reader = new AnswerReader(this, cursor, response);
+            reader = new AnswerConnection(this, cursor, response);
             return AttachOutcome.Attached;
         }
     }

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;

@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Hosting;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 

@@ -1,5 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
+using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 

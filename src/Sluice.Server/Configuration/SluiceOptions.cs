@@ -1,3 +1,5 @@
+using Sluice.Server.Runtime;
+
 namespace Sluice.Server.Configuration;
 
 /// <summary>What the user wrote, validated. Immutable; the defaults are those of a hub without a configuration.</summary>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Sluice.Protocol.Messages;
-using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Configuration;
 
@@ -74,9 +73,9 @@ internal static class UpstreamKindKeys
         {
             document.Report(urlMark, $"the url names a deployment; expected the resource, such as {AzureExample}, and the name as 'deployment'");
         }
-        else if (!upstream.Url.EndsWith(AzureDialect.VersionedPath, StringComparison.Ordinal))
+        else if (!upstream.Url.EndsWith(UpstreamApi.AzureVersionedPath, StringComparison.Ordinal))
         {
-            var rest = $"needed unless the url ends with {AzureDialect.VersionedPath}";
+            var rest = $"needed unless the url ends with {UpstreamApi.AzureVersionedPath}";
             if (!section.Contains("deployment"))
                 document.Report(section.Start, $"an upstream of the kind azure has no 'deployment', {rest}");
             if (!section.Contains("api_version"))
@@ -98,8 +97,8 @@ internal static class UpstreamKindKeys
         }
         if (document.String(section, "api_version") is var (version, versionMark))
         {
-            const string Allowed = $"{AnthropicDialect.SamplingVersion}, {AnthropicDialect.DefaultVersion}";
-            if (version is AnthropicDialect.SamplingVersion or AnthropicDialect.DefaultVersion) upstream = upstream with { ApiVersion = version };
+            const string Allowed = $"{UpstreamApi.AnthropicSamplingVersion}, {UpstreamApi.AnthropicVersion}";
+            if (version is UpstreamApi.AnthropicSamplingVersion or UpstreamApi.AnthropicVersion) upstream = upstream with { ApiVersion = version };
             else document.Report(versionMark, $"'{version}' is no version of Anthropic's API; allowed here: {Allowed}");
         }
         if (document.String(section, "thinking") is var (mode, modeMark))

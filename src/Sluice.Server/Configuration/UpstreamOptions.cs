@@ -1,4 +1,5 @@
 using Sluice.Protocol.Messages;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Configuration;
 

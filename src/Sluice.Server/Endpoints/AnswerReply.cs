@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Answers;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Endpoints;
 
@@ -14,7 +15,7 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
     /// <param name="isStream">Whether the events go out, or their fold.</param>
     /// <param name="hasIds">Whether events have ids.</param>
     /// <param name="way">How the client came to this answer: a word.</param>
-    public async Task WriteAsync(HttpContext context, AnswerReader reader, bool isStream, bool hasIds, string way)
+    public async Task WriteAsync(HttpContext context, AnswerConnection reader, bool isStream, bool hasIds, string way)
     {
         var answer = reader.Answer;
         var headers = context.Response.Headers;
@@ -23,7 +24,7 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
         headers.ContentLocation = $"{CompletionPath}{answer.Id}{(isStream ? "?stream=true" : "")}";
         try
         {
-            await using var left = context.RequestAborted.UnsafeRegister(static state => ((AnswerReader)state!).Leave(), reader);
+            await using var left = context.RequestAborted.UnsafeRegister(static state => ((AnswerConnection)state!).Leave(), reader);
             if (isStream) await new StreamReply(context, answer.Log, reader.Cursor, limits, time, hasIds ? Encoding.ASCII.GetBytes(answer.Id) : null).WriteAsync();
             else await FoldedReply.WriteAsync(context, answer.Log, reader.Cursor, limits, time);
         }

@@ -3,6 +3,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 
 namespace Sluice.Server.Endpoints;
 

@@ -7,6 +7,9 @@ using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Routing;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
+using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
@@ -26,7 +29,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     private sealed record Asked(ChatCompletionRequest Request, Route Route, byte[] Body, AnswerOwner Owner, ResumeHeaders Headers);
 
     // The answer that a request gets.
-    private readonly record struct Admitted(AnswerReader Reader, string Way, bool IsNew);
+    private readonly record struct Admitted(AnswerConnection Reader, string Way, bool IsNew);
 
     public async Task InvokeAsync(HttpContext context, RequestScope scope)
     {
@@ -132,7 +135,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     }
 
     /// <summary>A reader behind the cursor, of an answer that is being made or has ended; or why there is none.</summary>
-    public static async Task<(AnswerReader?, ApiError?)> AttachAsync(
+    public static async Task<(AnswerConnection?, ApiError?)> AttachAsync(
         AnswerProducer producer, ServedConfiguration configuration, Answer answer, long position, HttpContext context)
     {
         if (answer.IsLost) return (null, ApiErrors.StreamLost());
@@ -148,7 +151,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         }
     }
 
-    private static async Task<(AnswerReader?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
+    private static async Task<(AnswerConnection?, ApiError?)> AttachAsync(Answer answer, long position, HttpContext context)
     {
         if (!await answer.ReachAsync(position, context.RequestAborted))
             return (null, answer.Log.End is null ? ApiErrors.StreamDiverged() : ApiErrors.InvalidCursor("The cursor is behind the end of the stream."));

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Answers;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 
 namespace Sluice.Server.Endpoints;
 

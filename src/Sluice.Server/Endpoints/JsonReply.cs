@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Endpoints;
 

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http;
-using Sluice.Protocol;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Models;
 using Sluice.Server.Models;
@@ -14,11 +13,11 @@ internal static class ModelsEndpoint
     public static Task WriteListAsync(HttpContext context, ModelCatalog catalog)
     {
         var models = catalog.Models.SelectMany(model => model.Aliases.Prepend(model.Id), (model, name) => Describe(model, name));
-        return JsonReply.WriteAsync(context, new ModelList([.. models]), ProtocolJsonContext.Wire.ModelList);
+        return JsonReply.WriteAsync(context, new ModelList([.. models]), ModelJsonContext.Wire.ModelList);
     }
 
     public static Task WriteModelAsync(HttpContext context, ModelCatalog catalog, string name) => catalog.Find(name) is { } model
-        ? JsonReply.WriteAsync(context, Describe(model, name), ProtocolJsonContext.Wire.ModelObject)
+        ? JsonReply.WriteAsync(context, Describe(model, name), ModelJsonContext.Wire.ModelObject)
         : JsonReply.WriteErrorAsync(context, ApiErrors.ModelNotFound(name));
 
     private static ModelObject Describe(ModelEntry model, string name) => new(name, model.Modified.ToUnixTimeSeconds(), Owner);

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Endpoints;
 

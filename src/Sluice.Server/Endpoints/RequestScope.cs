@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using Sluice.Server.Serving;
 
 namespace Sluice.Server.Endpoints;
 

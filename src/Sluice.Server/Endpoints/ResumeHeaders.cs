@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Answers;
+using Sluice.Server.Storage;
 
 namespace Sluice.Server.Endpoints;
 

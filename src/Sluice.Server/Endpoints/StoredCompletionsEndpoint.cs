@@ -6,6 +6,8 @@ using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Endpoints;

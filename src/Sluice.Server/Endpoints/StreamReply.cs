@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Endpoints;

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Server.Models;

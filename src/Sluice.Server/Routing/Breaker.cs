@@ -1,3 +1,5 @@
+using Sluice.Server.Runtime;
+
 namespace Sluice.Server.Routing;
 
 /// <summary>Where a breaker stands.</summary>

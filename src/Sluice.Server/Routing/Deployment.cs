@@ -1,3 +1,4 @@
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Routing;

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;

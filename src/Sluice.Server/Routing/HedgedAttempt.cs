@@ -1,3 +1,5 @@
+using Sluice.Server.Runtime;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Routing;

@@ -3,6 +3,8 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
+using Sluice.Server.Runtime;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 

@@ -1,8 +1,9 @@
 using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
 using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Routing;

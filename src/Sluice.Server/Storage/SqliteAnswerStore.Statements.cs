@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using Microsoft.Data.Sqlite;
 using Sluice.Protocol.Chat;
-using Sluice.Server.Answers;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Storage;

@@ -1,6 +1,5 @@
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Answers;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Storage;

@@ -1,6 +1,4 @@
 using System.Diagnostics.Metrics;
-using Sluice.Inference.Generation;
-using Sluice.Server.Models;
 
 namespace Sluice.Server.Telemetry;
 
@@ -13,7 +11,7 @@ internal sealed class HubMetrics
     /// <summary>To be named to whatever collects.</summary>
     public const string MeterName = "Sluice";
 
-    public HubMetrics(IMeterFactory meters, HubConfiguration hub, ModelMemory<InferenceEngine> memory)
+    public HubMetrics(IMeterFactory meters)
     {
         Meter = meters.Create(new MeterOptions(MeterName));
         RequestDuration = Histogram(
@@ -45,19 +43,6 @@ internal sealed class HubMetrics
         Suspended = Meter.CreateCounter<long>("sluice.answers.suspended", "{answer}", "Answers that the local engine stopped at because nobody read them.");
         Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine went on with.");
         Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were taken over or refused.");
-        Meter.CreateObservableGauge(
-            "sluice.upstream.breaker", () => UpstreamMeasurements.Breakers(hub), "{state}", "Breaker of an upstream: 0 closed, 1 probing, 2 open.");
-        Meter.CreateObservableUpDownCounter(
-            "sluice.upstream.in_flight", () => UpstreamMeasurements.InFlight(hub), "{attempt}", "Attempts that run at an upstream.");
-        Meter.CreateObservableGauge(
-            "sluice.model.loaded", () => LocalModels(hub, path => memory.PresenceOf(path) == ModelPresence.Loaded ? 1 : 0), "{state}",
-            "Whether the engine has the model in memory: 1 or 0.");
-        Meter.CreateObservableCounter(
-            "sluice.engine.drafted_tokens", () => LocalFiles(hub, path => memory.GuessesOf(path).Drafted), "{token}",
-            "Tokens that the engine guessed from what the text says already and computed before they were sampled.");
-        Meter.CreateObservableCounter(
-            "sluice.engine.accepted_tokens", () => LocalFiles(hub, path => memory.GuessesOf(path).Accepted), "{token}",
-            "Guessed tokens that were then sampled, each without a step of its own.");
     }
 
     public Meter Meter { get; }
@@ -91,15 +76,6 @@ internal sealed class HubMetrics
     public Counter<long> Continued { get; }
 
     public Counter<long> Reloads { get; }
-
-    private static IEnumerable<Measurement<long>> LocalModels(HubConfiguration hub, Func<string, long> read) =>
-        from model in hub.Catalog.Models.OfType<LocalModel>()
-        select new Measurement<long>(read(model.Path), new KeyValuePair<string, object?>(Tags.Model, model.Id));
-
-    // Models of one file share an engine, and its counts stand once: under the first of them.
-    private static IEnumerable<Measurement<long>> LocalFiles(HubConfiguration hub, Func<string, long> read) =>
-        from model in hub.Catalog.Models.OfType<LocalModel>().DistinctBy(static model => model.Path, StringComparer.Ordinal)
-        select new Measurement<long>(read(model.Path), new KeyValuePair<string, object?>(Tags.Model, model.Id));
 
     private Histogram<double> Histogram(string name, string unit, string description, double[] boundaries) =>
         Meter.CreateHistogram(name, unit, description, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = boundaries });

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Telemetry;

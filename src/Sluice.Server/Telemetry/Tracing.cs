@@ -3,7 +3,6 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Telemetry;
 

@@ -1,4 +1,5 @@
 using Sluice.Protocol.Chat;
+using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;

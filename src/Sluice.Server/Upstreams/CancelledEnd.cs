@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Prompting;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;

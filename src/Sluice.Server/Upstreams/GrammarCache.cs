@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Inference.Grammars;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Upstreams;
 

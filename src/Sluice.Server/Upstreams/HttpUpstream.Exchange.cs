@@ -7,6 +7,8 @@ using Sluice.Protocol.Errors;
 using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Upstreams;
 

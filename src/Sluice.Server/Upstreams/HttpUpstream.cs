@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams.Dialects;
 

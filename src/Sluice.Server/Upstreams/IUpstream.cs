@@ -1,3 +1,5 @@
+using Sluice.Server.Telemetry;
+
 namespace Sluice.Server.Upstreams;
 
 /// <summary>Something that answers requests: the hub's own engine, or another server.</summary>

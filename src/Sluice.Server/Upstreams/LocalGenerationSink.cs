@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;

@@ -1,12 +1,13 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.ChatTemplates;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.ToolCalls;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Upstreams;

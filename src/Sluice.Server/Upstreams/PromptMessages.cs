@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using Sluice.Inference.Generation;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;

@@ -1,3 +1,4 @@
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Server.Upstreams;
 

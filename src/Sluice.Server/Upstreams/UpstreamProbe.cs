@@ -1,4 +1,5 @@
 using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
 using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Upstreams;

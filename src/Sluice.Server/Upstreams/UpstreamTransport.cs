@@ -1,4 +1,5 @@
 using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Upstreams;
 

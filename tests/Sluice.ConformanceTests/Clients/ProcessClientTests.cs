@@ -3,7 +3,7 @@ using System.Text;
 using OpenAI;
 using OpenAI.Chat;
 using Sluice.ConformanceTests.Harness;
-using Sluice.Server;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Testing.Scripting;
 using Xunit;

@@ -1,5 +1,5 @@
 using Sluice.ConformanceTests.Harness;
-using Sluice.Server;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Testing.Faults;
 using Xunit;

@@ -1,5 +1,5 @@
-using Sluice.Server;
 using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
 using Sluice.Server.Upstreams;
 using Sluice.Server.Upstreams.Dialects;
 using Sluice.Testing;

@@ -8,6 +8,8 @@ using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
 using Sluice.Tests.Server.Storage;

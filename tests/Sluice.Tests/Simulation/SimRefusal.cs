@@ -1,3 +1,4 @@
+
 namespace Sluice.Tests.Simulation;
 
 /// <summary>Whether a status that says no had to be expected, by what the clients of a story and its upstreams have done.</summary>

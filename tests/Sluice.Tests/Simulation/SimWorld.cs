@@ -1,6 +1,6 @@
-using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 using Sluice.Tests.Server.Storage;
 

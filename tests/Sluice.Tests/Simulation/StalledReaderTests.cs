@@ -1,5 +1,5 @@
-using Sluice.Server;
 using Sluice.Server.Endpoints;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 using Xunit;
 

@@ -9,15 +9,9 @@ namespace Sluice.Server.Upstreams.Dialects;
 /// <summary>Anthropic's Messages API, translated both ways.</summary>
 internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) : UpstreamDialect
 {
-    /// <summary>The version of the API where the configuration names none.</summary>
-    public const string DefaultVersion = "2026-10-21";
-
-    /// <summary>The version before, the last that has parameters for sampling.</summary>
-    public const string SamplingVersion = "2023-06-01";
-
-    private readonly string _version = options.ApiVersion ?? DefaultVersion;
+    private readonly string _version = options.ApiVersion ?? UpstreamApi.AnthropicVersion;
     private readonly MessagesOptions _messages =
-        new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == SamplingVersion);
+        new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == UpstreamApi.AnthropicSamplingVersion);
 
     public override Uri Endpoint { get; } = new(options.Url + "/messages");
 

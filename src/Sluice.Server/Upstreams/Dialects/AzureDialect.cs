@@ -8,13 +8,10 @@ namespace Sluice.Server.Upstreams.Dialects;
 
 /// <summary>
 /// OpenAI's API as Azure has it: the deployment stands in the path and the API's version in the query. On the surface that ends with
-/// <see cref="VersionedPath"/> both stand where OpenAI has them, or not at all.
+/// <see cref="UpstreamApi.AzureVersionedPath"/> both stand where OpenAI has them, or not at all.
 /// </summary>
 internal sealed class AzureDialect(UpstreamOptions options, string modelId) : UpstreamDialect
 {
-    /// <summary>Ends the address of the surface that has no versions in its queries.</summary>
-    public const string VersionedPath = "/openai/v1";
-
     private const string ResourcePath = "/openai";
 
     public override Uri Endpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/chat/completions", "/chat/completions");
@@ -39,7 +36,7 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
     private static Uri CreateEndpoint(UpstreamOptions options, string path, string versionedPath)
     {
         var query = options.ApiVersion is { } version ? $"?api-version={Uri.EscapeDataString(version)}" : "";
-        if (options.Url.EndsWith(VersionedPath, StringComparison.Ordinal)) return new Uri($"{options.Url}{versionedPath}{query}");
+        if (options.Url.EndsWith(UpstreamApi.AzureVersionedPath, StringComparison.Ordinal)) return new Uri($"{options.Url}{versionedPath}{query}");
         var resource = options.Url.EndsWith(ResourcePath, StringComparison.Ordinal) ? options.Url[..^ResourcePath.Length] : options.Url;
         return new Uri($"{resource}{ResourcePath}{path}{query}");
     }

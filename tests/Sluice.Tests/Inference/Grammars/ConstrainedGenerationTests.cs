@@ -1,9 +1,10 @@
 using System.Text.Json;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Testing;
-using Sluice.Tests.Inference.Generation;
+using Sluice.Tests.Inference.Scheduling;
 using Sluice.Tests.Inference.Truth;
 using Xunit;
 

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Quantization;
 using Sluice.Inference.Sampling;
 using Sluice.Testing;
-using Sluice.Tests.Inference.Generation;
+using Sluice.Tests.Inference.Scheduling;
 using Sluice.Tests.Inference.Gguf;
 using Sluice.Tests.Inference.Truth;
 using Xunit;

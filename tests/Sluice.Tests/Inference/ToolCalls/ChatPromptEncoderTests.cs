@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using Sluice.Inference.ChatTemplates;
-using Sluice.Inference.Generation;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Tokenization;
 using Sluice.Inference.ToolCalls;
 using Sluice.Tests.Inference.ChatTemplates;

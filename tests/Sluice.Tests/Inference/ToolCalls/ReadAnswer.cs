@@ -16,7 +16,7 @@ internal sealed record ReadAnswer(string Content, string Reasoning, IReadOnlyLis
     /// <param name="knowsReasoning">Whether reasoning is looked for.</param>
     public static ReadAnswer Read(ToolCallDialect? dialect, ReadOnlySpan<byte> text, Func<int> nextLength, bool knowsReasoning = false)
     {
-        var reader = new AnswerReader(dialect, [.. Tools.Select(Encoding.UTF8.GetBytes)], knowsReasoning);
+        var reader = new AnswerParser(dialect, [.. Tools.Select(Encoding.UTF8.GetBytes)], knowsReasoning);
         (List<byte> content, List<byte> reasoning, List<byte> all) = ([], [], []);
         var calls = new List<(string Tool, List<byte> Arguments)>();
         int ended = 0;

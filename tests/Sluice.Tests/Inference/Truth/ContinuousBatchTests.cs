@@ -1,7 +1,7 @@
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.Transformer;
-using Sluice.Tests.Inference.Generation;
+using Sluice.Tests.Inference.Scheduling;
 using Sluice.Tests.Inference.Transformer;
 using Xunit;
 

@@ -1,6 +1,6 @@
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Sampling;
-using Sluice.Tests.Inference.Generation;
+using Sluice.Tests.Inference.Scheduling;
 using Xunit;
 
 namespace Sluice.Tests.Inference.Truth;

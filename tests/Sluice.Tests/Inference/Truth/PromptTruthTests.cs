@@ -1,4 +1,4 @@
-using Sluice.Inference.Generation;
+using Sluice.Inference.Prompting;
 using Xunit;
 
 namespace Sluice.Tests.Inference.Truth;

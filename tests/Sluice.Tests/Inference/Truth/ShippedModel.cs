@@ -1,4 +1,4 @@
-using Sluice.Inference.Generation;
+using Sluice.Inference.Scheduling;
 using Sluice.Inference.Transformer;
 using Sluice.Testing;
 using Sluice.Tests.Inference.Truth;

@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Messages;
+using Sluice.Tests.Protocol.Chat;
 using Xunit;
 using static Sluice.Testing.ScriptedMessages;
 

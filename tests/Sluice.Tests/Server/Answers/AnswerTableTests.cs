@@ -1,8 +1,9 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Chat;
-using Sluice.Server;
 using Sluice.Server.Answers;
-using Sluice.Server.Upstreams;
+using Sluice.Server.Runtime;
+using Sluice.Server.Storage;
+using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 using Sluice.Testing;
 using Xunit;

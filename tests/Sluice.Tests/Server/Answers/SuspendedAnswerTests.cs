@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using Sluice.Inference.Generation;
-using Sluice.Server;
+using Sluice.Inference.Scheduling;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Testing.Scripting;
 using Xunit;

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 
 namespace Sluice.Tests.Server.Routing;

@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Sluice.Server.Upstreams;
 using Sluice.Testing;
+using Sluice.Tests.Server.Endpoints;
 using Xunit;
 
 namespace Sluice.Tests.Server.Routing;

@@ -1,8 +1,9 @@
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
-using Sluice.Server;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
+using Sluice.Server.Runtime;
+using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 using Sluice.Testing;

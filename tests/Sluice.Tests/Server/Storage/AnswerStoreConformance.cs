@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
-using Sluice.Server.Answers;
 using Sluice.Server.Storage;
 using Sluice.Streaming;
 using Xunit;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Storage;
 using Sluice.Streaming;

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Protocol.Chat;
-using Sluice.Server;
 using Sluice.Server.Answers;
+using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
-using Sluice.Server.Upstreams;
+using Sluice.Server.Telemetry;
 using Sluice.Testing;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
-using Sluice.Server;
 using Sluice.Server.Answers;
+using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Testing.Scripting;
 using Xunit;

@@ -3,14 +3,14 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Inference.Generation;
-using Sluice.Server;
+using Sluice.Inference.Scheduling;
+using Sluice.Server.Answers;
 using Sluice.Server.Models;
-using Sluice.Server.Storage;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
 using Sluice.Server.Telemetry;
-using Sluice.Server.Upstreams;
 using Sluice.Testing;
-using Sluice.Tests.Inference.Generation;
+using Sluice.Tests.Inference.Scheduling;
 using Sluice.Tests.Inference.Gguf;
 using Sluice.Tests.Repository;
 using Sluice.Tests.Server.Routing;
@@ -155,7 +155,7 @@ public sealed class MetricsTests
     public void A_hedge_is_counted()
     {
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>(), null!, null!);
+        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>());
         using var counted = new MetricCollector(metrics);
         var record = new RequestRecord(TimeProvider.System, new RequestMeter(metrics, "m", null));
         record.AddHedge();
@@ -300,7 +300,7 @@ public sealed class MetricsTests
     public void The_documents_list_every_metric_and_no_other()
     {
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>(), null!, null!);
+        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>());
         var names = new List<string>();
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, _) =>
@@ -308,6 +308,7 @@ public sealed class MetricsTests
             if (instrument.Meter == metrics.Meter) names.Add(instrument.Name);
         };
         listener.Start();
+        HubMeasurements.Register(metrics.Meter, null!, null!);
         using var recorder = new AnswerRecorder(new MemoryAnswerStore(), new Limits(), 1, TimeProvider.System, NullLogger.Instance, metrics.Meter);
         var documented = Regex.Matches(RepositoryFiles.Read("docs/observability.md"), @"^\| `((?:sluice|gen_ai)\.[a-z_.]+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
         Assert.Equal(names.Order(), documented.Order());
@@ -317,7 +318,7 @@ public sealed class MetricsTests
     public void A_piece_of_content_allocates_nothing()
     {
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>(), null!, null!);
+        var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>());
         using var text = new PrometheusText(metrics);
         var meter = new RequestMeter(metrics, "m", null);
         meter.NextContent(TimeSpan.FromMilliseconds(1));

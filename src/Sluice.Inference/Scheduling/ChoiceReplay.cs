@@ -1,0 +1,74 @@
+using Sluice.Inference.Tokenization;
+
+namespace Sluice.Inference.Scheduling;
+
+/// <summary>
+/// Brings a choice to where it stood: its tokens pass through sampler, grammar, text and reader once more, and the sink hears nothing. Runs on
+/// the thread of whoever submits, before the engine knows of the generation.
+/// </summary>
+internal static class ChoiceReplay
+{
+    /// <exception cref="GenerationDivergedException">The tokens don't give what they gave.</exception>
+    public static void Run(ChoiceState choice, ChoiceProgress progress, TokenWriter writer, Tokenizer tokenizer)
+    {
+        choice.Begin();
+        choice.Output.IsMuted = true;
+        bool hasLogprobs = choice.Generation.Request.Sampling.TopLogprobs != null;
+        if (progress.IsCallForced)
+        {
+            choice.ForceCall();
+        }
+
+        FinishReason? end = null;
+        while (end == null && choice.GeneratedCount < progress.Tokens.Count)
+        {
+            int token = progress.Tokens[choice.GeneratedCount];
+            if ((uint)token >= (uint)tokenizer.VocabularySize)
+            {
+                throw Diverged("a token is none of the model's");
+            }
+
+            TokenLogprob? logprob = hasLogprobs ? Logprob(progress, choice.GeneratedCount, token, tokenizer) : null;
+            choice.Sampler.Observe(token);
+            end = writer.Take(choice, token, logprob);
+            if (choice.IsOffGrammar)
+            {
+                throw Diverged("a token is none that the grammar allows");
+            }
+        }
+
+        if (end is { } reason)
+        {
+            TokenWriter.Flush(choice);
+            choice.Finish(reason);
+        }
+
+        if (!choice.Tokens.Skip(choice.PromptLength).SequenceEqual(progress.Tokens) || choice.EndReason != progress.Finish
+            || choice.Output.Digest != progress.OutputDigest || (hasLogprobs && end == null && choice.HeldCount != progress.Held.Count))
+        {
+            throw Diverged("the tokens give another text than before");
+        }
+
+        choice.Output.IsMuted = false;
+    }
+
+    private static GenerationDivergedException Diverged(string what) => new($"The answer can't be gone on with: {what}.");
+
+    // Of what the sink has been told the figures are gone, and nobody asks for them again.
+    private static TokenLogprob Logprob(ChoiceProgress progress, int position, int token, Tokenizer tokenizer)
+    {
+        int held = position - (progress.Tokens.Count - progress.Held.Count);
+        if (held < 0)
+        {
+            return new TokenLogprob(token, tokenizer.GetBytes(token), 0, []);
+        }
+
+        TokenLogprob kept = progress.Held[held];
+        return kept with
+        {
+            Token = token,
+            Bytes = tokenizer.GetBytes(token),
+            Top = [.. kept.Top.Select(top => top with { Bytes = tokenizer.GetBytes(top.Token) })],
+        };
+    }
+}

@@ -1,0 +1,95 @@
+namespace Sluice.Inference.Scheduling;
+
+/// <summary>A generation that an engine has accepted. <see cref="Cancel"/>, <see cref="Suspend"/> and <see cref="TrySnapshot"/> may be called from any thread; all else belongs to the engine's.</summary>
+public sealed class EngineGeneration
+{
+    private readonly InferenceEngine _engine;
+    private volatile bool _cancelled;
+    private volatile bool _suspended;
+
+    internal EngineGeneration(InferenceEngine engine, GenerationRequest request, IGenerationSink sink, int contextLength)
+    {
+        _engine = engine;
+        Request = request;
+        Sink = sink;
+        PromptDigest = RollingDigest.Of(request.PromptTokens);
+        int tokenLimit = Math.Min(request.MaxTokens, contextLength - request.PromptTokens.Count);
+        Choices = new ChoiceState[request.ChoiceCount];
+        for (int i = 0; i < Choices.Length; i++)
+        {
+            Choices[i] = new ChoiceState(this, i, tokenLimit);
+        }
+    }
+
+    internal GenerationRequest Request { get; }
+
+    internal IGenerationSink Sink { get; }
+
+    internal ulong PromptDigest { get; }
+
+    internal ChoiceState[] Choices { get; }
+
+    /// <summary>Whether the first choice has read the prompt, so that the others find it in the cache.</summary>
+    internal bool IsPromptRead { get; set; }
+
+    internal int StartedCount { get; set; }
+
+    internal int FinishedCount { get; set; }
+
+    /// <summary>Tokens of the prompt that the first choice found in the cache when it first came to them.</summary>
+    internal int CachedPromptTokens { get; set; }
+
+    /// <summary>Held while a choice changes, so that other threads find it whole. Sinks are called under it.</summary>
+    internal Lock Gate { get; } = new();
+
+    internal bool IsCancelled => _cancelled;
+
+    internal bool IsSuspended => _suspended;
+
+    internal bool IsStopped => _cancelled || _suspended;
+
+    internal GenerationProgress Progress => new(_engine.Model.Identity, PromptDigest, [.. Choices.Select(static choice => choice.Progress)])
+    {
+        CachedPromptTokens = CachedPromptTokens,
+        ReachedPromptTokens = Math.Min(Choices[0].ReachedLength, Request.PromptTokens.Count),
+    };
+
+    /// <summary>Whether a terminal call has been made to the sink.</summary>
+    internal bool HasEnded { get; set; }
+
+    internal GenerationUsage Usage => new(
+        Request.PromptTokens.Count, CachedPromptTokens, Choices.Sum(static choice => choice.GeneratedCount), Choices.Sum(static choice => choice.ReasoningCount));
+
+    /// <summary>
+    /// Ends the generation: within one step its slots are free and the sink is told. Does nothing when it has ended already.
+    /// </summary>
+    public void Cancel()
+    {
+        _cancelled = true;
+        _engine.Wake();
+    }
+
+    /// <summary>
+    /// Ends the generation so that it can be gone on with: within one step its slots and blocks are free, and the sink is given the progress.
+    /// Does nothing when it has ended already, and gives way to <see cref="Cancel"/>.
+    /// </summary>
+    public void Suspend()
+    {
+        _suspended = true;
+        _engine.Wake();
+    }
+
+    /// <summary>How far the generation has come, while it goes on.</summary>
+    /// <param name="readMark">
+    /// Called while the sink is told nothing: what it counts of the sink's doings belongs to the progress. Must not block, for the engine may wait.
+    /// </param>
+    /// <returns>The progress and what was counted; null when the generation has ended.</returns>
+    public (GenerationProgress Progress, long Mark)? TrySnapshot(Func<long> readMark)
+    {
+        ArgumentNullException.ThrowIfNull(readMark);
+        lock (Gate)
+        {
+            return HasEnded ? null : (Progress, readMark());
+        }
+    }
+}

@@ -1,0 +1,375 @@
+using Sluice.Inference.Grammars;
+using Sluice.Inference.Transformer;
+
+namespace Sluice.Inference.Scheduling;
+
+/// <summary>
+/// Continuous batching. There is no prompt phase and no decode phase: every choice has known tokens and cached tokens, and each step computes
+/// some of what is missing. Decoding choices go first, one token each; what time is left goes to prompts, the shortest remainder first, cut so
+/// that nobody's next token waits long. Runs on the engine's thread alone.
+/// </summary>
+internal sealed partial class EngineLoop
+{
+    // Weight of the newest measurement in running means.
+    private const double Smoothing = 0.2;
+
+    private readonly LanguageModel _model;
+    private readonly int _slotCount;
+    private readonly Lazy<TokenTrie> _tokenTrie;
+    private readonly TimeProvider _time;
+    private readonly StepCost _cost;
+    private readonly RowCost _rowCost;
+    private readonly int _draftTokensMax;
+    private readonly TokenWriter _writer;
+    private readonly Action _onStarted;
+    private readonly LinkedList<ChoiceState> _waiting = new();
+    private readonly List<ChoiceState> _active = [];
+    private readonly List<ChoiceState> _order = [];
+    private readonly List<(ChoiceState Choice, int Count)> _planned = [];
+    private readonly StepBatch _batch = new();
+    private readonly Func<bool> _isAbandoned;
+    private readonly List<EngineGeneration> _generations = [];
+    private readonly Dictionary<EngineGeneration, long> _startTimes = [];
+    private long _admissions;
+    private double _meanGenerationSeconds = 1;
+    private volatile int _activeCount;
+
+    public EngineLoop(LanguageModel model, EngineOptions options, Lazy<TokenTrie> tokenTrie, TimeProvider time, Action onStarted)
+    {
+        _model = model;
+        _slotCount = options.SlotCount;
+        _draftTokensMax = options.DraftTokensMax;
+        _tokenTrie = tokenTrie;
+        _time = time;
+        _cost = new StepCost(model.AttentionShare);
+        _rowCost = new RowCost(Math.Max(options.SlotCount, model.DraftedRowCapacity));
+        _writer = new TokenWriter(model.Tokenizer, tokenTrie);
+        _onStarted = onStarted;
+        _isAbandoned = IsAbandoned;
+    }
+
+    public int ActiveCount => _activeCount;
+
+    /// <summary>Running mean of the time from a generation's first slot to its end, in seconds.</summary>
+    public double MeanGenerationSeconds => Volatile.Read(ref _meanGenerationSeconds);
+
+    public void Accept(EngineGeneration generation)
+    {
+        _generations.Add(generation);
+        foreach (ChoiceState choice in generation.Choices)
+        {
+            if (!choice.IsFinished)
+            {
+                _waiting.AddLast(choice);
+            }
+        }
+    }
+
+    /// <summary>Runs one step.</summary>
+    /// <returns>False when there was nothing to compute.</returns>
+    public bool Step()
+    {
+        DropStopped();
+        Admit();
+        Plan();
+        if (_planned.Count == 0)
+        {
+            // Whoever waited for others that then failed or gave their blocks away goes on in the next step.
+            return _active.Count + _waiting.Count > 0;
+        }
+
+        _batch.Clear();
+        bool hasPrompt = false;
+        double context = 0;
+        foreach ((ChoiceState choice, int count) in _planned)
+        {
+            if (choice.Drafts.Count > 0)
+            {
+                _batch.AddDrafted(choice.Cache, choice.Tokens, choice.Drafts.Tokens, choice.Drafts.Count);
+            }
+            else
+            {
+                _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, count == choice.PendingCount);
+            }
+
+            hasPrompt |= !choice.IsDecoding;
+            context += StepCost.Context(choice.Cache.Length, count);
+        }
+
+        long start = _time.GetTimestamp();
+        bool computed;
+#pragma warning disable CA1031 // What the model failed at ends the generations of this step; those that wait are served.
+        try
+        {
+            computed = _model.Forward(_batch, _isAbandoned);
+        }
+        catch (Exception error)
+        {
+            foreach ((ChoiceState choice, _) in _planned)
+            {
+                Fail(choice.Generation, error);
+            }
+
+            return true;
+        }
+#pragma warning restore CA1031
+        if (!computed)
+        {
+            return true;
+        }
+
+        double milliseconds = _time.GetElapsedTime(start).TotalMilliseconds;
+        if (hasPrompt)
+        {
+            _cost.Learn(milliseconds, _batch.TokenCount, context);
+        }
+        else
+        {
+            _rowCost.Learn(milliseconds, _batch.TokenCount);
+        }
+
+        for (int i = 0; i < _planned.Count; i++)
+        {
+            (ChoiceState choice, int count) = _planned[i];
+            if (choice.Generation.HasEnded)
+            {
+                continue;
+            }
+
+            Advance(choice, count);
+            if (_batch.Runs[i] is { LogitCount: > 0, FirstLogitRow: int row })
+            {
+                KeepPrompt(choice);
+                TakeTokens(choice, row);
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Ends everything that has not ended.</summary>
+    public void FailAll(Exception error)
+    {
+        while (_generations.Count > 0)
+        {
+#pragma warning disable CA1031 // A sink that throws when it is told of a failure has nothing more to be told.
+            try
+            {
+                Fail(_generations[^1], error);
+            }
+            catch (Exception)
+            {
+            }
+#pragma warning restore CA1031
+        }
+    }
+
+    private bool IsAbandoned()
+    {
+        foreach ((ChoiceState choice, _) in _planned)
+        {
+            if (!choice.Generation.IsStopped)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void DropStopped()
+    {
+        for (int i = _generations.Count - 1; i >= 0; i--)
+        {
+            EngineGeneration generation = _generations[i];
+            if (generation.IsCancelled)
+            {
+                End(generation);
+                generation.Sink.OnCancelled(generation.Usage);
+            }
+            else if (generation.IsSuspended)
+            {
+                GenerationProgress progress = generation.Progress;
+                End(generation);
+                generation.Sink.OnSuspended(progress, generation.Usage);
+            }
+        }
+    }
+
+    private void Admit()
+    {
+        LinkedListNode<ChoiceState>? node = _waiting.First;
+        while (node != null && _active.Count < _slotCount)
+        {
+            LinkedListNode<ChoiceState>? next = node.Next;
+            ChoiceState choice = node.Value;
+            EngineGeneration generation = choice.Generation;
+
+            // Further choices start from the first one's prompt, so they wait until it has been read.
+            if (choice.Index == 0 || choice.Admission > 0 || generation.IsPromptRead || generation.Choices[0].IsFinished)
+            {
+                if (!HasRoomToStart(choice))
+                {
+                    break;
+                }
+
+                _waiting.Remove(node);
+                Start(choice);
+            }
+
+            node = next;
+        }
+
+        _activeCount = _active.Count;
+    }
+
+    // All its tokens and one block for every stream that is running: else it would be evicted again at once.
+    private bool HasRoomToStart(ChoiceState choice)
+    {
+        if (_active.Count == 0)
+        {
+            return true;
+        }
+
+        IReadOnlyList<int> tokens = choice.Tokens.Count > 0 ? choice.Tokens : choice.Generation.Request.PromptTokens;
+        int shared = _model.Cache.CountInUse(choice.Cache.Scope, tokens, tokens.Count - 1);
+        return _model.Cache.AvailableCount >= (tokens.Count / TransformerLimits.KvBlockTokens) + 1 - shared + _active.Count;
+    }
+
+    private void Start(ChoiceState choice)
+    {
+        EngineGeneration generation = choice.Generation;
+        if (choice.Admission == 0)
+        {
+            lock (generation.Gate)
+            {
+                choice.Begin();
+            }
+        }
+
+        Reuse(choice);
+        if (choice.Admission == 0)
+        {
+            generation.StartedCount++;
+            if (_startTimes.TryAdd(generation, _time.GetTimestamp()))
+            {
+                _onStarted();
+            }
+        }
+
+        choice.Admission = ++_admissions;
+        _active.Add(choice);
+    }
+
+    private void Plan()
+    {
+        _planned.Clear();
+        _order.Clear();
+        _order.AddRange(_active);
+        int room = _model.StepTokenCapacity;
+        foreach (ChoiceState choice in _order)
+        {
+            if (choice.IsDecoding && room > 0 && HasRoom(choice, 1))
+            {
+                _planned.Add((choice, 1));
+                room--;
+            }
+        }
+
+        PlanPrompts(room);
+        for (int i = _planned.Count - 1; i >= 0; i--)
+        {
+            // A choice that gave its blocks away after it was planned has nothing left to continue from.
+            if (!_active.Contains(_planned[i].Choice))
+            {
+                _planned.RemoveAt(i);
+            }
+        }
+
+        PlanDrafts();
+        _activeCount = _active.Count;
+    }
+
+    // Takes blocks from the youngest choices until there is room; they wait and are computed again, to the same tokens.
+    private bool HasRoom(ChoiceState choice, int count)
+    {
+        while (_active.Contains(choice))
+        {
+            if (_model.Cache.TryGrow(choice.Cache, choice.Cache.Length + count))
+            {
+                return true;
+            }
+
+            if (_active.Count == 1)
+            {
+                Fail(choice.Generation, new InsufficientMemoryException(
+                    "The key/value cache is too small for this prompt; shorten the prompt or give the engine a larger cache."));
+                return false;
+            }
+
+            ChoiceState youngest = choice;
+            foreach (ChoiceState other in _active)
+            {
+                youngest = other.Admission > youngest.Admission ? other : youngest;
+            }
+
+            _active.Remove(youngest);
+            Retire(youngest);
+            _waiting.AddFirst(youngest);
+        }
+
+        return false;
+    }
+
+    private void Finish(ChoiceState choice, FinishReason reason)
+    {
+        EngineGeneration generation = choice.Generation;
+        TokenWriter.Flush(choice);
+        _active.Remove(choice);
+        Retire(choice);
+        generation.FinishedCount++;
+        choice.Finish(reason);
+        if (generation.FinishedCount == generation.Choices.Length)
+        {
+            End(generation);
+            generation.Sink.OnCompleted(generation.Usage);
+        }
+    }
+
+    private void Fail(EngineGeneration generation, Exception error)
+    {
+        if (!generation.HasEnded)
+        {
+            End(generation);
+            generation.Sink.OnFailed(error);
+        }
+    }
+
+    private void End(EngineGeneration generation)
+    {
+        lock (generation.Gate)
+        {
+            generation.HasEnded = true;
+        }
+
+        _generations.Remove(generation);
+        foreach (ChoiceState choice in generation.Choices)
+        {
+            _active.Remove(choice);
+            _waiting.Remove(choice);
+            Retire(choice);
+        }
+
+        if (_startTimes.Remove(generation, out long start))
+        {
+            double seconds = _time.GetElapsedTime(start).TotalSeconds;
+            Volatile.Write(ref _meanGenerationSeconds, _meanGenerationSeconds + (Smoothing * (seconds - _meanGenerationSeconds)));
+        }
+        else
+        {
+            _onStarted();
+        }
+
+        _activeCount = _active.Count;
+    }
+}

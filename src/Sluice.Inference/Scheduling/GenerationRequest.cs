@@ -1,0 +1,44 @@
+using Sluice.Inference.Grammars;
+using Sluice.Inference.Sampling;
+using Sluice.Inference.ToolCalls;
+
+namespace Sluice.Inference.Scheduling;
+
+/// <summary>One prompt to continue, <see cref="ChoiceCount"/> times.</summary>
+public sealed record GenerationRequest
+{
+    /// <summary>At least one token; shorter than the model's context length.</summary>
+    public required IReadOnlyList<int> PromptTokens { get; init; }
+
+    /// <summary>Most tokens generated per choice, at least 1; cut to what the context has left.</summary>
+    public required int MaxTokens { get; init; }
+
+    /// <summary>Number of independent continuations, at least 1. Choice i draws with a key derived from the seed and i.</summary>
+    public int ChoiceCount { get; init; } = 1;
+
+    /// <summary>How tokens are chosen.</summary>
+    public SamplingParameters Sampling { get; init; } = new();
+
+    /// <summary>
+    /// What an answer may be; null is anything. Tokens that end an answer are allowed only where it is complete, and where nothing can
+    /// follow it ends. Text that can't but follow is appended without sampling, unless log probabilities are asked for.
+    /// </summary>
+    public Grammar? Grammar { get; init; }
+
+    /// <summary>How calls and reasoning are read from the answer, and what they may be. The default value is null: the answer is text.</summary>
+    public AnswerPlan? Answer { get; init; }
+
+    /// <summary>
+    /// Whose prompt it is: what prompts begin with alike is computed once among those of one scope. The default value is the empty string.
+    /// </summary>
+    public string Scope { get; init; } = "";
+
+    /// <summary>Generation ends before the first occurrence of any of these; no part of an occurrence is ever delivered.</summary>
+    public IReadOnlyList<string> StopSequences { get; init; } = [];
+
+    /// <summary>
+    /// Where an earlier generation of the same request stopped, to go on from: the sink hears of nothing that was delivered before. The default
+    /// value is null: from the beginning.
+    /// </summary>
+    public GenerationProgress? From { get; init; }
+}

@@ -1,0 +1,260 @@
+using System.Collections.Concurrent;
+using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
+using Sluice.Inference.Tokenization;
+using Sluice.Inference.ToolCalls;
+using Sluice.Inference.Transformer;
+
+namespace Sluice.Inference.Scheduling;
+
+/// <summary>
+/// A loaded model and the thread that runs it. All members are safe to call from any thread; sinks are called on the engine's own.
+/// Disposing fails what is still running.
+/// </summary>
+public sealed class InferenceEngine : IDisposable
+{
+    private const string StoppingMessage = "The engine is stopping.";
+
+    private readonly LanguageModel _model;
+    private readonly EngineOptions _options;
+    private readonly ChatPromptEncoder _prompts;
+    private readonly ConcurrentQueue<EngineGeneration> _submitted = new();
+    private readonly SemaphoreSlim _wakeup = new(0);
+    private readonly Lazy<TokenTrie> _tokenTrie;
+    private readonly EngineLoop _loop;
+    private readonly Thread _thread;
+    private int _unstarted;
+    private volatile bool _stopping;
+
+    internal InferenceEngine(LanguageModel model, EngineOptions options, TimeProvider? time = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.SlotCount, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.QueueCapacity, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.DraftTokensMax);
+        _model = model;
+        _options = options;
+        _prompts = new ChatPromptEncoder(model.Tokenizer, model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate));
+        _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
+        _loop = new EngineLoop(model, options, _tokenTrie, time ?? TimeProvider.System, () => Interlocked.Decrement(ref _unstarted));
+        _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
+        _thread.Start();
+    }
+
+    /// <summary>Facts about the model.</summary>
+    public ModelDescription Model => _model.Description;
+
+    /// <summary>The model's tokenizer; safe to share.</summary>
+    public Tokenizer Tokenizer => _model.Tokenizer;
+
+    /// <summary>The model's own template, or null when its file has none and prompts use ChatML.</summary>
+    public ChatTemplate? ChatTemplate => _model.ChatTemplate;
+
+    /// <summary>Sequences that hold a slot.</summary>
+    public int ActiveCount => _loop.ActiveCount;
+
+    /// <summary>Generations accepted that have no slot yet.</summary>
+    public int QueuedCount => Volatile.Read(ref _unstarted);
+
+    /// <summary>Tokens since the start that were guessed and computed before they were sampled.</summary>
+    public long DraftedTokenCount => _loop.DraftedCount;
+
+    /// <summary>Those of <see cref="DraftedTokenCount"/> that were then sampled: steps that were saved.</summary>
+    public long AcceptedTokenCount => _loop.AcceptedCount;
+
+    /// <summary>Estimate of the time until a waiting generation starts: 1 to 60 s.</summary>
+    public TimeSpan RetryAfter => TimeSpan.FromSeconds(Math.Clamp(
+        Math.Ceiling(_loop.MeanGenerationSeconds * (QueuedCount + 1) / _options.SlotCount), 1, EngineLimits.RetryAfterSecondsMax));
+
+    // ChatML: what instruction-tuned files without a template most often mean.
+    private static string DefaultTemplate =>
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+    /// <summary>Loads a model and starts its thread. Blocks while the weights are repacked.</summary>
+    /// <param name="ggufPath">The file.</param>
+    /// <param name="options">Null takes the defaults.</param>
+    /// <exception cref="Gguf.GgufException">The file is broken or not supported; the message is one sentence for the user.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
+    public static InferenceEngine Load(string ggufPath, EngineOptions? options = null)
+    {
+        options ??= new EngineOptions();
+        LanguageModel model = TransformerModel.Load(ggufPath, options.ThreadCount, options.SlotCount, options.KvTokenCapacity);
+        try
+        {
+            return new InferenceEngine(model, options);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Renders a conversation with the model's template and tokenises it. What users wrote never becomes a control token.</summary>
+    /// <param name="messages">At least one.</param>
+    /// <param name="time">For templates that print the date.</param>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    public IReadOnlyList<int> EncodeChat(IReadOnlyList<PromptMessage> messages, TimeProvider time) => EncodeChat(messages, null, time).Tokens;
+
+    /// <summary>
+    /// Renders a conversation and its tools with the model's template and tokenises it; a template that knows no tools gets them in the system
+    /// text. What users and tools say never becomes a control token.
+    /// </summary>
+    /// <param name="messages">At least one.</param>
+    /// <param name="tools">What the answer may call; null is nothing.</param>
+    /// <param name="time">For templates that print the date.</param>
+    /// <returns>The prompt, with the plan that belongs into <see cref="GenerationRequest.Answer"/>.</returns>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
+    public ChatPrompt EncodeChat(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time) =>
+        _prompts.Encode(messages, tools, time);
+
+    /// <summary>Queues a generation.</summary>
+    /// <param name="request">What to generate.</param>
+    /// <param name="sink">Receives it.</param>
+    /// <returns>A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
+    /// <exception cref="GenerationDivergedException"><see cref="GenerationRequest.From"/> is of another model or another request.</exception>
+    /// <exception cref="GrammarException">The grammar asks for a character that the model's vocabulary can't write.</exception>
+    /// <exception cref="ObjectDisposedException">The engine is stopping.</exception>
+    public EngineGeneration? TrySubmit(GenerationRequest request, IGenerationSink sink)
+    {
+        ObjectDisposedException.ThrowIf(_stopping, this);
+        ArgumentOutOfRangeException.ThrowIfLessThan(request.MaxTokens, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(request.ChoiceCount, 1);
+        if (request.PromptTokens.Count == 0 || request.PromptTokens.Count >= Model.ContextLength)
+        {
+            throw new ArgumentException(
+                $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
+        }
+
+        if (request.Grammar != null && _prompts.Vocabulary.FindFault(request.Grammar) is { } fault)
+        {
+            throw fault;
+        }
+
+        if (request.Grammar != null || request.Answer is { HasTools: true })
+        {
+            // Made here, at the first request that needs it, for on the engine's thread every stream would wait.
+            _ = _tokenTrie.Value;
+        }
+
+        var generation = new EngineGeneration(this, request, sink, Model.ContextLength);
+        if (request.From is { } progress)
+        {
+            Replay(generation, progress);
+        }
+
+        if (Interlocked.Increment(ref _unstarted) > _options.QueueCapacity)
+        {
+            Interlocked.Decrement(ref _unstarted);
+            return null;
+        }
+
+        _submitted.Enqueue(generation);
+        Wake();
+        if (_stopping)
+        {
+            // The engine's thread may have looked for the last time already.
+            FailSubmitted();
+        }
+
+        return generation;
+    }
+
+    /// <summary>Stops the thread, fails what is running and frees the model.</summary>
+    public void Dispose()
+    {
+        if (_stopping)
+        {
+            return;
+        }
+
+        _stopping = true;
+        Wake();
+        _thread.Join();
+        _wakeup.Dispose();
+        _model.Dispose();
+    }
+
+    internal void Wake()
+    {
+        try
+        {
+            if (_wakeup.CurrentCount == 0)
+            {
+                _wakeup.Release();
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // A cancel that comes after the engine has stopped has nothing left to do.
+        }
+    }
+
+    private void Replay(EngineGeneration generation, GenerationProgress progress)
+    {
+        if (progress.ModelIdentity != Model.Identity)
+        {
+            throw new GenerationDivergedException("The answer can't be gone on with: the model's file is another one than before.");
+        }
+
+        if (progress.PromptDigest != generation.PromptDigest || progress.Choices.Count != generation.Choices.Length)
+        {
+            throw new GenerationDivergedException("The answer can't be gone on with: its prompt is another one than before.");
+        }
+
+        var writer = new TokenWriter(_model.Tokenizer, _tokenTrie);
+        foreach (ChoiceState choice in generation.Choices)
+        {
+            ChoiceReplay.Run(choice, progress.Choices[choice.Index], writer, _model.Tokenizer);
+        }
+
+        generation.CachedPromptTokens = Math.Min(progress.CachedPromptTokens, generation.Request.PromptTokens.Count);
+        generation.Choices[0].ReachedLength = progress.ReachedPromptTokens;
+        generation.StartedCount = generation.FinishedCount = generation.Choices.Count(static choice => choice.IsFinished);
+        if (generation.FinishedCount == generation.Choices.Length)
+        {
+            throw new GenerationDivergedException("The answer can't be gone on with: it is complete.");
+        }
+    }
+
+    private void Run()
+    {
+        while (!_stopping)
+        {
+#pragma warning disable CA1031 // The one error door of this thread: whatever fails ends the generations that run, and the next ones are served.
+            try
+            {
+                while (_submitted.TryDequeue(out EngineGeneration? generation))
+                {
+                    _loop.Accept(generation);
+                }
+
+                if (!_loop.Step())
+                {
+                    _wakeup.Wait();
+                }
+            }
+            catch (Exception error)
+            {
+                _loop.FailAll(error);
+            }
+#pragma warning restore CA1031
+        }
+
+        _loop.FailAll(new OperationCanceledException(StoppingMessage));
+        FailSubmitted();
+    }
+
+    private void FailSubmitted()
+    {
+        while (_submitted.TryDequeue(out EngineGeneration? generation))
+        {
+            Interlocked.Decrement(ref _unstarted);
+            generation.Sink.OnFailed(new OperationCanceledException(StoppingMessage));
+        }
+    }
+}

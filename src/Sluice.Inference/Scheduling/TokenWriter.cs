@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using Sluice.Inference.Grammars;
+using Sluice.Inference.Tokenization;
+
+namespace Sluice.Inference.Scheduling;
+
+/// <summary>
+/// From a choice's next token to its text, and to the tokens that can't but follow. What it does depends on the tokens alone, so that the same
+/// ones give the same pieces again. For one thread.
+/// </summary>
+internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> tokenTrie)
+{
+    private ForcedTokens? _forced;
+
+    /// <summary>Takes up a token and delivers what has become text.</summary>
+    /// <param name="choice">Its sampler knows the token already.</param>
+    /// <param name="token">Id.</param>
+    /// <param name="logprob">Null where none are asked for.</param>
+    /// <returns>Why the choice has to end, if it has to; then <see cref="Flush"/> delivers the rest.</returns>
+    public FinishReason? Take(ChoiceState choice, int token, TokenLogprob? logprob)
+    {
+        choice.Tokens.Add(token);
+        if (tokenizer.IsEndOfGeneration(token))
+        {
+            return FinishReason.Stop;
+        }
+
+        FinishReason? end = Append(choice, token, logprob) ?? Deliver(choice);
+        if (end == null && choice.Matcher != null && logprob == null)
+        {
+            end = AppendForced(choice, choice.Matcher) ?? Deliver(choice);
+        }
+
+        return end;
+    }
+
+    /// <summary>Delivers what is held back: no token follows.</summary>
+    public static void Flush(ChoiceState choice)
+    {
+        choice.Text.Finish();
+        Deliver(choice, isLast: true);
+    }
+
+    private FinishReason? AppendForced(ChoiceState choice, GrammarMatcher matcher)
+    {
+        _forced ??= new ForcedTokens(tokenTrie.Value);
+        foreach (int token in _forced.Find(matcher))
+        {
+            choice.Tokens.Add(token);
+            choice.Sampler.Observe(token);
+            if (Append(choice, token, null) is { } end)
+            {
+                return end;
+            }
+        }
+
+        return null;
+    }
+
+    // Returns why the choice has to end after the token, if it has to.
+    private FinishReason? Append(ChoiceState choice, int token, TokenLogprob? logprob)
+    {
+        ReadOnlySpan<byte> bytes = Bytes(choice, token);
+        choice.ReasoningCount += choice.Answer?.IsReasoning == true ? 1 : 0;
+        bool isAllowed = choice.Matcher is not { } matcher
+            || (tokenizer.GetBytes(token).IsEmpty ? matcher.TryAdvance(token) : matcher.TryAdvance(bytes));
+        Debug.Assert(isAllowed || choice.Output.IsMuted, "A mask allows only what its grammar accepts.");
+        choice.IsOffGrammar |= !isAllowed;
+        bool isStop = choice.Text.Append(bytes, logprob);
+        if (choice.Matcher?.IsExhausted == true)
+        {
+            isStop |= !choice.IsMatcherPartial;
+            choice.Matcher = null;
+        }
+
+        if (isStop)
+        {
+            return FinishReason.Stop;
+        }
+
+        return choice.GeneratedCount < choice.TokenLimit ? null : choice.Text.Finish() ? FinishReason.Stop : FinishReason.Length;
+    }
+
+    // Control tokens print nothing, but some of them begin calls or reasoning.
+    private ReadOnlySpan<byte> Bytes(ChoiceState choice, int token)
+    {
+        ReadOnlySpan<byte> bytes = tokenizer.GetBytes(token).Span;
+        return bytes.IsEmpty && choice.Generation.Request.Answer?.Markers.TryGetValue(token, out byte[]? marker) == true ? marker : bytes;
+    }
+}

@@ -1,0 +1,27 @@
+using Microsoft.AspNetCore.Http;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>One connection's place in an answer. Leaving may come from any thread, all else belongs to the connection.</summary>
+internal sealed class AnswerConnection(Answer answer, StreamLogReader cursor, HttpResponse response) : IDisposable
+{
+    private int _hasLeft;
+
+    public Answer Answer => answer;
+
+    public StreamLogReader Cursor => cursor;
+
+    /// <summary>The client is gone: the answer counts it no longer, and whoever waits for an event looks up.</summary>
+    public void Leave()
+    {
+        if (Interlocked.Exchange(ref _hasLeft, 1) == 0) answer.Detach(response.HasStarted);
+        cursor.Wake();
+    }
+
+    public void Dispose()
+    {
+        Leave();
+        cursor.Dispose();
+    }
+}

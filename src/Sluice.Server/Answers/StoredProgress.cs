@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Sluice.Inference.Scheduling;
+using Sluice.Protocol.Chat;
+using Sluice.Server.Storage;
+using Sluice.Server.Upstreams;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>How far the hub's own engine has come with an answer, as bytes for a store: JSON, tokens in base64.</summary>
+internal static class StoredProgress
+{
+    /// <summary>Everything but the request itself, which the store has.</summary>
+    public static ReadOnlyMemory<byte> Write(SuspendedGeneration suspended)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        using var writer = new Utf8JsonWriter(output);
+        writer.WriteStartObject();
+        writer.WriteString("model"u8, suspended.ModelId);
+        writer.WriteString("name"u8, suspended.ModelName);
+        writer.WriteNumber("created"u8, suspended.Created);
+        writer.WriteString("rendered"u8, suspended.RenderedAt.ToString("O", CultureInfo.InvariantCulture));
+        writer.WriteNumber("seed"u8, suspended.Seed);
+        writer.WriteNumber("events"u8, suspended.EventCount);
+        if (suspended.Usage is { } usage)
+        {
+            writer.WriteStartArray("usage"u8);
+            foreach (var count in (ReadOnlySpan<int>)[usage.PromptTokens, usage.CachedTokens, usage.CompletionTokens, usage.ReasoningTokens]) writer.WriteNumberValue(count);
+            writer.WriteEndArray();
+        }
+        if (suspended.Progress is { } progress)
+        {
+            writer.WriteString("identity"u8, progress.ModelIdentity);
+            writer.WriteNumber("prompt"u8, progress.PromptDigest);
+            writer.WriteNumber("cached"u8, progress.CachedPromptTokens);
+            writer.WriteNumber("reached"u8, progress.ReachedPromptTokens);
+            writer.WriteStartArray("choices"u8);
+            foreach (var choice in progress.Choices) Write(writer, choice);
+            writer.WriteEndArray();
+        }
+        writer.WriteEndObject();
+        writer.Flush();
+        return output.WrittenMemory;
+    }
+
+    /// <summary>Null where there is none, or another version has written it that meant something else.</summary>
+    public static SuspendedGeneration? TryRead(StoredRequest request)
+    {
+        if (request.Progress is null) return null;
+        try
+        {
+            using var document = JsonDocument.Parse(request.Progress);
+            var root = document.RootElement;
+            return new SuspendedGeneration
+            {
+                ModelId = root.GetProperty("model"u8).GetString()!,
+                ModelName = root.GetProperty("name"u8).GetString()!,
+                Body = request.Body,
+                Created = root.GetProperty("created"u8).GetInt64(),
+                RenderedAt = DateTimeOffset.ParseExact(root.GetProperty("rendered"u8).GetString()!, "O", CultureInfo.InvariantCulture),
+                Seed = root.GetProperty("seed"u8).GetUInt64(),
+                EventCount = root.GetProperty("events"u8).GetInt64(),
+                Usage = root.TryGetProperty("usage"u8, out var usage) ? new ChatUsage(usage[0].GetInt32(), usage[1].GetInt32(), usage[2].GetInt32(), usage[3].GetInt32()) : null,
+                Progress = root.TryGetProperty("choices"u8, out var choices)
+                    ? new GenerationProgress(root.GetProperty("identity"u8).GetString()!, root.GetProperty("prompt"u8).GetUInt64(), [.. choices.EnumerateArray().Select(ReadChoice)])
+                    {
+                        CachedPromptTokens = root.GetProperty("cached"u8).GetInt32(),
+                        ReachedPromptTokens = root.GetProperty("reached"u8).GetInt32(),
+                    }
+                    : null,
+            };
+        }
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or FormatException or InvalidOperationException or IndexOutOfRangeException)
+        {
+            return null;
+        }
+    }
+
+    private static void Write(Utf8JsonWriter writer, ChoiceProgress choice)
+    {
+        writer.WriteStartObject();
+        writer.WriteBase64String("tokens"u8, MemoryMarshal.AsBytes<int>(choice.Tokens.ToArray()));
+        writer.WriteNumber("digest"u8, choice.OutputDigest);
+        if (choice.Finish is { } finish) writer.WriteNumber("finish"u8, (int)finish);
+        writer.WriteBoolean("is_call_forced"u8, choice.IsCallForced);
+        writer.WriteStartArray("held"u8);
+        foreach (var held in choice.Held)
+        {
+            writer.WriteStartArray();
+            Write(writer, held.Token, held.Logprob);
+            foreach (var top in held.Top) Write(writer, top.Token, top.Logprob);
+            writer.WriteEndArray();
+        }
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    // The bits of the number, for it has to be the same one.
+    private static void Write(Utf8JsonWriter writer, int token, float logprob)
+    {
+        writer.WriteNumberValue(token);
+        writer.WriteNumberValue(BitConverter.SingleToInt32Bits(logprob));
+    }
+
+    private static ChoiceProgress ReadChoice(JsonElement choice) => new()
+    {
+        Tokens = MemoryMarshal.Cast<byte, int>(choice.GetProperty("tokens"u8).GetBytesFromBase64()).ToArray(),
+        OutputDigest = choice.GetProperty("digest"u8).GetUInt64(),
+        Finish = choice.TryGetProperty("finish"u8, out var finish) ? (FinishReason)finish.GetInt32() : null,
+        IsCallForced = choice.GetProperty("is_call_forced"u8).GetBoolean(),
+        Held = [.. choice.GetProperty("held"u8).EnumerateArray().Select(ReadHeld)],
+    };
+
+    private static TokenLogprob ReadHeld(JsonElement held)
+    {
+        var numbers = held.EnumerateArray().Select(static number => number.GetInt32()).ToArray();
+        var top = new TokenAlternative[(numbers.Length / 2) - 1];
+        for (var i = 0; i < top.Length; i++) top[i] = new TokenAlternative(numbers[(2 * i) + 2], default, BitConverter.Int32BitsToSingle(numbers[(2 * i) + 3]));
+        return new TokenLogprob(numbers[0], default, BitConverter.Int32BitsToSingle(numbers[1]), top);
+    }
+}

@@ -1,0 +1,9 @@
+using Sluice.Server.Configuration;
+using Sluice.Server.Models;
+
+namespace Sluice.Server.Serving;
+
+/// <summary>Where a hub finds its configuration again while it runs.</summary>
+/// <param name="File">The file to watch; null where there is none, and a reload happens on request only.</param>
+/// <param name="Load">Reads and validates everything anew. What it throws refuses the change, and its message is logged.</param>
+public sealed record ConfigurationSource(string? File, Func<(SluiceOptions Options, ModelCatalog Catalog)> Load);

@@ -1,0 +1,107 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Inference.Scheduling;
+using Sluice.Server.Configuration;
+using Sluice.Server.Models;
+using Sluice.Server.Routing;
+
+namespace Sluice.Server.Serving;
+
+/// <summary>The configuration that the hub serves, and the way to another one while it runs. Thread-safe.</summary>
+/// <remarks>
+/// A change is taken over whole: a request sees the configuration that was current when it came, to its end. An upstream that both
+/// configurations name in the same words keeps its connections, its breaker and its count of requests; a local model that both name
+/// stays loaded.
+/// </remarks>
+public sealed partial class HubConfiguration : IDisposable
+{
+    // One change at a time.
+    private readonly Lock _lock = new();
+    private readonly ModelMemory<InferenceEngine> _memory;
+    private readonly Func<ModelCatalog, ModelRouter?, ModelRouter> _createRouter;
+    private readonly ILogger _logger;
+    private volatile ServedConfiguration _current;
+
+    internal HubConfiguration(
+        SluiceOptions options,
+        ModelCatalog catalog,
+        ModelMemory<InferenceEngine> memory,
+        Func<ModelCatalog, ModelRouter?, ModelRouter> createRouter,
+        ILogger<HubConfiguration> logger)
+    {
+        (_memory, _createRouter, _logger) = (memory, createRouter, logger);
+        _current = new ServedConfiguration(options, catalog, createRouter(catalog, null));
+    }
+
+    /// <summary>What is served to requests that come from now on.</summary>
+    public SluiceOptions Options => _current.Options;
+
+    /// <summary>The models of <see cref="Options"/>.</summary>
+    public ModelCatalog Catalog => _current.Catalog;
+
+    /// <summary>Raised when another configuration has become current, on the thread that made it so.</summary>
+    internal event Action? Applied;
+
+    internal ServedConfiguration Current => _current;
+
+    /// <summary>Serves another configuration from now on.</summary>
+    /// <param name="options">
+    /// Validated. <see cref="SluiceOptions.Listen"/>, the store and <see cref="SluiceOptions.Drain"/> stay what they were at the start; a difference is said in
+    /// the log.
+    /// </param>
+    /// <param name="catalog">Its models.</param>
+    public void Apply(SluiceOptions options, ModelCatalog catalog)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(catalog);
+        lock (_lock)
+        {
+            var old = _current;
+            if (!options.Listen.SequenceEqual(old.Options.Listen)) LogListenStays(string.Join(" and ", options.Listen), string.Join(" and ", old.Options.Listen));
+            var kept = options with
+            {
+                Listen = old.Options.Listen,
+                Store = old.Options.Store,
+                StorePath = old.Options.StorePath,
+                StoreSizeBytes = old.Options.StoreSizeBytes,
+                Drain = old.Options.Drain,
+            };
+            if (kept with { Listen = options.Listen } != options) LogStoreStays();
+            _current = new ServedConfiguration(kept, catalog, _createRouter(catalog, old.Router));
+            _memory.Retain(catalog.Models.OfType<LocalModel>().Select(model => model.Path), options.MemoryBudgetBytes);
+            LogApplied(catalog.Models.Count, NamesOf(catalog, without: old.Catalog), NamesOf(old.Catalog, without: catalog));
+            old.Release();
+        }
+        Applied?.Invoke();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _current.Release();
+
+    /// <summary>The current configuration, to be released at the end of the request.</summary>
+    /// <exception cref="ObjectDisposedException">The hub is gone.</exception>
+    internal ServedConfiguration Hold()
+    {
+        while (true)
+        {
+            var current = _current;
+            if (current.TryHold()) return current;
+            // What was replaced is let go of only after that.
+            ObjectDisposedException.ThrowIf(ReferenceEquals(current, _current), this);
+        }
+    }
+
+    private static string NamesOf(ModelCatalog catalog, ModelCatalog without)
+    {
+        var names = catalog.Models.Select(model => model.Id).Except(without.Models.Select(model => model.Id), StringComparer.Ordinal).ToList();
+        return names.Count > 0 ? string.Join(", ", names) : "none";
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "The configuration is taken over: {Count} models; added: {Added}; removed: {Removed}.")]
+    private partial void LogApplied(int count, string added, string removed);
+
+    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size' and 'drain' can't change while the hub runs: start it again for that.")]
+    private partial void LogStoreStays();
+
+    [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs: start it again to listen on {Listen}; until then it is {Current}.")]
+    private partial void LogListenStays(string listen, string current);
+}

@@ -1,0 +1,40 @@
+using Sluice.Protocol.Chat;
+
+namespace Sluice.Server.Storage;
+
+/// <summary>What becomes of an answer when nobody reads it any more.</summary>
+internal enum DisconnectPolicy
+{
+    /// <summary>What the key and the state of the answer say.</summary>
+    Default,
+
+    /// <summary>It ends at once.</summary>
+    Cancel,
+
+    /// <summary>It runs to its end.</summary>
+    Continue,
+}
+
+/// <summary>What is kept of an answer.</summary>
+internal enum Keeping
+{
+    /// <summary>It is kept after its end, in memory.</summary>
+    Memory,
+
+    /// <summary>It is kept in the store too, from its begin on.</summary>
+    Store,
+
+    /// <summary>It is gone when it has ended and those who read it have it.</summary>
+    Off,
+}
+
+/// <summary>Who asked, and for what.</summary>
+/// <param name="Principal">See <see cref="Access.Principal"/>.</param>
+/// <param name="Key">The request's <c>Idempotency-Key</c>; null without one.</param>
+/// <param name="Fingerprint">Of the body.</param>
+/// <param name="OnDisconnect">What the request wants when its client is gone.</param>
+internal sealed record AnswerOwner(string Principal, string? Key, RequestFingerprint Fingerprint, DisconnectPolicy OnDisconnect)
+{
+    /// <summary>What is kept of the answer. The default value is <see cref="Storage.Keeping.Memory"/>.</summary>
+    public Keeping Keeping { get; init; }
+}

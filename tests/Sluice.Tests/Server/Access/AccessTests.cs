@@ -1,0 +1,107 @@
+using Microsoft.AspNetCore.Http;
+using Sluice.Server.Access;
+using Sluice.Server.Configuration;
+using Xunit;
+
+namespace Sluice.Tests.Server.Access;
+
+public sealed class AccessTests
+{
+    private static DefaultHttpContext Request(string host = "127.0.0.1:7070", params (string Name, string Value)[] headers)
+    {
+        var context = new DefaultHttpContext();
+        context.Request.Scheme = "http";
+        context.Request.Host = new HostString(host);
+        foreach (var (name, value) in headers) context.Request.Headers[name] = value;
+        return context;
+    }
+
+    [Theory]
+    [InlineData("Bearer sk-one-0123456789", null)]
+    [InlineData("bearer sk-two-0123456789", null)]
+    [InlineData("  BEARER    sk-two-0123456789  ", null)]
+    [InlineData("Bearer sk-one-012345678", "invalid_api_key")]
+    [InlineData("Bearer SK-ONE-0123456789", "invalid_api_key")]
+    [InlineData("Bearer ", "")]
+    [InlineData("Bearersk-one-0123456789", "")]
+    [InlineData("Basic sk-one-0123456789", "")]
+    [InlineData("", "")]
+    public void ApiKeys_LetOnlyTheConfiguredOnesPass(string authorization, string? code)
+    {
+        var error = new ApiKeys(["sk-one-0123456789", "sk-two-0123456789"]).Check(Request(headers: ("Authorization", authorization)).Request);
+        if (code is null)
+        {
+            Assert.Null(error);
+            return;
+        }
+        Assert.Equal(401, error!.Status);
+        Assert.Equal(code, error.Code ?? "");
+        Assert.DoesNotContain("0123456", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ApiKeys_AzuresHeaderCountsToo() =>
+        Assert.Null(new ApiKeys(["k"]).Check(Request(headers: ("api-key", "k")).Request));
+
+    [Fact]
+    public void ApiKeys_None_LetsEveryKeyPass()
+    {
+        Assert.Null(new ApiKeys([]).Check(Request().Request));
+        Assert.Null(new ApiKeys([]).Check(Request(headers: ("Authorization", "Bearer EMPTY")).Request));
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:1", false, false, true)]
+    [InlineData("http://localhost:1", false, false, true)]
+    [InlineData("http://[::1]:1", false, false, true)]
+    [InlineData("http://0.0.0.0:1", false, false, false)]
+    [InlineData("http://*:1", false, false, false)]
+    [InlineData("http://10.0.0.5:1", false, false, false)]
+    [InlineData("http://0.0.0.0:1", true, false, true)]
+    [InlineData("http://0.0.0.0:1", false, true, true)]
+    public void Exposure_WithoutKeys_IsForThisMachineOnly(string address, bool hasKeys, bool isInsecure, bool isFine)
+    {
+        Assert.True(ListenAddress.TryParse(address, out var listen, out _));
+        Assert.Equal(isFine, Exposure.FindProblem([ListenAddress.Default, listen], hasKeys, isInsecure) is null);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:7070", "127.0.0.1:7070", true)]
+    [InlineData("http://127.0.0.1:7070", "localhost", true)]
+    [InlineData("http://127.0.0.1:7070", "LOCALHOST:99", true)]
+    [InlineData("http://127.0.0.1:7070", "app.localhost:7070", true)]
+    [InlineData("http://127.0.0.1:7070", "[::1]:7070", true)]
+    [InlineData("http://127.0.0.1:7070", "evil.example.com:7070", false)]
+    [InlineData("http://127.0.0.1:7070", "localhost.evil.example.com", false)]
+    [InlineData("http://127.0.0.1:7070", "127.0.0.1.evil.example.com", false)]
+    [InlineData("http://127.0.0.1:7070", "10.0.0.5:7070", false)]
+    [InlineData("http://127.0.0.1:7070", "", false)]
+    [InlineData("http://10.0.0.5:7070", "10.0.0.5:7070", true)]
+    [InlineData("http://0.0.0.0:7070", "10.0.0.5:7070", true)]
+    [InlineData("http://0.0.0.0:7070", "evil.example.com", false)]
+    [InlineData("http://0.0.0.0:7070", "hub.example.com:80", true)]
+    [InlineData("http://0.0.0.0:7070", "hub.example.com.", true)]
+    public void HostPolicy_RefusesNamesThatAreNotTheHubs(string listen, string host, bool isFine)
+    {
+        Assert.True(ListenAddress.TryParse(listen, out var address, out _));
+        var policy = new HostPolicy(new SluiceOptions { Listen = [address], AllowedHosts = ["hub.example.com"] });
+        Assert.Equal(isFine, policy.Check(Request(host).Request) is null);
+    }
+
+    [Theory]
+    [InlineData("http://localhost:3000", true)]
+    [InlineData("http://127.0.0.1:5173", true)]
+    [InlineData("https://chat.example.com", true)]
+    [InlineData("https://hub.example.com:7070", false)]
+    [InlineData("http://hub.example.com:7070", true)]
+    [InlineData("https://evil.example.com", false)]
+    [InlineData("null", false)]
+    public void CrossOrigin_IsForThisMachine_TheHubsOwnPages_AndThoseConfigured(string origin, bool isFine)
+    {
+        var context = Request("hub.example.com:7070", ("Origin", origin));
+        Assert.Equal(isFine, new CrossOrigin(new SluiceOptions { CorsOrigins = ["https://chat.example.com"] }).Apply(context));
+        Assert.Equal(isFine ? origin : "", context.Response.Headers.AccessControlAllowOrigin.ToString());
+        Assert.Equal(isFine, context.Response.Headers.AccessControlExposeHeaders.ToString().Contains("x-request-id", StringComparison.Ordinal));
+        Assert.Equal("Origin", context.Response.Headers.Vary.ToString());
+    }
+}

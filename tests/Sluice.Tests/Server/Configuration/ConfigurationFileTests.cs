@@ -1,0 +1,129 @@
+using Sluice.Server.Configuration;
+using Xunit;
+
+namespace Sluice.Tests.Server.Configuration;
+
+public sealed class ConfigurationFileTests
+{
+    private static readonly Dictionary<string, string> s_environment = new() { ["KEY"] = "sk-from-env", ["EMPTY"] = "", ["SLUICE_API_KEYS"] = "a, b" };
+
+    private static SluiceOptions Parse(string yaml) => ConfigurationFile.Parse(yaml, "sluice.yaml", name => s_environment.GetValueOrDefault(name));
+
+    private static string ErrorsOf(string yaml) => Assert.Throws<ConfigurationException>(() => Parse(yaml)).Message.ReplaceLineEndings("\n");
+
+    [Fact]
+    public void Parse_EveryKey_ReadsIt()
+    {
+        var options = Parse("""
+            listen: [http://0.0.0.0:8080, "h2c://[::1]:8081"]
+            api_keys:
+              - ${KEY}
+              - "${MISSING:-sk-default}-$${x}"
+            allowed_hosts: [hub.example.com]
+            cors_origins: [https://chat.example.com/]
+            memory_budget: 8GB
+            store: sqlite
+            store_path: data/answers.db
+            store_size: 2GB
+            drain: 5m
+            models:
+              - id: small
+                gguf: Small.Q4_1.gguf
+                aliases: [gpt-4o-mini, Llama]
+              - id: large
+                gguf: /models/large.gguf
+                store: off
+            """);
+
+        Assert.Equal([new ListenAddress("0.0.0.0", 8080), new ListenAddress("::1", 8081, IsHttp2: true)], options.Listen);
+        Assert.Equal(["sk-from-env", "sk-default-${x}"], options.ApiKeys);
+        Assert.Equal(["hub.example.com"], options.AllowedHosts);
+        Assert.Equal(["https://chat.example.com"], options.CorsOrigins);
+        Assert.Equal(8_000_000_000, options.MemoryBudgetBytes);
+        Assert.Equal(
+            (StoreKind.Sqlite, Path.GetFullPath("data/answers.db"), 2_000_000_000L, TimeSpan.FromMinutes(5)),
+            (options.Store, options.StorePath, options.StoreSizeBytes!.Value, options.Drain!.Value));
+        Assert.Equal([true, false], options.Models!.Select(model => model.KeepsAnswers));
+        Assert.Equal(["small", "large"], options.Models!.Select(model => model.Id));
+        Assert.Equal(["gpt-4o-mini", "Llama"], options.Models![0].Aliases);
+        Assert.Equal(new SourcePosition("sluice.yaml", 14, 11), options.Models![0].Position);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("# only a comment\n")]
+    [InlineData("listen:\nmodels: null\n")]
+    public void Parse_NothingInIt_IsTheDefault(string yaml)
+    {
+        var options = Parse(yaml);
+        Assert.Equal([ListenAddress.Default], options.Listen);
+        Assert.Null(options.Models);
+        Assert.Equal(["a", "b"], options.ApiKeys);
+    }
+
+    [Theory]
+    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain")]
+    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store")]
+    [InlineData("models:\n  - id: a\n    gguf: [x]", "sluice.yaml:3:11: 'gguf' must be text, but this is a list")]
+    [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
+    [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; one of them says what answers")]
+    [InlineData("models: a", "sluice.yaml:1:9: 'models' must be a list, but this is text")]
+    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, but this is a list")]
+    [InlineData("models:\n  - {id: a, gguf: a}\n  - {id: b, gguf: b, aliases: [A]}", "sluice.yaml:3:32: the name 'A' is taken by line 2; ids and aliases must be unique, upper and lower case being the same")]
+    [InlineData("listen: https://0.0.0.0:1", "sluice.yaml:1:9: listen: 'https://0.0.0.0:1' asks for TLS, which comes with a later version; listen on http and put a TLS proxy in front")]
+    [InlineData("listen: http://127.0.0.1:99999", "sluice.yaml:1:9: listen: 'http://127.0.0.1:99999' has the port '99999'; expected a number from 0 to 65535")]
+    [InlineData("listen: ftp://a:1", "sluice.yaml:1:9: listen: 'ftp://a:1' has the unknown scheme 'ftp'; expected http://HOST:PORT, such as http://127.0.0.1:7070")]
+    [InlineData("api_keys: [\"${NOPE}\"]", "sluice.yaml:1:12: the environment variable 'NOPE' is not set; set it, or give a default with ${NOPE:-default}")]
+    [InlineData("api_keys: [\"${KEY\"]", "sluice.yaml:1:12: '${' has no '}'; expected ${NAME} or ${NAME:-default}, and $$ for a dollar sign")]
+    [InlineData("api_keys: [\"${EMPTY}\"]", "sluice.yaml:1:12: an element of 'api_keys' is empty")]
+    [InlineData("api_keys: [\"a b\"]", "sluice.yaml:1:12: an API key has a character that a header can't carry; expected visible ASCII without spaces")]
+    [InlineData("memory_budget: lots", "sluice.yaml:1:16: 'lots' is no size; expected a number with a unit, such as 8GB or 512MiB")]
+    [InlineData("store: disk", "sluice.yaml:1:8: 'disk' is no store; allowed here: memory, sqlite, off")]
+    [InlineData("store_size: 100 kB", "sluice.yaml:1:13: a store takes at least 1MiB")]
+    [InlineData("drain: 5", "sluice.yaml:1:8: '5' is no duration; expected a number with a unit, such as 30s or 5m, up to 24h")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, store: memory}", "sluice.yaml:2:34: 'memory' is no value of a model's 'store'; allowed here: off")]
+    [InlineData("allowed_hosts: [\"http://x\"]", "sluice.yaml:1:17: 'http://x' is no host name; expected a name or address without scheme and port, or *")]
+    [InlineData("cors_origins: [example.com]", "sluice.yaml:1:16: 'example.com' is no origin; expected SCHEME://HOST or SCHEME://HOST:PORT, or *")]
+    public void Parse_SomethingWrong_SaysWhereAndWhatWouldBeRight(string yaml, string error) => Assert.Equal(error, ErrorsOf(yaml));
+
+    [Theory]
+    [InlineData("models: [", "sluice.yaml:2:1: not valid YAML")]
+    [InlineData("listen: a\nlisten: b", "sluice.yaml:2:1: not valid YAML")]
+    [InlineData("a: b: c", "sluice.yaml:1:")]
+    public void Parse_BrokenYaml_SaysWhere(string yaml, string start) => Assert.StartsWith(start, ErrorsOf(yaml), StringComparison.Ordinal);
+
+    [Fact]
+    public void Parse_SeveralThingsWrong_TellsAllInTheOrderOfTheFile()
+    {
+        var lines = ErrorsOf("nonsense: 1\nmemory_budget: x\nmodels:\n  - {}\n").Split('\n');
+        Assert.Equal(["1:1", "2:16", "4:5", "4:5"], lines.Select(line => string.Join(':', line.Split(':')[1..3])));
+    }
+
+    [Theory]
+    [InlineData("1.5GB", 1_500_000_000L)]
+    [InlineData("512 MiB", 512L << 20)]
+    [InlineData("1000", 1000L)]
+    [InlineData("0", null)]
+    [InlineData("-1GB", null)]
+    [InlineData("1XB", null)]
+    [InlineData("1e30TB", null)]
+    public void ByteSize_ReadsWhatPeopleWrite(string text, long? bytes) => Assert.Equal(bytes, ByteSize.Parse(text));
+
+    [Theory]
+    [InlineData("http://127.0.0.1:7070", "http://127.0.0.1:7070", true)]
+    [InlineData("127.0.0.1:7070", "http://127.0.0.1:7070", true)]
+    [InlineData("http://localhost:1/", "http://localhost:1", true)]
+    [InlineData("http://[::1]:80", "http://[::1]:80", true)]
+    [InlineData("http://*:80", "http://*:80", false)]
+    [InlineData("http://0.0.0.0:80", "http://0.0.0.0:80", false)]
+    [InlineData("http://[::]:80", "http://[::]:80", false)]
+    [InlineData("http://gpu-1", "http://gpu-1:80", false)]
+    [InlineData("http://localhost.example.com:1", "http://localhost.example.com:1", false)]
+    public void ListenAddress_KnowsWhatOnlyThisMachineReaches(string text, string normal, bool isLoopback)
+    {
+        Assert.True(ListenAddress.TryParse(text, out var address, out _));
+        Assert.Equal(normal, address.ToString());
+        Assert.Equal(isLoopback, address.IsLoopback);
+    }
+}

@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Sluice.Server.Runtime;
+using Sluice.Streaming;
+using Sluice.Testing;
+using Xunit;
+
+namespace Sluice.Tests.Server.Upstreams;
+
+/// <summary>Requests at the edge of what the local engine takes, asked of a whole hub.</summary>
+public sealed class LocalRequestTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static async Task<(int Status, JsonElement Json)> AskAsync(TestHub hub, string messages, string more = "")
+    {
+        using var http = new HttpClient { BaseAddress = hub.Address };
+        using var body = new StringContent($$"""{"model":"scripted","messages":{{messages}}{{more}}}""", Encoding.UTF8, "application/json");
+        using var response = await http.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), body, Cancellation);
+        using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(Cancellation));
+        return ((int)response.StatusCode, json.RootElement.Clone());
+    }
+
+    [Theory]
+    [InlineData(2_000_000)]
+    [InlineData(20_000_000)]
+    public async Task AMessageFarBeyondTheContext_IsTooLong_NotTooMuchForTheTemplate(int length)
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        var (status, json) = await AskAsync(hub, $$"""[{"role":"user","content":"{{new string('z', length)}}"}]""");
+        var error = json.GetProperty("error");
+        Assert.Equal((400, "context_length_exceeded"), (status, error.GetProperty("code").GetString()));
+        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $" {length / 128} tokens."), error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ARefusal_IsWhatTheAssistantSaid()
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        var (status, json) = await AskAsync(hub, """[{"role":"user","content":"a"},{"role":"assistant","refusal":"No, thanks."},{"role":"user","content":"b"}]""");
+        Assert.Equal(200, status);
+        var (_, same) = await AskAsync(hub, """[{"role":"user","content":"a"},{"role":"assistant","content":"No, thanks."},{"role":"user","content":"b"}]""");
+        Assert.Equal(PromptTokens(same), PromptTokens(json));
+
+        static int PromptTokens(JsonElement answer) => answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
+    }
+
+    [Fact]
+    public async Task AnEmptyPrompt_IsTheRequestsFault()
+    {
+        await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { ChatTemplate = "{% if false %}x{% endif %}" });
+        var (status, json) = await AskAsync(hub, """[{"role":"user","content":"a"}]""");
+        Assert.Equal((400, "messages"), (status, json.GetProperty("error").GetProperty("param").GetString()));
+        Assert.Empty(hub.Complaints);
+    }
+
+    [Fact]
+    public async Task AFoldedReply_DoesNotLoseItsPlace()
+    {
+        await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { Limits = new Limits { Streams = new StreamLimits { HotBytes = 1 } } });
+        for (var i = 0; i < 10; i++)
+        {
+            var (status, json) = await AskAsync(hub, """[{"role":"user","content":"Hello world"}]""", ",\"n\":16");
+            Assert.Equal(200, status);
+            Assert.Equal(16, json.GetProperty("choices").GetArrayLength());
+        }
+    }
+
+    [Fact]
+    public async Task WhoAsksBeforeSendingTooMuch_IsToldAtOnce()
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        using var client = new TcpClient();
+        await client.ConnectAsync(hub.Address.Host, hub.Address.Port, Cancellation);
+        var stream = client.GetStream();
+        await stream.WriteAsync(
+            Encoding.ASCII.GetBytes(
+                $"POST /v1/chat/completions HTTP/1.1\r\nHost: {hub.Address.Authority}\r\nContent-Type: application/json\r\n"
+                + "Expect: 100-continue\r\nContent-Length: 50000000\r\n\r\n"),
+            Cancellation);
+        using var reader = new StreamReader(stream);
+        Assert.StartsWith("HTTP/1.1 413 ", await reader.ReadLineAsync(Cancellation), StringComparison.Ordinal);
+
+        // Up to the body and no further: what comes after the reply is Kestrel waiting for a body that never comes.
+        while (await reader.ReadLineAsync(Cancellation) is { Length: > 0 })
+        {
+        }
+
+        var body = new char["{\"error\":{".Length];
+        await reader.ReadBlockAsync(body, Cancellation);
+        Assert.Equal("{\"error\":{", new string(body));
+    }
+}

@@ -1,0 +1,28 @@
+using System.Text;
+using Sluice.Server.Upstreams;
+using Xunit;
+
+namespace Sluice.Tests.Server.Upstreams;
+
+public sealed class SuspendedGenerationTests
+{
+    [Theory]
+    [InlineData("""{"n":3,"messages":[]}""", 3)]
+    [InlineData("""{"messages":[{"n":2}],"n":1}""", 1)]
+    [InlineData("""{"messages":[{"n":2}]}""", 1)]
+    [InlineData("""{"n":null}""", 1)]
+    public void Choices_of_an_answer_that_had_not_begun_are_those_of_its_request(string body, int count)
+    {
+        var suspended = new SuspendedGeneration
+        {
+            ModelId = "m",
+            ModelName = "m",
+            Body = Encoding.UTF8.GetBytes(body),
+            Created = 0,
+            RenderedAt = DateTimeOffset.UnixEpoch,
+            Seed = 0,
+        };
+
+        Assert.Equal(count, suspended.ChoiceCount);
+    }
+}
