@@ -30,7 +30,7 @@ public static class SluiceServer
 
     /// <summary>Adds what the hub consists of.</summary>
     /// <remarks>
-    /// <see cref="TimeProvider"/>, <see cref="RandomSource"/>, <see cref="Limits"/> and <see cref="ModelLoading{TEngine}"/> are taken
+    /// <see cref="TimeProvider"/>, <see cref="RandomSource"/>, <see cref="Limits"/> and <see cref="EngineFactory{TEngine}"/> are taken
     /// from the application where it has registered its own.
     /// </remarks>
     /// <param name="services">The application's services.</param>
@@ -42,11 +42,11 @@ public static class SluiceServer
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
         services.TryAddSingleton<UpstreamTransport>(NetworkTransport.Open);
-        services.TryAddSingleton(new ModelLoading<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes, GuessCounts.Of));
-        services.AddSingleton(provider => new ModelMemory<InferenceEngine>(
-            provider.GetRequiredService<ModelLoading<InferenceEngine>>(),
+        services.TryAddSingleton(new EngineFactory<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
+        services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
+            provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
             options.MemoryBudgetBytes,
-            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.ModelMemory")));
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels")));
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         if (options.Store == StoreKind.Sqlite) AddStore(services, options);
         services.AddSingleton(static provider => new AnswerTable(
@@ -66,7 +66,7 @@ public static class SluiceServer
             provider.GetRequiredService<ILogger<GracefulStop>>()));
         services.AddHostedService(static provider => provider.GetRequiredService<GracefulStop>());
         services.AddOptions<HostOptions>().Configure<Limits>((host, limits) => host.ShutdownTimeout = (options.Drain ?? limits.StopDrain) + limits.StopRest);
-        services.AddSingleton<MidStreamRescue>().AddSingleton<GenerationPump>();
+        services.AddSingleton<MidStreamRescue>().AddSingleton<AttemptLoop>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
@@ -77,7 +77,7 @@ public static class SluiceServer
     }
 
     /// <summary>Lets the hub take over changes of its configuration while it runs.</summary>
-    /// <remarks><see cref="ConfigurationReload.Reload"/> does so at once; <see cref="HubConfiguration.Apply"/> takes a configuration that doesn't come from a file.</remarks>
+    /// <remarks><see cref="ConfigurationReload.Reload"/> does so at once; <see cref="Hub.Apply"/> takes a configuration that doesn't come from a file.</remarks>
     /// <param name="services">The application's services, with or before <see cref="AddSluice"/>.</param>
     /// <param name="source">Where the configuration is found again.</param>
     public static IServiceCollection AddSluiceReload(this IServiceCollection services, ConfigurationSource source)
@@ -85,7 +85,7 @@ public static class SluiceServer
         services.AddSingleton(source);
         services.AddSingleton(static provider => new ConfigurationReload(
             provider.GetRequiredService<ConfigurationSource>(),
-            provider.GetRequiredService<HubConfiguration>(),
+            provider.GetRequiredService<Hub>(),
             provider.GetRequiredService<HubMetrics>(),
             provider.GetRequiredService<Limits>(),
             provider.GetRequiredService<TimeProvider>(),
@@ -155,24 +155,24 @@ public static class SluiceServer
     private static HubMetrics CreateMetrics(IServiceProvider provider)
     {
         var metrics = new HubMetrics(provider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
-        HubMeasurements.Register(metrics.Meter, provider.GetRequiredService<HubConfiguration>(), provider.GetRequiredService<ModelMemory<InferenceEngine>>());
+        HubMeasurements.Register(metrics.Meter, provider.GetRequiredService<Hub>(), provider.GetRequiredService<LoadedModels<InferenceEngine>>());
         return metrics;
     }
 
-    private static HubConfiguration CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
+    private static Hub CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
     {
-        var memory = provider.GetRequiredService<ModelMemory<InferenceEngine>>();
+        var memory = provider.GetRequiredService<LoadedModels<InferenceEngine>>();
         var random = provider.GetRequiredService<RandomSource>();
         var limits = provider.GetRequiredService<Limits>();
         var transport = provider.GetRequiredService<UpstreamTransport>();
         var time = provider.GetRequiredService<TimeProvider>();
         var loggers = provider.GetRequiredService<ILoggerFactory>();
-        return new HubConfiguration(
+        return new Hub(
             options,
             catalog,
             memory,
             (models, previous) => new ModelRouter(models, previous, memory, random, limits, transport, time, loggers),
-            loggers.CreateLogger<HubConfiguration>());
+            loggers.CreateLogger<Hub>());
     }
 
     private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)

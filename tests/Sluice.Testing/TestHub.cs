@@ -85,13 +85,13 @@ public sealed class TestHub : IAsyncDisposable
     public int QueuedCount => _engine()?.QueuedCount ?? 0;
 
     /// <summary>What it serves, to be changed.</summary>
-    public HubConfiguration Configuration => _application.Services.GetRequiredService<HubConfiguration>();
+    public Hub Configuration => _application.Services.GetRequiredService<Hub>();
 
     /// <summary>What it is made of.</summary>
     public IServiceProvider Services => _application.Services;
 
     /// <summary>How far the file is.</summary>
-    public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<ModelMemory<InferenceEngine>>().PresenceOf(path);
+    public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<LoadedModels<InferenceEngine>>().PresenceOf(path);
 
     /// <summary>Lines that were logged as warnings or worse.</summary>
     public IReadOnlyCollection<string> Complaints => _log.Complaints;
@@ -163,7 +163,7 @@ public sealed class TestHub : IAsyncDisposable
             {
                 builder.Logging.ClearProviders().AddProvider(log);
                 builder.Services.AddSingleton(options.Limits).AddSingleton(options.Time).AddSingleton(options.Random);
-                builder.Services.AddSingleton(new ModelLoading<InferenceEngine>(path => engine = load(path), loaded => loaded.Model.MemoryBytes, GuessCounts.Of));
+                builder.Services.AddSingleton(new EngineFactory<InferenceEngine>(path => engine = load(path), loaded => loaded.Model.MemoryBytes, DraftCounts.Of));
             });
         await application.StartAsync();
         return new TestHub(application, log, model, () => engine, catalog.Models[0].Id);

@@ -52,7 +52,7 @@ internal static class ServeCommand
             {
                 var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
                 options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
-                return Exposure.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
+                return OpenHubCheck.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
                     ? throw new CliException(problem)
                     : (options, FindModels(terminal, lookup));
             }
@@ -207,7 +207,7 @@ internal static class ServeCommand
     /// <summary>Waits until the only model is loaded; one sentence when it can't be.</summary>
     private static async Task<string?> LoadAsync(WebApplication application, LocalModel model)
     {
-        var memory = application.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
+        var memory = application.Services.GetRequiredService<LoadedModels<InferenceEngine>>();
         try
         {
             var (lease, error) = await memory.AcquireAsync(model, application.Lifetime.ApplicationStopping);

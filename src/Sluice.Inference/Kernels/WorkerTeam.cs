@@ -12,7 +12,7 @@ internal interface ITeamJob
 
 /// <summary>
 /// A fixed set of threads that run one job at a time, the caller among them. Inside a job they share out items with <see cref="TryClaim"/> and
-/// meet at <see cref="Meet"/>. Between jobs the threads spin shortly (the next token usually follows at once), then sleep.
+/// meet at <see cref="Barrier"/>. Between jobs the threads spin shortly (the next token usually follows at once), then sleep.
 /// One caller at a time.
 /// </summary>
 internal sealed class WorkerTeam : IDisposable
@@ -31,7 +31,7 @@ internal sealed class WorkerTeam : IDisposable
     // Every counter has a cache line (and the one that the processor fetches beside it) to itself: threads that count don't wait for each other.
     private readonly PaddedCounter[] _claimed;
     private PaddedCounter _arrived;
-    private PaddedCounter _meeting;
+    private PaddedCounter _barrier;
 
     /// <param name="threadCount">Threads including the caller, at least 1.</param>
     public WorkerTeam(int threadCount)
@@ -54,7 +54,7 @@ internal sealed class WorkerTeam : IDisposable
     public int ThreadCount { get; }
 
     /// <summary>How often all threads have met since the start; a lone thread meets nobody. Wraps around.</summary>
-    public int MeetingCount => Volatile.Read(ref _meeting.Value);
+    public int BarrierCount => Volatile.Read(ref _barrier.Value);
 
     /// <summary>Runs the job on all threads and returns when all have left it.</summary>
     public void Run(ITeamJob job)
@@ -71,11 +71,11 @@ internal sealed class WorkerTeam : IDisposable
         }
 
         job.Execute(0);
-        Meet();
+        Barrier();
     }
 
     /// <summary>Waits until every thread has come here; then item claims start again.</summary>
-    public void Meet()
+    public void Barrier()
     {
         if (ThreadCount == 1)
         {
@@ -83,17 +83,17 @@ internal sealed class WorkerTeam : IDisposable
             return;
         }
 
-        int meeting = Volatile.Read(ref _meeting.Value);
+        int meeting = Volatile.Read(ref _barrier.Value);
         if (Interlocked.Increment(ref _arrived.Value) == ThreadCount)
         {
             _arrived.Value = 0;
             Array.Clear(_claimed);
-            Volatile.Write(ref _meeting.Value, meeting + 1);
+            Volatile.Write(ref _barrier.Value, meeting + 1);
             return;
         }
 
         int spins = 0;
-        while (Volatile.Read(ref _meeting.Value) == meeting)
+        while (Volatile.Read(ref _barrier.Value) == meeting)
         {
             if (++spins < SpinsBeforeYield)
             {
@@ -197,7 +197,7 @@ internal sealed class WorkerTeam : IDisposable
             }
 
             _job!.Execute(index + 1);
-            Meet();
+            Barrier();
         }
     }
 

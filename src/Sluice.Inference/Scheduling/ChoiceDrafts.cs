@@ -87,5 +87,5 @@ internal sealed class ChoiceDrafts
     }
 
     // Behind a right guess the match is one token longer.
-    private ref double Share(int guess) => ref _shares[(_match + guess) switch { <= 2 => 0, 3 => 1, <= 5 => 2, <= 9 => 3, _ => 4 }];
+    private ref double Share(int draft) => ref _shares[(_match + draft) switch { <= 2 => 0, 3 => 1, <= 5 => 2, <= 9 => 3, _ => 4 }];
 }

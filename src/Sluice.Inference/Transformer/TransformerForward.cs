@@ -144,7 +144,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
     void ITeamJob.Execute(int threadIndex)
     {
         Embed(threadIndex);
-        _team.Meet();
+        _team.Barrier();
         for (int layer = 0; layer < _config.BlockCount; layer++)
         {
             if (threadIndex == 0 && _isAbandoned?.Invoke() == true)
@@ -155,7 +155,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             LayerWeights weights = _weights.Layers[layer];
             BatchInput input = Normalize(weights.AttentionNorm, threadIndex);
             Project(weights, input, threadIndex);
-            _team.Meet();
+            _team.Barrier();
             if (_abandoned)
             {
                 return;
@@ -164,11 +164,11 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             if (!_rotatesWhereItAttends)
             {
                 RotateAndCache(weights, layer, threadIndex);
-                _team.Meet();
+                _team.Barrier();
             }
 
             Attend(weights, layer, threadIndex);
-            _team.Meet();
+            _team.Barrier();
             if (_config.KeyLength * _config.GroupSize % ActivationLayout.BlockLength != 0)
             {
                 while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
@@ -176,20 +176,20 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
                     _attended.Seal(t);
                 }
 
-                _team.Meet();
+                _team.Barrier();
             }
 
             MultiplyOntoResidual(weights.AttentionOutput, _attended, threadIndex);
-            _team.Meet();
+            _team.Barrier();
             input = Normalize(weights.FeedForwardNorm, threadIndex);
             FeedForward(weights, input, threadIndex);
-            _team.Meet();
+            _team.Barrier();
             MultiplyOntoResidual(weights.Down, _gated, threadIndex);
-            _team.Meet();
+            _team.Barrier();
         }
 
         NormalizeLogitRows(threadIndex);
-        _team.Meet();
+        _team.Barrier();
         ComputeLogits(threadIndex);
     }
 
@@ -276,7 +276,7 @@ internal sealed unsafe class TransformerForward : ITeamJob, IDisposable
             NormalizeColumn(t, weight, _normed);
         }
 
-        _team.Meet();
+        _team.Barrier();
         return _normed;
     }
 

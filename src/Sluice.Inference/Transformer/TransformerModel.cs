@@ -78,7 +78,7 @@ internal sealed class TransformerModel : LanguageModel
     public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
 
     /// <summary>How often the threads have waited for each other; for work counts.</summary>
-    public int MeetingCount => _team.MeetingCount;
+    public int BarrierCount => _team.BarrierCount;
 
     /// <summary>Loads a file.</summary>
     /// <param name="path">The file.</param>

@@ -157,7 +157,7 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
         return null;
     }
 
-    // What an earlier answer thought before it called tools has to be given back to the model, signature and all: see MessagesStream.
+    // What an earlier answer thought before it called tools has to be given back to the model, signature and all: see MessagesStreamReader.
     private void WriteThinking(JsonElement message)
     {
         if (!message.TryGet("sluice"u8, JsonValueKind.Object, out var ours) || !ours.TryGet("thinking"u8, JsonValueKind.Array, out var blocks)) return;

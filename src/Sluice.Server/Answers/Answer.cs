@@ -57,12 +57,12 @@ internal sealed class Answer
     private ITimer? _grace;
     private long _detachedAt;
     private long _restoredCount = -1;
-    private Stretch _stretch = new();
+    private Production _stretch = new();
     private SuspendedGeneration? _suspended;
     private CancellationTokenRegistration _whenCancelled;
     private TaskCompletionSource<ApiError?>? _continuing;
 
-    public Answer(AnswerTable table, Generation generation, AnswerOwner owner, string model, RequestRecord record, Limits limits, TimeProvider time)
+    public Answer(AnswerTable table, Generation generation, AnswerIdentity owner, string model, RequestFigures record, Limits limits, TimeProvider time)
     {
         (_table, Generation, Owner, Model, Record, _limits, _time) = (table, generation, owner, model, record, limits, time);
         Created = time.GetUtcNow().ToUnixTimeSeconds();
@@ -75,7 +75,7 @@ internal sealed class Answer
 
     public string Id => Generation.Id;
 
-    public AnswerOwner Owner { get; }
+    public AnswerIdentity Owner { get; }
 
     /// <summary>The model that was asked for.</summary>
     public string Model { get; }
@@ -86,7 +86,7 @@ internal sealed class Answer
     /// <summary>Whether the rest of it was lost with the process that made it: what there is can be looked at, but nobody can go on with it.</summary>
     public bool IsLost => Log.End?.Failure is ApiError { Code: ApiErrors.StreamLostCode };
 
-    public RequestRecord Record { get; }
+    public RequestFigures Record { get; }
 
     /// <summary>Tells of the request that began it; null where nobody is told.</summary>
     public RequestMeter? Meter { get; set; }
@@ -95,7 +95,7 @@ internal sealed class Answer
     public string? RequestId { get; set; }
 
     /// <summary>How it is made now, or was last.</summary>
-    public Stretch Stretch
+    public Production Production
     {
         get { lock (_lock) return _stretch; }
     }
@@ -175,7 +175,7 @@ internal sealed class Answer
     /// </summary>
     /// <param name="begin">Goes on; says why not, and then the answer stays suspended.</param>
     /// <param name="end">As in <see cref="SetSuspended"/>.</param>
-    public async Task<ApiError?> ContinueAsync(Func<SuspendedGeneration, Stretch, Task<ApiError?>> begin, Action end)
+    public async Task<ApiError?> ContinueAsync(Func<SuspendedGeneration, Production, Task<ApiError?>> begin, Action end)
     {
         TaskCompletionSource<ApiError?> continuing;
         Task? settled = null;
@@ -278,7 +278,7 @@ internal sealed class Answer
     {
         lock (_lock)
         {
-            _stretch = Stretch.EndedAt(suspended);
+            _stretch = Production.EndedAt(suspended);
             // Somebody may have seen it, and knows its id.
             _hasSent = true;
             _restoredCount = Log.EventCount;
@@ -290,7 +290,7 @@ internal sealed class Answer
     /// <summary>Has the local engine stop at it, whoever reads; where something else makes it there is no effect.</summary>
     public void Suspend()
     {
-        Stretch stretch;
+        Production stretch;
         bool isAsked;
         lock (_lock)
         {
@@ -323,7 +323,7 @@ internal sealed class Answer
         lock (_lock) EndGrace();
         Generation.Retire();
         // What is kept for minutes takes no more than it has to, and the pool's arrays are there for those that run.
-        if (Owner.Keeping != Keeping.Off && _limits.Retention > TimeSpan.Zero) Log.Pack(_table.Blocks);
+        if (Owner.Retention != Retention.Off && _limits.Retention > TimeSpan.Zero) Log.Pack(_table.Blocks);
         _table.Retain(this);
         _produced.SetResult();
         TryDispose();
@@ -339,7 +339,7 @@ internal sealed class Answer
     private void LeaveIfLast()
     {
         bool isOrphan, isOver;
-        Stretch stretch;
+        Production stretch;
         var leaving = Leaving.Stays;
         lock (_lock)
         {
@@ -368,7 +368,7 @@ internal sealed class Answer
             case { } when _stretch.IsAsked:
                 if (_suspended is not null) ScheduleAdoptable();
                 return Leaving.Stays;
-            case { Key: null, Keeping: not Keeping.Off } when _stretch.Ask():
+            case { Key: null, Retention: not Retention.Off } when _stretch.Ask():
                 return Leaving.Suspended;
             case { Key: null } when _hasSent:
                 return Leaving.Cancelled;
@@ -398,10 +398,10 @@ internal sealed class Answer
         Generation.Cancel(CancellationCause.ClientLeft);
     }
 
-    private async Task<ApiError?> BeginAsync(Func<SuspendedGeneration, Stretch, Task<ApiError?>> begin, Action end)
+    private async Task<ApiError?> BeginAsync(Func<SuspendedGeneration, Production, Task<ApiError?>> begin, Action end)
     {
         if (TakeSuspended() is not { } from) return null;
-        var stretch = new Stretch();
+        var stretch = new Production();
         lock (_lock)
         {
             _stretch = stretch;
@@ -417,7 +417,7 @@ internal sealed class Answer
         {
             if (error is not null)
             {
-                lock (_lock) _stretch = Stretch.EndedAt(from);
+                lock (_lock) _stretch = Production.EndedAt(from);
                 SetSuspended(from, end);
             }
         }
@@ -437,14 +437,14 @@ internal sealed class Answer
     private void Abandon(bool onlyLocal)
     {
         bool isSuspended;
-        Stretch stretch;
+        Production stretch;
         lock (_lock)
         {
             stretch = _stretch;
             if (_readerCount + _holdCount > 0 || _grace is null || _stretch.IsAsked) return;
             var isLocal = stretch.Ask();
             if (!isLocal && onlyLocal) return;
-            isSuspended = isLocal && Owner.Keeping != Keeping.Off;
+            isSuspended = isLocal && Owner.Retention != Retention.Off;
             _isAbandoned |= !isSuspended;
         }
         if (isSuspended) stretch.Deliver();

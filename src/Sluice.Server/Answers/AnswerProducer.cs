@@ -13,14 +13,14 @@ namespace Sluice.Server.Answers;
 /// Makes answers, whoever reads them, and writes down what they took. An answer of the local engine may be made in several stretches: each ends in
 /// a suspension, or in the end of the answer.
 /// </summary>
-internal sealed partial class AnswerProducer(GenerationPump pump, ServerState server, HubMetrics metrics, TimeProvider time, ILogger<AnswerProducer> logger)
+internal sealed partial class AnswerProducer(AttemptLoop pump, ServerState server, HubMetrics metrics, TimeProvider time, ILogger<AnswerProducer> logger)
 {
     /// <summary>Runs until the answer has ended or is suspended; never throws.</summary>
     /// <param name="answer">To be produced.</param>
-    /// <param name="attempt">What is asked, with the answer's <see cref="Answer.Stretch"/>.</param>
+    /// <param name="attempt">What is asked, with the answer's <see cref="Answer.Production"/>.</param>
     /// <param name="route">Of the model that is asked for.</param>
     /// <param name="configuration">Held already, and released here.</param>
-    public async Task RunAsync(Answer answer, Attempt attempt, Route route, ServedConfiguration configuration)
+    public async Task RunAsync(Answer answer, Attempt attempt, Route route, HubSnapshot configuration)
     {
         try
         {
@@ -28,7 +28,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         }
         finally
         {
-            await SettleAsync(answer, answer.Stretch, configuration);
+            await SettleAsync(answer, answer.Production, configuration);
         }
     }
 
@@ -36,7 +36,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     /// <param name="answer">May be suspended.</param>
     /// <param name="configuration">Whose models are used.</param>
     /// <returns>Why it can't be gone on with; then it stays suspended.</returns>
-    public Task<ApiError?> ContinueAsync(Answer answer, ServedConfiguration configuration) =>
+    public Task<ApiError?> ContinueAsync(Answer answer, HubSnapshot configuration) =>
         answer.ContinueAsync((from, stretch) => BeginAsync(answer, from, stretch, configuration), () => EndLater(answer));
 
     /// <summary>Makes an answer that comes from a store suspended, as it was there.</summary>
@@ -50,7 +50,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
         answer.Restore(suspended, () => EndLater(answer));
     }
 
-    private async Task<ApiError?> BeginAsync(Answer answer, SuspendedGeneration from, Stretch stretch, ServedConfiguration configuration)
+    private async Task<ApiError?> BeginAsync(Answer answer, SuspendedGeneration from, Production stretch, HubSnapshot configuration)
     {
         if (server.IsEnding) return ServerState.StoppingError;
         if (configuration.Router.FindLocal(from.ModelId) is not { } upstream) return ApiErrors.ModelNotFound(from.ModelName);
@@ -79,9 +79,9 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     }
 
     // When the stretch is over.
-    private async Task SettleAsync(Answer answer, Stretch stretch, ServedConfiguration configuration)
+    private async Task SettleAsync(Answer answer, Production stretch, HubSnapshot configuration)
     {
-        await Patience.FirstAsync(answer.Log.WhenEnded, stretch.Suspended);
+        await Waits.FirstAsync(answer.Log.WhenEnded, stretch.Suspended);
         configuration.Release();
         if (answer.Log.End is null && stretch.Suspended.IsCompletedSuccessfully)
         {
@@ -102,7 +102,7 @@ internal sealed partial class AnswerProducer(GenerationPump pump, ServerState se
     {
         await Task.Yield();
         if (answer.TakeSuspended() is not { } suspended) return;
-        if (SuspendedRequest.TryRead(answer, suspended, answer.Stretch, time) is { } attempt) CancelledEnd.Write(attempt);
+        if (SuspendedRequest.TryRead(answer, suspended, answer.Production, time) is { } attempt) CancelledEnd.Write(attempt);
         else answer.Log.Cancel();
         await answer.Log.WhenEnded;
         End(answer);

@@ -53,7 +53,7 @@ internal sealed partial class AnswerRecorder
         var answer = entry.Answer;
         // Before its events: what has ended is there as a whole.
         var isProduced = answer.Produced.IsCompleted;
-        var stretch = answer.Stretch;
+        var stretch = answer.Production;
         // What the engine had made when it stopped is counted, also where no event has come since its last snapshot.
         var usage = !isProduced && stretch.Suspended.IsCompletedSuccessfully && answer.Record is { IsUsageEstimated: false } record ? record.Usage : null;
         var isCounted = usage is not null && !entry.HasUsage;

@@ -52,7 +52,7 @@ internal sealed partial class AnswerRecorder : IDisposable
     // Guards all below.
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
-    private readonly List<StoredTrace> _expired = [];
+    private readonly List<StoredTombstone> _expired = [];
     private readonly List<string> _deleted = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
     private List<TaskCompletionSource<bool>> _removals = [];
@@ -134,7 +134,7 @@ internal sealed partial class AnswerRecorder : IDisposable
     }
 
     /// <summary>The answer is no longer kept.</summary>
-    public void Expire(StoredTrace trace)
+    public void Expire(StoredTombstone trace)
     {
         lock (_lock)
         {

@@ -30,7 +30,7 @@ internal sealed partial class AnswerTable : IHostedService
         var suspended = await FindSuspendedAsync(contents.Answers, cancellationToken);
         lock (_lock)
         {
-            foreach (var trace in contents.Traces) RestoreTrace(trace);
+            foreach (var trace in contents.Tombstones) RestoreTrace(trace);
             // The last one with a key has it.
             foreach (var stored in contents.Answers.Where(static answer => answer.Owner.Key is not null)) _storedKeys[new OwnKey(stored.Owner.Principal, stored.Owner.Key!)] = stored.Id;
             // Those that ended first come first, as if they had ended here. What was cut off ends at this moment.
@@ -48,7 +48,7 @@ internal sealed partial class AnswerTable : IHostedService
         CancelAll(CancellationCause.Shutdown);
         await WhenProducedAsync(cancellationToken);
         if (_recorder is null) return;
-        await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellationToken);
+        await Waits.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellationToken);
         _recorder.Dispose();
     }
 
@@ -61,17 +61,17 @@ internal sealed partial class AnswerTable : IHostedService
         Answer[] suspended = [];
         if (_recorder is not null)
         {
-            suspended = [.. Running().Where(static answer => answer.Owner.Keeping == Keeping.Store)];
+            suspended = [.. Running().Where(static answer => answer.Owner.Retention == Retention.Store)];
             foreach (var answer in suspended) answer.Suspend();
-            var settled = Task.WhenAll(suspended.Where(static answer => answer.Stretch.IsAsked).Select(static answer => answer.Stretch.Settled));
-            await Patience.WaitAsync(settled, _limits.CancelWait, _time, cancellation);
-            lock (_lock) suspended = [.. _byId.Values.Where(static answer => answer.IsSuspended && answer.Owner.Keeping == Keeping.Store)];
+            var settled = Task.WhenAll(suspended.Where(static answer => answer.Production.IsAsked).Select(static answer => answer.Production.Settled));
+            await Waits.WaitAsync(settled, _limits.CancelWait, _time, cancellation);
+            lock (_lock) suspended = [.. _byId.Values.Where(static answer => answer.IsSuspended && answer.Owner.Retention == Retention.Store)];
         }
         foreach (var answer in Running()) answer.Generation.Cancel(CancellationCause.Shutdown);
-        await Patience.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
-        if (_recorder is not null) await Patience.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
+        await Waits.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
+        if (_recorder is not null) await Waits.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
         // What follows is of this process alone: in the store they stay as they are.
-        foreach (var answer in suspended) answer.Record.IsLeftToStore = _recorder!.Release(answer) && answer.Stretch.TrySnapshot() is { ChoiceCount: 1 };
+        foreach (var answer in suspended) answer.Record.IsLeftToStore = _recorder!.Release(answer) && answer.Production.TrySnapshot() is { ChoiceCount: 1 };
         CancelAll(CancellationCause.Shutdown);
     }
 
@@ -80,7 +80,7 @@ internal sealed partial class AnswerTable : IHostedService
     {
         while (!cancellation.IsCancellationRequested && Running() is [var running, ..])
         {
-            await Patience.WaitAsync(Patience.FirstAsync(running.Produced, running.Stretch.Settled), Timeout.InfiniteTimeSpan, _time, cancellation);
+            await Waits.WaitAsync(Waits.FirstAsync(running.Produced, running.Production.Settled), Timeout.InfiniteTimeSpan, _time, cancellation);
             // Between a suspension that was cancelled and the end that is written for it somebody else has to have a turn.
             await Task.Yield();
         }
@@ -99,7 +99,7 @@ internal sealed partial class AnswerTable : IHostedService
     /// <param name="body">The request as the client wrote it.</param>
     public void Record(Answer answer, ReadOnlyMemory<byte> body)
     {
-        if (answer.Owner.Keeping == Keeping.Store) _recorder?.Add(answer, body);
+        if (answer.Owner.Retention == Retention.Store) _recorder?.Add(answer, body);
     }
 
     /// <summary>Completes when what was deleted is gone from the store too; false when that can't be now.</summary>
@@ -128,7 +128,7 @@ internal sealed partial class AnswerTable : IHostedService
         while (_recorder is { IsCrowded: true } && _kept.TakeFirst() is { } answer) Expire(answer);
     }
 
-    private void RestoreTrace(StoredTrace trace)
+    private void RestoreTrace(StoredTombstone trace)
     {
         var age = AgeOf(trace.At);
         if (age >= _limits.ExpiredIds) return;
@@ -138,7 +138,7 @@ internal sealed partial class AnswerTable : IHostedService
 
     private void Restore(StoredAnswer stored, SuspendedGeneration? suspended)
     {
-        var record = new RequestRecord(_time);
+        var record = new RequestFigures(_time);
         if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
         else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
         // The process was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
@@ -146,7 +146,7 @@ internal sealed partial class AnswerTable : IHostedService
             record.SetUsage(new ChatUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, progress.Choices.Sum(static choice => choice.Tokens.Count)), isEstimated: true);
         // Events behind those that the engine's progress accounts for are made again, the same ones.
         var generation = new Generation(stored.Id, _limits.Streams, suspended?.EventCount ?? stored.EventCount);
-        var answer = new Answer(this, generation, stored.Owner with { Keeping = Keeping.Store }, stored.Model, record, _limits, _time) { Created = stored.Created };
+        var answer = new Answer(this, generation, stored.Owner with { Retention = Retention.Store }, stored.Model, record, _limits, _time) { Created = stored.Created };
         _byId.Add(stored.Id, answer);
         if (stored.Owner.Key is { } key && _storedKeys[new OwnKey(stored.Owner.Principal, key)] == stored.Id) _byKey[new OwnKey(stored.Owner.Principal, key)] = answer;
         if (suspended is not null)

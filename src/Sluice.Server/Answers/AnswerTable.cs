@@ -29,9 +29,9 @@ internal sealed partial class AnswerTable : IDisposable
     private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
     private readonly KeptAnswers _kept;
     private readonly KeptAnswers _suspended;
-    private readonly Traces<string, string> _expired;
-    private readonly Traces<OwnKey, bool> _expiredKeys;
-    private readonly Traces<OwnKey, bool> _cancelledKeys;
+    private readonly Tombstones<string, string> _expired;
+    private readonly Tombstones<OwnKey, bool> _expiredKeys;
+    private readonly Tombstones<OwnKey, bool> _cancelledKeys;
 
     /// <param name="limits">Bounds.</param>
     /// <param name="time">Clock of all times.</param>
@@ -41,9 +41,9 @@ internal sealed partial class AnswerTable : IDisposable
     {
         (_limits, _time, _recorder, _restore) = (limits, time, recorder, restore);
         Blocks = new PackedBlocks(limits.Streams);
-        _expired = new Traces<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
-        _expiredKeys = new Traces<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
-        _cancelledKeys = new Traces<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
+        _expired = new Tombstones<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
+        _expiredKeys = new Tombstones<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
+        _cancelledKeys = new Tombstones<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
         _kept = new KeptAnswers(limits.KeptAnswersMax, limits.KeptBytesMax, limits.Retention, time);
         _suspended = new KeptAnswers(limits.SuspendedAnswersMax, limits.SuspendedBytesMax, limits.SuspendedRetention, time);
         _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -72,7 +72,7 @@ internal sealed partial class AnswerTable : IDisposable
     /// <param name="record">Of an answer that is made here.</param>
     /// <param name="hotBytes">What its log keeps; null for the usual.</param>
     /// <param name="existing">The answer to join, which may be to another request.</param>
-    public Answer? TryCreate(string id, AnswerOwner owner, string model, RequestRecord record, int? hotBytes, out Answer? existing)
+    public Answer? TryCreate(string id, AnswerIdentity owner, string model, RequestFigures record, int? hotBytes, out Answer? existing)
     {
         lock (_lock)
         {
@@ -128,13 +128,13 @@ internal sealed partial class AnswerTable : IDisposable
     }
 
     /// <summary>An answer to the same request that nobody has seen anything of, and that is kept as this one wants it; it may have been taken when it is attached to.</summary>
-    public Answer? TakeOrphan(AnswerOwner owner)
+    public Answer? TakeOrphan(AnswerIdentity owner)
     {
         lock (_lock)
         {
             var key = new OwnKey(owner.Principal, owner.Fingerprint.Raw);
             if (!_orphans.TryGetValue(key, out var orphans)) return null;
-            var orphan = orphans.FindLast(orphan => orphan.Owner.Keeping == owner.Keeping);
+            var orphan = orphans.FindLast(orphan => orphan.Owner.Retention == owner.Retention);
             if (orphan is not null) RemoveOrphan(orphan);
             return orphan;
         }
@@ -175,7 +175,7 @@ internal sealed partial class AnswerTable : IDisposable
         lock (_lock)
         {
             if (!_byId.ContainsKey(answer.Id)) return;
-            if (answer.Owner.Keeping == Keeping.Off)
+            if (answer.Owner.Retention == Retention.Off)
             {
                 Remove(answer);
                 return;
@@ -214,7 +214,7 @@ internal sealed partial class AnswerTable : IDisposable
             _kept.Remove(answer);
             _suspended.Remove(answer);
             Remove(answer);
-            if (answer.Owner.Keeping == Keeping.Store) _recorder?.Delete(answer.Id);
+            if (answer.Owner.Retention == Retention.Store) _recorder?.Delete(answer.Id);
         }
     }
 
@@ -254,7 +254,7 @@ internal sealed partial class AnswerTable : IDisposable
         _expired.Add(answer.Id, answer.Owner.Principal);
         if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
         Remove(answer);
-        if (answer.Owner.Keeping == Keeping.Store) _recorder?.Expire(new StoredTrace(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
+        if (answer.Owner.Retention == Retention.Store) _recorder?.Expire(new StoredTombstone(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
         // Nobody makes a suspended one, and its memory goes when it has ended. Not under the lock, for a cancel calls others.
         if (answer.Log.End is null) ThreadPool.UnsafeQueueUserWorkItem(static answer => answer.Generation.Cancel(CancellationCause.ClientLeft), answer, preferLocal: false);
     }

@@ -8,7 +8,7 @@ namespace Sluice.Server.Answers;
 internal static class SuspendedRequest
 {
     /// <summary>Null when the request is none that this hub takes; another version of it may have kept it.</summary>
-    public static Attempt? TryRead(Answer answer, SuspendedGeneration from, Stretch stretch, TimeProvider time)
+    public static Attempt? TryRead(Answer answer, SuspendedGeneration from, Production stretch, TimeProvider time)
     {
         if (!ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(from.Body), out var request, out _)) return null;
         return new Attempt(answer.Generation, request with { Model = from.ModelName }, from.Body, [])
@@ -19,7 +19,7 @@ internal static class SuspendedRequest
             Commit = new CommitPoint(time),
             IsLast = true,
             Record = answer.Record,
-            Stretch = stretch,
+            Production = stretch,
             From = from,
         };
     }

@@ -13,7 +13,7 @@ namespace Sluice.Server.Endpoints;
 /// framework's own 404 or 405 would not be; and no path is answered with a redirect, which would lose a body.
 /// </summary>
 internal sealed partial class ApiDispatcher(
-    HubConfiguration hub,
+    Hub hub,
     ChatCompletionsEndpoint chat,
     StoredCompletionsEndpoint stored,
     HealthEndpoint health,
@@ -103,7 +103,7 @@ internal sealed partial class ApiDispatcher(
         return Task.CompletedTask;
     }
 
-    private Task OnCompletion(HttpContext context, string rest, ServedConfiguration configuration)
+    private Task OnCompletion(HttpContext context, string rest, HubSnapshot configuration)
     {
         const string Cancel = "/cancel";
         var method = context.Request.Method;

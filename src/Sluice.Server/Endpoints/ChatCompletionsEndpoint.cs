@@ -26,7 +26,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     private readonly AnswerReply _reply = new(limits, time);
 
     // What came, once it is known to be right.
-    private sealed record Asked(ChatCompletionRequest Request, Route Route, byte[] Body, AnswerOwner Owner, ResumeHeaders Headers);
+    private sealed record Asked(ChatCompletionRequest Request, Route Route, byte[] Body, AnswerIdentity Owner, ResumeHeaders Headers);
 
     // The answer that a request gets.
     private readonly record struct Admitted(AnswerConnection Reader, string Way, bool IsNew);
@@ -45,7 +45,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         await _reply.WriteAsync(context, admitted.Reader, asked!.Request.Stream, asked.Headers.WantsEventIds, admitted.Way);
     }
 
-    private async Task<(Asked?, ApiError?)> ReadAsync(HttpContext context, ServedConfiguration configuration)
+    private async Task<(Asked?, ApiError?)> ReadAsync(HttpContext context, HubSnapshot configuration)
     {
         var (router, store) = (configuration.Router, configuration.Options.Store);
         if ((RequestBody.CheckContentType(context.Request) ?? RescueHeader.FindProblem(context.Request)) is { } refused) return (null, refused);
@@ -58,14 +58,14 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         if (route is null) error ??= ApiErrors.ModelNotFound(request!.Model);
         if (headers.Cursor is not null && request is { Stream: false }) error ??= ApiErrors.InvalidCursor("Only a stream can go on from a cursor: ask with \"stream\": true.");
         if (headers is { Cursor: { Id: null, Position: > 0 }, Key: null }) error ??= ApiErrors.InvalidCursor("A number of events alone says nothing: send the request's Idempotency-Key too, or {id}:{number} as the cursor.");
-        var keeping = route is null || headers.IsStoreOff || !route.Model.KeepsAnswers || store == StoreKind.Off ? Keeping.Off : answers.HasStore ? Keeping.Store : Keeping.Memory;
+        var keeping = route is null || headers.IsStoreOff || !route.Model.KeepsAnswers || store == StoreKind.Off ? Retention.Off : answers.HasStore ? Retention.Store : Retention.Memory;
         // The buffers are given back now; an upstream gets what the client wrote, and a suspended answer is gone on with from it.
         var copy = error is null ? body.ToArray() : [];
         var isCanonical = headers.Key is not null || headers.Cursor is not null || headers.WantsEventIds;
         var fingerprint = error is null ? RequestFingerprint.Of(body, isCanonical) : null;
         context.Request.BodyReader.AdvanceTo(body.End);
         if (error is not null) return (null, error);
-        var owner = new AnswerOwner(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect) { Keeping = keeping };
+        var owner = new AnswerIdentity(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect) { Retention = keeping };
         return (new Asked(request!, route!, copy, owner, headers), null);
     }
 
@@ -105,7 +105,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         if (server.IsStopping && !IsThere(owner)) return (default, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         int? hotBytes = asked.Request.Stream ? null : ProtocolLimits.CompletionBytesMax;
-        var record = new RequestRecord(time, started: scope.Started);
+        var record = new RequestFigures(time, started: scope.Started);
         if (answers.TryCreate(IdPrefix + scope.Id, owner, asked.Request.Model, record, hotBytes, out var existing) is not { } answer)
             return existing is null ? (default, ApiErrors.Unavailable(TimeSpan.FromSeconds(1))) : await JoinAsync(context, scope, existing, asked, 0);
         if (owner.Key is { } cancelled && answers.IsCancelled(cancelled, owner.Principal))
@@ -118,7 +118,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     }
 
     // A hub that stops makes no new answers, and gives those that it has.
-    private bool IsThere(AnswerOwner owner) => owner.Key is { } key && answers.TryFindKey(key, owner.Principal, out var known) && !known.IsBroken;
+    private bool IsThere(AnswerIdentity owner) => owner.Key is { } key && answers.TryFindKey(key, owner.Principal, out var known) && !known.IsBroken;
 
     private ApiError FindLost(string id, string principal) => answers.HasExpired(id, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
 
@@ -128,7 +128,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
     {
         if (!answer.Owner.Fingerprint.Matches(asked.Owner.Fingerprint)) return (default, asked.Owner.Key is null ? ApiErrors.RequestMismatch() : ApiErrors.KeyReused());
         if (asked.Owner.Key is not null && answer.Log.End is { Kind: StreamEndKind.Stopped }) return (default, ApiErrors.GenerationCancelled());
-        var (isEnded, isStopped) = (answer.Log.End is not null, answer.Stretch.IsAsked);
+        var (isEnded, isStopped) = (answer.Log.End is not null, answer.Production.IsAsked);
         var (reader, error) = await AttachAsync(producer, scope.Configuration, answer, position, context);
         if (error is not null) return (default, error);
         return (new Admitted(reader!, isEnded ? "replayed" : asked.Headers.Cursor is null && !isStopped ? "joined" : "resumed", IsNew: false), null);
@@ -136,7 +136,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
 
     /// <summary>A reader behind the cursor, of an answer that is being made or has ended; or why there is none.</summary>
     public static async Task<(AnswerConnection?, ApiError?)> AttachAsync(
-        AnswerProducer producer, ServedConfiguration configuration, Answer answer, long position, HttpContext context)
+        AnswerProducer producer, HubSnapshot configuration, Answer answer, long position, HttpContext context)
     {
         if (answer.IsLost) return (null, ApiErrors.StreamLost());
         if (!answer.TryHold()) return (null, ApiErrors.StreamExpired());
@@ -181,7 +181,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
             Commit = new CommitPoint(time),
             IsRescuable = !RescueHeader.IsOff(context.Request),
             Record = answer.Record,
-            Stretch = answer.Stretch,
+            Production = answer.Production,
         };
         _ = producer.RunAsync(answer, attempt, asked.Route, scope.Configuration);
     }

@@ -5,7 +5,7 @@ using Sluice.Server.Serving;
 namespace Sluice.Server.Endpoints;
 
 /// <summary>One request: its name, its time, and the configuration that it is served by from its beginning to its end.</summary>
-internal sealed class RequestScope(TimeProvider time, string id, ServedConfiguration configuration)
+internal sealed class RequestScope(TimeProvider time, string id, HubSnapshot configuration)
 {
     private const string Prefix = "req_";
 
@@ -15,7 +15,7 @@ internal sealed class RequestScope(TimeProvider time, string id, ServedConfigura
     /// <summary>Unique; the part of <see cref="RequestId"/> that the completion's id has too, so that one word finds every line of the log.</summary>
     public string Id => id;
 
-    public ServedConfiguration Configuration => configuration;
+    public HubSnapshot Configuration => configuration;
 
     /// <summary>On the hub's clock.</summary>
     public long Started { get; } = time.GetTimestamp();

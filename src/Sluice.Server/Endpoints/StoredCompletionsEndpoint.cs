@@ -21,7 +21,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
     private readonly AnswerReply _reply = new(limits, time);
 
     /// <summary>The answer so far as an object, or with <c>stream=true</c> as events behind <c>starting_after</c>.</summary>
-    public async Task GetAsync(HttpContext context, string id, ServedConfiguration configuration)
+    public async Task GetAsync(HttpContext context, string id, HubSnapshot configuration)
     {
         var query = context.Request.Query;
         var isStream = query["stream"] == "true" && HttpMethods.IsGet(context.Request.Method);
@@ -67,7 +67,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
         answer!.Generation.Cancel(CancellationCause.Requested);
         answers.Delete(answer);
         var isGone = answers.FlushRemovalsAsync();
-        await Patience.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
+        await Waits.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
         if (!isGone.IsCompletedSuccessfully || !await isGone)
         {
             await JsonReply.WriteErrorAsync(context, ApiErrors.NotDeletedYet());
@@ -106,7 +106,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
     {
         answer.Generation.Cancel(CancellationCause.Requested);
         if (answer.Generation.CancellationCause is not null)
-            await Patience.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
+            await Waits.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
         await WriteObjectAsync(context, answer);
     }
 

@@ -168,7 +168,7 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
     private async Task LetArriveAsync()
     {
         // The client may leave meanwhile; that is no error, and there is nothing to wait for then.
-        await Task.Delay(limits.ErrorEventLead, time, context.RequestAborted).ConfigureAwait(Patience.Quietly);
+        await Task.Delay(limits.ErrorEventLead, time, context.RequestAborted).ConfigureAwait(Waits.Quietly);
     }
 
     private void OnTimer()

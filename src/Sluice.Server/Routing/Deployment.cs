@@ -40,7 +40,7 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         {
             var result = await upstream.RunAsync(attempt);
             known = result;
-            if (IsUnasked(known)) return result;
+            if (IsInexpressible(known)) return result;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
             if (result.Outcome != AttemptOutcome.Answered && result.Kind is FailureKind.Faulted or FailureKind.Silent) breaker.Fail();
             else breaker.Succeed();
@@ -49,10 +49,10 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         finally
         {
             Interlocked.Decrement(ref _inFlight);
-            if (known is null || IsUnasked(known)) breaker.Forget();
+            if (known is null || IsInexpressible(known)) breaker.Forget();
             attempt.Record.EndAttempt(span, upstream.Identity, known);
         }
     }
 
-    private static bool IsUnasked(AttemptResult? result) => result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked };
+    private static bool IsInexpressible(AttemptResult? result) => result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Inexpressible };
 }

@@ -29,7 +29,7 @@ internal static class HedgedAttempt
         if (delay is { } wait)
         {
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(attempt.Cancellation);
-            await Patience.FirstAsync(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
+            await Waits.FirstAsync(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
             Cancel(waiting);
             var isLate = !running.IsCompleted && !commit.Passed.IsCompleted && !attempt.Cancellation.IsCancellationRequested;
             if (isLate && chooseSecond() is { } second)
@@ -57,20 +57,20 @@ internal static class HedgedAttempt
     {
         using var secondEnd = CancellationTokenSource.CreateLinkedTokenSource(attempt.Cancellation);
         var second = secondDeployment.RunAsync(attempt with { Cancellation = secondEnd.Token });
-        await Patience.FirstAsync(attempt.Commit.Passed, BothAsync(first, second));
+        await Waits.FirstAsync(attempt.Commit.Passed, BothAsync(first, second));
         if (attempt.Commit.Winner is not { } winner)
         {
-            await ((Task)second).ConfigureAwait(Patience.Quietly);
+            await ((Task)second).ConfigureAwait(Waits.Quietly);
             var failed = await first;
             if (!second.IsCompletedSuccessfully) return (failed, firstDeployment);
             var other = await second;
-            if (other.Kind is FailureKind.Silent or FailureKind.Unserved or FailureKind.Unasked) excluded.Add(secondDeployment);
+            if (other.Kind is FailureKind.Silent or FailureKind.Rejected or FailureKind.Inexpressible) excluded.Add(secondDeployment);
             // What refuses the request itself counts before what may pass.
             return !IsRefusal(failed) && IsRefusal(other) ? (other, secondDeployment) : (failed, firstDeployment);
         }
         var isFirst = ReferenceEquals(winner, primary);
         Cancel(isFirst ? secondEnd : firstEnd);
-        await ((Task)(isFirst ? second : first)).ConfigureAwait(Patience.Quietly);
+        await ((Task)(isFirst ? second : first)).ConfigureAwait(Waits.Quietly);
         return isFirst ? (await first, firstDeployment) : (await second, secondDeployment);
     }
 
@@ -81,7 +81,7 @@ internal static class HedgedAttempt
 
     private static async Task BothAsync(Task first, Task second)
     {
-        await first.ConfigureAwait(Patience.Quietly);
-        await second.ConfigureAwait(Patience.Quietly);
+        await first.ConfigureAwait(Waits.Quietly);
+        await second.ConfigureAwait(Waits.Quietly);
     }
 }

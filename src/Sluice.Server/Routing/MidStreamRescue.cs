@@ -123,7 +123,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             Commit = new CommitPoint(time),
             IsLast = false,
             IsRescuable = true,
-            Stretch = null,
+            Production = null,
             Record = broken.Record.CreateScratch(),
         };
     }
@@ -184,7 +184,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     // When the task is seen to be over, not a moment before: the reader looks at it next.
     private static async Task WakeAsync(Task running, StreamLogReader reader)
     {
-        await running.ConfigureAwait(Patience.Quietly);
+        await running.ConfigureAwait(Waits.Quietly);
         reader.Wake();
     }
 

@@ -23,7 +23,7 @@ internal sealed class ModelRouter : IDisposable
     /// <param name="time">Clock of breakers, pauses and timeouts.</param>
     /// <param name="loggers">Told of failures.</param>
     public ModelRouter(
-        ModelCatalog catalog, ModelRouter? previous, ModelMemory<InferenceEngine> memory, RandomSource random, Limits limits, UpstreamTransport transport, TimeProvider time,
+        ModelCatalog catalog, ModelRouter? previous, LoadedModels<InferenceEngine> memory, RandomSource random, Limits limits, UpstreamTransport transport, TimeProvider time,
         ILoggerFactory loggers)
     {
         var local = loggers.CreateLogger<LocalUpstream>();

@@ -18,7 +18,7 @@ namespace Sluice.Server.Serving;
 public sealed partial class ConfigurationReload : IHostedService, IDisposable
 {
     private readonly ConfigurationSource _source;
-    private readonly HubConfiguration _hub;
+    private readonly Hub _hub;
     private readonly HubMetrics _metrics;
     private readonly Limits _limits;
     private readonly TimeProvider _time;
@@ -31,7 +31,7 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
     private ITimer? _timer;
 
     internal ConfigurationReload(
-        ConfigurationSource source, HubConfiguration hub, HubMetrics metrics, Limits limits, TimeProvider time, ILogger<ConfigurationReload> logger) =>
+        ConfigurationSource source, Hub hub, HubMetrics metrics, Limits limits, TimeProvider time, ILogger<ConfigurationReload> logger) =>
         (_source, _hub, _metrics, _limits, _time, _logger) = (source, hub, metrics, limits, time, logger);
 
     /// <inheritdoc/>

@@ -8,7 +8,7 @@ namespace Sluice.Server.Serving;
 /// Loads the only model, where it is a file, while the hub starts or takes over a configuration, so that the first request need not wait.
 /// Several load when they are asked for.
 /// </summary>
-internal sealed class StartupLoad(HubConfiguration hub, ModelMemory<InferenceEngine> memory) : IHostedService, IDisposable
+internal sealed class StartupLoad(Hub hub, LoadedModels<InferenceEngine> memory) : IHostedService, IDisposable
 {
     public const string Ready = "ok";
 

@@ -117,10 +117,10 @@ internal sealed partial class SqliteAnswerStore
         {
             while (rows.Read()) answers.Add(ReadAnswer(rows));
         }
-        var traces = new List<StoredTrace>();
+        var traces = new List<StoredTombstone>();
         using (var rows = reader.Query("select id, principal, idempotency_key, at from trace order by number"))
         {
-            while (rows.Read()) traces.Add(new StoredTrace(rows.GetString(0), rows.GetString(1), TextOrNull(rows, 2), TimeOf(rows, 3)));
+            while (rows.Read()) traces.Add(new StoredTombstone(rows.GetString(0), rows.GetString(1), TextOrNull(rows, 2), TimeOf(rows, 3)));
         }
         Measure(reader);
         return new StoreContents(answers, traces);
@@ -128,7 +128,7 @@ internal sealed partial class SqliteAnswerStore
 
     private static StoredAnswer ReadAnswer(SqliteDataReader row)
     {
-        var owner = new AnswerOwner(
+        var owner = new AnswerIdentity(
             row.GetString(1), TextOrNull(row, 2), new RequestFingerprint(row.GetString(3), TextOrNull(row, 4)), (DisconnectPolicy)row.GetInt32(5));
         return new StoredAnswer(row.GetString(0), owner, row.GetString(6), row.GetInt64(7))
         {

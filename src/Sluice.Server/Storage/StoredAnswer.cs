@@ -9,7 +9,7 @@ namespace Sluice.Server.Storage;
 /// <param name="Owner">Who asked, and for what.</param>
 /// <param name="Model">The model that was asked for.</param>
 /// <param name="Created">Unix time in seconds.</param>
-internal sealed record StoredAnswer(string Id, AnswerOwner Owner, string Model, long Created)
+internal sealed record StoredAnswer(string Id, AnswerIdentity Owner, string Model, long Created)
 {
     /// <summary>Events that the store has, from the first on.</summary>
     public long EventCount { get; init; }
@@ -45,10 +45,10 @@ internal sealed record StoredRequest(byte[] Body, byte[]? Progress);
 /// <param name="Principal">Whose it was.</param>
 /// <param name="Key">Its <c>Idempotency-Key</c>; null without one.</param>
 /// <param name="At">Since when it is no longer kept.</param>
-internal sealed record StoredTrace(string Id, string Principal, string? Key, DateTimeOffset At);
+internal sealed record StoredTombstone(string Id, string Principal, string? Key, DateTimeOffset At);
 
 /// <summary>All that a store has, in the order in which it came.</summary>
-internal sealed record StoreContents(IReadOnlyList<StoredAnswer> Answers, IReadOnlyList<StoredTrace> Traces);
+internal sealed record StoreContents(IReadOnlyList<StoredAnswer> Answers, IReadOnlyList<StoredTombstone> Tombstones);
 
 /// <summary>Changes that are made together.</summary>
 internal sealed record StoreBatch
@@ -57,12 +57,12 @@ internal sealed record StoreBatch
     public List<AnswerChange> Changes { get; } = [];
 
     /// <summary>Answers that are no longer kept: they go, and a trace stays. After <see cref="Changes"/>.</summary>
-    public List<StoredTrace> Expired { get; } = [];
+    public List<StoredTombstone> Expired { get; } = [];
 
     /// <summary>Answers that go without a trace. After <see cref="Changes"/>.</summary>
     public List<string> Deleted { get; } = [];
 
-    /// <summary>Traces from before this go; null keeps them all.</summary>
+    /// <summary>Tombstones from before this go; null keeps them all.</summary>
     public DateTimeOffset? TracesBefore { get; set; }
 
     public bool IsEmpty => Changes.Count == 0 && Expired.Count == 0 && Deleted.Count == 0;

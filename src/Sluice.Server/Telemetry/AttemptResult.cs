@@ -25,10 +25,10 @@ internal enum FailureKind
     ContextLength,
 
     /// <summary>This upstream won't answer for this model, however often it is asked: a wrong key, an unknown model, a spent quota.</summary>
-    Unserved,
+    Rejected,
 
     /// <summary>It was not asked, for its API has no word for what the request wants. Another upstream's may.</summary>
-    Unasked,
+    Inexpressible,
 
     /// <summary>Too many requests; later it may answer.</summary>
     RateLimited,

@@ -83,7 +83,7 @@ internal sealed class RequestMeter
     /// <summary>The log has ended, and the reply with it.</summary>
     /// <param name="generation">Not disposed yet.</param>
     /// <param name="record">What the request took.</param>
-    public void End(Generation generation, RequestRecord record)
+    public void End(Generation generation, RequestFigures record)
     {
         var end = generation.Log.End;
         var error = end?.Failure as ApiError;
@@ -101,7 +101,7 @@ internal sealed class RequestMeter
         _span.Dispose();
     }
 
-    private void RecordUsage(RequestRecord record)
+    private void RecordUsage(RequestFigures record)
     {
         if (record.Usage is not { } usage) return;
         var estimated = new KeyValuePair<string, object?>(Tags.Estimated, record.IsUsageEstimated ? "true" : "false");
@@ -126,8 +126,8 @@ internal sealed class RequestMeter
         { Outcome: AttemptOutcome.Broken } => "broken",
         { Kind: FailureKind.Refused } => "refused",
         { Kind: FailureKind.ContextLength } => "context_length",
-        { Kind: FailureKind.Unasked } => "unasked",
-        { Kind: FailureKind.Unserved } => "unserved",
+        { Kind: FailureKind.Inexpressible } => "unasked",
+        { Kind: FailureKind.Rejected } => "unserved",
         { Kind: FailureKind.RateLimited } => "rate_limited",
         { Kind: FailureKind.Silent } => "silent",
         _ => "faulted",

@@ -37,11 +37,11 @@ internal sealed record Attempt(
     public bool IsRescuable { get; init; }
 
     /// <summary>How the local engine is suspended; null where it can't be.</summary>
-    public Stretch? Stretch { get; init; }
+    public Production? Production { get; init; }
 
     /// <summary>What the local engine goes on from; null from the beginning.</summary>
     public SuspendedGeneration? From { get; init; }
 
     /// <summary>Where the request's figures are kept.</summary>
-    public required RequestRecord Record { get; init; }
+    public required RequestFigures Record { get; init; }
 }

@@ -19,7 +19,7 @@ internal sealed partial class HttpUpstream
     {
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
-        private readonly MessagesStream? _translation = upstream._dialect.OpenTranslation();
+        private readonly MessagesStreamReader? _translation = upstream._dialect.OpenTranslation();
         private readonly ArrayBufferWriter<byte> _events = new();
         private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
@@ -124,14 +124,14 @@ internal sealed partial class HttpUpstream
             var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
             switch (frame)
             {
-                case RelayedFrame.Done:
+                case FrameKind.Done:
                     return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
-                case RelayedFrame.Failed:
+                case FrameKind.Failed:
                     await FlushAsync();
                     return _normalizer.IsFinished ? await CompleteAsync() : Break(_normalizer.Error!);
-                case RelayedFrame.Empty when item.Type == "error" && !_normalizer.IsFinished:
+                case FrameKind.Empty when item.Type == "error" && !_normalizer.IsFinished:
                     return Break(UpstreamError.Read(500, item.Data.Span));
-                case RelayedFrame.Content:
+                case FrameKind.Content:
                     Commit();
                     AddContent();
                     // Between a finish and usage there is no token to wait for.
@@ -280,7 +280,7 @@ internal sealed partial class HttpUpstream
             if (!_drains) return false;
             var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using var registration = _cancellation.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetResult(), cancelled);
-            await Patience.FirstAsync(task, cancelled.Task);
+            await Waits.FirstAsync(task, cancelled.Task);
             return _cancellation.IsCancellationRequested && !task.IsCompleted;
         }
 

@@ -50,7 +50,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
-        if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Unasked, refusal);
+        if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
         var exchange = new HttpExchange(this, attempt, body.WrittenMemory);
         var result = await exchange.RunAsync();
         if (result.Error is { } error)
@@ -85,11 +85,11 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         return request;
     }
 
-    private RelayedAnswer CreateAnswer(Attempt attempt)
+    private RelayOptions CreateAnswer(Attempt attempt)
     {
         var request = attempt.Request;
         var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
-        return new RelayedAnswer(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? _time.GetUtcNow().ToUnixTimeSeconds())
+        return new RelayOptions(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? _time.GetUtcNow().ToUnixTimeSeconds())
         {
             KeepsUpstreamModel = attempt.Created is null && _dialect.Model == attempt.ModelName,
             KeepsUpstreamCreated = attempt.Created is null,

@@ -146,7 +146,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogSuspended(_generation.Id, usage.CompletionTokens);
-        _attempt.Stretch!.Suspend(_frame with { Progress = progress, EventCount = _log.EventCount });
+        _attempt.Production!.Suspend(_frame with { Progress = progress, EventCount = _log.EventCount });
     }
 
     public void OnFailed(Exception error)

@@ -14,7 +14,7 @@ namespace Sluice.Server.Upstreams;
 
 /// <summary>The one place where the API's words become the engine's, and the engine's tokens become the API's events.</summary>
 internal sealed partial class LocalUpstream(
-    LocalModel model, ModelMemory<InferenceEngine> memory, GrammarCache grammars, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
+    LocalModel model, LoadedModels<InferenceEngine> memory, GrammarCache grammars, RandomSource random, TimeProvider time, ILogger<LocalUpstream> logger)
     : IUpstream
 {
     // Prompts of the whole process that are rendered and tokenised at a time. Each keeps a processor busy, for seconds if it is long;
@@ -29,7 +29,7 @@ internal sealed partial class LocalUpstream(
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         if (attempt.Request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Refused, refusal);
-        var (stretch, frame) = (attempt.Stretch, attempt.From ?? CreateFrame(attempt));
+        var (stretch, frame) = (attempt.Production, attempt.From ?? CreateFrame(attempt));
         var stop = new CancellationTokenSource();
         await using var ended = attempt.Cancellation.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), stop);
         stretch?.Arm(stop.Cancel, () => frame);
@@ -66,7 +66,7 @@ internal sealed partial class LocalUpstream(
         { Status: 429 } => FailureKind.RateLimited,
         { Status: < 500 } => FailureKind.Refused,
         // A model that can't be loaded is no fault of the engine's, and the breaker would only hide the reason.
-        _ => FailureKind.Unserved,
+        _ => FailureKind.Rejected,
     };
 
     // Keeps the lease for the sink when it returns null.
@@ -90,9 +90,9 @@ internal sealed partial class LocalUpstream(
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;
             var log = attempt.Generation.Log;
-            attempt.Stretch?.Arm(running.Suspend, () => running.TrySnapshot(() => log.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
+            attempt.Production?.Arm(running.Suspend, () => running.TrySnapshot(() => log.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
             var whenCancelled = attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
-            attempt.Stretch?.Own(whenCancelled);
+            attempt.Production?.Own(whenCancelled);
             return null;
         }
         catch (ChatTemplateException error)

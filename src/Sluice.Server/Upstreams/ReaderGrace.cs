@@ -25,7 +25,7 @@ internal sealed class ReaderGrace(StreamLog log, TimeSpan grace, TimeProvider ti
             // What was appended quietly is not known to those who wait for it.
             log.Publish();
             var from = time.GetTimestamp();
-            await Patience.WaitAsync(moved, _rest, time, cancellation);
+            await Waits.WaitAsync(moved, _rest, time, cancellation);
             _rest -= time.GetElapsedTime(from);
         }
     }

@@ -58,11 +58,11 @@ internal static class UpstreamFailure
             // Anthropic's way to say that the hub's account is empty.
             case 400 when error.Message.Contains("credit balance", StringComparison.OrdinalIgnoreCase):
                 // It is the hub's key that is wrong, not the client's, and the message may repeat it.
-                return AttemptResult.Failed(FailureKind.Unserved, Create(502, "The model's server does not accept the hub's credentials.", "authentication") with { ShouldRetry = false });
+                return AttemptResult.Failed(FailureKind.Rejected, Create(502, "The model's server does not accept the hub's credentials.", "authentication") with { ShouldRetry = false });
             case 404 or 405:
-                return AttemptResult.Failed(FailureKind.Unserved, error with { Status = 404 });
+                return AttemptResult.Failed(FailureKind.Rejected, error with { Status = 404 });
             case 429 when error.ShouldRetry == false || error.Code == "insufficient_quota":
-                return AttemptResult.Failed(FailureKind.Unserved, error with { ShouldRetry = false });
+                return AttemptResult.Failed(FailureKind.Rejected, error with { ShouldRetry = false });
             case 425 or 429:
                 return AttemptResult.Failed(FailureKind.RateLimited, error with { Status = 429 });
             case 408:

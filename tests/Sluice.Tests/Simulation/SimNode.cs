@@ -45,7 +45,7 @@ internal sealed class SimNode
     /// <summary>Whether nothing that it does has an effect any more.</summary>
     public bool IsDead { get; private set; }
 
-    public IEnumerable<Deployment> Deployments => _services.GetRequiredService<HubConfiguration>().Current.Router.Routes.SelectMany(static route => route.Deployments);
+    public IEnumerable<Deployment> Deployments => _services.GetRequiredService<Hub>().Current.Router.Routes.SelectMany(static route => route.Deployments);
 
     public Task ServeAsync(SimConnection connection) => connection.ServeAsync(_dispatcher.InvokeAsync);
 

@@ -11,7 +11,7 @@ namespace Sluice.Protocol.Chat.Relay;
 /// <c>model</c>, <c>created</c> and <c>usage</c>; what is known to break clients is put right. For one thread at a time.
 /// </summary>
 /// <param name="answer">What is known before the first frame.</param>
-public sealed partial class ChunkNormalizer(RelayedAnswer answer)
+public sealed partial class ChunkNormalizer(RelayOptions answer)
 {
     private const int EstimatedBytesPerToken = 4;
 
@@ -71,14 +71,14 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     /// <summary>Takes one frame.</summary>
     /// <param name="data">The event's data.</param>
     /// <param name="output">Receives any number of whole events.</param>
-    public RelayedFrame Add(ReadOnlySpan<byte> data, IBufferWriter<byte> output)
+    public FrameKind Add(ReadOnlySpan<byte> data, IBufferWriter<byte> output)
     {
         data = data.Trim(" \t\r\n"u8);
-        if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return RelayedFrame.Done;
+        if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return FrameKind.Done;
         // A comment that some gateway has wrapped as data.
-        if (data.IsEmpty || data[0] == (byte)':') return RelayedFrame.Empty;
+        if (data.IsEmpty || data[0] == (byte)':') return FrameKind.Empty;
         if (data[0] != (byte)'{' || !Utf8.IsValid(data)) return FailAsGarbage();
-        if (AddRepeated(data, output)) return RelayedFrame.Content;
+        if (AddRepeated(data, output)) return FrameKind.Content;
         try
         {
             return AddObject(data.IndexOfAny((byte)'\r', (byte)'\n') < 0 ? data : ToOneLine(data), output);
@@ -141,7 +141,7 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
 
     private string ModelValue { get; set; } = answer.Model;
 
-    private RelayedFrame AddObject(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
+    private FrameKind AddObject(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
     {
         var end = _root.Read(json, 0);
         if (end != json.Length) return FailAsGarbage();
@@ -152,26 +152,26 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
         if (_root.TypeOf(choices) != JsonTokenType.StartArray)
         {
             // A ping of some kind, or metadata. An answer that came whole in place of a stream has choices.
-            return RelayedFrame.Empty;
+            return FrameKind.Empty;
         }
         _elements.Read(json, _root.ValueStart(choices));
         if (_elements.Count == 0)
         {
             if (usage) _usageFrame = json.ToArray();
-            return RelayedFrame.Empty;
+            return FrameKind.Empty;
         }
         if (usage) _usageFrame = null;
 
         TakeIdentity(json);
         SetIdentity(json);
         _root.Drop(error);
-        var result = RelayedFrame.Empty;
+        var result = FrameKind.Empty;
         for (var i = 0; i < _elements.Count && Error is null; i++)
         {
-            if (AddChoice(json, choices, i, output)) result = RelayedFrame.Content;
+            if (AddChoice(json, choices, i, output)) result = FrameKind.Content;
         }
-        if (result == RelayedFrame.Content && Error is null && _repeated.IsWanted) LearnFrame(json, choices);
-        return Error is null ? result : RelayedFrame.Failed;
+        if (result == FrameKind.Content && Error is null && _repeated.IsWanted) LearnFrame(json, choices);
+        return Error is null ? result : FrameKind.Failed;
     }
 
     // One choice goes on with more text: neither usage nor an end can be in such a frame.
@@ -243,12 +243,12 @@ public sealed partial class ChunkNormalizer(RelayedAnswer answer)
     }
 
     /// <summary>Ends the stream as one that has sent what it may not send.</summary>
-    public RelayedFrame FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+    public FrameKind FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
 
-    private RelayedFrame Fail(ApiError error)
+    private FrameKind Fail(ApiError error)
     {
         Error ??= error;
-        return RelayedFrame.Failed;
+        return FrameKind.Failed;
     }
 
     // Outside of strings, where alone line ends may be, they are white space.

@@ -28,7 +28,7 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
     }
 
     public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output) =>
-        MessagesRequest.Write(attempt.Body, attempt.Request, _messages, output);
+        MessagesRequestWriter.Write(attempt.Body, attempt.Request, _messages, output);
 
-    public override MessagesStream OpenTranslation() => new();
+    public override MessagesStreamReader OpenTranslation() => new();
 }

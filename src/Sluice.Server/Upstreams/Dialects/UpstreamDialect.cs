@@ -39,5 +39,5 @@ internal abstract class UpstreamDialect
     public abstract ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output);
 
     /// <summary>What makes chunks of the events of one answer; null where they are chunks.</summary>
-    public virtual MessagesStream? OpenTranslation() => null;
+    public virtual MessagesStreamReader? OpenTranslation() => null;
 }

@@ -82,7 +82,7 @@ public sealed class WorkerTeamTests
                     }
                 }
 
-                team.Meet();
+                team.Barrier();
             }
         }
     }

@@ -15,7 +15,7 @@ namespace Sluice.Tests.Protocol.Messages;
 /// <summary>Requests and events of every kind, right ones and broken ones: texts arrive whole, and nothing throws.</summary>
 public sealed class MessagesFuzzTests
 {
-    private static readonly RelayedAnswer s_answer = new("chatcmpl-1", "m", 1_700_000_000) { IncludesUsage = true };
+    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_700_000_000) { IncludesUsage = true };
 
     private static readonly string[] s_requests =
     [
@@ -42,7 +42,7 @@ public sealed class MessagesFuzzTests
             {
                 var output = new ArrayBufferWriter<byte>();
                 var options = new MessagesOptions("claude-x", 4096, run % 2 == 0 ? ThinkingMode.Adaptive : ThinkingMode.Budget, run % 3 == 0);
-                var error = MessagesRequest.Write(body, request, options, output);
+                var error = MessagesRequestWriter.Write(body, request, options, output);
                 outcomes.Add(error is null);
                 if (error is null) using (JsonDocument.Parse(output.WrittenMemory)) continue;
                 Assert.Equal(400, error.Status);
@@ -73,11 +73,11 @@ public sealed class MessagesFuzzTests
             try
             {
                 var normalizer = new ChunkNormalizer(s_answer);
-                var stream = new MessagesStream();
+                var stream = new MessagesStreamReader();
                 var output = new ArrayBufferWriter<byte>();
                 foreach (var data in broken)
                 {
-                    if (stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output) == RelayedFrame.Failed) break;
+                    if (stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output) == FrameKind.Failed) break;
                 }
                 if (normalizer is { IsFinished: true, Error: null }) normalizer.WriteEnd(output);
                 foreach (var chunk in Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n", StringSplitOptions.RemoveEmptyEntries))
@@ -106,7 +106,7 @@ public sealed class MessagesFuzzTests
                 Finish("tool_use"), Stop,
             ];
             var normalizer = new ChunkNormalizer(s_answer);
-            var stream = new MessagesStream();
+            var stream = new MessagesStreamReader();
             var output = new ArrayBufferWriter<byte>();
             foreach (var data in events) stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
             normalizer.WriteEnd(output);

@@ -62,7 +62,7 @@ public sealed class AccessTests
     public void Exposure_WithoutKeys_IsForThisMachineOnly(string address, bool hasKeys, bool isInsecure, bool isFine)
     {
         Assert.True(ListenAddress.TryParse(address, out var listen, out _));
-        Assert.Equal(isFine, Exposure.FindProblem([ListenAddress.Default, listen], hasKeys, isInsecure) is null);
+        Assert.Equal(isFine, OpenHubCheck.FindProblem([ListenAddress.Default, listen], hasKeys, isInsecure) is null);
     }
 
     [Theory]

@@ -44,10 +44,10 @@ public sealed class AnswerRecorderTests : IDisposable
         return table;
     }
 
-    private Answer? Begin(AnswerTable table, string id, string? key = null, Keeping keeping = Keeping.Store, int bodyBytes = 4)
+    private Answer? Begin(AnswerTable table, string id, string? key = null, Retention keeping = Retention.Store, int bodyBytes = 4)
     {
-        var owner = new AnswerOwner("p", key, new RequestFingerprint("raw", "canonical"), DisconnectPolicy.Default) { Keeping = keeping };
-        var answer = table.TryCreate(id, owner, "m", new RequestRecord(_clock), null, out _);
+        var owner = new AnswerIdentity("p", key, new RequestFingerprint("raw", "canonical"), DisconnectPolicy.Default) { Retention = keeping };
+        var answer = table.TryCreate(id, owner, "m", new RequestFigures(_clock), null, out _);
         if (answer is not null) table.Record(answer, Encoding.ASCII.GetBytes("body".PadRight(bodyBytes)));
         return answer;
     }
@@ -217,7 +217,7 @@ public sealed class AnswerRecorderTests : IDisposable
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
         var known = 5L;
-        answer.Stretch.Arm(() => { }, () => Progress(known));
+        answer.Production.Arm(() => { }, () => Progress(known));
         Append(answer, 0, 8);
         Tick();
         // No event without the progress that accounts for it.
@@ -226,7 +226,7 @@ public sealed class AnswerRecorderTests : IDisposable
         Tick();
         Assert.Equal(Events("a", 8), await StoredAsync("a"));
         // The engine is done, and the end isn't there yet: these have no progress any more.
-        answer.Stretch.Settle();
+        answer.Production.Settle();
         Append(answer, 8, 4);
         Tick();
         Assert.Equal(Events("a", 12), await StoredAsync("a"));
@@ -255,14 +255,14 @@ public sealed class AnswerRecorderTests : IDisposable
         var (suspended, cut) = (Begin(table, "suspended")!, Begin(table, "cut")!);
         foreach (var answer in (Answer[])[suspended, cut])
         {
-            answer.Stretch.Arm(() => { }, () => Progress(5));
+            answer.Production.Arm(() => { }, () => Progress(5));
             Append(answer, 0, 5);
         }
         Tick();
         // Its events and its progress are in the store already.
         suspended.Record.SetUsage(new ChatUsage(20, 4, 3, 2), isEstimated: false);
-        suspended.Stretch.Suspend(Progress(5));
-        suspended.Stretch.Settle();
+        suspended.Production.Suspend(Progress(5));
+        suspended.Production.Settle();
         Tick();
         for (var restart = 0; restart < 2; restart++)
         {
@@ -296,7 +296,7 @@ public sealed class AnswerRecorderTests : IDisposable
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
         var one = Progress(4);
-        answer.Stretch.Arm(() => { }, () => one with { Progress = one.Progress! with { Choices = [one.Progress.Choices[0], one.Progress.Choices[0]] } });
+        answer.Production.Arm(() => { }, () => one with { Progress = one.Progress! with { Choices = [one.Progress.Choices[0], one.Progress.Choices[0]] } });
         Append(answer, 0, 4);
         Tick();
         table = await RestartAsync((_, _) => Assert.Fail("It can't be gone on with."));
@@ -309,7 +309,7 @@ public sealed class AnswerRecorderTests : IDisposable
     {
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
-        answer.Stretch.Arm(() => { }, () => Progress(8));
+        answer.Production.Arm(() => { }, () => Progress(8));
         Append(answer, 0, 8);
         Tick();
         table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
@@ -333,10 +333,10 @@ public sealed class AnswerRecorderTests : IDisposable
     {
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
-        answer.Stretch.Arm(() => { }, () => Progress(8));
+        answer.Production.Arm(() => { }, () => Progress(8));
         Append(answer, 0, 8);
         Tick();
-        answer.Stretch.Settle();
+        answer.Production.Settle();
         Append(answer, 8, 4);
         Tick();
         table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
@@ -360,9 +360,9 @@ public sealed class AnswerRecorderTests : IDisposable
     public async Task What_is_not_to_be_kept_is_not_suspended_but_ends()
     {
         var table = await StartAsync();
-        var answer = Begin(table, "a", keeping: Keeping.Off)!;
+        var answer = Begin(table, "a", keeping: Retention.Off)!;
         var isTold = false;
-        answer.Stretch.Arm(() => isTold = true, () => Progress(0));
+        answer.Production.Arm(() => isTold = true, () => Progress(0));
         Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, new Microsoft.AspNetCore.Http.DefaultHttpContext().Response, adopts: false, out var reader));
         answer.Detach(hasSent: true);
         Assert.Equal((CancellationCause.ClientLeft, false), (answer.Generation.CancellationCause, isTold));
@@ -508,7 +508,7 @@ public sealed class AnswerRecorderTests : IDisposable
         running.Log.Cancel();
         running.SetProduced();
         Tick();
-        Assert.Equal((0, 0), ((await _store.LoadAsync(default)).Answers.Count, (await _store.LoadAsync(default)).Traces.Count));
+        Assert.Equal((0, 0), ((await _store.LoadAsync(default)).Answers.Count, (await _store.LoadAsync(default)).Tombstones.Count));
         Assert.Equal(0, _recorder.StoredBytes);
         _fault = "commit";
         End(Begin(table, "c")!);
@@ -537,7 +537,7 @@ public sealed class AnswerRecorderTests : IDisposable
     public async Task What_is_not_to_be_kept_never_gets_there_and_goes_with_its_readers()
     {
         var table = await StartAsync();
-        var answer = Begin(table, "a", "k", Keeping.Off)!;
+        var answer = Begin(table, "a", "k", Retention.Off)!;
         Append(answer, 0, 3);
         Tick();
         Assert.True(table.TryFind("a", "p", out _));

@@ -22,12 +22,12 @@ public sealed class AnswerTableTests : IDisposable
 
     public void Dispose() => _table.Dispose();
 
-    private static AnswerOwner Owner(string? key = null, string body = "body", string principal = "p") =>
+    private static AnswerIdentity Owner(string? key = null, string body = "body", string principal = "p") =>
         new(principal, key, new RequestFingerprint(body, body), DisconnectPolicy.Default);
 
-    private Answer? Create(string id, AnswerOwner owner, out Answer? existing) => _table.TryCreate(id, owner, "m", new RequestRecord(_clock), null, out existing);
+    private Answer? Create(string id, AnswerIdentity owner, out Answer? existing) => _table.TryCreate(id, owner, "m", new RequestFigures(_clock), null, out existing);
 
-    private Answer Ended(string id, AnswerOwner owner, int bytes = 100)
+    private Answer Ended(string id, AnswerIdentity owner, int bytes = 100)
     {
         var answer = Create(id, owner, out _)!;
         answer.Log.Append(new byte[bytes]);
@@ -139,12 +139,12 @@ public sealed class AnswerTableTests : IDisposable
         var owner = Owner() with { OnDisconnect = DisconnectPolicy.Continue };
         var kept = Create("kept", owner, out _)!;
         Orphan(kept);
-        Assert.Null(_table.TakeOrphan(owner with { Keeping = Keeping.Off }));
-        var off = Create("off", owner with { Keeping = Keeping.Off }, out _)!;
+        Assert.Null(_table.TakeOrphan(owner with { Retention = Retention.Off }));
+        var off = Create("off", owner with { Retention = Retention.Off }, out _)!;
         Orphan(off);
         Assert.Same(kept, _table.TakeOrphan(owner));
         Assert.Null(_table.TakeOrphan(owner));
-        Assert.Same(off, _table.TakeOrphan(owner with { Keeping = Keeping.Off }));
+        Assert.Same(off, _table.TakeOrphan(owner with { Retention = Retention.Off }));
     }
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class AnswerTableTests : IDisposable
             var answer = Create(name + isTime, Owner($"{name}{isTime}"), out _)!;
             answer.Record.BeginAttempt(new UpstreamIdentity(name, "x", "m"));
             var isSuspended = false;
-            if (isLocal) answer.Stretch.Arm(() => isSuspended = true, () => null);
+            if (isLocal) answer.Production.Arm(() => isSuspended = true, () => null);
             answer.Record.AddContent();
             Orphan(answer);
             for (var i = 0; i < 1_999; i++) answer.Record.AddContent();
@@ -173,7 +173,7 @@ public sealed class AnswerTableTests : IDisposable
     {
         var answer = Create("a", Owner("k"), out _)!;
         var isSuspended = false;
-        answer.Stretch.Arm(() => isSuspended = true, () => null);
+        answer.Production.Arm(() => isSuspended = true, () => null);
         Orphan(answer);
         _clock.Advance(TimeSpan.FromSeconds(59));
         answer.TryAttach(0, _context.Response, adopts: false, out var reader);

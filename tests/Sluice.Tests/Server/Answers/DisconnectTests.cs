@@ -31,10 +31,10 @@ public sealed class DisconnectTests
         await reply.EventAsync("[DONE]");
     };
 
-    private Task<Hub> StartAsync(ScriptedUpstream upstream) =>
-        Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n", _clock);
+    private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream) =>
+        UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n", _clock);
 
-    private static async Task<string> StateAsync(Hub hub, string id)
+    private static async Task<string> StateAsync(UpstreamHub hub, string id)
     {
         using var response = await hub.Http.GetAsync($"/v1/chat/completions/{id}", Cancellation);
         var text = await response.Content.ReadAsStringAsync(Cancellation);
@@ -42,16 +42,16 @@ public sealed class DisconnectTests
         return text[start..text.IndexOf('"', start)];
     }
 
-    private static async Task WhenAsync(Hub hub, string id, string state)
+    private static async Task WhenAsync(UpstreamHub hub, string id, string state)
     {
         while (await StateAsync(hub, id) != state) await Task.Delay(2, Cancellation);
     }
 
     // Asks, and leaves before there is anything.
-    private static async Task LeaveUnseenAsync(Hub hub, ScriptedUpstream upstream, params (string Name, string Value)[] headers)
+    private static async Task LeaveUnseenAsync(UpstreamHub hub, ScriptedUpstream upstream, params (string Name, string Value)[] headers)
     {
         using var leaving = new CancellationTokenSource();
-        var asking = hub.PostAsync(Hub.Ask(), leaving.Token, headers);
+        var asking = hub.PostAsync(UpstreamHub.Ask(), leaving.Token, headers);
         await upstream.NextCallAsync(Cancellation);
         await leaving.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);
@@ -64,10 +64,10 @@ public sealed class DisconnectTests
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
         string id;
-        using (var response = await hub.PostAsync(Hub.Ask())) id = Id(response);
+        using (var response = await hub.PostAsync(UpstreamHub.Ask())) id = Id(response);
         await upstream.Calls[0].Aborted.WaitAsync(Cancellation);
         await WhenAsync(hub, id, "cancelled");
-        using var again = await hub.PostAsync(Hub.Ask());
+        using var again = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal("created", Way(again));
     }
 
@@ -80,13 +80,13 @@ public sealed class DisconnectTests
         await LeaveUnseenAsync(hub, upstream);
         // Time for the hub to see that the client has gone: until then the same request is another one.
         await Task.Delay(200, Cancellation);
-        var asking = hub.PostAsync(Hub.Ask(), Cancellation, ("x-stainless-retry-count", "1"));
+        var asking = hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("x-stainless-retry-count", "1"));
         await Task.Delay(200, Cancellation);
         _clock.Advance(TimeSpan.FromSeconds(2));
         gate.Release();
         using var adopted = await asking;
         Assert.Equal("adopted", Way(adopted));
-        Assert.Equal(4, (await Hub.EventsAsync(adopted)).Count);
+        Assert.Equal(4, (await UpstreamHub.EventsAsync(adopted)).Count);
         Assert.Single(upstream.Calls);
         Assert.False(upstream.Calls[0].Aborted.IsCompleted);
     }
@@ -113,14 +113,14 @@ public sealed class DisconnectTests
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
         string id;
-        using (var response = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))) id = Id(response);
+        using (var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"))) id = Id(response);
         await WhenAsync(hub, id, "detached");
         _clock.Advance(TimeSpan.FromMinutes(5));
         gate.Release();
         await WhenAsync(hub, id, "completed");
-        using var rest = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), ("Last-Event-ID", "2"));
+        using var rest = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Last-Event-ID", "2"));
         Assert.Equal("replayed", Way(rest));
-        Assert.Equal(3, (await Hub.EventsAsync(rest)).Count);
+        Assert.Equal(3, (await UpstreamHub.EventsAsync(rest)).Count);
         Assert.Single(upstream.Calls);
     }
 
@@ -129,16 +129,16 @@ public sealed class DisconnectTests
     {
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         string id;
-        using (var response = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), ("Sluice-On-Disconnect", "cancel"))) id = Id(response);
+        using (var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Sluice-On-Disconnect", "cancel"))) id = Id(response);
         await upstream.Calls[0].Aborted.WaitAsync(Cancellation);
         await WhenAsync(hub, id, "cancelled");
-        using var rest = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), ("Last-Event-ID", "1"));
-        var (events, isWhole) = await Hub.ReadAsync(rest);
+        using var rest = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Last-Event-ID", "1"));
+        var (events, isWhole) = await UpstreamHub.ReadAsync(rest);
         Assert.Equal((2, false), (events.Count, isWhole));
         Assert.Contains("\"error\"", events[1], StringComparison.Ordinal);
-        using var again = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var again = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal("created", Way(again));
     }
 
@@ -149,7 +149,7 @@ public sealed class DisconnectTests
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
         string id;
-        using (var response = await hub.PostAsync(Hub.Ask(), Cancellation, ("Sluice-On-Disconnect", "continue"))) id = Id(response);
+        using (var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Sluice-On-Disconnect", "continue"))) id = Id(response);
         await WhenAsync(hub, id, "detached");
         gate.Release();
         await WhenAsync(hub, id, "completed");
@@ -166,20 +166,20 @@ public sealed class DisconnectTests
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
-        using var response = await hub.PostAsync(Hub.Ask(more: ",\"stream_options\":{\"include_usage\":true}"), Cancellation, (Key, "k"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: ",\"stream_options\":{\"include_usage\":true}"), Cancellation, (Key, "k"));
         var cancel = new HttpRequestMessage(HttpMethod.Post, isByKey ? "/v1/cancel" : $"/v1/chat/completions/{Id(response)}/cancel");
         if (isByKey) cancel.Headers.Add(Key, "k");
         using var cancelled = await hub.Http.SendAsync(cancel, Cancellation);
         Assert.Equal(HttpStatusCode.OK, cancelled.StatusCode);
         Assert.Contains("\"state\":\"cancelled\"", await cancelled.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
         await upstream.Calls[0].Aborted.WaitAsync(Cancellation);
-        var events = await Hub.EventsAsync(response);
+        var events = await UpstreamHub.EventsAsync(response);
         Assert.EndsWith("\"finish_reason\":\"stop\"}],\"usage\":null,\"sluice\":{\"cancelled\":true}}", events[2], StringComparison.Ordinal);
         Assert.StartsWith("""{"id":"up-1","object":"chat.completion.chunk","created":1700000000,"model":"m",""", events[2], StringComparison.Ordinal);
         Assert.Contains("\"choices\":[],\"usage\":{\"prompt_tokens\":", events[3], StringComparison.Ordinal);
         Assert.Equal("[DONE]", events[4]);
 
-        using var late = await hub.PostAsync(Hub.Ask(more: ",\"stream_options\":{\"include_usage\":true}"), Cancellation, (Key, "k"));
+        using var late = await hub.PostAsync(UpstreamHub.Ask(more: ",\"stream_options\":{\"include_usage\":true}"), Cancellation, (Key, "k"));
         Assert.Equal((HttpStatusCode.Conflict, "false"), (late.StatusCode, late.Headers.GetValues("x-should-retry").Single()));
         Assert.Contains("generation_cancelled", await late.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
         using var again = await hub.Http.PostAsync($"/v1/chat/completions/{Id(response)}/cancel", null, Cancellation);
@@ -192,7 +192,7 @@ public sealed class DisconnectTests
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate, saysSomething: false));
         await using var hub = await StartAsync(upstream);
-        var asking = hub.PostAsync(Hub.Ask(stream: false, more: ",\"n\":2"), Cancellation, (Key, "k"));
+        var asking = hub.PostAsync(UpstreamHub.Ask(stream: false, more: ",\"n\":2"), Cancellation, (Key, "k"));
         await upstream.NextCallAsync(Cancellation);
         var cancel = new HttpRequestMessage(HttpMethod.Post, "/v1/cancel") { Headers = { { Key, "k" } } };
         using var cancelled = await hub.Http.SendAsync(cancel, Cancellation);
@@ -212,11 +212,11 @@ public sealed class DisconnectTests
         var cancel = new HttpRequestMessage(HttpMethod.Post, "/v1/cancel") { Headers = { { Key, "k" } } };
         using var pending = await hub.Http.SendAsync(cancel, Cancellation);
         Assert.Equal(HttpStatusCode.Accepted, pending.StatusCode);
-        using var late = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var late = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal(HttpStatusCode.Conflict, late.StatusCode);
         Assert.Empty(upstream.Calls);
         _clock.Advance(TimeSpan.FromSeconds(60));
-        using var fine = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var fine = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal("created", Way(fine));
     }
 
@@ -225,13 +225,13 @@ public sealed class DisconnectTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
-        await Hub.EventsAsync(first);
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
+        await UpstreamHub.EventsAsync(first);
         await WhenAsync(hub, Id(first), "completed");
         var cancel = new HttpRequestMessage(HttpMethod.Post, "/v1/cancel") { Headers = { { Key, "k" } } };
         using var cancelled = await hub.Http.SendAsync(cancel, Cancellation);
         Assert.Contains("\"state\":\"completed\"", await cancelled.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
-        using var again = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var again = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal("replayed", Way(again));
     }
 
@@ -241,13 +241,13 @@ public sealed class DisconnectTests
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
-        using var response = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         var path = $"/v1/chat/completions/{Id(response)}";
         Assert.Equal($$"""{"object":"chat.completion.deleted","id":"{{Id(response)}}","deleted":true}""", await (await hub.Http.DeleteAsync(path, Cancellation)).Content.ReadAsStringAsync(Cancellation));
         await upstream.Calls[0].Aborted.WaitAsync(Cancellation);
         Assert.Equal(HttpStatusCode.NotFound, (await hub.Http.GetAsync(path, Cancellation)).StatusCode);
-        Assert.Equal("[DONE]", (await Hub.EventsAsync(response))[^1]);
-        using var again = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        Assert.Equal("[DONE]", (await UpstreamHub.EventsAsync(response))[^1]);
+        using var again = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal("created", Way(again));
     }
 
@@ -258,7 +258,7 @@ public sealed class DisconnectTests
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         var hub = await StartAsync(upstream);
         string id;
-        using (var response = await hub.PostAsync(Hub.Ask(), Cancellation, ("Sluice-On-Disconnect", "continue"))) id = Id(response);
+        using (var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Sluice-On-Disconnect", "continue"))) id = Id(response);
         await WhenAsync(hub, id, "detached");
         await hub.DisposeAsync();
         await upstream.Calls[0].Aborted.WaitAsync(Cancellation);

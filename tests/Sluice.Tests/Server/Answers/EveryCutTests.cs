@@ -46,7 +46,7 @@ public sealed class EveryCutTests
             await reply.SendAsync(recorded.Body);
             if (!recorded.IsWhole) await reply.CutAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n");
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    retries: 0\n");
         var whole = await CutEverywhereAsync(hub.Http, recorded.Request);
         // Once without ids, once with them; one that breaks off is asked to go on, until it is left alone after three faults.
         Assert.Equal(recorded.IsWhole ? 2 : 3, upstream.Calls.Count);
@@ -76,8 +76,8 @@ public sealed class EveryCutTests
             await reply.CutAsync();
         });
         await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("one", "two", "three"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", broken, sound));
-        var whole = await CutEverywhereAsync(hub.Http, Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", broken, sound));
+        var whole = await CutEverywhereAsync(hub.Http, UpstreamHub.Ask());
         Assert.Contains(": rescued by rerun\n", whole, StringComparison.Ordinal);
     }
 

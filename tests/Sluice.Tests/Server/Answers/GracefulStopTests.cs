@@ -16,8 +16,8 @@ public sealed class GracefulStopTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    private Task<Hub> StartAsync(ScriptedUpstream upstream) => Hub.StartAsync(
-        Hub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n", _clock,
+    private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream) => UpstreamHub.StartAsync(
+        UpstreamHub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n", _clock,
         new Limits { ErrorEventLead = TimeSpan.Zero }, configure: options => options with { Drain = s_drain });
 
     private static Task<ScriptedUpstream> PausesAsync(SemaphoreSlim gate) => ScriptedUpstream.StartAsync(async reply =>
@@ -30,14 +30,14 @@ public sealed class GracefulStopTests
         await reply.EventAsync("[DONE]");
     });
 
-    private static async Task<HttpResponseMessage> BeginAsync(Hub hub)
+    private static async Task<HttpResponseMessage> BeginAsync(UpstreamHub hub)
     {
-        var response = await hub.PostAsync(Hub.Ask(), Cancellation, ("Idempotency-Key", "k"));
+        var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Idempotency-Key", "k"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         return response;
     }
 
-    private static async Task WhenDrainingAsync(Hub hub)
+    private static async Task WhenDrainingAsync(UpstreamHub hub)
     {
         while (true)
         {
@@ -61,21 +61,21 @@ public sealed class GracefulStopTests
         var stopping = hub.StopAsync();
         await WhenDrainingAsync(hub);
 
-        using var refused = await hub.PostAsync(Hub.Ask(), Cancellation, ("Idempotency-Key", "another"));
+        using var refused = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Idempotency-Key", "another"));
         Assert.Equal((HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(1)), (refused.StatusCode, refused.Headers.RetryAfter!.Delta));
         Assert.Contains("\"code\":\"server_shutdown\"", await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
         Assert.True(refused.Headers.ConnectionClose);
 
-        using var resumed = await hub.PostAsync(Hub.Ask(), Cancellation, ("Idempotency-Key", "k"), ("Last-Event-ID", "1"));
-        using var joined = await hub.PostAsync(Hub.Ask(), Cancellation, ("Idempotency-Key", "k"));
+        using var resumed = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Idempotency-Key", "k"), ("Last-Event-ID", "1"));
+        using var joined = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Idempotency-Key", "k"));
         Assert.Equal("resumed", resumed.Headers.GetValues("Sluice-Stream-Attempt").Single());
         Assert.False(stopping.IsCompleted);
         gate.Release();
-        var (events, isWhole) = await Hub.ReadAsync(running);
+        var (events, isWhole) = await UpstreamHub.ReadAsync(running);
         Assert.True(isWhole);
         Assert.Equal("[DONE]", events[^1]);
-        Assert.Equal(events, await Hub.EventsAsync(joined));
-        Assert.Equal(events.Skip(1), await Hub.EventsAsync(resumed));
+        Assert.Equal(events, await UpstreamHub.EventsAsync(joined));
+        Assert.Equal(events.Skip(1), await UpstreamHub.EventsAsync(resumed));
         await stopping;
         Assert.Single(upstream.Calls);
     }
@@ -117,13 +117,13 @@ public sealed class GracefulStopTests
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
         using var response = await BeginAsync(hub);
-        await Hub.EventsAsync(response);
+        await UpstreamHub.EventsAsync(response);
         await hub.StopAsync();
     }
 
     private static async Task EndsWithErrorAsync(HttpResponseMessage response)
     {
-        var (events, isWhole) = await Hub.ReadAsync(response);
+        var (events, isWhole) = await UpstreamHub.ReadAsync(response);
         Assert.False(isWhole);
         Assert.StartsWith("{\"error\":{", events[^1], StringComparison.Ordinal);
         Assert.Contains("server_shutdown", events[^1], StringComparison.Ordinal);

@@ -55,8 +55,8 @@ public sealed class ResumeTests
         await reply.EventAsync("[DONE]");
     };
 
-    private Task<Hub> StartAsync(ScriptedUpstream upstream) =>
-        Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n", _clock);
+    private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream) =>
+        UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n", _clock);
 
     private static async Task<string> FirstLineAsync(HttpResponseMessage response)
     {
@@ -68,7 +68,7 @@ public sealed class ResumeTests
         return line;
     }
 
-    private static async Task WhenAsync(Hub hub, string id, string state)
+    private static async Task WhenAsync(UpstreamHub hub, string id, string state)
     {
         while ((await ObjectAsync(hub.Http.GetAsync($"/v1/chat/completions/{id}", Cancellation))).GetProperty("sluice").GetProperty("state").GetString() != state) await Task.Delay(2, Cancellation);
     }
@@ -78,8 +78,8 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
-        using var second = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "\"k\""));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
+        using var second = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "\"k\""));
         Assert.Equal(("created", "replayed"), (Way(first), Way(second)));
         Assert.Equal(Id(first), Id(second));
         Assert.Equal($"/v1/chat/completions/{Id(first)}?stream=true", first.Content.Headers.ContentLocation!.ToString());
@@ -95,10 +95,10 @@ public sealed class ResumeTests
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         await FirstLineAsync(first);
-        using var second = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
-        using var third = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "2"));
+        using var second = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
+        using var third = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "2"));
         Assert.Equal(("joined", "resumed"), (Way(second), Way(third)));
         gate.Release();
         var whole = (await BodyAsync(second)).Split("\n\n");
@@ -112,9 +112,9 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
-        await RefusesAsync(hub.PostAsync(Hub.Ask(more: ",\"temperature\":1"), Cancellation, (Key, "k")), 422, "idempotency_key_reuse");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(more: ",\"stream_options\":{\"include_usage\":true}"), Cancellation, (Key, "k")), 422, "idempotency_key_reuse");
+        await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(more: ",\"temperature\":1"), Cancellation, (Key, "k")), 422, "idempotency_key_reuse");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(more: ",\"stream_options\":{\"include_usage\":true}"), Cancellation, (Key, "k")), 422, "idempotency_key_reuse");
         var folded = await ObjectAsync(hub.PostAsync("""{"messages":[{"content":"Hi","role":"user"}], "model":"m"}""", Cancellation, (Key, "k")));
         Assert.Equal("a", folded.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
         Assert.Single(upstream.Calls);
@@ -125,14 +125,14 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), ("Authorization", "Bearer a"));
-        using var second = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), ("Authorization", "Bearer b"));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Authorization", "Bearer a"));
+        using var second = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Authorization", "Bearer b"));
         Assert.Equal(("created", "created"), (Way(first), Way(second)));
         var path = $"/v1/chat/completions/{Id(first)}";
         await RefusesAsync(hub.Http.GetAsync(path, Cancellation), 404, "completion_not_found");
         await RefusesAsync(hub.Http.DeleteAsync(path, Cancellation), 404, "completion_not_found");
         await RefusesAsync(hub.Http.PostAsync(path + "/cancel", null, Cancellation), 404, "completion_not_found");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, Id(first) + ":1")), 404, "completion_not_found");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, Id(first) + ":1")), 404, "completion_not_found");
         using var own = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { { "Authorization", "Bearer a" } } };
         await WholeAsync(hub.Http.SendAsync(own, Cancellation));
         Assert.Equal(2, upstream.Calls.Count);
@@ -148,7 +148,7 @@ public sealed class ResumeTests
         await using var hub = await StartAsync(upstream);
         for (var i = 0; i < 2; i++)
         {
-            using var response = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+            using var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
             Assert.Equal(status, (int)response.StatusCode);
         }
         Assert.Equal(calls, upstream.Calls.Count);
@@ -166,17 +166,17 @@ public sealed class ResumeTests
                 await reply.EventAsync("""{"error":{"message":"broken","type":"server_error"}}""");
             },
             ScriptedUpstream.Says("fine"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n    rescue: off\n");
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
-        Assert.False((await Hub.ReadAsync(first)).IsWhole);
-        using var rest = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "2"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    retries: 0\n    rescue: off\n");
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
+        Assert.False((await UpstreamHub.ReadAsync(first)).IsWhole);
+        using var rest = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "2"));
         Assert.Equal("replayed", Way(rest));
-        var (events, isWhole) = await Hub.ReadAsync(rest);
+        var (events, isWhole) = await UpstreamHub.ReadAsync(rest);
         Assert.Equal(2, events.Count);
         Assert.Contains("two", events[0], StringComparison.Ordinal);
         Assert.Contains("\"error\"", events[1], StringComparison.Ordinal);
         Assert.False(isWhole);
-        using var again = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var again = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal("created", Way(again));
         Assert.NotEqual(Id(first), Id(again));
         Assert.Contains("fine", await BodyAsync(again), StringComparison.Ordinal);
@@ -187,11 +187,11 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal(5, (await BodyAsync(first)).Split("\n\n").Length);
-        Assert.Equal("data: [DONE]\n\n", await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "3"))));
-        Assert.Equal("data: [DONE]\n\n", await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, Id(first) + ":3"))));
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "4")), 400, "invalid_cursor");
+        Assert.Equal("data: [DONE]\n\n", await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "3"))));
+        Assert.Equal("data: [DONE]\n\n", await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, Id(first) + ":3"))));
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "4")), 400, "invalid_cursor");
         var path = $"/v1/chat/completions/{Id(first)}?stream=true";
         Assert.Equal("data: [DONE]\n\n", await WholeAsync(hub.Http.GetAsync(path + "&starting_after=3", Cancellation)));
         await RefusesAsync(hub.Http.GetAsync(path + "&starting_after=4", Cancellation), 400, "invalid_cursor");
@@ -207,19 +207,19 @@ public sealed class ResumeTests
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         await FirstLineAsync(first);
         var timers = _clock.PendingTimerCount;
-        var ahead = hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "3"));
+        var ahead = hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "3"));
         while (_clock.PendingTimerCount == timers) await Task.Yield();
         _clock.Advance(TimeSpan.FromSeconds(5));
         await RefusesAsync(ahead, 409, "stream_diverged");
         // One that is there in time is waited for.
         timers = _clock.PendingTimerCount;
-        var early = hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "3"));
+        var early = hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "3"));
         while (_clock.PendingTimerCount == timers) await Task.Yield();
         gate.Release();
-        Assert.Equal(2, (await Hub.EventsAsync(await early)).Count);
+        Assert.Equal(2, (await UpstreamHub.EventsAsync(await early)).Count);
     }
 
     [Fact]
@@ -227,16 +227,16 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         await BodyAsync(first);
         await WhenAsync(hub, Id(first), "completed");
         _clock.Advance(TimeSpan.FromMinutes(10));
         await RefusesAsync(hub.Http.GetAsync($"/v1/chat/completions/{Id(first)}", Cancellation), 410, "stream_expired");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "1")), 410, "stream_expired");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, Id(first) + ":1")), 410, "stream_expired");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "unknown"), (Cursor, "1")), 404, "completion_not_found");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "1")), 410, "stream_expired");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, Id(first) + ":1")), 410, "stream_expired");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "unknown"), (Cursor, "1")), 404, "completion_not_found");
         await RefusesAsync(hub.Http.GetAsync("/v1/chat/completions/chatcmpl-unknown?stream=true", Cancellation), 404, "completion_not_found");
-        using var again = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var again = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         Assert.Equal("created", Way(again));
     }
 
@@ -247,22 +247,22 @@ public sealed class ResumeTests
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
         var readers = new List<HttpResponseMessage>();
-        for (var i = 0; i < 4; i++) readers.Add(await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")), 429, "too_many_readers", isFinal: false);
+        for (var i = 0; i < 4; i++) readers.Add(await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")), 429, "too_many_readers", isFinal: false);
         gate.Release();
-        foreach (var reader in readers) Assert.Equal(4 + 1, (await Hub.EventsAsync(reader)).Count);
+        foreach (var reader in readers) Assert.Equal(4 + 1, (await UpstreamHub.EventsAsync(reader)).Count);
     }
 
     [Fact]
     public async Task Row_cursor_behind_what_is_kept_is_410()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says(new string('a', 400), new string('b', 400), new string('c', 400)));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: Hub.QuickLimits with { Streams = new StreamLimits { HotBytes = 1000 } });
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
-        await Hub.ReadAsync(first);
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")), 410, "events_dropped");
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), limits: UpstreamHub.QuickLimits with { Streams = new StreamLimits { HotBytes = 1000 } });
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
+        await UpstreamHub.ReadAsync(first);
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")), 410, "events_dropped");
         await RefusesAsync(hub.Http.GetAsync($"/v1/chat/completions/{Id(first)}", Cancellation), 410, "events_dropped");
-        Assert.Equal(2, (await Hub.EventsAsync(await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "4")))).Count);
+        Assert.Equal(2, (await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "4")))).Count);
     }
 
     [Fact]
@@ -270,12 +270,12 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, "1")), 400, "invalid_cursor");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, "chatcmpl-1:")), 400, "invalid_cursor");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, "chatcmpl-1:1:00")), 404, "completion_not_found");
-        await RefusesAsync(hub.PostAsync(Hub.Ask(stream: false), Cancellation, (Key, "k"), (Cursor, "1")), 400, "invalid_cursor");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, "1")), 400, "invalid_cursor");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, "chatcmpl-1:")), 400, "invalid_cursor");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, "chatcmpl-1:1:00")), 404, "completion_not_found");
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(stream: false), Cancellation, (Key, "k"), (Cursor, "1")), 400, "invalid_cursor");
         foreach (var (name, value) in (IEnumerable<(string, string)>)[(Key, "a b"), (Key, new string('k', 256)), (Key, "\"\""), ("Sluice-Event-Ids", "2"), ("Sluice-On-Disconnect", "wait")])
-            await RefusesAsync(hub.PostAsync(Hub.Ask(), Cancellation, (name, value)), 400, "invalid_header");
+            await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (name, value)), 400, "invalid_header");
         await RefusesAsync(hub.Http.PostAsync("/v1/cancel", null, Cancellation), 400, "invalid_header");
         using var wrong = await hub.Http.PutAsync("/v1/chat/completions/chatcmpl-1", null, Cancellation);
         Assert.Equal((HttpStatusCode.MethodNotAllowed, "GET, DELETE"), (wrong.StatusCode, string.Join(", ", wrong.Content.Headers.Allow)));
@@ -287,10 +287,10 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask());
+        using var first = await hub.PostAsync(UpstreamHub.Ask());
         await BodyAsync(first);
-        Assert.Equal(3, (await Hub.EventsAsync(await hub.PostAsync(Hub.Ask(), Cancellation, (Cursor, Id(first) + ":2")))).Count);
-        await RefusesAsync(hub.PostAsync(Hub.Ask(more: ",\"seed\":1"), Cancellation, (Cursor, Id(first) + ":2")), 422, "request_mismatch");
+        Assert.Equal(3, (await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Cursor, Id(first) + ":2")))).Count);
+        await RefusesAsync(hub.PostAsync(UpstreamHub.Ask(more: ",\"seed\":1"), Cancellation, (Cursor, Id(first) + ":2")), 422, "request_mismatch");
         Assert.Single(upstream.Calls);
     }
 
@@ -299,7 +299,7 @@ public sealed class ResumeTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream);
-        using var response = await hub.PostAsync(Hub.Ask(), Cancellation, ("Sluice-Event-Ids", "1"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Sluice-Event-Ids", "1"));
         var blocks = (await BodyAsync(response)).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(4, blocks.Length);
         for (var i = 0; i < 3; i++) Assert.StartsWith($"id: {Id(response)}:{i + 1}\ndata: {{", blocks[i], StringComparison.Ordinal);
@@ -312,7 +312,7 @@ public sealed class ResumeTests
         using var gate = new SemaphoreSlim(0);
         await using var upstream = await ScriptedUpstream.StartAsync(Pauses(gate));
         await using var hub = await StartAsync(upstream);
-        using var first = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+        using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
         await FirstLineAsync(first);
         var path = $"/v1/chat/completions/{Id(first)}";
         var running = await ObjectAsync(hub.Http.GetAsync(path, Cancellation));
@@ -322,7 +322,7 @@ public sealed class ResumeTests
         gate.Release();
         await WhenAsync(hub, Id(first), "completed");
         var before = (await ObjectAsync(hub.Http.GetAsync(path, Cancellation))).GetRawText();
-        await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
         var after = await ObjectAsync(hub.Http.GetAsync(path, Cancellation));
         Assert.Equal(before, after.GetRawText());
         Assert.Equal("onetwo", after.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
@@ -333,17 +333,17 @@ public sealed class ResumeTests
     public async Task The_first_request_with_a_key_says_whether_the_answer_is_kept()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         string id;
-        using (var first = await hub.PostAsync(Hub.Ask(), default, ("Idempotency-Key", "k")))
+        using (var first = await hub.PostAsync(UpstreamHub.Ask(), default, ("Idempotency-Key", "k")))
         {
             id = first.Headers.GetValues("Sluice-Stream-Id").Single();
-            await Hub.EventsAsync(first);
+            await UpstreamHub.EventsAsync(first);
         }
-        using (var second = await hub.PostAsync(Hub.Ask(), default, ("Idempotency-Key", "k"), ("Sluice-Store", "off")))
+        using (var second = await hub.PostAsync(UpstreamHub.Ask(), default, ("Idempotency-Key", "k"), ("Sluice-Store", "off")))
         {
             Assert.Equal("replayed", second.Headers.GetValues("Sluice-Stream-Attempt").Single());
-            await Hub.EventsAsync(second);
+            await UpstreamHub.EventsAsync(second);
         }
         using var kept = await hub.Http.GetAsync($"/v1/chat/completions/{id}", TestContext.Current.CancellationToken);
         Assert.True(kept.IsSuccessStatusCode);

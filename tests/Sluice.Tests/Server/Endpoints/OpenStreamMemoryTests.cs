@@ -30,7 +30,7 @@ public sealed class OpenStreamMemoryTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen(StreamCount);
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"http://{listener.LocalEndPoint}/v1\"}}]\n");
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{url: \"http://{listener.LocalEndPoint}/v1\"}}]\n");
         var sockets = new List<Socket>();
         try
         {
@@ -48,13 +48,13 @@ public sealed class OpenStreamMemoryTests
     }
 
     // Until the client has the text.
-    private static void Open(Socket listener, Hub hub, List<Socket> sockets)
+    private static void Open(Socket listener, UpstreamHub hub, List<Socket> sockets)
     {
         var address = new Uri(hub.Address);
         var client = new Socket(SocketType.Stream, ProtocolType.Tcp);
         sockets.Add(client);
         client.Connect(address.Host, address.Port);
-        var body = Hub.Ask();
+        var body = UpstreamHub.Ask();
         client.Send(Encoding.UTF8.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
         var upstream = listener.Accept();
         sockets.Add(upstream);

@@ -14,9 +14,9 @@ public sealed class FailurePolicyTests
 
     private static CancellationToken Patience => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
-    private static async Task<(HttpStatusCode Status, string Body, HttpResponseMessage Response)> AskAsync(Hub hub, string model = "m", string more = "")
+    private static async Task<(HttpStatusCode Status, string Body, HttpResponseMessage Response)> AskAsync(UpstreamHub hub, string model = "m", string more = "")
     {
-        using var response = await hub.PostAsync(Hub.Ask(model, more: more));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(model, more: more));
         return (response.StatusCode, await response.Content.ReadAsStringAsync(), response);
     }
 
@@ -24,7 +24,7 @@ public sealed class FailurePolicyTests
     public async Task R05_a_500_once_is_not_seen()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, "oops"), s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         Assert.Contains("\"ok\"", (await AskAsync(hub)).Body, StringComparison.Ordinal);
         Assert.Equal(2, upstream.Calls.Count);
     }
@@ -34,7 +34,7 @@ public sealed class FailurePolicyTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(
             ScriptedUpstream.Refuses(429, """{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}""", ("Retry-After", "30")));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         var (status, body, response) = await AskAsync(hub);
         Assert.Equal(HttpStatusCode.TooManyRequests, status);
         Assert.Equal(TimeSpan.FromSeconds(30), response.Headers.RetryAfter!.Delta);
@@ -48,8 +48,8 @@ public sealed class FailurePolicyTests
     {
         var clock = new ManualTimeProvider();
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(429, "{}", ("Retry-After", "2")), s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
-        var asking = hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), clock);
+        var asking = hub.PostAsync(UpstreamHub.Ask());
         await upstream.NextCallAsync(Patience);
         await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(1999), () => Assert.Single(upstream.Calls));
         await upstream.NextCallAsync(Patience);
@@ -62,7 +62,7 @@ public sealed class FailurePolicyTests
     {
         await using var first = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(429, "{}"));
         await using var second = await ScriptedUpstream.StartAsync(s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         Assert.Contains("\"ok\"", (await AskAsync(hub)).Body, StringComparison.Ordinal);
         Assert.Single(first.Calls);
     }
@@ -73,7 +73,7 @@ public sealed class FailurePolicyTests
         await using var first = await ScriptedUpstream.StartAsync(s_down);
         await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(
             [.. new[] { ScriptedUpstream.Role(), ScriptedUpstream.Text("ok"), ScriptedUpstream.Finish() }.Select(frame => frame.Replace("\"m\"", "\"small\"", StringComparison.Ordinal))]));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first) + "    fallbacks: [small]\n" + Hub.Model("small", other));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first) + "    fallbacks: [small]\n" + UpstreamHub.Model("small", other));
         var (_, body, _) = await AskAsync(hub, more: ",\"stream_options\":{\"include_usage\":true}");
         Assert.Contains("\"ok\"", body, StringComparison.Ordinal);
         Assert.DoesNotContain("\"model\":\"m\"", body, StringComparison.Ordinal);
@@ -91,7 +91,7 @@ public sealed class FailurePolicyTests
             reply.Cut();
             return Task.CompletedTask;
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         var (status, body, _) = await AskAsync(hub);
         Assert.Equal(HttpStatusCode.BadGateway, status);
         Assert.Equal("""{"error":{"message":"The model's server can't be reached.","type":"server_error","param":null,"code":"upstream_unreachable"}}""", body);
@@ -101,7 +101,7 @@ public sealed class FailurePolicyTests
     [Fact]
     public async Task R06_nobody_listens_is_502()
     {
-        await using var hub = await Hub.StartAsync("  - id: m\n    upstreams: [{url: http://127.0.0.1:1/v1}]\n");
+        await using var hub = await UpstreamHub.StartAsync("  - id: m\n    upstreams: [{url: http://127.0.0.1:1/v1}]\n");
         Assert.Equal(HttpStatusCode.BadGateway, (await AskAsync(hub)).Status);
     }
 
@@ -114,7 +114,7 @@ public sealed class FailurePolicyTests
     public async Task R15_the_last_failure_is_told_in_the_envelope(int theirs, int ours)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(theirs, Overloaded));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         var (status, body, _) = await AskAsync(hub);
         Assert.Equal(ours, (int)status);
         Assert.Equal("""{"error":{"message":"busy","type":"overloaded","param":null,"code":null}}""", body);
@@ -129,7 +129,7 @@ public sealed class FailurePolicyTests
     {
         await using var first = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(status, body));
         await using var other = await ScriptedUpstream.StartAsync(s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, other) + "    fallbacks: [small]\n" + Hub.Model("small", other));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, other) + "    fallbacks: [small]\n" + UpstreamHub.Model("small", other));
         var answer = await AskAsync(hub);
         Assert.Equal(status, (int)answer.Status);
         Assert.Equal($$$"""{"error":{"message":"{{{message}}}","type":"invalid_request_error","param":null,"code":null}}""", answer.Body);
@@ -142,7 +142,7 @@ public sealed class FailurePolicyTests
         await using var first = await ScriptedUpstream.StartAsync(
             ScriptedUpstream.Refuses(400, """{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"""));
         await using var other = await ScriptedUpstream.StartAsync(s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, first) + "    fallbacks: [large]\n" + Hub.Model("large", other));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, first) + "    fallbacks: [large]\n" + UpstreamHub.Model("large", other));
         Assert.Contains("\"ok\"", (await AskAsync(hub)).Body, StringComparison.Ordinal);
         Assert.Single(first.Calls);
     }
@@ -151,7 +151,7 @@ public sealed class FailurePolicyTests
     public async Task A_wrong_key_of_the_hub_is_no_fault_of_the_client_and_not_shown()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(401, """{"error":{"message":"Incorrect API key provided: hub-secret","code":"invalid_api_key"}}"""));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-secret}}]\n");
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-secret}}]\n");
         var (status, body, response) = await AskAsync(hub);
         Assert.Equal(HttpStatusCode.BadGateway, status);
         Assert.Equal("false", response.Headers.GetValues("x-should-retry").Single());
@@ -164,7 +164,7 @@ public sealed class FailurePolicyTests
     public async Task A_key_in_a_message_is_blackened()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(400, """{"error":{"message":"the key hub-secret is odd"}}"""));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-secret}}]\n");
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-secret}}]\n");
         Assert.Contains("the key *** is odd", (await AskAsync(hub)).Body, StringComparison.Ordinal);
     }
 
@@ -172,7 +172,7 @@ public sealed class FailurePolicyTests
     public async Task R07_what_is_not_to_be_retried_is_not()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(429, "{}", ("x-should-retry", "false")));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         var (status, _, response) = await AskAsync(hub);
         Assert.Equal(HttpStatusCode.TooManyRequests, status);
         Assert.Equal("false", response.Headers.GetValues("x-should-retry").Single());
@@ -193,9 +193,9 @@ public sealed class FailurePolicyTests
                 if (fault == "empty") await reply.SendAsync(": hi\n\n");
             },
             s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("ok"), ScriptedUpstream.Finish(), "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("ok"), ScriptedUpstream.Finish(), "[DONE]"], await UpstreamHub.EventsAsync(response));
         Assert.Equal(2, upstream.Calls.Count);
     }
 
@@ -212,14 +212,14 @@ public sealed class FailurePolicyTests
             await reply.StallAsync();
         });
         await using var other = await ScriptedUpstream.StartAsync(s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", silent, other), clock);
-        var asking = hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", silent, other), clock);
+        var asking = hub.PostAsync(UpstreamHub.Ask());
         var call = await silent.NextCallAsync(Patience);
         await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(9_999), () => Assert.Empty(other.Calls));
         await call.Aborted.WaitAsync(Patience);
         await other.NextCallAsync(Patience);
         using var response = await asking;
-        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("ok"), ScriptedUpstream.Finish(), "[DONE]"], await Hub.EventsAsync(response));
+        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("ok"), ScriptedUpstream.Finish(), "[DONE]"], await UpstreamHub.EventsAsync(response));
         Assert.Single(silent.Calls);
     }
 
@@ -228,8 +228,8 @@ public sealed class FailurePolicyTests
     {
         var clock = new ManualTimeProvider();
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    timeouts: {total: 9s}\n", clock);
-        var asking = hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    timeouts: {total: 9s}\n", clock);
+        var asking = hub.PostAsync(UpstreamHub.Ask());
         await upstream.NextCallAsync(Patience);
         clock.Advance(TimeSpan.FromMilliseconds(8_999));
         Assert.False(asking.IsCompleted);
@@ -250,8 +250,8 @@ public sealed class FailurePolicyTests
             await reply.StallAsync();
         });
         // A minute passes in one moment, in which a heartbeat is written: that is no stuck write.
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock, Hub.QuickLimits with { WriteStalled = TimeSpan.FromHours(1) });
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), clock, UpstreamHub.QuickLimits with { WriteStalled = TimeSpan.FromHours(1) });
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         await ReadUntilAsync(reader, "\"content\":\"a\"");
         var call = upstream.Calls.Single();
@@ -287,8 +287,8 @@ public sealed class FailurePolicyTests
             await reply.EventAsync(ScriptedUpstream.Finish());
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), clock);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         await ReadUntilAsync(reader, "\"finish_reason\":\"stop\"");
         var rest = reader.ReadToEndAsync(Patience);
@@ -304,8 +304,8 @@ public sealed class FailurePolicyTests
         var clock = new ManualTimeProvider();
         await using var first = await ScriptedUpstream.StartAsync(s_down, s_down, s_down, s_down, s_ok);
         await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("other"));
-        var limits = Hub.QuickLimits with { BackoffFirst = TimeSpan.Zero };
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first) + "    fallbacks: [small]\n" + Hub.Model("small", other), clock, limits);
+        var limits = UpstreamHub.QuickLimits with { BackoffFirst = TimeSpan.Zero };
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first) + "    fallbacks: [small]\n" + UpstreamHub.Model("small", other), clock, limits);
         Assert.Contains("other", (await AskAsync(hub)).Body, StringComparison.Ordinal);
         Assert.Equal(3, first.Calls.Count);
         for (var i = 0; i < 3; i++) Assert.Contains("other", (await AskAsync(hub)).Body, StringComparison.Ordinal);
@@ -326,7 +326,7 @@ public sealed class FailurePolicyTests
     {
         var own = $"    fallbacks: [own]\n  - id: own\n    gguf: {TestFiles.DefaultModel}\n";
         await using var first = await ScriptedUpstream.StartAsync(s_down);
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first) + own);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first) + own);
         var (status, body, _) = await AskAsync(hub, more: ",\"max_tokens\":2");
         Assert.Equal(HttpStatusCode.OK, status);
         Assert.Contains("\"model\":\"own\"", body, StringComparison.Ordinal);
@@ -341,7 +341,7 @@ public sealed class FailurePolicyTests
     public async Task Models_of_all_kinds_are_listed()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(s_ok);
-        await using var hub = await Hub.StartAsync(Hub.Model("far", upstream) + "    aliases: [gpt-4.1]\n");
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("far", upstream) + "    aliases: [gpt-4.1]\n");
         var list = await hub.Http.GetStringAsync(new Uri("/v1/models", UriKind.Relative));
         Assert.Contains("\"id\":\"far\"", list, StringComparison.Ordinal);
         Assert.Contains("\"id\":\"gpt-4.1\"", list, StringComparison.Ordinal);
@@ -365,8 +365,8 @@ public sealed class FailurePolicyTests
         var file = Path.Combine(Directory.CreateTempSubdirectory("sluice-").FullName, "broken.gguf");
         await File.WriteAllTextAsync(file, "no model");
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
-        await using var hub = await Hub.StartAsync($"  - {{id: local, gguf: \"{file}\", fallbacks: [m]}}\n" + Hub.Model("m", upstream) + "    timeouts: {total: 8s}\n", clock);
-        var asking = hub.PostAsync(Hub.Ask("local"), Patience);
+        await using var hub = await UpstreamHub.StartAsync($"  - {{id: local, gguf: \"{file}\", fallbacks: [m]}}\n" + UpstreamHub.Model("m", upstream) + "    timeouts: {total: 8s}\n", clock);
+        var asking = hub.PostAsync(UpstreamHub.Ask("local"), Patience);
         await upstream.NextCallAsync(Patience);
         clock.Advance(TimeSpan.FromSeconds(8));
         using var response = await asking;

@@ -64,7 +64,7 @@ public sealed class HedgingTests
         for (var i = 0; i < 3; i++)
         {
             var request = new ChatCompletionRequest { Model = "m", Messages = [] };
-            var attempt = new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(clock), Record = new RequestRecord(clock) };
+            var attempt = new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(clock), Record = new RequestFigures(clock) };
             var (first, second) = (new HeldUpstream(), new HeldUpstream());
             var running = HedgedAttempt.RunAsync(attempt, Deploy(first), hedging, () => Deploy(second), new HashSet<Deployment>(), clock);
             clock.Advance(TimeSpan.FromSeconds(1));
@@ -106,13 +106,13 @@ public sealed class HedgingTests
     }
 
     // The clock stands still, so every first token took no time, and the wait is none.
-    private static async Task<Hub> StartWarmAsync(ScriptedUpstream first, ScriptedUpstream second, string share = "100%")
+    private static async Task<UpstreamHub> StartWarmAsync(ScriptedUpstream first, ScriptedUpstream second, string share = "100%")
     {
-        var hub = await Hub.StartAsync(Hub.Model("m", first, second) + $"    hedge: {share}\n", new ManualTimeProvider());
+        var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second) + $"    hedge: {share}\n", new ManualTimeProvider());
         for (var i = 0; i < SamplesNeeded; i++)
         {
-            using var response = await hub.PostAsync(Hub.Ask());
-            await Hub.EventsAsync(response);
+            using var response = await hub.PostAsync(UpstreamHub.Ask());
+            await UpstreamHub.EventsAsync(response);
         }
         Assert.Empty(second.Calls);
         return hub;
@@ -130,8 +130,8 @@ public sealed class HedgingTests
         }));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("from the second"));
         await using var hub = await StartWarmAsync(first, second);
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("from the second"), ScriptedUpstream.Finish(), "[DONE]"], await Hub.EventsAsync(response));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("from the second"), ScriptedUpstream.Finish(), "[DONE]"], await UpstreamHub.EventsAsync(response));
         await first.Calls[^1].Aborted.WaitAsync(Patience);
     }
 
@@ -150,8 +150,8 @@ public sealed class HedgingTests
             await reply.StallAsync();
         });
         await using var hub = await StartWarmAsync(first, second);
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Contains(ScriptedUpstream.Text("ok"), await Hub.EventsAsync(response));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Contains(ScriptedUpstream.Text("ok"), await UpstreamHub.EventsAsync(response));
         await second.Calls[0].Aborted.WaitAsync(Patience);
     }
 
@@ -172,9 +172,9 @@ public sealed class HedgingTests
             isAsked.SetResult();
         });
         await using var hub = await StartWarmAsync(first, second);
-        using var response = await hub.PostAsync(Hub.Ask());
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Contains(ScriptedUpstream.Text("ok"), await Hub.EventsAsync(response));
+        Assert.Contains(ScriptedUpstream.Text("ok"), await UpstreamHub.EventsAsync(response));
         Assert.Single(second.Calls);
     }
 
@@ -188,8 +188,8 @@ public sealed class HedgingTests
         }));
         await using var second = await ScriptedUpstream.StartAsync(s_ok);
         await using var hub = await StartWarmAsync(first, second, "1%");
-        using var response = await hub.PostAsync(Hub.Ask());
-        await Hub.EventsAsync(response);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        await UpstreamHub.EventsAsync(response);
         Assert.Empty(second.Calls);
     }
 
@@ -204,9 +204,9 @@ public sealed class HedgingTests
         }));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("from the second"));
         await using var hub = await StartWarmAsync(first, second, "1%");
-        using var response = await hub.PostAsync(Hub.Ask());
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Contains(ScriptedUpstream.Text("from the second"), await Hub.EventsAsync(response));
+        Assert.Contains(ScriptedUpstream.Text("from the second"), await UpstreamHub.EventsAsync(response));
     }
 
     [Fact]
@@ -225,7 +225,7 @@ public sealed class HedgingTests
             isAsked.TrySetResult();
         });
         await using var hub = await StartWarmAsync(first, second);
-        using var response = await hub.PostAsync(Hub.Ask());
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Single(second.Calls);
         Assert.Equal(SamplesNeeded + 1, first.Calls.Count);

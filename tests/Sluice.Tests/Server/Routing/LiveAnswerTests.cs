@@ -37,8 +37,8 @@ public sealed class LiveAnswerTests
             await isRead.Task;
             await reply.EventAsync(ScriptedUpstream.Finish());
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(), Patience);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), Patience);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Patience));
         await ReadUntilAsync(reader, delta);
         isRead.SetResult();
@@ -66,8 +66,8 @@ public sealed class LiveAnswerTests
                 if (frame.Contains("content\":\"o", StringComparison.Ordinal) || frame.Contains("two", StringComparison.Ordinal)) await isRead.WaitAsync(Patience);
             }
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(), Patience);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), Patience);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Patience));
         foreach (var text in (string[])["one", "two"])
         {
@@ -83,8 +83,8 @@ public sealed class LiveAnswerTests
         var clock = new ManualTimeProvider();
         await using var silent = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
         await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("ok"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", silent, other) + "    timeouts: {first_token: 30m, total: 2h}\n", clock);
-        var asking = hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", silent, other) + "    timeouts: {first_token: 30m, total: 2h}\n", clock);
+        var asking = hub.PostAsync(UpstreamHub.Ask());
         var call = await silent.NextCallAsync(Patience);
         while (clock.PendingTimerCount < 3) await Task.Yield();
         var rest = TimeSpan.FromMinutes(30);
@@ -136,8 +136,8 @@ public sealed class LiveAnswerTests
             await reply.EventAsync(ScriptedUpstream.Finish());
         });
         await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("no"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream, other), clock);
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream, other), clock);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Patience));
         for (var i = 0; i < Pieces; i++)
         {
@@ -158,12 +158,12 @@ public sealed class LiveAnswerTests
             await reply.EventAsync(ScriptedUpstream.Text("a"));
             await reply.EventAsync("""{"error":{"message":"slow down","type":"requests","code":429}}""");
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream, upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
-        var (events, isWhole) = await Hub.ReadAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream, upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        var (events, isWhole) = await UpstreamHub.ReadAsync(response);
         Assert.False(isWhole);
         Assert.Contains("slow down", events[^1], StringComparison.Ordinal);
-        Assert.InRange(upstream.Calls.Count, 2, 1 + Hub.QuickLimits.RescueAttemptsMax);
+        Assert.InRange(upstream.Calls.Count, 2, 1 + UpstreamHub.QuickLimits.RescueAttemptsMax);
     }
 
     [Fact]
@@ -172,8 +172,8 @@ public sealed class LiveAnswerTests
         var clock = new ManualTimeProvider();
         var date = (clock.GetUtcNow() + TimeSpan.FromSeconds(3)).ToString("R", CultureInfo.InvariantCulture);
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(429, "{}", ("Retry-After", date)), ScriptedUpstream.Says("ok"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
-        var asking = hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), clock);
+        var asking = hub.PostAsync(UpstreamHub.Ask());
         await upstream.NextCallAsync(Patience);
         while (clock.PendingTimerCount < 3) await Task.Yield();
         clock.Advance(TimeSpan.FromMilliseconds(2_999));
@@ -190,8 +190,8 @@ public sealed class LiveAnswerTests
         var clock = new ManualTimeProvider();
         var date = (clock.GetUtcNow() + TimeSpan.FromSeconds(90)).ToString("R", CultureInfo.InvariantCulture);
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(429, "{}", ("Retry-After", date)));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), clock);
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), clock);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.TooManyRequests, response.StatusCode);
         Assert.Equal(TimeSpan.FromSeconds(90), response.Headers.RetryAfter!.Delta);
         Assert.Single(upstream.Calls);

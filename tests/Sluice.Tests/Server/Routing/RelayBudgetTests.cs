@@ -32,13 +32,13 @@ public sealed class RelayBudgetTests
         using var patience = new CancellationTokenSource(s_patience);
         var upstream = new CountedUpstream();
         var clients = new CountedClients();
-        await using var hub = await Hub.StartAsync("  - id: m\n    upstreams: [{url: \"http://upstream.test/v1\"}]\n", services: services =>
+        await using var hub = await UpstreamHub.StartAsync("  - id: m\n    upstreams: [{url: \"http://upstream.test/v1\"}]\n", services: services =>
         {
             services.AddSingleton<UpstreamTransport>((_, _) => upstream);
             services.AddSingleton<IStartupFilter>(clients);
         });
         upstream.Say(ScriptedUpstream.Role(), ScriptedUpstream.Text("first"));
-        using var response = await hub.PostAsync(Hub.Ask(), patience.Token);
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), patience.Token);
         await using var body = await response.Content.ReadAsStreamAsync(patience.Token);
         var received = new List<byte>();
         await ReceiveAsync("first");

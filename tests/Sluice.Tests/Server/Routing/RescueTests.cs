@@ -22,9 +22,9 @@ public sealed class RescueTests
 
     private static string[] Texts(params string[] texts) => [ScriptedUpstream.Role(), .. texts.Select(text => ScriptedUpstream.Text(text))];
 
-    private static async Task<(string Content, string Last, string Raw)> AskAsync(Hub hub, string model = "m", string more = "", params (string, string)[] headers)
+    private static async Task<(string Content, string Last, string Raw)> AskAsync(UpstreamHub hub, string model = "m", string more = "", params (string, string)[] headers)
     {
-        using var response = await hub.PostAsync(Hub.Ask(model, more: more), default, headers);
+        using var response = await hub.PostAsync(UpstreamHub.Ask(model, more: more), default, headers);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         var raw = new StringWriter();
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
@@ -54,7 +54,7 @@ public sealed class RescueTests
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("The quick", " brown")));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(
             [.. Texts("The ", "quick br", "own fox", " jumps").Select(frame => frame.Replace("1700000000", "1800000000", StringComparison.Ordinal)), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 6)]));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         var (content, last, raw) = await AskAsync(hub, more: Asks);
         Assert.Equal("The quick brown fox jumps", content);
         Assert.Equal("data: [DONE]", last);
@@ -78,8 +78,8 @@ public sealed class RescueTests
             await reply.CutAsync();
         });
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames([.. Texts("The quick", " brown", " fox"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 6)]));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
-        using var response = await hub.PostAsync(Hub.Ask(more: Asks), Patience);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: Asks), Patience);
         hub.Services.GetRequiredService<AnswerTable>().TryFind(response.Headers.GetValues("Sluice-Stream-Id").Single(), "", out var answer);
         var seen = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var reader = answer!.Log.TryOpenReader()!;
@@ -90,7 +90,7 @@ public sealed class RescueTests
         SynchronizationContext.SetSynchronizationContext(context);
         go.Release();
         Assert.True(await seen.Task.WaitAsync(Patience));
-        Assert.Contains("[DONE]", await Hub.EventsAsync(response));
+        Assert.Contains("[DONE]", await UpstreamHub.EventsAsync(response));
 
         async Task WatchAsync()
         {
@@ -119,7 +119,7 @@ public sealed class RescueTests
     {
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("The quick", " brown")));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("The quick red fox"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         var (content, last, raw) = await AskAsync(hub);
         Assert.Equal("The quick brown", content);
         Assert.Contains("\"code\":\"upstream_truncated\"", raw, StringComparison.Ordinal);
@@ -132,7 +132,7 @@ public sealed class RescueTests
     {
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("a", "b")));
         await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("abc"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first) + "    fallbacks: [small]\n" + Hub.Model("small", other));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first) + "    fallbacks: [small]\n" + UpstreamHub.Model("small", other));
         var (content, _, raw) = await AskAsync(hub);
         Assert.Equal("abc", content);
         Assert.DoesNotContain("small", raw, StringComparison.Ordinal);
@@ -143,7 +143,7 @@ public sealed class RescueTests
     public async Task An_only_upstream_is_asked_again_when_nothing_else_may_be()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(Breaks(Texts("a", "b")), ScriptedUpstream.Says("abc"));
-        await using var hub = await Hub.StartAsync(
+        await using var hub = await UpstreamHub.StartAsync(
             "  - id: m\n    upstreams: [{url: \"" + upstream.Url + "\", continues: true}]\n");
         Assert.Equal("abc", (await AskAsync(hub)).Content);
         Assert.Equal(upstream.Calls[0].Body, upstream.Calls[1].Body);
@@ -161,7 +161,7 @@ public sealed class RescueTests
             await reply.SendAsync(bytes);
         });
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b", "c"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         Assert.Equal(("abc", "data: [DONE]"), ((await AskAsync(hub)).Content, (await AskAsync(hub)).Last));
     }
 
@@ -176,8 +176,8 @@ public sealed class RescueTests
             await reply.StallAsync();
         });
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("ab"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second), clock);
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second), clock);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         while (!(await reader.ReadLineAsync(Patience))!.Contains("\"a\"", StringComparison.Ordinal))
         {
@@ -198,7 +198,7 @@ public sealed class RescueTests
             ScriptedUpstream.Role(),
             ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\""}}]},"finish_reason":null}""")));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         Assert.Contains("upstream_truncated", (await AskAsync(hub)).Raw, StringComparison.Ordinal);
         Assert.Empty(second.Calls);
     }
@@ -210,7 +210,7 @@ public sealed class RescueTests
     {
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("a")));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("ab"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second) + (how == "off" ? "" : $"    {how}\n"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second) + (how == "off" ? "" : $"    {how}\n"));
         Assert.Contains("upstream_truncated", (await AskAsync(hub, headers: how == "off" ? [("Sluice-Rescue", how)] : [])).Raw, StringComparison.Ordinal);
         Assert.Empty(second.Calls);
     }
@@ -219,8 +219,8 @@ public sealed class RescueTests
     public async Task A_value_that_the_header_does_not_have_is_400()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(), default, ("Sluice-Rescue", "maybe"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), default, ("Sluice-Rescue", "maybe"));
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Contains("Sluice-Rescue must be 'on' or 'off'", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
@@ -234,7 +234,7 @@ public sealed class RescueTests
             await reply.EventAsync("""{"error":{"message":"filtered","type":"invalid_request_error","param":null,"code":"content_filter"}}""");
         });
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("ab"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         // Nor is it a fault that would open the breaker.
         for (var i = 0; i < 5; i++) Assert.Contains("\"code\":\"content_filter\"", (await AskAsync(hub)).Raw, StringComparison.Ordinal);
         Assert.Empty(second.Calls);
@@ -247,7 +247,7 @@ public sealed class RescueTests
             Breaks(Texts("The quick", " brown fo")),
             ScriptedUpstream.Says("Something else"),
             ScriptedUpstream.Frames([.. Texts(" ", "fox", " jumps"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(11, 3)]));
-        await using var hub = await Hub.StartAsync("  - id: m\n    upstreams: [{url: \"" + upstream.Url + "\", continues: true}]\n");
+        await using var hub = await UpstreamHub.StartAsync("  - id: m\n    upstreams: [{url: \"" + upstream.Url + "\", continues: true}]\n");
         var (content, last, raw) = await AskAsync(hub, more: Asks + ",\"max_tokens\":20");
         Assert.Equal(("The quick brown fox jumps", "data: [DONE]"), (content, last));
         Assert.Contains(": rescued by prefill\n", raw, StringComparison.Ordinal);
@@ -267,7 +267,7 @@ public sealed class RescueTests
             ScriptedUpstream.Says("Something else"),
             ScriptedUpstream.Says(" bear"),
             ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync("  - id: m\n    upstreams: [{url: \"" + upstream.Url + "\", continues: true}]\n");
+        await using var hub = await UpstreamHub.StartAsync("  - id: m\n    upstreams: [{url: \"" + upstream.Url + "\", continues: true}]\n");
         Assert.Equal("The quick brown fox", (await AskAsync(hub)).Content);
         Assert.Contains("The quick brown fo\"", upstream.Calls[3].Body, StringComparison.Ordinal);
     }
@@ -276,7 +276,7 @@ public sealed class RescueTests
     public async Task S14_a_beginning_that_is_rejected_does_not_become_the_error()
     {
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("a b")), ScriptedUpstream.Refuses(400, """{"error":{"message":"prefill is not supported"}}"""));
-        await using var hub = await Hub.StartAsync("  - id: m\n    upstreams: [{url: \"" + first.Url + "\", continues: true}]\n");
+        await using var hub = await UpstreamHub.StartAsync("  - id: m\n    upstreams: [{url: \"" + first.Url + "\", continues: true}]\n");
         var (content, last, raw) = await AskAsync(hub);
         Assert.Equal(("a b", "(aborted)"), (content, last));
         Assert.Contains("upstream_truncated", raw, StringComparison.Ordinal);
@@ -289,7 +289,7 @@ public sealed class RescueTests
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("a")));
         await using var second = await ScriptedUpstream.StartAsync(Breaks(Texts("ab", "c")));
         await using var third = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("abcd"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second, third));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second, third));
         Assert.Equal(("abcd", "data: [DONE]"), ((await AskAsync(hub)).Content, (await AskAsync(hub)).Last));
     }
 
@@ -300,7 +300,7 @@ public sealed class RescueTests
         await using var first = await ScriptedUpstream.StartAsync(Breaks(ScriptedUpstream.Role(), At(0, "a"), At(1, "x"), At(0, "b")));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(
             At(0, "abc"), At(1, "xy"), ScriptedUpstream.Finish(), ScriptedUpstream.Finish().Replace("\"index\":0", "\"index\":1", StringComparison.Ordinal)));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
         var (content, last, raw) = await AskAsync(hub, more: ",\"n\":2");
         Assert.Equal(("abc", "xy", "data: [DONE]"), (content, ContentOf(raw, 1), last));
     }
@@ -310,8 +310,8 @@ public sealed class RescueTests
     {
         await using var first = await ScriptedUpstream.StartAsync(Breaks(Texts("The quick", " brown")));
         await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("Another answer"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
-        using var response = await hub.PostAsync(Hub.Ask(stream: false));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(stream: false));
         var body = await response.Content.ReadAsStringAsync();
         Assert.Contains("\"content\":\"Another answer\"", body, StringComparison.Ordinal);
         Assert.DoesNotContain("brown", body, StringComparison.Ordinal);
@@ -326,8 +326,8 @@ public sealed class RescueTests
             await reply.EventAsync(ScriptedUpstream.Role());
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second));
-        using (var response = await hub.PostAsync(Hub.Ask())) await second.NextCallAsync(Patience);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second));
+        using (var response = await hub.PostAsync(UpstreamHub.Ask())) await second.NextCallAsync(Patience);
         await second.Calls[0].Aborted.WaitAsync(Patience);
     }
 
@@ -341,8 +341,8 @@ public sealed class RescueTests
         });
         await using var second = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
         // The clock stands still: neither a heartbeat nor a timeout wakes anybody.
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second), new ManualTimeProvider());
-        using var response = await hub.PostAsync(Hub.Ask(), Patience);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second), new ManualTimeProvider());
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), Patience);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Patience));
         while (!(await reader.ReadLineAsync(Patience))!.Contains("\"b\"", StringComparison.Ordinal))
         {

@@ -38,7 +38,7 @@ public sealed class RouteTests
     private Attempt NewAttempt()
     {
         var request = new ChatCompletionRequest { Model = "m", Messages = [] };
-        return new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(_clock), Record = new RequestRecord(_clock) };
+        return new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(_clock), Record = new RequestFigures(_clock) };
     }
 
     private static Route Create(params Deployment[][] tiers) => new(new LocalModel("m", "", 0, default), tiers, 2, null);

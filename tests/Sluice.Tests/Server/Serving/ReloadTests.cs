@@ -30,7 +30,7 @@ public sealed class ReloadTests : IAsyncDisposable
 
     private HttpClient Http => _http!;
 
-    private HubConfiguration Configuration => _application!.Services.GetRequiredService<HubConfiguration>();
+    private Hub Configuration => _application!.Services.GetRequiredService<Hub>();
 
     public async ValueTask DisposeAsync()
     {
@@ -48,7 +48,7 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task The_store_and_the_drain_stay_and_the_log_says_so()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
-        await StartAsync(Hub.Model("m", upstream));
+        await StartAsync(UpstreamHub.Model("m", upstream));
         var before = Configuration.Options;
         Configuration.Apply(before, Configuration.Catalog);
         Assert.DoesNotContain(_log.Lines, line => line.Contains("'store'", StringComparison.Ordinal));
@@ -76,12 +76,12 @@ public sealed class ReloadTests : IAsyncDisposable
         // Unchanged but for the file, another timeout, another server, both, and the first one again.
         string[] configurations =
         [
-            Hub.Model("m", first),
-            "# again\n" + Hub.Model("m", first),
-            Hub.Model("m", first) + "    timeouts: {idle: 20s}\n",
-            Hub.Model("m", second),
-            Hub.Model("m", second, first) + Hub.Model("n", first),
-            Hub.Model("m", first),
+            UpstreamHub.Model("m", first),
+            "# again\n" + UpstreamHub.Model("m", first),
+            UpstreamHub.Model("m", first) + "    timeouts: {idle: 20s}\n",
+            UpstreamHub.Model("m", second),
+            UpstreamHub.Model("m", second, first) + UpstreamHub.Model("n", first),
+            UpstreamHub.Model("m", first),
         ];
         await StartAsync(configurations[0]);
 
@@ -96,7 +96,7 @@ public sealed class ReloadTests : IAsyncDisposable
         open.SetResult();
         foreach (var stream in streams)
         {
-            var events = await Hub.EventsAsync(stream);
+            var events = await UpstreamHub.EventsAsync(stream);
             Assert.Equal(5, events.Count);
             Assert.Equal("[DONE]", events[^1]);
             stream.Dispose();
@@ -110,7 +110,7 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task Requests_that_come_while_the_configuration_changes_are_all_answered()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("m", upstream));
+        await StartAsync(UpstreamHub.Model("m", upstream));
         using var done = new CancellationTokenSource();
         var asking = Enumerable.Range(0, 4).Select(async _ =>
         {
@@ -118,14 +118,14 @@ public sealed class ReloadTests : IAsyncDisposable
             while (!done.IsCancellationRequested)
             {
                 using var response = await AskAsync("m");
-                Assert.Equal("[DONE]", (await Hub.EventsAsync(response))[^1]);
+                Assert.Equal("[DONE]", (await UpstreamHub.EventsAsync(response))[^1]);
                 count++;
             }
             return count;
         }).ToList();
         for (var i = 0; i < 100; i++)
         {
-            var options = Parse(Hub.Model("m", upstream) + $"    timeouts: {{idle: {20 + i}s}}\n");
+            var options = Parse(UpstreamHub.Model("m", upstream) + $"    timeouts: {{idle: {20 + i}s}}\n");
             Configuration.Apply(options, ModelCatalog.Create(options, []));
             await Task.Yield();
         }
@@ -138,10 +138,10 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task A_model_that_is_added_is_there_and_one_that_is_removed_is_not()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("old", upstream));
+        await StartAsync(UpstreamHub.Model("old", upstream));
         Assert.Equal(["old"], await ModelsAsync());
 
-        Change(Hub.Model("new", upstream) + "    aliases: [alias]\n");
+        Change(UpstreamHub.Model("new", upstream) + "    aliases: [alias]\n");
 
         Assert.Equal(["new", "alias"], await ModelsAsync());
         Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("old")).StatusCode);
@@ -153,7 +153,7 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task A_bad_file_is_refused_with_its_place_and_what_runs_stays()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("m", upstream));
+        await StartAsync(UpstreamHub.Model("m", upstream));
 
         Change("  - {id: m, gguff: a}\n  - {id: n, gguf: nowhere.gguf}\n");
         Assert.Contains(_log.Lines, line => line.StartsWith(
@@ -168,7 +168,7 @@ public sealed class ReloadTests : IAsyncDisposable
         _time.Advance(TimeSpan.FromSeconds(5));
         Assert.Equal(count, _log.Lines.Count(line => line.StartsWith("Error", StringComparison.Ordinal)));
 
-        Change(Hub.Model("better", upstream));
+        Change(UpstreamHub.Model("better", upstream));
         Assert.Equal(["better"], await ModelsAsync());
     }
 
@@ -176,13 +176,13 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task A_half_written_file_and_a_missing_one_are_not_read()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("m", upstream));
+        await StartAsync(UpstreamHub.Model("m", upstream));
 
         File.WriteAllText(ConfigurationPath, "models:\n  - {id: m, ");
         _time.Advance(TimeSpan.FromSeconds(1));
         File.Delete(ConfigurationPath);
         _time.Advance(TimeSpan.FromSeconds(3));
-        Write(Hub.Model("n", upstream));
+        Write(UpstreamHub.Model("n", upstream));
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(["m"], await ModelsAsync());
         _time.Advance(TimeSpan.FromSeconds(1));
@@ -198,7 +198,7 @@ public sealed class ReloadTests : IAsyncDisposable
         foreach (var (folder, model) in (ReadOnlySpan<(string, string)>)[("1", "m"), ("2", "n")])
         {
             Directory.CreateDirectory(Path.Combine(_folder, folder));
-            File.WriteAllText(Path.Combine(_folder, folder, "sluice.yaml"), Yaml(Hub.Model(model, upstream)));
+            File.WriteAllText(Path.Combine(_folder, folder, "sluice.yaml"), Yaml(UpstreamHub.Model(model, upstream)));
         }
         Directory.CreateSymbolicLink(Path.Combine(_folder, "..data"), "1");
         File.CreateSymbolicLink(ConfigurationPath, Path.Combine("..data", "sluice.yaml"));
@@ -216,18 +216,18 @@ public sealed class ReloadTests : IAsyncDisposable
     {
         await using var broken = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, "{}"));
         await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("m", broken, sound));
-        for (var i = 0; i < 5; i++) await Hub.EventsAsync(await AskAsync("m"));
+        await StartAsync(UpstreamHub.Model("m", broken, sound));
+        for (var i = 0; i < 5; i++) await UpstreamHub.EventsAsync(await AskAsync("m"));
         Assert.Equal(3, broken.Calls.Count);
 
-        Change(Hub.Model("m", broken, sound) + Hub.Model("other", sound));
-        await Hub.EventsAsync(await AskAsync("m"));
-        Change(Hub.Model("m", broken, sound) + "    timeouts: {idle: 20s}\n");
-        await Hub.EventsAsync(await AskAsync("m"));
+        Change(UpstreamHub.Model("m", broken, sound) + UpstreamHub.Model("other", sound));
+        await UpstreamHub.EventsAsync(await AskAsync("m"));
+        Change(UpstreamHub.Model("m", broken, sound) + "    timeouts: {idle: 20s}\n");
+        await UpstreamHub.EventsAsync(await AskAsync("m"));
         Assert.Equal(3, broken.Calls.Count);
 
-        Change(Hub.Model("m", sound, broken));
-        await Hub.EventsAsync(await AskAsync("m"));
+        Change(UpstreamHub.Model("m", sound, broken));
+        await UpstreamHub.EventsAsync(await AskAsync("m"));
         Assert.Equal(3, broken.Calls.Count);
     }
 
@@ -235,8 +235,8 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task Keys_change_and_the_address_does_not()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("m", upstream));
-        File.WriteAllText(ConfigurationPath, $"listen: http://127.0.0.1:1\napi_keys: [sk-other]\nmodels:\n{Hub.Model("m", upstream)}");
+        await StartAsync(UpstreamHub.Model("m", upstream));
+        File.WriteAllText(ConfigurationPath, $"listen: http://127.0.0.1:1\napi_keys: [sk-other]\nmodels:\n{UpstreamHub.Model("m", upstream)}");
         _time.Advance(TimeSpan.FromSeconds(2));
 
         Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("m")).StatusCode);
@@ -304,7 +304,7 @@ public sealed class ReloadTests : IAsyncDisposable
         await StartAsync($"  - id: m\n    upstreams: [{{url: \"{drained.Url}\", on_abort: drain}}]\n");
         (await AskAsync("m")).Dispose();
         await Scrape.WhenIdleAsync(Http);
-        Change(Hub.Model("m", other));
+        Change(UpstreamHub.Model("m", other));
         Assert.Contains(_log.Lines, line => line.Contains("is taken over", StringComparison.Ordinal));
         open.SetResult();
         await finished.Task.WaitAsync(s_patience, TestContext.Current.CancellationToken);
@@ -315,9 +315,9 @@ public sealed class ReloadTests : IAsyncDisposable
     public async Task A_reload_can_be_asked_for()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await StartAsync(Hub.Model("m", upstream));
+        await StartAsync(UpstreamHub.Model("m", upstream));
         var reload = _application!.Services.GetRequiredService<ConfigurationReload>();
-        Write(Hub.Model("n", upstream));
+        Write(UpstreamHub.Model("n", upstream));
         Assert.True(reload.Reload());
         Assert.Equal(["n"], await ModelsAsync());
         Write("nonsense");
@@ -362,7 +362,7 @@ public sealed class ReloadTests : IAsyncDisposable
     }
 
     private Task<HttpResponseMessage> AskAsync(string model) => Http.SendAsync(
-        new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Hub.Ask(model), System.Text.Encoding.UTF8, "application/json") },
+        new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(UpstreamHub.Ask(model), System.Text.Encoding.UTF8, "application/json") },
         HttpCompletionOption.ResponseHeadersRead);
 
     private async Task<List<string>> ModelsAsync()

@@ -27,7 +27,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
         GC.SuppressFinalize(this);
     }
 
-    private protected static AnswerOwner Owner(string? key = null) => new("principal", key, new RequestFingerprint("raw", "canonical"), DisconnectPolicy.Continue);
+    private protected static AnswerIdentity Owner(string? key = null) => new("principal", key, new RequestFingerprint("raw", "canonical"), DisconnectPolicy.Continue);
 
     private protected static StoredAnswer Answer(string id, string? key = null) => new(id, Owner(key), "model", 1_700_000_000);
 
@@ -64,7 +64,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
 
     private Task CommitAsync(params AnswerChange[] changes) => CommitAsync(changes, [], []);
 
-    private async Task CommitAsync(AnswerChange[] changes, StoredTrace[] expired, string[] deleted, DateTimeOffset? tracesBefore = null)
+    private async Task CommitAsync(AnswerChange[] changes, StoredTombstone[] expired, string[] deleted, DateTimeOffset? tracesBefore = null)
     {
         var batch = new StoreBatch { TracesBefore = tracesBefore };
         batch.Changes.AddRange(changes);
@@ -89,7 +89,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     {
         var contents = await _store.LoadAsync(Cancellation);
         Assert.Empty(contents.Answers);
-        Assert.Empty(contents.Traces);
+        Assert.Empty(contents.Tombstones);
         Assert.Equal("", await ReadAsync("a"));
         Assert.Null(await _store.FindRequestAsync("a", Cancellation));
     }
@@ -203,13 +203,13 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     public async Task What_has_expired_leaves_a_trace_and_what_is_deleted_none()
     {
         await CommitAsync(Change("a", 0, 1, begins: true), Change("b", 0, 1, begins: true), Change("c", 0, 1, begins: true));
-        var trace = new StoredTrace("a", "principal", "key of a", s_now);
+        var trace = new StoredTombstone("a", "principal", "key of a", s_now);
         await CommitAsync([], [trace], ["b"]);
         await CommitAsync([], [trace], ["b"]);
         await ReopenAsync();
         var contents = await _store.LoadAsync(Cancellation);
         Assert.Equal(["c"], contents.Answers.Select(answer => answer.Id));
-        Assert.Equal([trace], contents.Traces);
+        Assert.Equal([trace], contents.Tombstones);
         Assert.Equal(("", ""), (await ReadAsync("a"), await ReadAsync("b")));
         Assert.Null(await _store.FindRequestAsync("a", Cancellation));
     }
@@ -217,10 +217,10 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     [Fact]
     public async Task Old_traces_go()
     {
-        var traces = Enumerable.Range(0, 4).Select(hour => new StoredTrace($"t{hour}", "p", null, s_now.AddHours(hour))).ToArray();
+        var traces = Enumerable.Range(0, 4).Select(hour => new StoredTombstone($"t{hour}", "p", null, s_now.AddHours(hour))).ToArray();
         await CommitAsync([], traces, []);
         await CommitAsync([], [], ["unknown"], s_now.AddHours(2));
-        Assert.Equal(["t2", "t3"], (await _store.LoadAsync(Cancellation)).Traces.Select(trace => trace.Id));
+        Assert.Equal(["t2", "t3"], (await _store.LoadAsync(Cancellation)).Tombstones.Select(trace => trace.Id));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
 
     private readonly Lock _lock = new();
     private readonly OrderedDictionary<string, Kept> _answers = [];
-    private readonly OrderedDictionary<string, StoredTrace> _traces = [];
+    private readonly OrderedDictionary<string, StoredTombstone> _traces = [];
 
     public string Name => "memory";
 

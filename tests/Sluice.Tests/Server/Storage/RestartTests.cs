@@ -22,8 +22,8 @@ public sealed class RestartTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private Task<Hub> StartAsync(ScriptedUpstream upstream, string more = "") => Hub.StartAsync(
-        Hub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n" + more,
+    private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream, string more = "") => UpstreamHub.StartAsync(
+        UpstreamHub.Model("m", upstream) + "    retries: 0\n    timeouts: {total: 1h, idle: 1h, first_token: 1h}\n" + more,
         configure: options => options with { Store = StoreKind.Sqlite, StorePath = Path.Combine(_folder, "answers.db") });
 
     private static async Task<(string Id, string Body)> WholeAsync(Task<HttpResponseMessage> asking)
@@ -33,7 +33,7 @@ public sealed class RestartTests : IDisposable
         return (response.Headers.GetValues("Sluice-Stream-Id").Single(), await response.Content.ReadAsStringAsync(Cancellation));
     }
 
-    private static async Task<(int Status, JsonElement Body)> GetAsync(Hub hub, string path)
+    private static async Task<(int Status, JsonElement Body)> GetAsync(UpstreamHub hub, string path)
     {
         using var response = await hub.Http.GetAsync(path, Cancellation);
         using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Cancellation));
@@ -55,23 +55,23 @@ public sealed class RestartTests : IDisposable
         JsonElement before;
         await using (var hub = await StartAsync(upstream))
         {
-            (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+            (id, body) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
             numbered = await hub.Http.GetStringAsync($"/v1/chat/completions/{id}?stream=true", Cancellation);
             (_, before) = await GetAsync(hub, $"/v1/chat/completions/{id}");
         }
         await using (var hub = await StartAsync(upstream))
         {
-            Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
+            Assert.Equal((id, body), await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"))));
             Assert.Equal(numbered, await hub.Http.GetStringAsync($"/v1/chat/completions/{id}?stream=true", Cancellation));
             var events = body.Split("\n\n");
-            var (_, rest) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "2")));
+            var (_, rest) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "2")));
             Assert.Equal(string.Join("\n\n", events.Skip(2)), rest);
-            Assert.Equal((422, "idempotency_key_reuse"), await RefusalAsync(hub.PostAsync(Hub.Ask(more: ",\"temperature\":1"), Cancellation, (Key, "k"))));
+            Assert.Equal((422, "idempotency_key_reuse"), await RefusalAsync(hub.PostAsync(UpstreamHub.Ask(more: ",\"temperature\":1"), Cancellation, (Key, "k"))));
             var (status, after) = await GetAsync(hub, $"/v1/chat/completions/{id}");
             Assert.Equal((200, before.GetRawText()), (status, after.GetRawText()));
             // What it took was counted when it ended, and is not counted again.
             Assert.DoesNotContain("gen_ai_client_token_usage_sum", await hub.Http.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal);
-            var (_, folded) = await WholeAsync(hub.PostAsync(Hub.Ask(stream: false), Cancellation, (Key, "k")));
+            var (_, folded) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(stream: false), Cancellation, (Key, "k")));
             Assert.Contains("\"content\":\"abc\"", folded, StringComparison.Ordinal);
         }
         Assert.Single(upstream.Calls);
@@ -83,13 +83,13 @@ public sealed class RestartTests : IDisposable
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("SECRET"), ScriptedUpstream.Says("SECRET"), ScriptedUpstream.Says("kept"));
         await using (var hub = await StartAsync(upstream))
         {
-            var (deleted, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+            var (deleted, _) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
             using var gone = await hub.Http.DeleteAsync($"/v1/chat/completions/{deleted}", Cancellation);
             Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
             await FilesLackAsync("SECRET");
-            var (off, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "o"), ("Sluice-Store", "off")));
+            var (off, _) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "o"), ("Sluice-Store", "off")));
             Assert.Equal((404, "completion_not_found"), await RefusalAsync(hub.Http.GetAsync($"/v1/chat/completions/{off}", Cancellation)));
-            await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation));
+            await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation));
         }
         await FilesLackAsync("SECRET");
         Assert.Contains("kept", await ReadAsync("answers.db"), StringComparison.Ordinal);
@@ -114,16 +114,16 @@ public sealed class RestartTests : IDisposable
     {
         var words = Enumerable.Range(0, 400).Select(number => $"word{number} ").ToArray();
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says(words));
-        await using var hub = await Hub.StartAsync(
-            Hub.Model("m", upstream), limits: Hub.QuickLimits with { Streams = new StreamLimits { HotBytes = 4_000, SegmentBytes = 1_000 }, ReadBatchBytes = 1_500 },
+        await using var hub = await UpstreamHub.StartAsync(
+            UpstreamHub.Model("m", upstream), limits: UpstreamHub.QuickLimits with { Streams = new StreamLimits { HotBytes = 4_000, SegmentBytes = 1_000 }, ReadBatchBytes = 1_500 },
             configure: options => options with { Store = StoreKind.Sqlite, StorePath = Path.Combine(_folder, "answers.db") });
-        var (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        var (id, body) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
         // From the next commit on only the end of it is in memory.
         await hub.Services.GetRequiredService<AnswerRecorder>().FlushAsync();
-        Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
-        var (_, rest) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"), (Cursor, "100")));
+        Assert.Equal((id, body), await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"))));
+        var (_, rest) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), (Cursor, "100")));
         Assert.Equal(string.Join("\n\n", body.Split("\n\n").Skip(100)), rest);
-        var (_, folded) = await WholeAsync(hub.PostAsync(Hub.Ask(stream: false), Cancellation, (Key, "k")));
+        var (_, folded) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(stream: false), Cancellation, (Key, "k")));
         Assert.Contains(string.Concat(words), folded, StringComparison.Ordinal);
         var (_, answer) = await GetAsync(hub, $"/v1/chat/completions/{id}");
         Assert.Equal(string.Concat(words), answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
@@ -140,18 +140,18 @@ public sealed class RestartTests : IDisposable
         });
         var log = new LogLines(Microsoft.Extensions.Logging.LogLevel.Warning);
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
-        await using var hub = await Hub.StartAsync(
-            Hub.Model("m", upstream), limits: Hub.QuickLimits with { StoreInterval = TimeSpan.FromMilliseconds(5), StoreRetry = TimeSpan.FromMilliseconds(5) }, log: log,
+        await using var hub = await UpstreamHub.StartAsync(
+            UpstreamHub.Model("m", upstream), limits: UpstreamHub.QuickLimits with { StoreInterval = TimeSpan.FromMilliseconds(5), StoreRetry = TimeSpan.FromMilliseconds(5) }, log: log,
             configure: options => options with { Store = StoreKind.Sqlite }, services: services => services.AddSingleton<IAnswerStore>(store));
         Assert.Equal("{\"status\":\"ok\"}", await hub.Http.GetStringAsync("/healthz", Cancellation));
         Volatile.Write(ref isBroken, true);
-        var (id, body) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        var (id, body) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
         Assert.EndsWith("data: [DONE]\n\n", body, StringComparison.Ordinal);
         while (!(await hub.Http.GetStringAsync("/healthz", Cancellation)).Contains("\"store\":\"degraded\"", StringComparison.Ordinal)) await Task.Delay(5, Cancellation);
         Assert.Contains("sluice_store_degraded 1", await hub.Http.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal);
-        Assert.Equal((id, body), await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"))));
+        Assert.Equal((id, body), await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"))));
         Assert.Equal((503, "store_unavailable"), await RefusalAsync(hub.Http.DeleteAsync($"/v1/chat/completions/{id}", Cancellation)));
-        await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation));
+        await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation));
         Volatile.Write(ref isBroken, false);
         while ((await hub.Http.GetStringAsync("/healthz", Cancellation)).Contains("degraded", StringComparison.Ordinal)) await Task.Delay(5, Cancellation);
         Assert.Single((await store.LoadAsync(Cancellation)).Answers);
@@ -164,9 +164,9 @@ public sealed class RestartTests : IDisposable
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
         await using var hub = await StartAsync(upstream, "    store: off\n");
-        var (id, _) = await WholeAsync(hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k")));
+        var (id, _) = await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k")));
         Assert.Equal((404, "completion_not_found"), await RefusalAsync(hub.Http.GetAsync($"/v1/chat/completions/{id}", Cancellation)));
-        Assert.Equal(400, (await RefusalAsync(hub.PostAsync(Hub.Ask(), Cancellation, ("Sluice-Store", "on")))).Status);
+        Assert.Equal(400, (await RefusalAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation, ("Sluice-Store", "on")))).Status);
     }
 
     [Fact]
@@ -182,7 +182,7 @@ public sealed class RestartTests : IDisposable
         string id;
         await using (var hub = await StartAsync(upstream))
         {
-            using var response = await hub.PostAsync(Hub.Ask(), Cancellation, (Key, "k"));
+            using var response = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"));
             id = response.Headers.GetValues("Sluice-Stream-Id").Single();
             await response.Content.ReadAsStreamAsync(Cancellation);
         }

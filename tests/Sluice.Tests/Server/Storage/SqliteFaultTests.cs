@@ -102,8 +102,8 @@ public sealed class SqliteFaultTests : IDisposable
 
     private static Answer Begin(AnswerTable table, ManualTimeProvider clock, string id)
     {
-        var owner = new AnswerOwner("p", "key of " + id, new RequestFingerprint("raw", null), DisconnectPolicy.Default) { Keeping = Keeping.Store };
-        var answer = table.TryCreate(id, owner, "m", new RequestRecord(clock), null, out _)!;
+        var owner = new AnswerIdentity("p", "key of " + id, new RequestFingerprint("raw", null), DisconnectPolicy.Default) { Retention = Retention.Store };
+        var answer = table.TryCreate(id, owner, "m", new RequestFigures(clock), null, out _)!;
         table.Record(answer, "body"u8.ToArray());
         return answer;
     }

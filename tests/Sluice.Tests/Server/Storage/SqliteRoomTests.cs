@@ -25,8 +25,8 @@ public sealed class SqliteRoomTests : IDisposable
 
     private Answer Begin(AnswerTable table, string id, int eventCount, int eventBytes)
     {
-        var owner = new AnswerOwner("p", null, new RequestFingerprint("raw", null), DisconnectPolicy.Default) { Keeping = Keeping.Store };
-        var answer = table.TryCreate(id, owner, "m", new RequestRecord(_clock), null, out _)!;
+        var owner = new AnswerIdentity("p", null, new RequestFingerprint("raw", null), DisconnectPolicy.Default) { Retention = Retention.Store };
+        var answer = table.TryCreate(id, owner, "m", new RequestFigures(_clock), null, out _)!;
         table.Record(answer, "body"u8.ToArray());
         for (var number = 0; number < eventCount; number++) answer.Log.Append(new byte[eventBytes]);
         return answer;

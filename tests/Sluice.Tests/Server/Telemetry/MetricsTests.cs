@@ -43,8 +43,8 @@ public sealed class MetricsTests
             }
             await reply.EventAsync("[DONE]");
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    aliases: [alias]\n", time);
-        var asking = hub.PostAsync(Hub.Ask("alias"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    aliases: [alias]\n", time);
+        var asking = hub.PostAsync(UpstreamHub.Ask("alias"));
         await upstream.NextCallAsync(TestContext.Current.CancellationToken);
         using var response = await asking;
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
@@ -77,12 +77,12 @@ public sealed class MetricsTests
         await using var broken = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, "{}"));
         await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
         await using var strict = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(400, """{"error":{"message":"no","type":"invalid_request_error"}}"""));
-        await using var hub = await Hub.StartAsync(
-            Hub.Model("m", broken, sound) + Hub.Model("strict", strict) + Hub.Model("lost", broken) + "    retries: 1\n    fallbacks: [m]\n");
-        for (var i = 0; i < 3; i++) await Hub.EventsAsync(await hub.PostAsync(Hub.Ask()));
-        Assert.Equal(HttpStatusCode.BadRequest, (await hub.PostAsync(Hub.Ask("strict"))).StatusCode);
-        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask("lost")));
-        Assert.Equal(HttpStatusCode.NotFound, (await hub.PostAsync(Hub.Ask("no-such-model"))).StatusCode);
+        await using var hub = await UpstreamHub.StartAsync(
+            UpstreamHub.Model("m", broken, sound) + UpstreamHub.Model("strict", strict) + UpstreamHub.Model("lost", broken) + "    retries: 1\n    fallbacks: [m]\n");
+        for (var i = 0; i < 3; i++) await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask()));
+        Assert.Equal(HttpStatusCode.BadRequest, (await hub.PostAsync(UpstreamHub.Ask("strict"))).StatusCode);
+        await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask("lost")));
+        Assert.Equal(HttpStatusCode.NotFound, (await hub.PostAsync(UpstreamHub.Ask("no-such-model"))).StatusCode);
 
         var scrape = await Scrape.WhenIdleAsync(hub.Http);
         Assert.Equal(3, scrape.Sum("sluice_attempts_total", Model, "faulted", broken.Url));
@@ -107,8 +107,8 @@ public sealed class MetricsTests
             foreach (var text in (string[])["1234", "5678", "1234"]) await reply.EventAsync(ScriptedUpstream.Text(text));
             await reply.CutAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        var (events, isWhole) = await Hub.ReadAsync(await hub.PostAsync(Hub.Ask(), default, ("Sluice-Rescue", "off")));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        var (events, isWhole) = await UpstreamHub.ReadAsync(await hub.PostAsync(UpstreamHub.Ask(), default, ("Sluice-Rescue", "off")));
         Assert.False(isWhole);
         Assert.DoesNotContain(events, item => item.Contains("finish_reason\":\"", StringComparison.Ordinal));
         var scrape = await Scrape.WhenIdleAsync(hub.Http);
@@ -126,8 +126,8 @@ public sealed class MetricsTests
             await reply.CutAsync();
         });
         await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", cut, sound));
-        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask()));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", cut, sound));
+        await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask()));
         var scrape = await Scrape.WhenIdleAsync(hub.Http);
         Assert.Equal(1, scrape.Sum("sluice_rescues_total", Model, "sluice_method=\"rerun\""));
         Assert.Equal(1, scrape.Sum("sluice_attempts_total", Model, "broken", cut.Url));
@@ -146,8 +146,8 @@ public sealed class MetricsTests
             foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("a"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage()[..^2] + Cached, "[DONE]"])
                 await reply.EventAsync(frame);
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        for (var i = 0; i < 2; i++) await Hub.EventsAsync(await hub.PostAsync(Hub.Ask()));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        for (var i = 0; i < 2; i++) await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask()));
         Assert.Equal(10, (await Scrape.WhenIdleAsync(hub.Http)).Sum("sluice_prompt_cached_tokens_total", Model));
     }
 
@@ -157,7 +157,7 @@ public sealed class MetricsTests
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>());
         using var counted = new MetricCollector(metrics);
-        var record = new RequestRecord(TimeProvider.System, new RequestMeter(metrics, "m", null));
+        var record = new RequestFigures(TimeProvider.System, new RequestMeter(metrics, "m", null));
         record.AddHedge();
         record.AddHedge();
         Assert.Equal(2, counted.Sum("sluice.hedges"));
@@ -192,8 +192,8 @@ public sealed class MetricsTests
             await reply.EventAsync(ScriptedUpstream.Text("abcdefgh"));
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using (var response = await hub.PostAsync(Hub.Ask()))
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using (var response = await hub.PostAsync(UpstreamHub.Ask()))
         {
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
             // Headers may be here before the event is counted.
@@ -211,7 +211,7 @@ public sealed class MetricsTests
     public async Task It_is_asked_with_a_key_where_keys_are_set()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "api_keys: [sk-1]\n");
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "api_keys: [sk-1]\n");
         Assert.Equal(HttpStatusCode.Unauthorized, (await hub.Http.GetAsync("/metrics", TestContext.Current.CancellationToken)).StatusCode);
         hub.Http.DefaultRequestHeaders.Add("Authorization", "Bearer sk-1");
         using var response = await hub.Http.GetAsync("/metrics", TestContext.Current.CancellationToken);
@@ -223,8 +223,8 @@ public sealed class MetricsTests
     public async Task The_text_is_what_Prometheus_reads()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("\"quo\\\"ted \\\\ \"", upstream));
-        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask("quo\\\"ted \\\\")));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("\"quo\\\"ted \\\\ \"", upstream));
+        await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask("quo\\\"ted \\\\")));
         var text = (await Scrape.WhenIdleAsync(hub.Http)).Text;
         Assert.Contains("""gen_ai_request_model="quo\"ted \\" """.TrimEnd(), text, StringComparison.Ordinal);
         var lines = text.Split('\n');
@@ -244,23 +244,23 @@ public sealed class MetricsTests
     {
         using var file = new TemporaryGguf(new TinyModel("noise").ToArray());
         var engines = new List<InferenceEngine>();
-        await using var hub = await Hub.StartAsync(
+        await using var hub = await UpstreamHub.StartAsync(
             $"  - id: m\n    gguf: {file.Path}\n  - id: same\n    gguf: {file.Path}\n",
-            services: services => services.AddSingleton(new ModelLoading<InferenceEngine>(
+            services: services => services.AddSingleton(new EngineFactory<InferenceEngine>(
                 _ =>
                 {
                     engines.Add(new InferenceEngine(new NoiseModel(1 << 14, memory: DrawnRequests.ShortMemory), new EngineOptions(), new ManualTimeProvider()));
                     return engines[^1];
                 },
                 _ => 0,
-                GuessCounts.Of)));
+                DraftCounts.Of)));
         Assert.Equal(0, (await Scrape.GetAsync(hub.Http)).Sum("sluice_engine_drafted_tokens_total"));
 
-        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask("same", more: Repeating)));
+        await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask("same", more: Repeating)));
         var first = await SettledAsync(engines[0]);
         await AssertCountedAsync(first);
         await Scrape.WhenIdleAsync(hub.Http);
-        var memory = hub.Services.GetRequiredService<ModelMemory<InferenceEngine>>();
+        var memory = hub.Services.GetRequiredService<LoadedModels<InferenceEngine>>();
         memory.Retain([], null);
         // The lease may be given back a moment after the last event.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
@@ -272,19 +272,19 @@ public sealed class MetricsTests
         memory.Retain([file.Path], null);
         await AssertCountedAsync(first);
 
-        await Hub.EventsAsync(await hub.PostAsync(Hub.Ask("m", more: Repeating)));
+        await UpstreamHub.EventsAsync(await hub.PostAsync(UpstreamHub.Ask("m", more: Repeating)));
         await AssertCountedAsync(first + await SettledAsync(engines[1]));
 
         // Behind a request whose only token has nothing to be guessed, the last step of the answer is over.
-        async Task<GuessCounts> SettledAsync(InferenceEngine engine)
+        async Task<DraftCounts> SettledAsync(InferenceEngine engine)
         {
             await SuspendedRun.RunAsync(engine, _ => { }, new GenerationRequest { PromptTokens = [65], MaxTokens = 1 });
-            var counts = GuessCounts.Of(engine);
+            var counts = DraftCounts.Of(engine);
             Assert.InRange(counts.Accepted, 1, counts.Drafted - 1);
             return counts;
         }
 
-        async Task AssertCountedAsync(GuessCounts counts)
+        async Task AssertCountedAsync(DraftCounts counts)
         {
             var scrape = await Scrape.GetAsync(hub.Http);
             Assert.Equal(counts.Drafted, scrape.Sum("sluice_engine_drafted_tokens_total", Model));

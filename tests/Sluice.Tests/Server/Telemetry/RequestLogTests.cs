@@ -21,11 +21,11 @@ public sealed partial class RequestLogTests
         await using var broken = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, $$$"""{"error":{"message":"the key {{{Secret}}} is fine"}}"""));
         await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(
             ScriptedUpstream.Role(), ScriptedUpstream.Text(Answer), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 3)));
-        await using var hub = await Hub.StartAsync(
+        await using var hub = await UpstreamHub.StartAsync(
             $"  - id: m\n    upstreams: [{{url: \"{broken.Url}\", api_key: {Secret}}}, {{url: \"{sound.Url}\", headers: {{X-Key: {Secret}}}}}]\n", new ManualTimeProvider(), log: log);
-        using var response = await hub.PostAsync(Hub.Ask().Replace("Hi", Prompt, StringComparison.Ordinal));
+        using var response = await hub.PostAsync(UpstreamHub.Ask().Replace("Hi", Prompt, StringComparison.Ordinal));
         var requestId = response.Headers.GetValues("x-request-id").Single();
-        await Hub.EventsAsync(response);
+        await UpstreamHub.EventsAsync(response);
         await Scrape.WhenIdleAsync(hub.Http);
 
         var id = requestId["req_".Length..];
@@ -50,9 +50,9 @@ public sealed partial class RequestLogTests
         await using var second = await ScriptedUpstream.StartAsync(
             ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Text("other"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(100, 100)),
             ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Text(" two"), ScriptedUpstream.Text(" three"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(20, 2)));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{first.Url}\"}}, {{url: \"{second.Url}\", continues: true}}]\n", log: log);
-        using var response = await hub.PostAsync(Hub.Ask());
-        await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{first.Url}\"}}, {{url: \"{second.Url}\", continues: true}}]\n", log: log);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        await UpstreamHub.EventsAsync(response);
         await Scrape.WhenIdleAsync(hub.Http);
         var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
         Assert.Contains($"m by {second.Url}: Completed;", end, StringComparison.Ordinal);
@@ -64,7 +64,7 @@ public sealed partial class RequestLogTests
     {
         var log = new LogLines(LogLevel.Trace);
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using (var hub = await Hub.StartAsync(Hub.Model("m", upstream), log: log))
+        await using (var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), log: log))
         {
             var address = new Uri(hub.Address);
             // Closes with a reset.

@@ -38,9 +38,9 @@ public sealed class TracingTests
         await using var broken = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, "{}"));
         await using var sound = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(
             ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 3)));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", broken, sound));
-        using var response = await hub.PostAsync(Hub.Ask(more: ",\"max_tokens\":5,\"temperature\":0.5"), default, ("traceparent", ClientParent), ("tracestate", "a=b"));
-        await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", broken, sound));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: ",\"max_tokens\":5,\"temperature\":0.5"), default, ("traceparent", ClientParent), ("tracestate", "a=b"));
+        await UpstreamHub.EventsAsync(response);
         await Scrape.WhenIdleAsync(hub.Http);
 
         var request = Assert.Single(spans, span => span.Kind == ActivityKind.Server);
@@ -69,11 +69,11 @@ public sealed class TracingTests
     public async Task Where_nobody_traces_the_clients_words_pass_and_none_are_made_up()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(), default, ("traceparent", ClientParent));
-        await Hub.EventsAsync(response);
-        using var other = await hub.PostAsync(Hub.Ask());
-        await Hub.EventsAsync(other);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), default, ("traceparent", ClientParent));
+        await UpstreamHub.EventsAsync(response);
+        using var other = await hub.PostAsync(UpstreamHub.Ask());
+        await UpstreamHub.EventsAsync(other);
         Assert.Equal(ClientParent, upstream.Calls[0].Headers["traceparent"]);
         Assert.False(upstream.Calls[1].Headers.ContainsKey("traceparent"));
     }
@@ -110,7 +110,7 @@ public sealed class TracingTests
         var address = System.Text.RegularExpressions.Regex.Match(await announced.Task, @" at (http://\S+);").Groups[1].Value;
         using var http = new HttpClient { BaseAddress = new Uri(address) };
         using var response = await http.PostAsync(
-            "/v1/chat/completions", new StringContent(Hub.Ask("gpt-4.1", more: ",\"max_tokens\":2"), System.Text.Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+            "/v1/chat/completions", new StringContent(UpstreamHub.Ask("gpt-4.1", more: ",\"max_tokens\":2"), System.Text.Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         await Scrape.WhenIdleAsync(http);

@@ -28,10 +28,10 @@ public sealed class AnthropicUpstreamTests
     public async Task The_server_is_asked_in_its_own_words_and_with_the_hubs_own_key()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(Says("Hel", "lo"));
-        await using var hub = await Hub.StartAsync(Model(upstream, ", model: claude-x, default_max_tokens: 99, headers: {anthropic-beta: some-beta}"));
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream, ", model: claude-x, default_max_tokens: 99, headers: {anthropic-beta: some-beta}"));
         using var response = await hub.PostAsync(
-            Hub.Ask(more: Usage), default, ("Authorization", "Bearer client-key"), ("x-api-key", "client-key"), ("anthropic-version", "1999-01-01"));
-        var events = await Hub.EventsAsync(response);
+            UpstreamHub.Ask(more: Usage), default, ("Authorization", "Bearer client-key"), ("x-api-key", "client-key"), ("anthropic-version", "1999-01-01"));
+        var events = await UpstreamHub.EventsAsync(response);
 
         var call = upstream.Calls.Single();
         Assert.Equal("/v1/messages", call.Target);
@@ -54,9 +54,9 @@ public sealed class AnthropicUpstreamTests
     public async Task The_version_before_has_sampling()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(Says("x"));
-        await using var hub = await Hub.StartAsync(Model(upstream, ", api_version: 2023-06-01"));
-        using var response = await hub.PostAsync(Hub.Ask(more: ",\"temperature\":0.5"));
-        await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream, ", api_version: 2023-06-01"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: ",\"temperature\":0.5"));
+        await UpstreamHub.EventsAsync(response);
         Assert.Equal("2023-06-01", upstream.Calls[0].Headers["anthropic-version"]);
         Assert.Contains("\"temperature\":0.5", upstream.Calls[0].Body, StringComparison.Ordinal);
     }
@@ -65,9 +65,9 @@ public sealed class AnthropicUpstreamTests
     public async Task A_configured_header_replaces_the_hubs()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(Says("x"));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{kind: anthropic, url: \"{upstream.Url}\", headers: {{anthropic-version: 2030-01-01, Authorization: Bearer t}}}}]\n");
-        using var response = await hub.PostAsync(Hub.Ask());
-        await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{kind: anthropic, url: \"{upstream.Url}\", headers: {{anthropic-version: 2030-01-01, Authorization: Bearer t}}}}]\n");
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        await UpstreamHub.EventsAsync(response);
         var headers = upstream.Calls.Single().Headers;
         Assert.Equal(("2030-01-01", "Bearer t"), (headers["anthropic-version"], headers["authorization"]));
         Assert.False(headers.ContainsKey("x-api-key"));
@@ -82,8 +82,8 @@ public sealed class AnthropicUpstreamTests
             ScriptedMessages.Delta(0, """{"type":"thinking_delta","thinking":"Hm"}"""), ScriptedMessages.Delta(0, """{"type":"signature_delta","signature":"c2ln"}"""), End(0),
             .. TextBlock(1, "One ", "moment."), .. ToolBlock(2, "toolu_1", "f", "{\\\"x\\\"", ":1}"), Finish("tool_use"), Stop,
         ]));
-        await using var hub = await Hub.StartAsync(Model(upstream));
-        using var response = await hub.PostAsync(Hub.Ask(stream: false, more: """,\"tools\":[{"type":"function","function":{"name":"f"}}]""".Replace("\\", "", StringComparison.Ordinal)));
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(stream: false, more: """,\"tools\":[{"type":"function","function":{"name":"f"}}]""".Replace("\\", "", StringComparison.Ordinal)));
         var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
         var message = answer["choices"]![0]!["message"]!;
         Assert.Equal(("One moment.", "Hm", "tool_calls"), ((string?)message["content"], (string?)message["reasoning_content"], (string?)answer["choices"]![0]!["finish_reason"]));
@@ -106,11 +106,11 @@ public sealed class AnthropicUpstreamTests
         var overloaded = ScriptedUpstream.Refuses(529, Error("overloaded_error", "Overloaded"));
         await using var first = await ScriptedUpstream.StartAsync(overloaded);
         await using var second = await ScriptedUpstream.StartAsync(Says("x"));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{Upstream(first)}, {Upstream(second)}]\n  - id: alone\n    retries: 1\n    upstreams: [{Upstream(first)}]\n");
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Contains("\"x\"", (await Hub.EventsAsync(response))[1], StringComparison.Ordinal);
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{Upstream(first)}, {Upstream(second)}]\n  - id: alone\n    retries: 1\n    upstreams: [{Upstream(first)}]\n");
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Contains("\"x\"", (await UpstreamHub.EventsAsync(response))[1], StringComparison.Ordinal);
         Assert.Single(first.Calls);
-        using var failed = await hub.PostAsync(Hub.Ask("alone"));
+        using var failed = await hub.PostAsync(UpstreamHub.Ask("alone"));
         var (status, error) = await ErrorAsync(failed);
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "Overloaded", "overloaded_error"), (status, (string?)error["message"], (string?)error["type"]));
         Assert.Equal(3, first.Calls.Count);
@@ -128,8 +128,8 @@ public sealed class AnthropicUpstreamTests
     public async Task Errors_are_told_in_OpenAIs_form_and_without_the_key(int status, string type, string message, int expectedStatus, string expected, string? code)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(status, Error(type, message)));
-        await using var hub = await Hub.StartAsync(Model(upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         var (actual, error) = await ErrorAsync(response);
         Assert.Equal((expectedStatus, expected, code), ((int)actual, (string?)error["message"], (string?)error["code"]));
         Assert.Equal(4, error.AsObject().Count);
@@ -140,9 +140,9 @@ public sealed class AnthropicUpstreamTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(400, Error("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")));
         await using var larger = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Model(upstream) + "    fallbacks: [large]\n" + Hub.Model("large", larger));
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Contains("\"model\":\"m\"", (await Hub.EventsAsync(response))[1], StringComparison.Ordinal);
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream) + "    fallbacks: [large]\n" + UpstreamHub.Model("large", larger));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Contains("\"model\":\"m\"", (await UpstreamHub.EventsAsync(response))[1], StringComparison.Ordinal);
         Assert.Single(larger.Calls);
     }
 
@@ -151,11 +151,11 @@ public sealed class AnthropicUpstreamTests
     {
         await using var anthropic = await ScriptedUpstream.StartAsync(Says("x"));
         await using var openai = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("y"));
-        await using var hub = await Hub.StartAsync(
+        await using var hub = await UpstreamHub.StartAsync(
             $"  - id: m\n    retries: 0\n    upstreams: [{Upstream(anthropic)}, {{url: \"{openai.Url}\"}}]\n  - id: alone\n    upstreams: [{Upstream(anthropic)}]\n");
-        using var response = await hub.PostAsync(Hub.Ask(more: ",\"logprobs\":true"));
-        Assert.Contains("\"y\"", (await Hub.EventsAsync(response))[1], StringComparison.Ordinal);
-        using var refused = await hub.PostAsync(Hub.Ask("alone", more: ",\"logprobs\":true"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: ",\"logprobs\":true"));
+        Assert.Contains("\"y\"", (await UpstreamHub.EventsAsync(response))[1], StringComparison.Ordinal);
+        using var refused = await hub.PostAsync(UpstreamHub.Ask("alone", more: ",\"logprobs\":true"));
         var (status, error) = await ErrorAsync(refused);
         Assert.Equal((HttpStatusCode.BadRequest, "logprobs", "unsupported_parameter"), (status, (string?)error["param"], (string?)error["code"]));
         Assert.Empty(anthropic.Calls);
@@ -166,8 +166,8 @@ public sealed class AnthropicUpstreamTests
     {
         await using var anthropic = await ScriptedUpstream.StartAsync(Says("x"));
         await using var openai = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(500, """{"error":{"message":"broken"}}"""));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    retries: 1\n    upstreams: [{{url: \"{openai.Url}\"}}, {Upstream(anthropic)}]\n");
-        using var response = await hub.PostAsync(Hub.Ask(more: ",\"n\":2"));
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    retries: 1\n    upstreams: [{{url: \"{openai.Url}\"}}, {Upstream(anthropic)}]\n");
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: ",\"n\":2"));
         var (status, error) = await ErrorAsync(response);
         Assert.Equal((HttpStatusCode.BadGateway, "broken"), (status, (string?)error["message"]));
         Assert.Equal(2, openai.Calls.Count);
@@ -180,10 +180,10 @@ public sealed class AnthropicUpstreamTests
         await using var upstream = await ScriptedUpstream.StartAsync(
             Events(Start(), Error("overloaded_error", "Overloaded")),
             Events(Start(), Block(0, """{"type":"text","text":""}"""), Text("x"), Error("overloaded_error", $"Overloaded {Key}")));
-        await using var hub = await Hub.StartAsync(Model(upstream, retries: 1) + "    rescue: off\n");
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream, retries: 1) + "    rescue: off\n");
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        var (events, isWhole) = await Hub.ReadAsync(response);
+        var (events, isWhole) = await UpstreamHub.ReadAsync(response);
         Assert.False(isWhole);
         Assert.Equal(3, events.Count);
         Assert.Equal("""{"error":{"message":"Overloaded ***","type":"overloaded_error","param":null,"code":null}}""", events[2]);
@@ -195,9 +195,9 @@ public sealed class AnthropicUpstreamTests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(
             Events(Start(), Block(0, """{"type":"text","text":""}"""), Text("Hel"), Error("api_error", "Internal server error")), Says("Hello", " world"));
-        await using var hub = await Hub.StartAsync(Model(upstream, retries: 2));
-        using var response = await hub.PostAsync(Hub.Ask());
-        var events = await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream, retries: 2));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        var events = await UpstreamHub.EventsAsync(response);
         var text = string.Concat(events[..^1].Select(chunk => (string?)JsonNode.Parse(chunk)!["choices"]![0]!["delta"]!["content"]));
         Assert.Equal("Hello world", text);
         Assert.Equal("[DONE]", events[^1]);
@@ -209,9 +209,9 @@ public sealed class AnthropicUpstreamTests
     public async Task R11_R12_without_its_last_event_an_answer_is_whole_if_it_was_finished(bool isFinished)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(Events([Start(), .. TextBlock(0, "x"), .. isFinished ? new[] { Finish() } : []]));
-        await using var hub = await Hub.StartAsync(Model(upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
-        var (events, isWhole) = await Hub.ReadAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        var (events, isWhole) = await UpstreamHub.ReadAsync(response);
         Assert.Equal(isFinished, isWhole);
         Assert.Equal(isFinished, events[^1] == "[DONE]");
         if (!isFinished) Assert.Contains("upstream_truncated", events[^1], StringComparison.Ordinal);
@@ -225,8 +225,8 @@ public sealed class AnthropicUpstreamTests
             await reply.SendAsync(Frame(Start(), Block(0, """{"type":"text","text":""}"""), Text("x")));
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync(Model(upstream));
-        var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream));
+        var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.NotEqual(0, await (await response.Content.ReadAsStreamAsync()).ReadAsync(new byte[10]));
         response.Dispose();
         await upstream.Calls.Single().Aborted.WaitAsync(TimeSpan.FromSeconds(60));

@@ -21,9 +21,9 @@ public sealed class AzureUpstreamTests
     public async Task The_deployment_is_where_azure_wants_it(string path, string keys, string target, string model)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Model(upstream.Root + path, keys));
-        using var response = await hub.PostAsync(Hub.Ask(), default, ("Authorization", "Bearer client"), ("api-key", "client"));
-        await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream.Root + path, keys));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), default, ("Authorization", "Bearer client"), ("api-key", "client"));
+        await UpstreamHub.EventsAsync(response);
         var call = upstream.Calls.Single();
         Assert.Equal(target, call.Target);
         Assert.Equal(Key, call.Headers["api-key"]);
@@ -45,9 +45,9 @@ public sealed class AzureUpstreamTests
             ScriptedUpstream.Usage(),
         ];
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(frames));
-        await using var hub = await Hub.StartAsync(Model(upstream.Root, "deployment: m, api_version: v"));
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([frames[1], frames[2], frames[4], "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream.Root, "deployment: m, api_version: v"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([frames[1], frames[2], frames[4], "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Theory]
@@ -66,8 +66,8 @@ public sealed class AzureUpstreamTests
     public async Task Errors_are_told_in_OpenAIs_form_and_without_the_key(int status, string body, int expectedStatus, string expected)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(status, body));
-        await using var hub = await Hub.StartAsync(Model(upstream.Root, "deployment: m, api_version: v"));
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(Model(upstream.Root, "deployment: m, api_version: v"));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal((expectedStatus, expected), ((int)response.StatusCode, await response.Content.ReadAsStringAsync()));
         Assert.Single(upstream.Calls);
     }
@@ -78,12 +78,12 @@ public sealed class AzureUpstreamTests
     public async Task Images_and_sounds_arrive_untouched_and_a_limit_of_tokens_under_its_other_name(string kind)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(kind == "azure"
+        await using var hub = await UpstreamHub.StartAsync(kind == "azure"
             ? Model(upstream.Root, "deployment: m, api_version: v, max_tokens_parameter: max_completion_tokens")
             : $"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", max_tokens_parameter: max_completion_tokens}}]\n");
         const string Parts = """[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBO+/=","detail":"low"}},{"type":"input_audio","input_audio":{"data":"UklG","format":"wav"}},{"type":"text","text":"\u00fc"}]""";
         using var response = await hub.PostAsync($$"""{"model":"m","stream":true,"messages":[{"role":"user", "content":{{Parts}}}],"max_tokens":7}""");
-        await Hub.EventsAsync(response);
+        await UpstreamHub.EventsAsync(response);
         Assert.Equal(
             $$"""{"model":"m","stream":true,"messages":[{"role":"user", "content":{{Parts}}}],"stream_options":{"include_usage":true},"max_completion_tokens":7}""", upstream.Calls[0].Body);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);

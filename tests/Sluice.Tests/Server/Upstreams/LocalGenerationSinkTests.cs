@@ -35,7 +35,7 @@ public sealed class LocalGenerationSinkTests
     private readonly Lease _lease = new();
 
     private static Attempt NewAttempt(Generation generation, ChatCompletionRequest request) =>
-        new(generation, request, default, []) { Commit = new CommitPoint(TimeProvider.System), Record = new RequestRecord(TimeProvider.System) };
+        new(generation, request, default, []) { Commit = new CommitPoint(TimeProvider.System), Record = new RequestFigures(TimeProvider.System) };
 
     private LocalGenerationSink Create(ChatCompletionRequest request) => new(
         NewAttempt(_generation, request),

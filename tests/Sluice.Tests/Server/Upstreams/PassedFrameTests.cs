@@ -22,9 +22,9 @@ public sealed class PassedFrameTests
         using var generation = new Generation("chatcmpl-1", new StreamLimits { HotBytes = 64 << 10 });
         using var reader = generation.Log.TryOpenReader()!;
         using var deadline = new AttemptDeadline(TimeProvider.System);
-        var record = new RequestRecord(TimeProvider.System);
+        var record = new RequestFigures(TimeProvider.System);
         var grace = new ReaderGrace(generation.Log, TimeSpan.FromSeconds(5), TimeProvider.System);
-        var normalizer = new ChunkNormalizer(new RelayedAnswer("chatcmpl-1", "m", 1_800_000_000));
+        var normalizer = new ChunkNormalizer(new RelayOptions("chatcmpl-1", "m", 1_800_000_000));
         var parser = new ServerSentEventParser(ProtocolLimits.EventLineBytesMax, ProtocolLimits.EventBytesMax);
         var events = new ArrayBufferWriter<byte>();
         var output = new ArrayBufferWriter<byte>(1 << 16);

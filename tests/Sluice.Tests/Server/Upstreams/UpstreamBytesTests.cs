@@ -14,7 +14,7 @@ public sealed class UpstreamBytesTests
     private static CancellationToken Patience => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
     // However slow this machine is, its client is not.
-    private static readonly Limits s_patient = Hub.QuickLimits with { ReaderGrace = TimeSpan.FromMinutes(1) };
+    private static readonly Limits s_patient = UpstreamHub.QuickLimits with { ReaderGrace = TimeSpan.FromMinutes(1) };
 
     private static string Event(string frame) => $"data: {frame}\n\n";
 
@@ -23,11 +23,11 @@ public sealed class UpstreamBytesTests
     {
         string[] frames = [ScriptedUpstream.Role(), .. Enumerable.Range(0, 30_000).Select(i => ScriptedUpstream.Text($"token {i} ")), ScriptedUpstream.Finish()];
         var bytes = Encoding.UTF8.GetBytes(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n");
-        Assert.True(bytes.Length > 4 * Hub.QuickLimits.Streams.HotBytes);
+        Assert.True(bytes.Length > 4 * UpstreamHub.QuickLimits.Streams.HotBytes);
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(bytes));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: s_patient);
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), limits: s_patient);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([.. frames, "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Fact]
@@ -41,9 +41,9 @@ public sealed class UpstreamBytesTests
         });
         string[] frames = [ScriptedUpstream.Role(), .. texts.Select(text => ScriptedUpstream.Text(text)), ScriptedUpstream.Finish()];
         await using var second = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", first, second), limits: s_patient);
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, second), limits: s_patient);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([.. frames, "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Theory]
@@ -57,9 +57,9 @@ public sealed class UpstreamBytesTests
         var large = ScriptedUpstream.Chunk($$"""{"index":0,"delta":{"{{member}}":{{value}}},"finish_reason":null}""");
         string[] frames = [ScriptedUpstream.Role(), .. Enumerable.Repeat(large, count), ScriptedUpstream.Finish()];
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.SendAsync(string.Concat(frames.Select(Event)) + "data: [DONE]\n\n"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: s_patient);
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), limits: s_patient);
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([.. frames, "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Fact]
@@ -73,8 +73,8 @@ public sealed class UpstreamBytesTests
             await reply.SendAsync("data: ");
             for (; !reply.Aborted.IsCancellationRequested; sent++) await reply.SendAsync(megabyte);
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n");
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    retries: 0\n");
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
         Assert.Contains("\"upstream_invalid_event\"", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         await upstream.Calls.Single().Aborted.WaitAsync(Patience);
@@ -90,8 +90,8 @@ public sealed class UpstreamBytesTests
             await reply.EventAsync(ScriptedUpstream.Role());
             while (!reply.Aborted.IsCancellationRequested) await reply.SendAsync(megabyte);
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream) + "    retries: 0\n");
-        using var response = await hub.PostAsync(Hub.Ask(stream: false), Patience);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "    retries: 0\n");
+        using var response = await hub.PostAsync(UpstreamHub.Ask(stream: false), Patience);
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
         Assert.Contains("\"upstream_invalid_event\"", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         await upstream.Calls.Single().Aborted.WaitAsync(Patience);
@@ -114,17 +114,17 @@ public sealed class UpstreamBytesTests
                 isSent.SetResult();
             },
             ScriptedUpstream.Says("ok"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream), limits: Hub.QuickLimits with { ReaderGrace = TimeSpan.FromMilliseconds(50) });
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), limits: UpstreamHub.QuickLimits with { ReaderGrace = TimeSpan.FromMilliseconds(50) });
         using var slow = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 8 << 10 };
         var address = new Uri(hub.Address);
         await slow.ConnectAsync(address.Host, address.Port, Patience);
-        var body = Hub.Ask();
+        var body = UpstreamHub.Ask();
         await slow.SendAsync(Encoding.UTF8.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"), Patience);
         await isSent.Task.WaitAsync(Patience);
         Assert.False(upstream.Calls[0].Aborted.IsCompleted);
 
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Contains(ScriptedUpstream.Text("ok"), await Hub.EventsAsync(response));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Contains(ScriptedUpstream.Text("ok"), await UpstreamHub.EventsAsync(response));
 
         // What it reads at last is no whole answer.
         var received = new MemoryStream();
@@ -157,11 +157,11 @@ public sealed class UpstreamBytesTests
             }
             await reply.EventAsync("[DONE]");
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         var answers = await Task.WhenAll(Enumerable.Range(100, 200).Select(async tag =>
         {
-            using var response = await hub.PostAsync(Hub.Ask(more: $",\"user\":\"tag-{tag}\""));
-            return (Tag: tag, Events: await Hub.EventsAsync(response));
+            using var response = await hub.PostAsync(UpstreamHub.Ask(more: $",\"user\":\"tag-{tag}\""));
+            return (Tag: tag, Events: await UpstreamHub.EventsAsync(response));
         }));
         Assert.All(answers, answer => Assert.Equal([.. Frames($"{answer.Tag}"), "[DONE]"], answer.Events));
         Assert.Equal(200, upstream.Calls.Count);
@@ -174,11 +174,11 @@ public sealed class UpstreamBytesTests
     public async Task Twenty_requests_one_after_the_other_share_a_connection()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         for (var i = 0; i < 20; i++)
         {
-            using var response = await hub.PostAsync(Hub.Ask());
-            await Hub.EventsAsync(response);
+            using var response = await hub.PostAsync(UpstreamHub.Ask());
+            await UpstreamHub.EventsAsync(response);
         }
         // The end of a body may come a moment too late for its connection to be taken again.
         Assert.InRange(upstream.Calls.Select(call => call.Connection).Distinct().Count(), 1, 4);
@@ -195,8 +195,8 @@ public sealed class UpstreamBytesTests
             await reply.EventAsync(ScriptedUpstream.Text("a"));
             await go.Task;
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         int[] ports = [new Uri(hub.Address).Port, new Uri(upstream.Root).Port];
         var seen = new List<(bool IsHub, bool IsAccepted, bool NoDelay)>();
         foreach (var file in Directory.EnumerateFiles("/proc/self/fd"))
@@ -233,12 +233,12 @@ public sealed class UpstreamBytesTests
         {
             var full = $"{{url: \"http://{listener.LocalEndPoint}/v1\"}}";
             await using var other = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("ok"));
-            await using var hub = await Hub.StartAsync(
+            await using var hub = await UpstreamHub.StartAsync(
                 $"  - id: m\n    upstreams: [{full}, {{url: \"{other.Url}\"}}]\n    timeouts: {{connect: 100ms}}\n"
                 + $"  - id: alone\n    upstreams: [{full}]\n    timeouts: {{connect: 100ms}}\n");
-            using var response = await hub.PostAsync(Hub.Ask());
-            Assert.Contains(ScriptedUpstream.Text("ok"), await Hub.EventsAsync(response));
-            using var refused = await hub.PostAsync(Hub.Ask("alone"));
+            using var response = await hub.PostAsync(UpstreamHub.Ask());
+            Assert.Contains(ScriptedUpstream.Text("ok"), await UpstreamHub.EventsAsync(response));
+            using var refused = await hub.PostAsync(UpstreamHub.Ask("alone"));
             Assert.Equal(HttpStatusCode.GatewayTimeout, refused.StatusCode);
             Assert.Equal(
                 """{"error":{"message":"The model's server took no connection in time.","type":"server_error","param":null,"code":"upstream_timeout"}}""",

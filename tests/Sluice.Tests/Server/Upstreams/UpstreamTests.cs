@@ -20,19 +20,19 @@ public sealed class UpstreamTests
     {
         string[] frames = [.. s_hello[..1], ScriptedUpstream.Chunk("""{"index":0, "delta":{"content":"\u00fc 🙂"},"x":[ 1 ],"finish_reason":null}"""), .. s_hello[1..]];
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames(frames));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal("text/event-stream; charset=utf-8", response.Content.Headers.ContentType!.ToString());
-        Assert.Equal([.. frames, "[DONE]"], await Hub.EventsAsync(response));
+        Assert.Equal([.. frames, "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Fact]
     public async Task The_upstream_gets_the_request_as_it_was_written_and_the_hubs_own_key()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync($"  - id: m\n    aliases: [gpt-4.1]\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-key, model: meta/m, headers: {{X-Team: red}}}}]\n");
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    aliases: [gpt-4.1]\n    upstreams: [{{url: \"{upstream.Url}\", api_key: hub-key, model: meta/m, headers: {{X-Team: red}}}}]\n");
         using var response = await hub.PostAsync(
-            Hub.Ask("gpt-4.1", stream: false, ",\"vendor\": {\"x\":[1.50]}"), default,
+            UpstreamHub.Ask("gpt-4.1", stream: false, ",\"vendor\": {\"x\":[1.50]}"), default,
             ("Authorization", "Bearer client-key"), ("api-key", "client-key"), ("Cookie", "a=client-key"), ("OpenAI-Organization", "client"), ("X-Client-Request-Id", "abc"), ("X-Other", "no"));
         var call = upstream.Calls.Single();
         Assert.Equal(
@@ -52,9 +52,9 @@ public sealed class UpstreamTests
     public async Task An_upstream_without_a_key_gets_none()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(), default, ("Authorization", "Bearer client-key"));
-        await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(), default, ("Authorization", "Bearer client-key"));
+        await UpstreamHub.EventsAsync(response);
         Assert.False(upstream.Calls[0].Headers.ContainsKey("authorization"));
         Assert.Equal("identity", upstream.Calls[0].Headers["accept-encoding"]);
     }
@@ -65,9 +65,9 @@ public sealed class UpstreamTests
     public async Task Usage_is_always_asked_for_and_shown_to_those_who_asked(bool asks)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Frames([.. s_hello, ScriptedUpstream.Usage()]));
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(more: asks ? ",\"stream_options\":{\"include_usage\":true}" : ""));
-        var events = await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(more: asks ? ",\"stream_options\":{\"include_usage\":true}" : ""));
+        var events = await UpstreamHub.EventsAsync(response);
         Assert.Contains("\"include_usage\":true", upstream.Calls[0].Body, StringComparison.Ordinal);
         Assert.Equal(asks, events.Contains(ScriptedUpstream.Usage()));
         Assert.Equal(asks ? 6 : 5, events.Count);
@@ -88,9 +88,9 @@ public sealed class UpstreamTests
             // One byte at a time also cuts the BOM and every character.
             foreach (var value in Encoding.UTF8.GetBytes(stream)) await reply.SendAsync(new[] { value });
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
-        var events = await Hub.EventsAsync(response);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        var events = await UpstreamHub.EventsAsync(response);
         Assert.Equal([.. frames, "[DONE]"], events.Select(item => item.Replace(" ,\"choices\"", ",\"choices\"", StringComparison.Ordinal)));
     }
 
@@ -108,9 +108,9 @@ public sealed class UpstreamTests
                 await stream.WriteAsync(plain);
             await reply.SendAsync(packed.ToArray());
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([.. s_hello, "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([.. s_hello, "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Fact]
@@ -120,9 +120,9 @@ public sealed class UpstreamTests
         {
             foreach (var frame in s_hello) await reply.EventAsync(frame);
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
-        Assert.Equal([.. s_hello, "[DONE]"], await Hub.EventsAsync(response));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
+        Assert.Equal([.. s_hello, "[DONE]"], await UpstreamHub.EventsAsync(response));
     }
 
     [Theory]
@@ -141,10 +141,10 @@ public sealed class UpstreamTests
             if (fault == "garbage") await reply.EventAsync("<html>");
             if (fault == "error") await reply.EventAsync("""{"error":{"message":"out of\nmemory","code":500}}""");
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        var (events, isWhole) = await Hub.ReadAsync(response);
+        var (events, isWhole) = await UpstreamHub.ReadAsync(response);
         Assert.False(isWhole);
         Assert.Equal(s_hello[..3], events[..3]);
         Assert.StartsWith("{\"error\":{\"message\":\"", events[3], StringComparison.Ordinal);
@@ -163,8 +163,8 @@ public sealed class UpstreamTests
             foreach (var frame in s_hello[..3]) await reply.EventAsync(frame);
             await reply.CutAsync();
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask(stream: false));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask(stream: false));
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
         Assert.Contains("\"upstream_truncated\"", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
@@ -177,8 +177,8 @@ public sealed class UpstreamTests
             reply.Response.ContentType = "text/html";
             await reply.SendAsync("<html>Welcome to nginx</html>");
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
-        using var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
         Assert.Contains("\"upstream_invalid_response\"", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
@@ -199,8 +199,8 @@ public sealed class UpstreamTests
             await reply.EventAsync("[DONE]");
             isFinished.TrySetResult();
         });
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: {policy}}}]\n");
-        var response = await hub.PostAsync(Hub.Ask());
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: {policy}}}]\n");
+        var response = await hub.PostAsync(UpstreamHub.Ask());
         var body = await response.Content.ReadAsStreamAsync();
         Assert.NotEqual(0, await body.ReadAsync(new byte[10]));
         var call = upstream.Calls.Single();
@@ -221,9 +221,9 @@ public sealed class UpstreamTests
     public async Task A_client_that_leaves_before_the_first_token_ends_the_upstreams_work()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(reply => reply.StallAsync());
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         using var leaving = new CancellationTokenSource();
-        var asking = hub.PostAsync(Hub.Ask(), leaving.Token);
+        var asking = hub.PostAsync(UpstreamHub.Ask(), leaving.Token);
         var call = await upstream.NextCallAsync(Patience);
         await leaving.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);
@@ -239,12 +239,12 @@ public sealed class UpstreamTests
             var port = reply.Response.HttpContext.Connection.RemotePort;
             await ScriptedUpstream.Says(port.ToString(System.Globalization.CultureInfo.InvariantCulture))(reply);
         });
-        await using var hub = await Hub.StartAsync(Hub.Model("m", upstream));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
         var ports = new HashSet<string>();
         for (var i = 0; i < 5; i++)
         {
-            using var response = await hub.PostAsync(Hub.Ask());
-            ports.Add((await Hub.EventsAsync(response))[1]);
+            using var response = await hub.PostAsync(UpstreamHub.Ask());
+            ports.Add((await UpstreamHub.EventsAsync(response))[1]);
         }
         // The end of a body may come a moment too late for its connection to be taken again.
         Assert.InRange(ports.Count, 1, 3);
@@ -266,10 +266,10 @@ public sealed class UpstreamTests
             Interlocked.Increment(ref finishedCount);
             left.Release();
         });
-        await using var hub = await Hub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: drain}}]\n");
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: drain}}]\n");
         for (var i = 0; i < Clients; i++)
         {
-            using var response = await hub.PostAsync(Hub.Ask());
+            using var response = await hub.PostAsync(UpstreamHub.Ask());
             var body = await response.Content.ReadAsStreamAsync();
             Assert.NotEqual(0, await body.ReadAsync(new byte[10]));
         }
@@ -287,8 +287,8 @@ public sealed class UpstreamTests
             await reply.SendAsync("{");
             await reply.StallAsync();
         });
-        await using var hub = await Hub.StartAsync($"  - id: m\n    retries: 0\n    timeouts: {{first_token: 5s}}\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: drain}}]\n", time);
-        var asking = hub.PostAsync(Hub.Ask(), Patience);
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    retries: 0\n    timeouts: {{first_token: 5s}}\n    upstreams: [{{url: \"{upstream.Url}\", on_abort: drain}}]\n", time);
+        var asking = hub.PostAsync(UpstreamHub.Ask(), Patience);
         await upstream.NextCallAsync(Patience);
         // Less than until the headers go out, and more than one such wait.
         for (var i = 0; i < 90 && !asking.IsCompleted; i++)

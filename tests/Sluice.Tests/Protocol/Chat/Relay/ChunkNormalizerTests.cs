@@ -11,9 +11,9 @@ namespace Sluice.Tests.Protocol.Chat.Relay;
 /// <summary>What upstreams send and what clients get: frames that are right pass byte by byte, the rest is put right.</summary>
 public sealed class ChunkNormalizerTests
 {
-    private static readonly RelayedAnswer s_answer = new("chatcmpl-1", "m", 1_800_000_000) { KeepsUpstreamModel = true };
+    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_800_000_000) { KeepsUpstreamModel = true };
 
-    private static string Run(RelayedAnswer answer, params string[] frames)
+    private static string Run(RelayOptions answer, params string[] frames)
     {
         var normalizer = new ChunkNormalizer(answer);
         var output = new ArrayBufferWriter<byte>();
@@ -131,7 +131,7 @@ public sealed class ChunkNormalizerTests
     {
         var normalizer = new ChunkNormalizer(s_answer);
         var output = new ArrayBufferWriter<byte>();
-        Assert.Equal(RelayedFrame.Failed, normalizer.Add(Encoding.UTF8.GetBytes(frame), output));
+        Assert.Equal(FrameKind.Failed, normalizer.Add(Encoding.UTF8.GetBytes(frame), output));
         Assert.Equal((message, status), (normalizer.Error!.Message, normalizer.Error.Status));
         Assert.True(normalizer.Error.Code is null or "x");
         Assert.Equal(0, output.WrittenCount);
@@ -204,11 +204,11 @@ public sealed class ChunkNormalizerTests
     [InlineData("{} trailing")]
     [InlineData("[1]")]
     public void G10_what_is_no_chunk_is_a_failure(string data) =>
-        Assert.Equal(RelayedFrame.Failed, new ChunkNormalizer(s_answer).Add(Encoding.UTF8.GetBytes(data), new ArrayBufferWriter<byte>()));
+        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add(Encoding.UTF8.GetBytes(data), new ArrayBufferWriter<byte>()));
 
     [Fact]
     public void G10_bytes_that_are_no_UTF8_are_a_failure() =>
-        Assert.Equal(RelayedFrame.Failed, new ChunkNormalizer(s_answer).Add([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}'], new ArrayBufferWriter<byte>()));
+        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}'], new ArrayBufferWriter<byte>()));
 
     [Theory]
     [InlineData(": keepalive")]
@@ -257,7 +257,7 @@ public sealed class ChunkNormalizerTests
         var normalizer = new ChunkNormalizer(s_answer);
         var output = new ArrayBufferWriter<byte>();
         foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), ScriptedUpstream.Text("y")]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
-        Assert.Equal(RelayedFrame.Failed, normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Text(text)), output));
+        Assert.Equal(FrameKind.Failed, normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Text(text)), output));
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public sealed class ToolCallNormalizerTests
     // What each chunk has as tool_calls; a chunk without them gives its delta.
     private static string[] Calls(string finish, params string[] deltas)
     {
-        var normalizer = new ChunkNormalizer(new RelayedAnswer("chatcmpl-1", "m", 1) { KeepsUpstreamModel = true });
+        var normalizer = new ChunkNormalizer(new RelayOptions("chatcmpl-1", "m", 1) { KeepsUpstreamModel = true });
         var output = new ArrayBufferWriter<byte>();
         normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Role()), output);
         output.ResetWrittenCount();
@@ -116,7 +116,7 @@ public sealed class ToolCallNormalizerTests
     [Fact]
     public void F07_text_beside_a_call_that_waits_does_not_wait()
     {
-        var normalizer = new ChunkNormalizer(new RelayedAnswer("chatcmpl-1", "m", 1) { KeepsUpstreamModel = true });
+        var normalizer = new ChunkNormalizer(new RelayOptions("chatcmpl-1", "m", 1) { KeepsUpstreamModel = true });
         var output = new ArrayBufferWriter<byte>();
         foreach (var delta in (string[])[$"\"tool_calls\":[{Head}]", $"\"content\":\"hm\",\"tool_calls\":[{CallHead(1, "b")}]"])
             normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Chunk($$"""{"index":0,"delta":{{{delta}}},"finish_reason":null}""")), output);

@@ -16,7 +16,7 @@ internal enum DisconnectPolicy
 }
 
 /// <summary>What is kept of an answer.</summary>
-internal enum Keeping
+internal enum Retention
 {
     /// <summary>It is kept after its end, in memory.</summary>
     Memory,
@@ -33,8 +33,8 @@ internal enum Keeping
 /// <param name="Key">The request's <c>Idempotency-Key</c>; null without one.</param>
 /// <param name="Fingerprint">Of the body.</param>
 /// <param name="OnDisconnect">What the request wants when its client is gone.</param>
-internal sealed record AnswerOwner(string Principal, string? Key, RequestFingerprint Fingerprint, DisconnectPolicy OnDisconnect)
+internal sealed record AnswerIdentity(string Principal, string? Key, RequestFingerprint Fingerprint, DisconnectPolicy OnDisconnect)
 {
-    /// <summary>What is kept of the answer. The default value is <see cref="Storage.Keeping.Memory"/>.</summary>
-    public Keeping Keeping { get; init; }
+    /// <summary>What is kept of the answer. The default value is <see cref="Storage.Retention.Memory"/>.</summary>
+    public Retention Retention { get; init; }
 }

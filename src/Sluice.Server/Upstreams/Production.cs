@@ -4,7 +4,7 @@ namespace Sluice.Server.Upstreams;
 /// The making of an answer from its beginning, or from where it was suspended, to the next suspension or the end. Only the local engine can be
 /// suspended; where something else makes the answer, asking for it has no effect. Thread-safe.
 /// </summary>
-internal sealed class Stretch
+internal sealed class Production
 {
     private readonly TaskCompletionSource<SuspendedGeneration> _suspended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -37,9 +37,9 @@ internal sealed class Stretch
     }
 
     /// <summary>A stretch that is over.</summary>
-    public static Stretch EndedAt(SuspendedGeneration suspended)
+    public static Production EndedAt(SuspendedGeneration suspended)
     {
-        var stretch = new Stretch { _isAsked = true };
+        var stretch = new Production { _isAsked = true };
         stretch.Suspend(suspended);
         stretch.Settle();
         return stretch;

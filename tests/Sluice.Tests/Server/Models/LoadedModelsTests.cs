@@ -6,14 +6,14 @@ using Xunit;
 
 namespace Sluice.Tests.Server.Models;
 
-public sealed class ModelMemoryTests
+public sealed class LoadedModelsTests
 {
     private sealed class Engine(string path) : IDisposable
     {
         public string Path => path;
         public bool IsDisposed { get; private set; }
         public bool ThrowsOnce { get; set; }
-        public GuessCounts Guesses { get; set; }
+        public DraftCounts Guesses { get; set; }
         public Action? Stopping { get; set; }
         public void Dispose()
         {
@@ -38,8 +38,8 @@ public sealed class ModelMemoryTests
 
     private readonly List<Engine> _loaded = [];
 
-    private ModelMemory<Engine> Create(long budget, ILogger? logger = null, Func<string, Engine>? load = null) => new(
-        new ModelLoading<Engine>(
+    private LoadedModels<Engine> Create(long budget, ILogger? logger = null, Func<string, Engine>? load = null) => new(
+        new EngineFactory<Engine>(
             path =>
             {
                 var engine = load?.Invoke(path) ?? new Engine(path);
@@ -53,7 +53,7 @@ public sealed class ModelMemoryTests
 
     private static LocalModel Entry(string id, long bytes = 100) => new(id, "/models/" + id, bytes, default);
 
-    private static async Task<ModelLease<Engine>> AcquireAsync(ModelMemory<Engine> memory, string id)
+    private static async Task<ModelLease<Engine>> AcquireAsync(LoadedModels<Engine> memory, string id)
     {
         var (lease, error) = await memory.AcquireAsync(Entry(id), TestContext.Current.CancellationToken);
         Assert.Null(error);
@@ -234,31 +234,31 @@ public sealed class ModelMemoryTests
     public async Task Guesses_OfAFile_NeverFall_WhetherItIsUnloadedForRoomOrForGood()
     {
         await using var memory = Create(150);
-        Assert.Equal(default, memory.GuessesOf("/models/a"));
+        Assert.Equal(default, memory.DraftsOf("/models/a"));
         (await AcquireAsync(memory, "a")).Dispose();
-        _loaded[0].Guesses = new GuessCounts(10, 4);
-        Assert.Equal(new GuessCounts(10, 4), memory.GuessesOf("/models/a"));
-        var whileItStops = default(GuessCounts);
+        _loaded[0].Guesses = new DraftCounts(10, 4);
+        Assert.Equal(new DraftCounts(10, 4), memory.DraftsOf("/models/a"));
+        var whileItStops = default(DraftCounts);
         _loaded[0].Stopping = () =>
         {
-            whileItStops = memory.GuessesOf("/models/a");
+            whileItStops = memory.DraftsOf("/models/a");
             // What its last step took.
-            _loaded[0].Guesses = new GuessCounts(12, 5);
+            _loaded[0].Guesses = new DraftCounts(12, 5);
         };
         // It counts although it could not be stopped in order.
         _loaded[0].ThrowsOnce = true;
         Assert.NotNull((await memory.AcquireAsync(Entry("b"), TestContext.Current.CancellationToken)).Error);
-        Assert.Equal(new GuessCounts(10, 4), whileItStops);
-        Assert.Equal(new GuessCounts(12, 5), memory.GuessesOf("/models/a"));
-        Assert.Equal(default, memory.GuessesOf("/models/b"));
+        Assert.Equal(new DraftCounts(10, 4), whileItStops);
+        Assert.Equal(new DraftCounts(12, 5), memory.DraftsOf("/models/a"));
+        Assert.Equal(default, memory.DraftsOf("/models/b"));
 
         (await AcquireAsync(memory, "a")).Dispose();
-        Assert.Equal(new GuessCounts(12, 5), memory.GuessesOf("/models/a"));
-        _loaded[1].Guesses = new GuessCounts(3, 1);
-        Assert.Equal(new GuessCounts(15, 6), memory.GuessesOf("/models/a"));
+        Assert.Equal(new DraftCounts(12, 5), memory.DraftsOf("/models/a"));
+        _loaded[1].Guesses = new DraftCounts(3, 1);
+        Assert.Equal(new DraftCounts(15, 6), memory.DraftsOf("/models/a"));
         memory.Retain([], null);
         Assert.Equal(ModelPresence.Absent, memory.PresenceOf("/models/a"));
-        Assert.Equal(new GuessCounts(15, 6), memory.GuessesOf("/models/a"));
+        Assert.Equal(new DraftCounts(15, 6), memory.DraftsOf("/models/a"));
     }
 
     [Fact]

@@ -8,7 +8,7 @@ using Sluice.Protocol.Json;
 namespace Sluice.Protocol.Messages;
 
 /// <summary>Makes of a chat request the body of a streamed request to Anthropic's <c>/v1/messages</c>.</summary>
-public static class MessagesRequest
+public static class MessagesRequestWriter
 {
     private const int BudgetTokensMin = 1024;
 

@@ -10,7 +10,7 @@ namespace Sluice.Server.Serving;
 /// A request holds it from its beginning to its end, so a reload takes nothing from it. When another one is current and nobody holds
 /// this one any more, it lets go of its upstreams.
 /// </remarks>
-internal sealed class ServedConfiguration(SluiceOptions options, ModelCatalog catalog, ModelRouter router)
+internal sealed class HubSnapshot(SluiceOptions options, ModelCatalog catalog, ModelRouter router)
 {
     // One for being current, and one for each request.
     private int _holderCount = 1;

@@ -32,10 +32,10 @@ public sealed class ModelLease<TEngine> : IDisposable
 /// never one in use. Thread-safe.
 /// </summary>
 /// <typeparam name="TEngine">What a loaded model is.</typeparam>
-public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
+public sealed partial class LoadedModels<TEngine> : IAsyncDisposable
     where TEngine : class, IDisposable
 {
-    private readonly ModelLoading<TEngine> _loading;
+    private readonly EngineFactory<TEngine> _loading;
     private readonly ILogger _logger;
 
     // Guards the slots, whose members are changed under it only.
@@ -51,7 +51,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     {
         public TEngine? Engine;
         public readonly List<TEngine> Leaving = [];
-        public GuessCounts Past;
+        public DraftCounts Past;
         public long Bytes;
         public int LeaseCount;
         public long LastUse;
@@ -64,7 +64,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
     /// <param name="loading">How a model is loaded and measured.</param>
     /// <param name="budgetBytes">What loaded models may take together; null is 80 % of the memory that the process may use.</param>
     /// <param name="logger">Told of loads, failures and unloads.</param>
-    public ModelMemory(ModelLoading<TEngine> loading, long? budgetBytes, ILogger logger)
+    public LoadedModels(EngineFactory<TEngine> loading, long? budgetBytes, ILogger logger)
     {
         _loading = loading;
         _budgetBytes = BudgetOf(budgetBytes);
@@ -94,7 +94,7 @@ public sealed partial class ModelMemory<TEngine> : IAsyncDisposable
 
     /// <summary>What all engines of a file have guessed since the start. Never falls: those that are unloaded count too.</summary>
     /// <param name="path">Of the file.</param>
-    public GuessCounts GuessesOf(string path)
+    public DraftCounts DraftsOf(string path)
     {
         lock (_lock)
         {
@@ -323,23 +323,23 @@ public enum ModelPresence
 /// <param name="Load">From the path of a GGUF file; blocks, for seconds or more.</param>
 /// <param name="Measure">Bytes that a loaded model takes.</param>
 /// <param name="CountGuesses">What an engine has guessed since it was loaded, also after it was disposed. Must not block: others wait meanwhile.</param>
-public sealed record ModelLoading<TEngine>(Func<string, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, GuessCounts> CountGuesses);
+public sealed record EngineFactory<TEngine>(Func<string, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, DraftCounts> CountGuesses);
 
 /// <summary>Guesses at tokens that were computed before the tokens were sampled.</summary>
 /// <param name="Drafted">All of them.</param>
 /// <param name="Accepted">Those that were right: steps that were saved.</param>
-public readonly record struct GuessCounts(long Drafted, long Accepted)
+public readonly record struct DraftCounts(long Drafted, long Accepted)
 {
     /// <summary>Both counts of an engine.</summary>
-    public static GuessCounts Of(InferenceEngine engine)
+    public static DraftCounts Of(InferenceEngine engine)
     {
         ArgumentNullException.ThrowIfNull(engine);
-        return new GuessCounts(engine.DraftedTokenCount, engine.AcceptedTokenCount);
+        return new DraftCounts(engine.DraftedTokenCount, engine.AcceptedTokenCount);
     }
 
     /// <summary>Of two engines together.</summary>
-    public static GuessCounts operator +(GuessCounts left, GuessCounts right) => Add(left, right);
+    public static DraftCounts operator +(DraftCounts left, DraftCounts right) => Add(left, right);
 
     /// <summary>Of two engines together.</summary>
-    public static GuessCounts Add(GuessCounts left, GuessCounts right) => new(left.Drafted + right.Drafted, left.Accepted + right.Accepted);
+    public static DraftCounts Add(DraftCounts left, DraftCounts right) => new(left.Drafted + right.Drafted, left.Accepted + right.Accepted);
 }

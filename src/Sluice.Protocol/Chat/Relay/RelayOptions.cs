@@ -4,7 +4,7 @@ namespace Sluice.Protocol.Chat.Relay;
 /// <param name="Id">The completion's id, in every frame.</param>
 /// <param name="Model">The model's name in the answer.</param>
 /// <param name="Created">Unix time in seconds, for an upstream that states none.</param>
-public sealed record RelayedAnswer(string Id, string Model, long Created)
+public sealed record RelayOptions(string Id, string Model, long Created)
 {
     /// <summary>Whether the upstream's own name for the model stays where it states one: it has been asked by the same name, and may say which version answers.</summary>
     public bool KeepsUpstreamModel { get; init; }
@@ -26,7 +26,7 @@ public sealed record RelayedAnswer(string Id, string Model, long Created)
 }
 
 /// <summary>What a frame was.</summary>
-public enum RelayedFrame
+public enum FrameKind
 {
     /// <summary>Nothing of an answer yet: a role, an empty delta, usage, a ping.</summary>
     Empty,

@@ -12,9 +12,9 @@ namespace Sluice.Protocol.Messages;
 /// <remarks>
 /// Thinking is <c>reasoning_content</c>. Where an answer thinks and then calls tools, its thinking blocks with their signatures also
 /// come in one last delta, as <c>sluice.thinking</c>: the API wants them back with the tools' results, and
-/// <see cref="MessagesRequest"/> takes them from there. Citations and the blocks of tools that the server runs itself are left out.
+/// <see cref="MessagesRequestWriter"/> takes them from there. Citations and the blocks of tools that the server runs itself are left out.
 /// </remarks>
-public sealed class MessagesStream
+public sealed class MessagesStreamReader
 {
     private enum Block
     {
@@ -41,10 +41,10 @@ public sealed class MessagesStream
     /// <param name="frames">Receives the frames.</param>
     /// <param name="output">Receives what <paramref name="frames"/> makes of them.</param>
     /// <returns>The most that one of the frames was.</returns>
-    public RelayedFrame Add(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    public FrameKind Add(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         data = data.Trim(" \t\r\n"u8);
-        if (data.IsEmpty) return RelayedFrame.Empty;
+        if (data.IsEmpty) return FrameKind.Empty;
         try
         {
             _root.Read(data, 0);
@@ -58,7 +58,7 @@ public sealed class MessagesStream
             if (name.SequenceEqual("\"message_delta\""u8)) return Finish(data, frames, output);
             if (name.SequenceEqual("\"message_stop\""u8)) return frames.Add("[DONE]"u8, output);
             // A ping, or something that a later version has.
-            return name.SequenceEqual("\"error\""u8) ? Fail(data, frames, output) : RelayedFrame.Empty;
+            return name.SequenceEqual("\"error\""u8) ? Fail(data, frames, output) : FrameKind.Empty;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -66,7 +66,7 @@ public sealed class MessagesStream
         }
     }
 
-    private RelayedFrame Start(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind Start(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var message = _root.Find(data, "message"u8);
         if (_root.TypeOf(message) != JsonTokenType.StartObject) return frames.FailAsGarbage();
@@ -76,10 +76,10 @@ public sealed class MessagesStream
         var usage = _inner.Find(data, "usage"u8);
         if (_inner.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(data, _inner.ValueStart(usage));
         // The role is written with the first frame, which shows whether the answer begins with text.
-        return RelayedFrame.Empty;
+        return FrameKind.Empty;
     }
 
-    private RelayedFrame StartBlock(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind StartBlock(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var result = StopBlock(frames, output);
         var block = _root.Find(data, "content_block"u8);
@@ -104,7 +104,7 @@ public sealed class MessagesStream
         return result;
     }
 
-    private RelayedFrame StartTool(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind StartTool(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var (id, name, input) = (_inner.Find(data, "id"u8), _inner.Find(data, "name"u8), _inner.Find(data, "input"u8));
         if (_inner.TypeOf(id) != JsonTokenType.String || _inner.TypeOf(name) != JsonTokenType.String) return frames.FailAsGarbage();
@@ -125,7 +125,7 @@ public sealed class MessagesStream
         return End(default, frames, output);
     }
 
-    private RelayedFrame AddDelta(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind AddDelta(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var delta = _root.Find(data, "delta"u8);
         if (_root.TypeOf(delta) != JsonTokenType.StartObject) return frames.FailAsGarbage();
@@ -140,16 +140,16 @@ public sealed class MessagesStream
             return PassText("\"reasoning_content\":"u8, data, "thinking"u8, frames, output);
         }
         if (type.SequenceEqual("\"signature_delta\""u8)) _thinking.AddSignature(_inner.StringBytes(data, "signature"u8));
-        return RelayedFrame.Empty;
+        return FrameKind.Empty;
     }
 
-    private RelayedFrame AddArguments(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind AddArguments(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         // The server runs that tool itself.
-        if (_block == Block.Other) return RelayedFrame.Empty;
+        if (_block == Block.Other) return FrameKind.Empty;
         var json = _inner.Find(data, "partial_json"u8);
         if (_block != Block.Tool || _inner.TypeOf(json) != JsonTokenType.String) return frames.FailAsGarbage();
-        if (!_inner.HasSubstance(json)) return RelayedFrame.Empty;
+        if (!_inner.HasSubstance(json)) return FrameKind.Empty;
         _hasArguments = true;
         BeginArguments();
         JsonText.WriteRaw(_frame, _inner.Value(data, json));
@@ -157,12 +157,12 @@ public sealed class MessagesStream
         return End(default, frames, output);
     }
 
-    private RelayedFrame StopBlock(ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind StopBlock(ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var block = _block;
         _block = Block.None;
         if (block == Block.Thinking) _thinking.End();
-        if (block != Block.Tool || _hasArguments) return RelayedFrame.Empty;
+        if (block != Block.Tool || _hasArguments) return FrameKind.Empty;
         // Together the fragments of a call are JSON, also of one without arguments.
         BeginArguments();
         JsonText.WriteRaw(_frame, "\""u8);
@@ -171,15 +171,15 @@ public sealed class MessagesStream
         return End(default, frames, output);
     }
 
-    private RelayedFrame Finish(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind Finish(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var usage = _root.Find(data, "usage"u8);
         if (_root.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(data, _root.ValueStart(usage));
         var delta = _root.Find(data, "delta"u8);
-        if (_root.TypeOf(delta) != JsonTokenType.StartObject) return RelayedFrame.Empty;
+        if (_root.TypeOf(delta) != JsonTokenType.StartObject) return FrameKind.Empty;
         _inner.Read(data, _root.ValueStart(delta));
         var reason = _inner.Find(data, "stop_reason"u8);
-        if (_inner.TypeOf(reason) != JsonTokenType.String) return RelayedFrame.Empty;
+        if (_inner.TypeOf(reason) != JsonTokenType.String) return FrameKind.Empty;
 
         var result = StopBlock(frames, output);
         if (_toolCount > 0 && !_thinking.Blocks.IsEmpty)
@@ -194,7 +194,7 @@ public sealed class MessagesStream
         return Greater(result, frames.Add(_frame.WrittenSpan, output));
     }
 
-    private RelayedFrame Fail(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind Fail(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var error = _root.Find(data, "error"u8);
         _frame.ResetWrittenCount();
@@ -204,15 +204,15 @@ public sealed class MessagesStream
         return frames.Add(_frame.WrittenSpan, output);
     }
 
-    private RelayedFrame PassText(
+    private FrameKind PassText(
         ReadOnlySpan<byte> name, ReadOnlySpan<byte> data, ReadOnlySpan<byte> member, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         var text = _inner.Find(data, member);
         if (_inner.TypeOf(text) != JsonTokenType.String) return frames.FailAsGarbage();
-        return _inner.HasSubstance(text) ? Pass(name, _inner.Value(data, text), default, frames, output) : RelayedFrame.Empty;
+        return _inner.HasSubstance(text) ? Pass(name, _inner.Value(data, text), default, frames, output) : FrameKind.Empty;
     }
 
-    private RelayedFrame Pass(
+    private FrameKind Pass(
         ReadOnlySpan<byte> start, ReadOnlySpan<byte> middle, ReadOnlySpan<byte> end, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         Begin();
@@ -244,7 +244,7 @@ public sealed class MessagesStream
         JsonText.WriteRaw(_frame, ",\"function\":{\"arguments\":"u8);
     }
 
-    private RelayedFrame End(ReadOnlySpan<byte> finishReason, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind End(ReadOnlySpan<byte> finishReason, ChunkNormalizer frames, IBufferWriter<byte> output)
     {
         JsonText.WriteRaw(_frame, "},\"logprobs\":null,\"finish_reason\":"u8);
         JsonText.WriteRaw(_frame, finishReason.IsEmpty ? "null"u8 : finishReason);
@@ -253,5 +253,5 @@ public sealed class MessagesStream
         return frames.Add(_frame.WrittenSpan, output);
     }
 
-    private static RelayedFrame Greater(RelayedFrame first, RelayedFrame second) => first > second ? first : second;
+    private static FrameKind Greater(FrameKind first, FrameKind second) => first > second ? first : second;
 }

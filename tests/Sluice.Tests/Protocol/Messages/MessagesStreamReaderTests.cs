@@ -11,21 +11,21 @@ using static Sluice.Testing.ScriptedMessages;
 namespace Sluice.Tests.Protocol.Messages;
 
 /// <summary>What events of Anthropic's become for a client of OpenAI's API.</summary>
-public sealed class MessagesStreamTests
+public sealed class MessagesStreamReaderTests
 {
-    private static readonly RelayedAnswer s_answer = new("chatcmpl-1", "m", 1_700_000_000);
+    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_700_000_000);
 
     private static string[] Run(params string[] events) => Run(s_answer, events);
 
-    private static string[] Run(RelayedAnswer answer, params string[] events)
+    private static string[] Run(RelayOptions answer, params string[] events)
     {
         var normalizer = new ChunkNormalizer(answer);
-        var stream = new MessagesStream();
+        var stream = new MessagesStreamReader();
         var output = new ArrayBufferWriter<byte>();
-        var last = RelayedFrame.Empty;
+        var last = FrameKind.Empty;
         foreach (var data in events) last = stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
         Assert.Null(normalizer.Error);
-        Assert.Equal(RelayedFrame.Done, last);
+        Assert.Equal(FrameKind.Done, last);
         Assert.True(normalizer.IsFinished);
         normalizer.WriteEnd(output);
         return Split(output);
@@ -125,11 +125,11 @@ public sealed class MessagesStreamTests
     public void Roles_pings_and_empty_texts_are_no_content()
     {
         var normalizer = new ChunkNormalizer(s_answer);
-        var stream = new MessagesStream();
+        var stream = new MessagesStreamReader();
         var output = new ArrayBufferWriter<byte>();
         foreach (var data in (string[])[Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("")])
-            Assert.Equal(RelayedFrame.Empty, stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output));
-        Assert.Equal(RelayedFrame.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), normalizer, output));
+            Assert.Equal(FrameKind.Empty, stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output));
+        Assert.Equal(FrameKind.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), normalizer, output));
     }
 
     [Theory]
@@ -157,10 +157,10 @@ public sealed class MessagesStreamTests
     public void R01_an_error_event_is_an_error_with_its_status(string type, int status)
     {
         var normalizer = new ChunkNormalizer(s_answer);
-        var stream = new MessagesStream();
+        var stream = new MessagesStreamReader();
         var output = new ArrayBufferWriter<byte>();
         stream.Add(Encoding.UTF8.GetBytes(Start()), normalizer, output);
-        Assert.Equal(RelayedFrame.Failed, stream.Add(Encoding.UTF8.GetBytes(Error(type, "Too much")), normalizer, output));
+        Assert.Equal(FrameKind.Failed, stream.Add(Encoding.UTF8.GetBytes(Error(type, "Too much")), normalizer, output));
         Assert.Equal((status, "Too much", type, null), (normalizer.Error!.Status, normalizer.Error.Message, normalizer.Error.Type, normalizer.Error.Code));
     }
 
@@ -176,7 +176,7 @@ public sealed class MessagesStreamTests
     public void G10_garbage_fails(string data)
     {
         var normalizer = new ChunkNormalizer(s_answer);
-        Assert.Equal(RelayedFrame.Failed, new MessagesStream().Add(Encoding.UTF8.GetBytes(data), normalizer, new ArrayBufferWriter<byte>()));
+        Assert.Equal(FrameKind.Failed, new MessagesStreamReader().Add(Encoding.UTF8.GetBytes(data), normalizer, new ArrayBufferWriter<byte>()));
         Assert.Equal("upstream_invalid_event", normalizer.Error!.Code);
     }
 
@@ -190,7 +190,7 @@ public sealed class MessagesStreamTests
             foreach (var fragments in Fragmenter.Fragment(Encoding.UTF8.GetBytes(text)))
             {
                 var normalizer = new ChunkNormalizer(s_answer);
-                var stream = new MessagesStream();
+                var stream = new MessagesStreamReader();
                 var output = new ArrayBufferWriter<byte>();
                 await foreach (var item in ServerSentEventReader.ReadAsync(Fragmenter.ToStream(fragments), cancellationToken: TestContext.Current.CancellationToken))
                     stream.Add(item.Data.Span, normalizer, output);
@@ -204,7 +204,7 @@ public sealed class MessagesStreamTests
     public void A_piece_of_text_costs_no_allocation()
     {
         var normalizer = new ChunkNormalizer(s_answer with { KeepsUpstreamModel = true });
-        var stream = new MessagesStream();
+        var stream = new MessagesStreamReader();
         var output = new ArrayBufferWriter<byte>(1 << 16);
         byte[] text = Encoding.UTF8.GetBytes(Text("Hello")), start = Encoding.UTF8.GetBytes(Start()), block = Encoding.UTF8.GetBytes(Block(0, """{"type":"text","text":""}"""));
         foreach (var data in (byte[][])[start, block, text, text]) stream.Add(data, normalizer, output);

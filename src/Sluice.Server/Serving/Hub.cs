@@ -12,24 +12,24 @@ namespace Sluice.Server.Serving;
 /// configurations name in the same words keeps its connections, its breaker and its count of requests; a local model that both name
 /// stays loaded.
 /// </remarks>
-public sealed partial class HubConfiguration : IDisposable
+public sealed partial class Hub : IDisposable
 {
     // One change at a time.
     private readonly Lock _lock = new();
-    private readonly ModelMemory<InferenceEngine> _memory;
+    private readonly LoadedModels<InferenceEngine> _memory;
     private readonly Func<ModelCatalog, ModelRouter?, ModelRouter> _createRouter;
     private readonly ILogger _logger;
-    private volatile ServedConfiguration _current;
+    private volatile HubSnapshot _current;
 
-    internal HubConfiguration(
+    internal Hub(
         SluiceOptions options,
         ModelCatalog catalog,
-        ModelMemory<InferenceEngine> memory,
+        LoadedModels<InferenceEngine> memory,
         Func<ModelCatalog, ModelRouter?, ModelRouter> createRouter,
-        ILogger<HubConfiguration> logger)
+        ILogger<Hub> logger)
     {
         (_memory, _createRouter, _logger) = (memory, createRouter, logger);
-        _current = new ServedConfiguration(options, catalog, createRouter(catalog, null));
+        _current = new HubSnapshot(options, catalog, createRouter(catalog, null));
     }
 
     /// <summary>What is served to requests that come from now on.</summary>
@@ -41,7 +41,7 @@ public sealed partial class HubConfiguration : IDisposable
     /// <summary>Raised when another configuration has become current, on the thread that made it so.</summary>
     internal event Action? Applied;
 
-    internal ServedConfiguration Current => _current;
+    internal HubSnapshot Current => _current;
 
     /// <summary>Serves another configuration from now on.</summary>
     /// <param name="options">
@@ -66,7 +66,7 @@ public sealed partial class HubConfiguration : IDisposable
                 Drain = old.Options.Drain,
             };
             if (kept with { Listen = options.Listen } != options) LogStoreStays();
-            _current = new ServedConfiguration(kept, catalog, _createRouter(catalog, old.Router));
+            _current = new HubSnapshot(kept, catalog, _createRouter(catalog, old.Router));
             _memory.Retain(catalog.Models.OfType<LocalModel>().Select(model => model.Path), options.MemoryBudgetBytes);
             LogApplied(catalog.Models.Count, NamesOf(catalog, without: old.Catalog), NamesOf(old.Catalog, without: catalog));
             old.Release();
@@ -79,7 +79,7 @@ public sealed partial class HubConfiguration : IDisposable
 
     /// <summary>The current configuration, to be released at the end of the request.</summary>
     /// <exception cref="ObjectDisposedException">The hub is gone.</exception>
-    internal ServedConfiguration Hold()
+    internal HubSnapshot Hold()
     {
         while (true)
         {

@@ -11,7 +11,7 @@ namespace Sluice.Server.Routing;
 /// Gets a generation its answer: attempt after attempt over the deployments of the model, then over its fallbacks, until one has
 /// content. If that breaks off, <see cref="MidStreamRescue"/> may go on with it; nothing else is tried again.
 /// </summary>
-internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSource random, Limits limits, TimeProvider time, ILogger<GenerationPump> logger)
+internal sealed partial class AttemptLoop(MidStreamRescue rescue, RandomSource random, Limits limits, TimeProvider time, ILogger<AttemptLoop> logger)
 {
     private static readonly ApiError s_noneLeft = ApiErrors.Unavailable() with { Message = "No server of this model can be asked now. Please retry." };
 
@@ -98,7 +98,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
             (var result, deployment) = route.Hedging is { } hedging && count == 1
                 ? await HedgedAttempt.RunAsync(next, deployment, hedging, () => ChooseSecond(route, hedging, tried, excluded), excluded, time)
                 : (await deployment.RunAsync(next), deployment);
-            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked })
+            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Inexpressible })
             {
                 // It costs no attempt, and what those say that were asked says more.
                 excluded.Add(deployment);
@@ -107,7 +107,7 @@ internal sealed partial class GenerationPump(MidStreamRescue rescue, RandomSourc
             }
             last = result;
             if (last.Outcome != AttemptOutcome.Failed || last.Kind is FailureKind.Refused or FailureKind.ContextLength) return (last, deployment);
-            if (last.Kind is FailureKind.Silent or FailureKind.Unserved) excluded.Add(deployment);
+            if (last.Kind is FailureKind.Silent or FailureKind.Rejected) excluded.Add(deployment);
         }
         return (last, null);
     }

@@ -11,11 +11,11 @@ using Sluice.Testing;
 namespace Sluice.Tests.Server.Routing;
 
 /// <summary>The whole hub on a free port, with the models of a configuration.</summary>
-internal sealed class Hub : IAsyncDisposable
+internal sealed class UpstreamHub : IAsyncDisposable
 {
     private readonly WebApplication _application;
 
-    private Hub(WebApplication application)
+    private UpstreamHub(WebApplication application)
     {
         _application = application;
         Http = new HttpClient { BaseAddress = new Uri(_application.Urls.First()) };
@@ -31,7 +31,7 @@ internal sealed class Hub : IAsyncDisposable
     /// <param name="log">Gets what is logged; null for nobody.</param>
     /// <param name="configure">Changes the configuration, in which answers don't run on when the hub stops.</param>
     /// <param name="services">Adds services, or replaces the hub's own.</param>
-    public static async Task<Hub> StartAsync(
+    public static async Task<UpstreamHub> StartAsync(
         string models, TimeProvider? time = null, Limits? limits = null, LogLines? log = null, Func<SluiceOptions, SluiceOptions>? configure = null, Action<IServiceCollection>? services = null)
     {
         var options = ConfigurationFile.Parse("listen: http://127.0.0.1:0\nmodels:\n" + models, "sluice.yaml", _ => null) with { Drain = TimeSpan.Zero };
@@ -46,7 +46,7 @@ internal sealed class Hub : IAsyncDisposable
             services?.Invoke(builder.Services);
         });
         await application.StartAsync();
-        return new Hub(application);
+        return new UpstreamHub(application);
     }
 
     public IServiceProvider Services => _application.Services;

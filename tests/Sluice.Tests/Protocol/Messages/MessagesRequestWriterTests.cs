@@ -9,7 +9,7 @@ using Xunit;
 namespace Sluice.Tests.Protocol.Messages;
 
 /// <summary>What a chat request becomes for Anthropic. That its own SDK takes the bodies is tested with the SDK.</summary>
-public sealed class MessagesRequestTests
+public sealed class MessagesRequestWriterTests
 {
     private const string Hi = """[{"role":"user","content":"Hi"}]""";
 
@@ -18,7 +18,7 @@ public sealed class MessagesRequestTests
         var bytes = Encoding.UTF8.GetBytes(body);
         Assert.True(ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(bytes), out var request, out var refused), refused?.Message);
         var output = new ArrayBufferWriter<byte>();
-        var error = MessagesRequest.Write(bytes, request, new MessagesOptions("claude-x", 4096, thinking, takesSampling), output);
+        var error = MessagesRequestWriter.Write(bytes, request, new MessagesOptions("claude-x", 4096, thinking, takesSampling), output);
         return (error is null ? Encoding.UTF8.GetString(output.WrittenSpan) : null, error);
     }
 

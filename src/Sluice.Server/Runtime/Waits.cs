@@ -4,7 +4,7 @@ namespace Sluice.Server.Runtime;
 /// Waits for several things at once, and goes on where the caller's synchronization context says. <see cref="Task.WhenAny(Task[])"/> and
 /// <see cref="Task.WaitAsync(TimeSpan)"/> pass through the thread pool, where a simulation of the hub on one thread would lose its order.
 /// </summary>
-internal static class Patience
+internal static class Waits
 {
     /// <summary>For an await that does not tell how the task ended.</summary>
     public const ConfigureAwaitOptions Quietly = ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext;

@@ -4,14 +4,14 @@ using Xunit;
 
 namespace Sluice.Tests.Server.Telemetry;
 
-public sealed class RequestRecordTests
+public sealed class RequestFiguresTests
 {
     private readonly ManualTimeProvider _clock = new();
 
     [Fact]
     public void The_first_token_of_an_answer_that_waited_for_a_reader_has_no_time()
     {
-        var record = new RequestRecord(_clock);
+        var record = new RequestFigures(_clock);
         record.Pause();
         _clock.Advance(TimeSpan.FromMinutes(5));
         record.Resume();
@@ -25,7 +25,7 @@ public sealed class RequestRecordTests
     [Fact]
     public void Times_of_content_leave_suspensions_out()
     {
-        var record = new RequestRecord(_clock);
+        var record = new RequestFigures(_clock);
         _clock.Advance(TimeSpan.FromSeconds(2));
         record.AddContent();
         _clock.Advance(TimeSpan.FromSeconds(3));

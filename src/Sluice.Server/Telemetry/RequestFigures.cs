@@ -7,11 +7,11 @@ namespace Sluice.Server.Telemetry;
 /// What a request took: for its log line and for metrics. Attempts may run side by side; the rest is written by one thread at a time,
 /// content by the one that makes the answer. Read after the end.
 /// </summary>
-internal sealed class RequestRecord
+internal sealed class RequestFigures
 {
     private readonly TimeProvider _time;
     private RequestMeter? _meter;
-    private readonly RequestRecord _request;
+    private readonly RequestFigures _request;
     private readonly long _started;
     private int _attemptCount;
     private long _firstContent;
@@ -25,10 +25,10 @@ internal sealed class RequestRecord
     /// <param name="time">Clock of all times.</param>
     /// <param name="meter">Told of everything as it happens; null for nobody.</param>
     /// <param name="started">When the request came, on that clock; null for now.</param>
-    public RequestRecord(TimeProvider time, RequestMeter? meter = null, long? started = null) =>
+    public RequestFigures(TimeProvider time, RequestMeter? meter = null, long? started = null) =>
         (_time, _meter, _request, _started) = (time, meter, this, started ?? time.GetTimestamp());
 
-    private RequestRecord(RequestRecord request) => (_time, _request, _started) = (request._time, request, request._started);
+    private RequestFigures(RequestFigures request) => (_time, _request, _started) = (request._time, request, request._started);
 
     /// <summary>Attempts at upstreams and the local engine, those of hedges and rescues too, and those not that an upstream's API has no words for.</summary>
     public int AttemptCount => Volatile.Read(ref _attemptCount);
@@ -82,7 +82,7 @@ internal sealed class RequestRecord
     public void Attach(RequestMeter meter) => _meter = meter;
 
     /// <summary>A record for attempts whose answer is not the client's as it is: they count for the request, and their content doesn't.</summary>
-    public RequestRecord CreateScratch() => new(_request);
+    public RequestFigures CreateScratch() => new(_request);
 
     /// <summary>The answer was begun in an earlier process, by an upstream of that name.</summary>
     public void RestoreUpstream(string name) => Upstream = name;
@@ -104,7 +104,7 @@ internal sealed class RequestRecord
     {
         // Of two that were asked at a time, it is the one that answered.
         if (result is { Outcome: not AttemptOutcome.Failed }) _request.Upstream = upstream.Name;
-        if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Unasked }) Interlocked.Decrement(ref _request._attemptCount);
+        if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Inexpressible }) Interlocked.Decrement(ref _request._attemptCount);
         _request._meter?.EndAttempt(span, upstream, result);
     }
 
