@@ -5,9 +5,10 @@ namespace Sluice.Streaming;
 /// <summary>Copies events of one stream out of a store: whole ones, in order.</summary>
 /// <param name="position">Events passed; the store has the next one.</param>
 /// <param name="output">Receives the bytes; is not flushed.</param>
+/// <param name="addEvent">Is told the length of each event in bytes, in order; null for nobody.</param>
 /// <param name="bytesMax">Copies at most this many bytes, or one event.</param>
 /// <returns>Events copied; 0 when the store has lost them or can't be read.</returns>
-public delegate ValueTask<int> SpilledEvents(long position, IBufferWriter<byte> output, int bytesMax);
+public delegate ValueTask<int> SpilledEvents(long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax);
 
 // What a log has to do with a store behind it. Nothing of this is on the producer's way.
 public sealed partial class StreamLog

@@ -51,7 +51,8 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     /// <summary>Copies the complete events that are there, in order, whole ones only; never waits.</summary>
     /// <param name="output">Receives the bytes of the events; is not flushed. When it throws, the cursor stays before the bytes it was given.</param>
     /// <param name="bytesMax">Copies at most this many bytes, or one event; the rest stays for the next call.</param>
-    public ReadOutcome TryRead(IBufferWriter<byte> output, int bytesMax = int.MaxValue)
+    /// <param name="addEvent">Is told the length of each event in bytes, in order; null for nobody.</param>
+    public ReadOutcome TryRead(IBufferWriter<byte> output, int bytesMax = int.MaxValue, Action<int>? addEvent = null)
     {
         ArgumentNullException.ThrowIfNull(output);
         var end = -1L;
@@ -59,7 +60,7 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
         while (true)
         {
             StreamSegment segment;
-            int start, stop, count;
+            int first, start, stop, count;
             lock (_log.Lock)
             {
                 if (end < 0) end = _log.EventCount;
@@ -70,6 +71,7 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
                     return _log.End is null ? ReadOutcome.NothingYet : ReadOutcome.Ended;
                 }
                 segment = FindSegment();
+                first = (int)(Position - segment.FirstEvent);
                 (start, stop, count) = Slice(segment, end, bytesMax - copied, eventsMin: copied == 0 ? 1 : 0);
                 if (count == 0) return ReadOutcome.Events;
                 _log.BeginCopy();
@@ -79,6 +81,7 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
             {
                 // Committed bytes do not change, and between BeginCopy and EndCopy their array has no other use: no lock is needed.
                 output.Write(segment.GetCommitted(start, stop));
+                for (var i = first; addEvent is not null && i < first + count; i++) addEvent(segment.GetEnd(i) - segment.GetEnd(i - 1));
                 isCopied = true;
             }
             finally
@@ -110,11 +113,12 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     /// <summary>Copies events from the store of the log, where <see cref="TryRead"/> said that the next one is there.</summary>
     /// <param name="output">As for <see cref="TryRead"/>.</param>
     /// <param name="bytesMax">As for <see cref="TryRead"/>.</param>
+    /// <param name="addEvent">As for <see cref="TryRead"/>.</param>
     /// <returns>False when the store does not give it: the place is lost.</returns>
-    public async ValueTask<bool> ReadSpilledAsync(IBufferWriter<byte> output, int bytesMax)
+    public async ValueTask<bool> ReadSpilledAsync(IBufferWriter<byte> output, int bytesMax, Action<int>? addEvent = null)
     {
         if (_log.Spill is not { } spill) return false;
-        var count = await spill(Position, output, bytesMax);
+        var count = await spill(Position, output, addEvent, bytesMax);
         if (count <= 0) return false;
         lock (_log.Lock)
         {

@@ -1,12 +1,14 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Text;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat;
 
 /// <summary>
-/// Writes the events of one chat completion stream. Each call appends exactly one whole event, <c>data: {…}</c> and a blank line.
+/// Writes the events of one chat completion stream. Each call writes and ends exactly one event, <c>data: {…}</c> and a blank line.
 /// What every chunk has in common is encoded once; a chunk without log probabilities allocates nothing. For one thread at a time.
 /// </summary>
 /// <remarks>
@@ -54,20 +56,18 @@ public sealed class ChatChunkWriter
     }
 
     /// <summary>The first chunk of a choice: its role, and nothing else.</summary>
-    /// <param name="output">Receives one event.</param>
+    /// <param name="output">Receives one event, as in every method here.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="logprobs">Whether log probabilities were asked for.</param>
     /// <param name="hasContent">False where the answer begins with something else than text; it may still have some later.</param>
-    public void WriteRole(IBufferWriter<byte> output, int choiceIndex, bool logprobs, bool hasContent = true)
+    public void WriteRole(IEventOutput output, int choiceIndex, bool logprobs, bool hasContent = true)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"role\":\"assistant\",\"content\":"u8);
+        Begin(output, choiceIndex, "{\"role\":\"assistant\",\"content\":"u8);
         JsonText.WriteRaw(output, hasContent ? "\"\""u8 : "null"u8);
         JsonText.WriteRaw(output, ",\"refusal\":null},\"logprobs\":"u8);
         JsonText.WriteRaw(output, logprobs ? "{\"content\":[],\"refusal\":null}"u8 : "null"u8);
         JsonText.WriteRaw(output, ",\"finish_reason\":null"u8);
-        JsonText.WriteRaw(output, _end);
+        End(output, _end);
     }
 
     /// <summary>More text of a choice.</summary>
@@ -77,15 +77,13 @@ public sealed class ChatChunkWriter
     /// <param name="logprobs">The tokens that ended in this text; may be empty.</param>
     /// <param name="hasLogprobs">Whether log probabilities were asked for; without it <paramref name="logprobs"/> is not read.</param>
     public void WriteContent(
-        IBufferWriter<byte> output,
+        IEventOutput output,
         int choiceIndex,
         ReadOnlySpan<byte> utf8Text,
         ReadOnlySpan<ChunkTokenLogprob> logprobs = default,
         bool hasLogprobs = false)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"content\":\""u8);
+        Begin(output, choiceIndex, "{\"content\":\""u8);
         JsonText.WriteEscaped(output, utf8Text);
         if (hasLogprobs)
         {
@@ -97,22 +95,18 @@ public sealed class ChatChunkWriter
         {
             JsonText.WriteRaw(output, "\"},\"logprobs\":null,\"finish_reason\":null"u8);
         }
-
-        JsonText.WriteRaw(output, _end);
+        End(output, _end);
     }
 
     /// <summary>More reasoning of a choice, before its text.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="utf8Text">Whole code points; what is not well-formed becomes U+FFFD.</param>
-    public void WriteReasoning(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> utf8Text)
+    public void WriteReasoning(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> utf8Text)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"reasoning_content\":\""u8);
+        Begin(output, choiceIndex, "{\"reasoning_content\":\""u8);
         JsonText.WriteEscaped(output, utf8Text);
-        JsonText.WriteRaw(output, "\""u8);
-        WriteEnd(output);
+        EndDelta(output, "\""u8);
     }
 
     /// <summary>The first chunk of a tool call: all but its arguments.</summary>
@@ -121,36 +115,16 @@ public sealed class ChatChunkWriter
     /// <param name="callIndex">From 0 without gaps, for each choice.</param>
     /// <param name="id">What the result will refer to.</param>
     /// <param name="name">Name of the function.</param>
-    public void WriteToolCall(IBufferWriter<byte> output, int choiceIndex, int callIndex, string id, string name)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
-        JsonText.WriteInteger(output, callIndex);
-        JsonText.WriteRaw(output, ",\"id\":"u8);
-        JsonText.WriteStringOrNull(output, id);
-        JsonText.WriteRaw(output, ",\"type\":\"function\",\"function\":{\"name\":"u8);
-        JsonText.WriteStringOrNull(output, name);
-        JsonText.WriteRaw(output, ",\"arguments\":\"\"}}]"u8);
-        WriteEnd(output);
-    }
+    public void WriteToolCall(IEventOutput output, int choiceIndex, int callIndex, string id, string name) =>
+        WriteCallHead(output, choiceIndex, callIndex, id, ",\"type\":\"function\",\"function\":{\"name\":"u8, name, ",\"arguments\":\"\"}}]"u8);
 
     /// <summary>More of a tool call's arguments. Repeats neither id nor type nor name: some clients would join them.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="callIndex">The call's.</param>
     /// <param name="utf8Json">Text of the JSON that the arguments are, whole code points.</param>
-    public void WriteToolArguments(IBufferWriter<byte> output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
-        JsonText.WriteInteger(output, callIndex);
-        JsonText.WriteRaw(output, ",\"function\":{\"arguments\":\""u8);
-        JsonText.WriteEscaped(output, utf8Json);
-        JsonText.WriteRaw(output, "\"}}]"u8);
-        WriteEnd(output);
-    }
+    public void WriteToolArguments(IEventOutput output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) =>
+        WriteCallPiece(output, choiceIndex, callIndex, ",\"function\":{\"arguments\":\""u8, utf8Json);
 
     /// <summary>The first chunk of a custom tool's call: all but its input.</summary>
     /// <param name="output">Receives one event.</param>
@@ -158,63 +132,37 @@ public sealed class ChatChunkWriter
     /// <param name="callIndex">From 0 without gaps, for each choice.</param>
     /// <param name="id">What the result will refer to.</param>
     /// <param name="name">Name of the tool.</param>
-    public void WriteCustomCall(IBufferWriter<byte> output, int choiceIndex, int callIndex, string id, string name)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
-        JsonText.WriteInteger(output, callIndex);
-        JsonText.WriteRaw(output, ",\"id\":"u8);
-        JsonText.WriteStringOrNull(output, id);
-        JsonText.WriteRaw(output, ",\"type\":\"custom\",\"custom\":{\"name\":"u8);
-        JsonText.WriteStringOrNull(output, name);
-        JsonText.WriteRaw(output, ",\"input\":\"\"}}]"u8);
-        WriteEnd(output);
-    }
+    public void WriteCustomCall(IEventOutput output, int choiceIndex, int callIndex, string id, string name) =>
+        WriteCallHead(output, choiceIndex, callIndex, id, ",\"type\":\"custom\",\"custom\":{\"name\":"u8, name, ",\"input\":\"\"}}]"u8);
 
     /// <summary>More of a custom tool's input.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="callIndex">The call's.</param>
     /// <param name="utf8Text">Whole code points.</param>
-    public void WriteCustomInput(IBufferWriter<byte> output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Text)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"tool_calls\":[{\"index\":"u8);
-        JsonText.WriteInteger(output, callIndex);
-        JsonText.WriteRaw(output, ",\"custom\":{\"input\":\""u8);
-        JsonText.WriteEscaped(output, utf8Text);
-        JsonText.WriteRaw(output, "\"}}]"u8);
-        WriteEnd(output);
-    }
+    public void WriteCustomInput(IEventOutput output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Text) =>
+        WriteCallPiece(output, choiceIndex, callIndex, ",\"custom\":{\"input\":\""u8, utf8Text);
 
     /// <summary>The first chunk of a function call, the older form of a tool call.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="name">Name of the function.</param>
-    public void WriteFunctionCall(IBufferWriter<byte> output, int choiceIndex, string name)
+    public void WriteFunctionCall(IEventOutput output, int choiceIndex, string name)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"function_call\":{\"name\":"u8);
+        Begin(output, choiceIndex, "{\"function_call\":{\"name\":"u8);
         JsonText.WriteStringOrNull(output, name);
-        JsonText.WriteRaw(output, ",\"arguments\":\"\"}"u8);
-        WriteEnd(output);
+        EndDelta(output, ",\"arguments\":\"\"}"u8);
     }
 
     /// <summary>More of a function call's arguments.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
     /// <param name="utf8Json">Text of the JSON that the arguments are, whole code points.</param>
-    public void WriteFunctionArguments(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> utf8Json)
+    public void WriteFunctionArguments(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> utf8Json)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{\"function_call\":{\"arguments\":\""u8);
+        Begin(output, choiceIndex, "{\"function_call\":{\"arguments\":\""u8);
         JsonText.WriteEscaped(output, utf8Json);
-        JsonText.WriteRaw(output, "\"}"u8);
-        WriteEnd(output);
+        EndDelta(output, "\"}"u8);
     }
 
     /// <summary>The last chunk of a choice.</summary>
@@ -223,69 +171,65 @@ public sealed class ChatChunkWriter
     /// <param name="finishReason">
     /// <c>stop</c>, <c>length</c>, <c>tool_calls</c>, <c>content_filter</c> or <c>function_call</c>: clients throw on any other.
     /// </param>
-    public void WriteFinish(IBufferWriter<byte> output, int choiceIndex, ReadOnlySpan<byte> finishReason)
+    public void WriteFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason)
     {
-        ArgumentNullException.ThrowIfNull(output);
         Debug.Assert(IsFinishReason(finishReason), "Not a finish reason of the API.");
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{},\"logprobs\":null,\"finish_reason\":\""u8);
+        Begin(output, choiceIndex, "{},\"logprobs\":null,\"finish_reason\":\""u8);
         JsonText.WriteEscaped(output, finishReason);
         JsonText.WriteRaw(output, "\""u8);
-        JsonText.WriteRaw(output, _end);
+        End(output, _end);
+    }
+
+    /// <summary>
+    /// The last chunk of a choice that states no reason of its own: one that was stopped because somebody asked for it, or whose upstream
+    /// ended the stream in order and gave none. It says so beside the reason.
+    /// </summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="finishReason">As in <see cref="WriteFinish"/>.</param>
+    /// <param name="flag">Name of a member of <c>sluice</c>, which is true there.</param>
+    public void WriteFlaggedFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason, ReadOnlySpan<byte> flag)
+    {
+        Begin(output, choiceIndex, "{},\"logprobs\":null,\"finish_reason\":\""u8);
+        JsonText.WriteRaw(output, finishReason);
+        JsonText.WriteRaw(output, "\""u8);
+        JsonText.WriteRaw(output, _end.AsSpan()[..^"}\n\n"u8.Length]);
+        JsonText.WriteRaw(output, ",\"sluice\":{\""u8);
+        JsonText.WriteRaw(output, flag);
+        End(output, "\":true}}\n\n"u8);
     }
 
     /// <summary>The last chunk of a choice that was stopped because somebody asked for it: clients know no reason but <c>stop</c> for that.</summary>
-    public void WriteCancelled(IBufferWriter<byte> output, int choiceIndex)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        WriteStart(output, choiceIndex);
-        JsonText.WriteRaw(output, "{},\"logprobs\":null,\"finish_reason\":\"stop\""u8);
-        JsonText.WriteRaw(output, _end.AsSpan()[..^"}\n\n"u8.Length]);
-        JsonText.WriteRaw(output, ",\"sluice\":{\"cancelled\":true}}\n\n"u8);
-    }
+    public void WriteCancelled(IEventOutput output, int choiceIndex) => WriteFlaggedFinish(output, choiceIndex, "stop"u8, "cancelled"u8);
 
     /// <summary>The usage chunk: no choices, after every finish. Written whether or not chunks announce it.</summary>
-    public void WriteUsage(IBufferWriter<byte> output, in ChatUsage usage)
+    public void WriteUsage(IEventOutput output, in ChatUsage usage)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        JsonText.WriteRaw(output, _prefix);
-        JsonText.WriteRaw(output, "],\"usage\":{\"prompt_tokens\":"u8);
-        JsonText.WriteInteger(output, usage.PromptTokens);
-        JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
-        JsonText.WriteInteger(output, usage.CompletionTokens);
-        JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
-        JsonText.WriteInteger(output, usage.TotalTokens);
+        BeginUsage(output, usage.PromptTokens, usage.CompletionTokens);
         JsonText.WriteRaw(output, ",\"prompt_tokens_details\":{\"cached_tokens\":"u8);
         JsonText.WriteInteger(output, usage.CachedTokens);
         JsonText.WriteRaw(output, ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
         JsonText.WriteInteger(output, usage.ReasoningTokens);
-        JsonText.WriteRaw(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}}\n\n"u8);
+        End(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}}\n\n"u8);
     }
 
     /// <summary>The usage chunk, with usage that an upstream has stated.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="usage">A JSON object on one line.</param>
-    public void WriteUsage(IBufferWriter<byte> output, ReadOnlySpan<byte> usage)
+    public void WriteUsage(IEventOutput output, ReadOnlySpan<byte> usage)
     {
         ArgumentNullException.ThrowIfNull(output);
         JsonText.WriteRaw(output, _prefix);
         JsonText.WriteRaw(output, "],\"usage\":"u8);
         JsonText.WriteRaw(output, usage);
-        JsonText.WriteRaw(output, "}\n\n"u8);
+        End(output, "}\n\n"u8);
     }
 
     /// <summary>The usage chunk where nobody has counted: it says so.</summary>
-    public void WriteEstimatedUsage(IBufferWriter<byte> output, int promptTokens, int completionTokens)
+    public void WriteEstimatedUsage(IEventOutput output, int promptTokens, int completionTokens)
     {
-        ArgumentNullException.ThrowIfNull(output);
-        JsonText.WriteRaw(output, _prefix);
-        JsonText.WriteRaw(output, "],\"usage\":{\"prompt_tokens\":"u8);
-        JsonText.WriteInteger(output, promptTokens);
-        JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
-        JsonText.WriteInteger(output, completionTokens);
-        JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
-        JsonText.WriteInteger(output, (long)promptTokens + completionTokens);
-        JsonText.WriteRaw(output, "},\"sluice\":{\"usage_estimated\":true}}\n\n"u8);
+        BeginUsage(output, promptTokens, completionTokens);
+        End(output, "},\"sluice\":{\"usage_estimated\":true}}\n\n"u8);
     }
 
     /// <summary>The end of a complete stream; clients compare it by equality.</summary>
@@ -320,11 +264,11 @@ public sealed class ChatChunkWriter
     /// </summary>
     /// <param name="output">Receives the comment.</param>
     /// <param name="method">In what way: a word.</param>
-    public static void WriteRescue(IBufferWriter<byte> output, ReadOnlySpan<byte> method)
+    public static void WriteRescue(IBufferWriter<byte> output, string method)
     {
         ArgumentNullException.ThrowIfNull(output);
         JsonText.WriteRaw(output, ": rescued by "u8);
-        JsonText.WriteRaw(output, method);
+        Encoding.ASCII.GetBytes(method, output);
         JsonText.WriteRaw(output, "\n\n"u8);
     }
 
@@ -332,18 +276,61 @@ public sealed class ChatChunkWriter
         value.SequenceEqual("stop"u8) || value.SequenceEqual("length"u8) || value.SequenceEqual("tool_calls"u8)
         || value.SequenceEqual("content_filter"u8) || value.SequenceEqual("function_call"u8);
 
-    private void WriteEnd(IBufferWriter<byte> output)
+    private void WriteCallHead(
+        IEventOutput output, int choiceIndex, int callIndex, string id, ReadOnlySpan<byte> type, string name, ReadOnlySpan<byte> end)
     {
-        JsonText.WriteRaw(output, "},\"logprobs\":null,\"finish_reason\":null"u8);
-        JsonText.WriteRaw(output, _end);
+        Begin(output, choiceIndex, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, ",\"id\":"u8);
+        JsonText.WriteStringOrNull(output, id);
+        JsonText.WriteRaw(output, type);
+        JsonText.WriteStringOrNull(output, name);
+        EndDelta(output, end);
     }
 
-    private void WriteStart(IBufferWriter<byte> output, int choiceIndex)
+    private void WriteCallPiece(IEventOutput output, int choiceIndex, int callIndex, ReadOnlySpan<byte> member, ReadOnlySpan<byte> utf8Text)
     {
+        Begin(output, choiceIndex, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, member);
+        JsonText.WriteEscaped(output, utf8Text);
+        EndDelta(output, "\"}}]"u8);
+    }
+
+    // Without the last brace of usage.
+    private void BeginUsage(IEventOutput output, int promptTokens, int completionTokens)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        JsonText.WriteRaw(output, _prefix);
+        JsonText.WriteRaw(output, "],\"usage\":{\"prompt_tokens\":"u8);
+        JsonText.WriteInteger(output, promptTokens);
+        JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
+        JsonText.WriteInteger(output, completionTokens);
+        JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
+        JsonText.WriteInteger(output, (long)promptTokens + completionTokens);
+    }
+
+    private void Begin(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> delta)
+    {
+        ArgumentNullException.ThrowIfNull(output);
         ArgumentOutOfRangeException.ThrowIfNegative(choiceIndex);
         JsonText.WriteRaw(output, _prefix);
         JsonText.WriteRaw(output, "{\"index\":"u8);
         JsonText.WriteInteger(output, choiceIndex);
         JsonText.WriteRaw(output, ",\"delta\":"u8);
+        JsonText.WriteRaw(output, delta);
+    }
+
+    private void EndDelta(IEventOutput output, ReadOnlySpan<byte> delta)
+    {
+        JsonText.WriteRaw(output, delta);
+        JsonText.WriteRaw(output, "},\"logprobs\":null,\"finish_reason\":null"u8);
+        End(output, _end);
+    }
+
+    private static void End(IEventOutput output, ReadOnlySpan<byte> end)
+    {
+        JsonText.WriteRaw(output, end);
+        output.EndEvent();
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat;
 
@@ -14,27 +15,26 @@ public static class NumberedEvents
     /// <param name="output">Receives the events.</param>
     /// <param name="streamId">Without line breaks.</param>
     /// <param name="passedCount">Events of the stream before these: the first is the next number.</param>
-    /// <param name="sseEvents">Each one <c>data: </c> line and a blank line; comments with a blank line of their own may stand between them.</param>
-    public static void Write(IBufferWriter<byte> output, ReadOnlySpan<byte> streamId, long passedCount, ReadOnlySpan<byte> sseEvents)
+    /// <param name="events">Of the stream; comments with a blank line of their own may stand before the lines of one.</param>
+    public static void Write(IBufferWriter<byte> output, ReadOnlySpan<byte> streamId, long passedCount, EventBuffer events)
     {
         ArgumentNullException.ThrowIfNull(output);
-        while (!sseEvents.IsEmpty)
+        ArgumentNullException.ThrowIfNull(events);
+        for (var i = 0; i < events.Count; i++)
         {
-            var end = sseEvents.IndexOf("\n\n"u8);
-            if (end < 0) throw new ArgumentException("The last event is not whole.", nameof(sseEvents));
-            var block = sseEvents[..(end + 2)];
-            sseEvents = sseEvents[(end + 2)..];
-            if (block[0] == (byte)':')
+            var rest = events[i];
+            while (rest[0] == (byte)':')
             {
-                JsonText.WriteRaw(output, block[..^1]);
-                continue;
+                var comment = rest[..(rest.IndexOf((byte)'\n') + 1)];
+                JsonText.WriteRaw(output, comment);
+                rest = rest[(comment.Length + 1)..];
             }
             JsonText.WriteRaw(output, "id: "u8);
             JsonText.WriteRaw(output, streamId);
             JsonText.WriteRaw(output, ":"u8);
             JsonText.WriteInteger(output, ++passedCount);
             JsonText.WriteRaw(output, "\n"u8);
-            JsonText.WriteRaw(output, block);
+            JsonText.WriteRaw(output, rest);
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Messages;
 
@@ -41,7 +42,7 @@ public sealed class MessagesStreamReader
     /// <param name="frames">Receives the frames.</param>
     /// <param name="output">Receives what <paramref name="frames"/> makes of them.</param>
     /// <returns>The most that one of the frames was.</returns>
-    public FrameKind Add(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    public FrameKind Add(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.IsEmpty) return FrameKind.Empty;
@@ -66,7 +67,7 @@ public sealed class MessagesStreamReader
         }
     }
 
-    private FrameKind Start(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind Start(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         var message = _root.Find(data, "message"u8);
         if (_root.TypeOf(message) != JsonTokenType.StartObject) return frames.FailAsGarbage();
@@ -79,7 +80,7 @@ public sealed class MessagesStreamReader
         return FrameKind.Empty;
     }
 
-    private FrameKind StartBlock(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind StartBlock(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         var result = StopBlock(frames, output);
         var block = _root.Find(data, "content_block"u8);
@@ -104,7 +105,7 @@ public sealed class MessagesStreamReader
         return result;
     }
 
-    private FrameKind StartTool(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind StartTool(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         var (id, name, input) = (_inner.Find(data, "id"u8), _inner.Find(data, "name"u8), _inner.Find(data, "input"u8));
         if (_inner.TypeOf(id) != JsonTokenType.String || _inner.TypeOf(name) != JsonTokenType.String) return frames.FailAsGarbage();
@@ -125,7 +126,7 @@ public sealed class MessagesStreamReader
         return End(default, frames, output);
     }
 
-    private FrameKind AddDelta(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind AddDelta(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         var delta = _root.Find(data, "delta"u8);
         if (_root.TypeOf(delta) != JsonTokenType.StartObject) return frames.FailAsGarbage();
@@ -143,7 +144,7 @@ public sealed class MessagesStreamReader
         return FrameKind.Empty;
     }
 
-    private FrameKind AddArguments(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind AddArguments(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         // The server runs that tool itself.
         if (_block == Block.Other) return FrameKind.Empty;
@@ -157,7 +158,7 @@ public sealed class MessagesStreamReader
         return End(default, frames, output);
     }
 
-    private FrameKind StopBlock(ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind StopBlock(ChunkNormalizer frames, IEventOutput output)
     {
         var block = _block;
         _block = Block.None;
@@ -171,7 +172,7 @@ public sealed class MessagesStreamReader
         return End(default, frames, output);
     }
 
-    private FrameKind Finish(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind Finish(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         var usage = _root.Find(data, "usage"u8);
         if (_root.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(data, _root.ValueStart(usage));
@@ -194,7 +195,7 @@ public sealed class MessagesStreamReader
         return Greater(result, frames.Add(_frame.WrittenSpan, output));
     }
 
-    private FrameKind Fail(ReadOnlySpan<byte> data, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind Fail(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
         var error = _root.Find(data, "error"u8);
         _frame.ResetWrittenCount();
@@ -205,7 +206,7 @@ public sealed class MessagesStreamReader
     }
 
     private FrameKind PassText(
-        ReadOnlySpan<byte> name, ReadOnlySpan<byte> data, ReadOnlySpan<byte> member, ChunkNormalizer frames, IBufferWriter<byte> output)
+        ReadOnlySpan<byte> name, ReadOnlySpan<byte> data, ReadOnlySpan<byte> member, ChunkNormalizer frames, IEventOutput output)
     {
         var text = _inner.Find(data, member);
         if (_inner.TypeOf(text) != JsonTokenType.String) return frames.FailAsGarbage();
@@ -213,7 +214,7 @@ public sealed class MessagesStreamReader
     }
 
     private FrameKind Pass(
-        ReadOnlySpan<byte> start, ReadOnlySpan<byte> middle, ReadOnlySpan<byte> end, ChunkNormalizer frames, IBufferWriter<byte> output)
+        ReadOnlySpan<byte> start, ReadOnlySpan<byte> middle, ReadOnlySpan<byte> end, ChunkNormalizer frames, IEventOutput output)
     {
         Begin();
         JsonText.WriteRaw(_frame, start);
@@ -244,7 +245,7 @@ public sealed class MessagesStreamReader
         JsonText.WriteRaw(_frame, ",\"function\":{\"arguments\":"u8);
     }
 
-    private FrameKind End(ReadOnlySpan<byte> finishReason, ChunkNormalizer frames, IBufferWriter<byte> output)
+    private FrameKind End(ReadOnlySpan<byte> finishReason, ChunkNormalizer frames, IEventOutput output)
     {
         JsonText.WriteRaw(_frame, "},\"logprobs\":null,\"finish_reason\":"u8);
         JsonText.WriteRaw(_frame, finishReason.IsEmpty ? "null"u8 : finishReason);

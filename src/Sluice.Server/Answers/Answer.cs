@@ -149,6 +149,9 @@ internal sealed class Answer
         }
     }
 
+    /// <summary>For an attempt at it.</summary>
+    public AnswerWriter CreateWriter() => new LogWriter(Log, Record, new ReaderGrace(Log, _limits.ReaderGrace, _time));
+
     /// <summary>Takes part like a reader without reading yet, so that the answer is not given up meanwhile.</summary>
     /// <returns>False when it is gone; else <see cref="Release"/> has to follow.</returns>
     public bool TryHold()

@@ -130,7 +130,7 @@ internal sealed partial class AnswerRecorder : IDisposable
     public void Attach(Answer answer)
     {
         var id = answer.Id;
-        answer.Log.SpillTo((position, output, bytesMax) => ReadAsync(id, position, output, bytesMax));
+        answer.Log.SpillTo((position, output, addEvent, bytesMax) => ReadAsync(id, position, output, addEvent, bytesMax));
     }
 
     /// <summary>The answer is no longer kept.</summary>
@@ -195,12 +195,12 @@ internal sealed partial class AnswerRecorder : IDisposable
         }
     }
 
-    private async ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, int bytesMax)
+    private async ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax)
     {
         try
         {
             _reads?.Add(1);
-            return await _store.ReadAsync(id, position, output, bytesMax, CancellationToken.None);
+            return await _store.ReadAsync(id, position, output, addEvent, bytesMax, CancellationToken.None);
         }
         catch (StoreException exception)
         {

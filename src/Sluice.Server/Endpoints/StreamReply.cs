@@ -1,10 +1,10 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
@@ -27,7 +27,7 @@ namespace Sluice.Server.Endpoints;
 internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null)
 {
     private static readonly ApiError s_abandoned = ApiErrors.ServerError("The answer was given up, for nobody read it any more.");
-    private readonly ArrayBufferWriter<byte>? _copied = eventIds is null ? null : new();
+    private readonly EventBuffer? _copied = eventIds is null ? null : new();
     private long _lastWrite = time.GetTimestamp();
     private volatile bool _isFlushing;
     private volatile bool _isTimeUp;
@@ -77,9 +77,9 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
     {
         if (_copied is null) return reader.TryRead(Output, limits.ReadBatchBytes);
         var passed = reader.Position;
-        _copied.ResetWrittenCount();
-        var outcome = reader.TryRead(_copied, limits.ReadBatchBytes);
-        if (outcome == ReadOutcome.Events) NumberedEvents.Write(Output, eventIds, passed, _copied.WrittenSpan);
+        _copied.Clear();
+        var outcome = reader.TryRead(_copied, limits.ReadBatchBytes, _copied.AddEvent);
+        if (outcome == ReadOutcome.Events) NumberedEvents.Write(Output, eventIds, passed, _copied);
         return outcome;
     }
 
@@ -87,9 +87,9 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
     {
         if (_copied is null) return await reader.ReadSpilledAsync(Output, limits.ReadBatchBytes);
         var passed = reader.Position;
-        _copied.ResetWrittenCount();
-        if (!await reader.ReadSpilledAsync(_copied, limits.ReadBatchBytes)) return false;
-        NumberedEvents.Write(Output, eventIds, passed, _copied.WrittenSpan);
+        _copied.Clear();
+        if (!await reader.ReadSpilledAsync(_copied, limits.ReadBatchBytes, _copied.AddEvent)) return false;
+        NumberedEvents.Write(Output, eventIds, passed, _copied);
         return true;
     }
 

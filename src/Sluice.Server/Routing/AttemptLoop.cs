@@ -28,18 +28,18 @@ internal sealed partial class AttemptLoop(MidStreamRescue rescue, RandomSource r
         await using var timer = time.CreateTimer(static state => ((Generation)state!).Cancel(CancellationCause.Deadline), generation, total, Timeout.InfiniteTimeSpan);
         try
         {
-            if (await RunRoutesAsync(attempt, route, timer) is { } error) generation.Log.Fail(error);
+            if (await RunRoutesAsync(attempt, route, timer) is { } error) attempt.Output.Fail(error);
         }
         catch (OperationCanceledException) when (generation.Cancellation.IsCancellationRequested)
         {
-            CancelledEnd.Write(attempt);
+            attempt.Output.Cancel(attempt);
         }
 #pragma warning disable CA1031 // Whatever it was, the log must end: a reader waits for it.
         catch (Exception error)
 #pragma warning restore CA1031
         {
             LogFault(error, generation.Id);
-            generation.Log.Fail(ApiErrors.ServerError());
+            attempt.Output.Fail(ApiErrors.ServerError());
         }
     }
 

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
@@ -49,9 +49,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             var attempt = Prepare(broken, step, delivered);
             if (attempt is null) continue;
             count++;
-            var method = step.Method == Method.Rerun ? "rerun" : "prefill";
-            var at = broken.Generation.Log.EventCount;
-            LogTry(broken.Generation.Id, step.Deployment.Upstream.Identity.Name, method, at);
+            LogTry(broken.Generation.Id, step.Deployment.Upstream.Identity.Name, WordFor(step.Method), broken.Output.EventCount);
             if (await FollowAsync(broken, attempt, step, delivered)) return true;
         }
         return false;
@@ -82,15 +80,15 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     {
         using var reader = broken.Generation.Log.TryOpenReader();
         if (reader is null) return null;
-        var events = new ArrayBufferWriter<byte>();
+        var events = new EventBuffer();
         var end = broken.Generation.Log.EventCount;
         while (reader.Position < end)
         {
-            if (reader.TryRead(events, limits.ReadBatchBytes) != ReadOutcome.Events) return null;
+            if (reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent) != ReadOutcome.Events) return null;
         }
         try
         {
-            var delivered = new DeliveredAnswer(broken.Request.N, events.WrittenSpan);
+            var delivered = new DeliveredAnswer(broken.Request.N, events);
             return delivered.IsRepeatable ? delivered : null;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
@@ -111,11 +109,8 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             if (!ContinuedRequest.TryWrite(body.Span, delivered.TakePrefill(step.WholeWords), delivered.TokenCount, continued)) return null;
             body = continued.WrittenMemory;
         }
-        var scratch = new Generation(broken.Generation.Id, limits.Streams);
         return broken with
         {
-            Generation = scratch,
-            Cancellation = scratch.Cancellation,
             Request = broken.Request with { Model = step.ModelName },
             Body = body,
             ModelName = delivered.Model,
@@ -124,56 +119,30 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             IsLast = false,
             IsRescuable = true,
             Production = null,
-            Record = broken.Record.CreateScratch(),
         };
     }
 
     // True when the answer has come to its end.
     private async Task<bool> FollowAsync(Attempt broken, Attempt attempt, Step step, DeliveredAnswer delivered)
     {
-        var scratch = attempt.Generation;
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(broken.Cancellation);
         var continuedTokens = step.Method == Method.Prefill ? delivered.TokenCount : 0;
-        var splicer = new AnswerSplicer(delivered, continuedTokens);
-        var rescueCount = broken.Record.RescueCount;
-        using var reader = scratch.Log.TryOpenReader()!;
-        await using var left = broken.Cancellation.UnsafeRegister(
-            static state =>
-            {
-                // Whatever the cause is, it is the whole answer's to tell.
-                ((Generation)state!).Cancel(CancellationCause.Superseded);
-            },
-            scratch);
-        var running = SettleAsync(step.Deployment.RunAsync(attempt));
-        var waking = WakeAsync(running, reader);
-        try
-        {
-            return await CopyAsync(broken, scratch, running, reader, splicer, step, CountUsage);
-        }
-        finally
-        {
-            scratch.Cancel(CancellationCause.Superseded);
-            // The engine ends the log itself, and an upstream that answered has; after a failure nobody else does.
-            if (await running == AttemptOutcome.Answered) await scratch.Log.WhenEnded;
-            else scratch.Log.Cancel();
-            await waking;
-            CountUsage();
-            scratch.Dispose();
-        }
-
-        void CountUsage()
-        {
-            // What an attempt said that came to nothing is no part of the answer.
-            if (attempt.Record.Usage is not { } usage || broken.Record.RescueCount == rescueCount) return;
-            var whole = usage with { PromptTokens = int.Max(0, usage.PromptTokens - continuedTokens), CompletionTokens = usage.CompletionTokens + continuedTokens };
-            broken.Record.SetUsage(whole, attempt.Record.IsUsageEstimated || continuedTokens > 0);
-        }
+        // Here and now, and not on another thread: what is registered ends a wait or closes a connection.
+        var writer = new SplicingWriter(broken.Output, delivered, continuedTokens, WordFor(step.Method), broken.Record, end.Cancel);
+        // The engine ends the answer itself, and an upstream that answered has.
+        if (await RunAsync(step.Deployment, attempt with { Output = writer, Cancellation = end.Token }) == AttemptOutcome.Answered) await writer.WhenEnded;
+        if (writer.IsDifferent) LogDifferent(broken.Generation.Id, step.Deployment.Upstream.Identity.Name);
+        // What it appended before it broke off too.
+        broken.Output.Publish();
+        if (!writer.IsWhole) broken.Cancellation.ThrowIfCancellationRequested();
+        return writer.IsWhole;
     }
 
-    private static async Task<AttemptOutcome> SettleAsync(Task<AttemptResult> running)
+    private static async Task<AttemptOutcome> RunAsync(Deployment deployment, Attempt attempt)
     {
         try
         {
-            return (await running).Outcome;
+            return (await deployment.RunAsync(attempt)).Outcome;
         }
         catch (OperationCanceledException)
         {
@@ -181,93 +150,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         }
     }
 
-    // When the task is seen to be over, not a moment before: the reader looks at it next.
-    private static async Task WakeAsync(Task running, StreamLogReader reader)
-    {
-        await running.ConfigureAwait(Waits.Quietly);
-        reader.Wake();
-    }
-
-    private async Task<bool> CopyAsync(
-        Attempt broken, Generation scratch, Task<AttemptOutcome> running, StreamLogReader reader, AnswerSplicer splicer, Step step, Action countUsage)
-    {
-        var events = new ArrayBufferWriter<byte>();
-        var beyond = new ArrayBufferWriter<byte>();
-        var grace = new ReaderGrace(broken.Generation.Log, limits.ReaderGrace, time);
-        var isRescued = false;
-        while (true)
-        {
-            broken.Cancellation.ThrowIfCancellationRequested();
-            // Looked at first: what it had appended by then is read below.
-            var isOver = running.IsCompleted && await running != AttemptOutcome.Answered;
-            events.ResetWrittenCount();
-            var outcome = reader.TryRead(events, limits.ReadBatchBytes);
-            if (outcome == ReadOutcome.Events)
-            {
-                if (!Splice(events.WrittenSpan, splicer, beyond))
-                {
-                    LogDifferent(scratch.Id, step.Deployment.Upstream.Identity.Name);
-                    return false;
-                }
-                isRescued |= await AppendAsync(broken, step.Method, splicer, beyond, grace, isRescued);
-            }
-            else if (outcome == ReadOutcome.NothingYet && !isOver)
-            {
-                await reader.WaitAsync();
-            }
-            else
-            {
-                // Otherwise it failed too, or has nothing beyond what was there.
-                var isWhole = outcome == ReadOutcome.Ended && scratch.Log.End!.Kind == StreamEndKind.Completed && isRescued;
-                if (isWhole)
-                {
-                    // Whoever sees that the answer has ended may ask what it took.
-                    countUsage();
-                    broken.Generation.Log.Complete();
-                }
-                else
-                {
-                    broken.Cancellation.ThrowIfCancellationRequested();
-                }
-                return isWhole;
-            }
-        }
-    }
-
-    private static bool Splice(ReadOnlySpan<byte> events, AnswerSplicer splicer, ArrayBufferWriter<byte> beyond)
-    {
-        while (!events.IsEmpty)
-        {
-            var end = events.IndexOf("\n\n"u8) + 2;
-            if (splicer.Add(events[..end], beyond) == SpliceState.Different || beyond.WrittenCount > Protocol.ProtocolLimits.CompletionBytesMax) return false;
-            events = events[end..];
-        }
-        return true;
-    }
-
-    // Whether anything was appended. Until all choices have been repeated it might still have to be given up.
-    private static async Task<bool> AppendAsync(
-        Attempt broken, Method method, AnswerSplicer splicer, ArrayBufferWriter<byte> beyond, ReaderGrace grace, bool isRescued)
-    {
-        if (splicer.State != SpliceState.Beyond || beyond.WrittenCount == 0) return false;
-        var log = broken.Generation.Log;
-        if (!isRescued)
-        {
-            broken.Record.AddRescue(method == Method.Rerun ? "rerun" : "prefill");
-            ChatChunkWriter.WriteRescue(log, method == Method.Rerun ? "rerun"u8 : "prefill"u8);
-        }
-        var events = beyond.WrittenMemory;
-        while (!events.IsEmpty)
-        {
-            var end = events.Span.IndexOf("\n\n"u8) + 2;
-            if (grace.IsNeeded(end)) await grace.WaitAsync(end, broken.Cancellation);
-            log.Append(events.Span[..end]);
-            if (DeliveredAnswer.IsContent(events.Span[..end])) broken.Record.AddContent();
-            events = events[end..];
-        }
-        beyond.ResetWrittenCount();
-        return true;
-    }
+    private static string WordFor(Method method) => method == Method.Rerun ? "rerun" : "prefill";
 
     [LoggerMessage(1, LogLevel.Information, "{Id}: its answer broke off, so {Upstream} is asked ({Method}) to go on after {EventCount} events.")]
     private partial void LogTry(string id, string upstream, string method, long eventCount);

@@ -34,10 +34,12 @@ internal interface IAnswerStore : IAsyncDisposable
     /// <param name="id">Of the answer.</param>
     /// <param name="position">Events passed.</param>
     /// <param name="output">Receives the bytes.</param>
+    /// <param name="addEvent">Is told the length of each event in bytes, in order; null for nobody.</param>
     /// <param name="bytesMax">Copies at most this many bytes, or one event.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>Events copied; 0 where there are none behind the position.</returns>
-    ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, int bytesMax, CancellationToken cancellation);
+    ValueTask<int> ReadAsync(
+        string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax, CancellationToken cancellation);
 
     /// <summary>What was asked, and how far the engine had come; null where the answer is unknown.</summary>
     ValueTask<StoredRequest?> FindRequestAsync(string id, CancellationToken cancellation);

@@ -150,7 +150,7 @@ internal sealed partial class SqliteAnswerStore
 
     private static DateTimeOffset TimeOf(SqliteDataReader row, int column) => DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(column));
 
-    private int Read(string id, long position, IBufferWriter<byte> output, int bytesMax)
+    private int Read(string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax)
     {
         _step?.Invoke("read");
         using var connection = OpenReader();
@@ -178,6 +178,7 @@ internal sealed partial class SqliteAnswerStore
             while (last < ends.Length && (count + last - skipped == 0 || copied + ends[last] - start <= bytesMax)) last++;
             if (last == skipped) break;
             output.Write(((byte[])rows.GetValue(2)).AsSpan(start, ends[last - 1] - start));
+            for (var i = skipped; addEvent is not null && i < last; i++) addEvent(ends[i] - (i == 0 ? 0 : ends[i - 1]));
             copied += ends[last - 1] - start;
             count += last - skipped;
             position += last - skipped;

@@ -62,8 +62,9 @@ internal sealed partial class SqliteAnswerStore : IAnswerStore
         },
         cancellation);
 
-    public ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, int bytesMax, CancellationToken cancellation) =>
-        RunAsync(() => Read(id, position, output, bytesMax), cancellation);
+    public ValueTask<int> ReadAsync(
+        string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax, CancellationToken cancellation) =>
+        RunAsync(() => Read(id, position, output, addEvent, bytesMax), cancellation);
 
     public ValueTask<StoredRequest?> FindRequestAsync(string id, CancellationToken cancellation) => RunAsync(() => FindRequest(id), cancellation);
 

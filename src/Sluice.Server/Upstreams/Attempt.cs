@@ -42,6 +42,9 @@ internal sealed record Attempt(
     /// <summary>What the local engine goes on from; null from the beginning.</summary>
     public SuspendedGeneration? From { get; init; }
 
+    /// <summary>Where the answer goes.</summary>
+    public required AnswerWriter Output { get; init; }
+
     /// <summary>Where the request's figures are kept.</summary>
     public required RequestFigures Record { get; init; }
 }

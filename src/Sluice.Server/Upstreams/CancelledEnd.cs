@@ -1,7 +1,7 @@
-using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
@@ -40,7 +40,7 @@ internal static class CancelledEnd
     // Roles and finish reasons that are missing, usage where it belongs to the stream, and the end.
     private static void WriteStop(Attempt attempt)
     {
-        var (log, request) = (attempt.Generation.Log, attempt.Request);
+        var (log, output, request) = (attempt.Generation.Log, attempt.Output, attempt.Request);
         if (log.End is not null) return;
         try
         {
@@ -57,20 +57,17 @@ internal static class CancelledEnd
             for (var choice = 0; choice < request.N; choice++)
             {
                 if (begun[choice]) continue;
-                writer.WriteRole(log, choice, request.Logprobs);
-                log.Commit();
+                writer.WriteRole(output, choice, request.Logprobs);
             }
             for (var choice = 0; choice < request.N; choice++)
             {
                 if (finished[choice]) continue;
-                writer.WriteCancelled(log, choice);
-                log.Commit();
+                writer.WriteCancelled(output, choice);
             }
             if (includesUsage)
             {
-                if (attempt.Record is { Usage: { } usage, IsUsageEstimated: false }) writer.WriteUsage(log, usage);
-                else writer.WriteEstimatedUsage(log, attempt.Record.Usage?.PromptTokens ?? 0, attempt.Record.Usage?.CompletionTokens ?? 0);
-                log.Commit();
+                if (attempt.Record is { Usage: { } usage, IsUsageEstimated: false }) writer.WriteUsage(output, usage);
+                else writer.WriteEstimatedUsage(output, attempt.Record.Usage?.PromptTokens ?? 0, attempt.Record.Usage?.CompletionTokens ?? 0);
             }
             log.Stop();
         }
@@ -86,20 +83,18 @@ internal static class CancelledEnd
         long? created = null;
         string? model = null;
         using var reader = log.TryOpenReader(log.FirstEvent);
-        var events = new ArrayBufferWriter<byte>();
-        while (reader?.TryRead(events) == ReadOutcome.Events)
+        var events = new EventBuffer();
+        while (reader?.TryRead(events, addEvent: events.AddEvent) == ReadOutcome.Events)
         {
         }
-        var rest = events.WrittenSpan;
         // What is no longer kept was the beginning of every choice.
         if (log.FirstEvent > 0) begun.AsSpan().Fill(true);
-        while (!rest.IsEmpty)
+        for (var i = 0; i < events.Count; i++)
         {
-            var end = rest.IndexOf("\n\n"u8);
-            var block = rest[..end];
-            rest = rest[(end + 2)..];
-            if (!block.StartsWith("data: "u8)) continue;
-            var json = new Utf8JsonReader(block["data: "u8.Length..]);
+            // A comment may stand before it.
+            var data = events[i].IndexOf("data: "u8);
+            if (data < 0) continue;
+            var json = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..]);
             using var document = JsonDocument.ParseValue(ref json);
             var chunk = document.RootElement;
             created ??= chunk.GetProperty("created"u8).GetInt64();

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Compression;
 using System.Text.Json;
 using Sluice.Protocol;
@@ -20,10 +19,9 @@ internal sealed partial class HttpUpstream
         private readonly AttemptDeadline _deadline = new(upstream._time);
         private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
         private readonly MessagesStreamReader? _translation = upstream._dialect.OpenTranslation();
-        private readonly ArrayBufferWriter<byte> _events = new();
+        private readonly EventBuffer _events = new();
         private readonly CancellationToken _cancellation = attempt.Cancellation;
         private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
-        private readonly ReaderGrace _grace = new(attempt.Generation.Log, upstream._limits.ReaderGrace, upstream._time);
         private HttpResponseMessage? _response;
         private bool _hasContent;
         private long _contentCount;
@@ -97,7 +95,7 @@ internal sealed partial class HttpUpstream
                 {
                     var moving = MoveNextAsync(events);
                     // Events that came in one piece go on in one piece, on this thread: it would only wait.
-                    if (!moving.IsCompleted) attempt.Generation.Log.Publish();
+                    if (!moving.IsCompleted) attempt.Output.Publish();
                     if (!await moving) return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
                     if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
                     if (await AddAsync(events.Current) is { } result) return result;
@@ -148,7 +146,7 @@ internal sealed partial class HttpUpstream
         {
             if (_normalizer.ContentCount == _contentCount) return;
             _contentCount = _normalizer.ContentCount;
-            attempt.Record.AddContent();
+            attempt.Output.AddContent();
         }
 
         // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.
@@ -170,44 +168,31 @@ internal sealed partial class HttpUpstream
         {
             if (!_hasContent || (IsHeld && !isEnd)) return default;
             _isDelivered = true;
-            var rest = Append(0);
-            if (rest < _events.WrittenCount) return FlushSlowlyAsync(rest);
-            _events.ResetWrittenCount();
+            var next = Append(0);
+            if (next < _events.Count) return FlushSlowlyAsync(next);
+            _events.Clear();
             return default;
         }
 
         // The upstream is not silent meanwhile: it is not listened to.
-        private async ValueTask FlushSlowlyAsync(int offset)
+        private async ValueTask FlushSlowlyAsync(int next)
         {
             _deadline.Restart(Timeout.InfiniteTimeSpan);
-            while (offset < _events.WrittenCount)
+            while (next < _events.Count)
             {
-                var length = FirstEvent(offset).Length;
-                await _grace.WaitAsync(length, _cancellation);
-                attempt.Generation.Log.AppendQuietly(FirstEvent(offset));
-                offset = Append(offset + length);
+                await attempt.Output.WaitAsync(_events[next].Length, _cancellation);
+                attempt.Output.AppendQuietly(_events[next]);
+                next = Append(next + 1);
             }
             _deadline.Restart(_normalizer.IsFinished ? upstream._limits.AfterFinish : IdleTime);
-            _events.ResetWrittenCount();
+            _events.Clear();
         }
 
         // Appends events from there on, and stops before one that a client is not ready for.
-        private int Append(int offset)
+        private int Append(int next)
         {
-            while (offset < _events.WrittenCount)
-            {
-                var first = FirstEvent(offset);
-                if (_grace.IsNeeded(first.Length)) break;
-                attempt.Generation.Log.AppendQuietly(first);
-                offset += first.Length;
-            }
-            return offset;
-        }
-
-        private ReadOnlySpan<byte> FirstEvent(int offset)
-        {
-            var events = _events.WrittenSpan[offset..];
-            return events[..(events.IndexOf("\n\n"u8) + 2)];
+            for (; next < _events.Count && !attempt.Output.IsAhead(_events[next].Length); next++) attempt.Output.AppendQuietly(_events[next]);
+            return next;
         }
 
         private async ValueTask<AttemptResult> CompleteAsync()
@@ -215,15 +200,13 @@ internal sealed partial class HttpUpstream
             Commit();
             _normalizer.WriteEnd(_events);
             await FlushAsync(isEnd: true);
-            // Whoever sees that the answer has ended may ask what it took.
-            CountUsage();
-            attempt.Generation.Log.Complete();
+            attempt.Output.Complete(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
             return AttemptResult.Answered;
         }
 
         private void CountUsage()
         {
-            if (_hasContent) attempt.Record.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+            if (_hasContent) attempt.Output.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
         }
 
         private AttemptResult Break(ApiError error)
@@ -231,7 +214,7 @@ internal sealed partial class HttpUpstream
             var result = UpstreamFailure.Classify(error, upstream.Options);
             if (!_isDelivered) return result;
             // What came in one piece with the break; to go on elsewhere takes time.
-            attempt.Generation.Log.Publish();
+            attempt.Output.Publish();
             return result with { Outcome = AttemptOutcome.Broken };
         }
 

@@ -17,7 +17,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 {
     private readonly Attempt _attempt;
     private readonly Generation _generation;
-    private readonly StreamLog _log;
+    private readonly AnswerWriter _output;
     private readonly ChatChunkWriter _writer;
     private readonly IDisposable _lease;
     private readonly SuspendedGeneration _frame;
@@ -40,7 +40,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         var request = attempt.Request;
         _attempt = attempt;
         _generation = attempt.Generation;
-        _log = _generation.Log;
+        _output = attempt.Output;
         _lease = lease;
         _frame = frame;
         _hasRoles = attempt.From is { EventCount: > 0 };
@@ -57,49 +57,45 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
-        if (_log.End is not null) return;
-        _attempt.Record.AddContent();
+        if (_output.HasEnded) return;
+        _output.AddContent();
         BeginContent(isText: true);
         if (_hasLogprobs) Convert(tokens);
-        _writer.WriteContent(_log, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
-        _log.Commit();
+        _writer.WriteContent(_output, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
     }
 
     public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
     {
-        if (_log.End is not null) return;
-        _attempt.Record.AddContent();
+        if (_output.HasEnded) return;
+        _output.AddContent();
         BeginContent(isText: false);
-        _writer.WriteReasoning(_log, choiceIndex, utf8);
-        _log.Commit();
+        _writer.WriteReasoning(_output, choiceIndex, utf8);
     }
 
     public void OnToolCall(int choiceIndex, int callIndex, string tool)
     {
-        if (_log.End is not null) return;
-        _attempt.Record.AddContent();
+        if (_output.HasEnded) return;
+        _output.AddContent();
         BeginContent(isText: false);
         var isCustom = _customTools.Contains(tool);
         _inputs[choiceIndex] = isCustom ? new CustomInputReader() : null;
-        if (_usesFunctions) _writer.WriteFunctionCall(_log, choiceIndex, tool);
-        else if (isCustom) _writer.WriteCustomCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
-        else _writer.WriteToolCall(_log, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
-        _log.Commit();
+        if (_usesFunctions) _writer.WriteFunctionCall(_output, choiceIndex, tool);
+        else if (isCustom) _writer.WriteCustomCall(_output, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
+        else _writer.WriteToolCall(_output, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
     }
 
     public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
     {
-        if (_log.End is not null) return;
-        _attempt.Record.AddContent();
+        if (_output.HasEnded) return;
+        _output.AddContent();
         BeginContent(isText: false);
         if (_inputs[choiceIndex] is { } input)
         {
             var text = input.Read(utf8Json);
-            if (text.Length > 0) _writer.WriteCustomInput(_log, choiceIndex, callIndex, text);
+            if (text.Length > 0) _writer.WriteCustomInput(_output, choiceIndex, callIndex, text);
         }
-        else if (_usesFunctions) _writer.WriteFunctionArguments(_log, choiceIndex, utf8Json);
-        else _writer.WriteToolArguments(_log, choiceIndex, callIndex, utf8Json);
-        _log.Commit();
+        else if (_usesFunctions) _writer.WriteFunctionArguments(_output, choiceIndex, utf8Json);
+        else _writer.WriteToolArguments(_output, choiceIndex, callIndex, utf8Json);
     }
 
     // The input of a custom tool is read out of its arguments from their beginning on.
@@ -109,44 +105,38 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
-        if (_log.End is not null) return;
+        if (_output.HasEnded) return;
         BeginContent(isText: true);
-        _writer.WriteFinish(_log, choiceIndex, reason switch
+        _writer.WriteFinish(_output, choiceIndex, reason switch
         {
             FinishReason.Length => "length"u8,
             FinishReason.ToolCalls => _usesFunctions ? "function_call"u8 : "tool_calls"u8,
             _ => "stop"u8,
         });
-        _log.Commit();
     }
 
     public void OnCompleted(GenerationUsage usage)
     {
-        _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
-        if (_log.End is null && _includesUsage)
-        {
-            _writer.WriteUsage(_log, Convert(usage));
-            _log.Commit();
-        }
-        _log.Complete();
+        if (!_output.HasEnded && _includesUsage) _writer.WriteUsage(_output, Convert(usage));
+        _output.Complete(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogCompleted(_generation.Id, usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
     }
 
     public void OnCancelled(GenerationUsage usage)
     {
-        _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
-        CancelledEnd.Write(_attempt);
+        _output.SetUsage(Convert(usage), isEstimated: false);
+        _output.Cancel(_attempt);
         _lease.Dispose();
         LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
     }
 
     public void OnSuspended(GenerationProgress progress, GenerationUsage usage)
     {
-        _attempt.Record.SetUsage(Convert(usage), isEstimated: false);
+        _output.SetUsage(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogSuspended(_generation.Id, usage.CompletionTokens);
-        _attempt.Production!.Suspend(_frame with { Progress = progress, EventCount = _log.EventCount });
+        _attempt.Production!.Suspend(_frame with { Progress = progress, EventCount = _output.EventCount });
     }
 
     public void OnFailed(Exception error)
@@ -154,16 +144,16 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (error is OperationCanceledException)
         {
             // The engine itself is stopping: no fault of anything.
-            _log.Fail(ServerState.StoppingError);
+            _output.Fail(ServerState.StoppingError);
         }
         else if (error is GrammarException grammar)
         {
-            _log.Fail(ApiErrors.InvalidSchema("response_format", _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
+            _output.Fail(ApiErrors.InvalidSchema("response_format", _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
         }
         else
         {
             LogFailed(error, _generation.Id);
-            _log.Fail(ApiErrors.ServerError());
+            _output.Fail(ApiErrors.ServerError());
         }
         _lease.Dispose();
     }
@@ -176,11 +166,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _hasRoles = true;
         // The engine runs no races.
         _attempt.Commit.TryPass(_attempt);
-        for (var choice = 0; choice < _choiceCount; choice++)
-        {
-            _writer.WriteRole(_log, choice, _hasLogprobs, isText);
-            _log.Commit();
-        }
+        for (var choice = 0; choice < _choiceCount; choice++) _writer.WriteRole(_output, choice, _hasLogprobs, isText);
     }
 
     // Unlike every other id: that of the completion is in it.

@@ -89,8 +89,7 @@ internal sealed partial class LocalUpstream(
             if (engine.TrySubmit(asked, sink) is not { } running)
                 return ApiErrors.RateLimited(engine.RetryAfter);
             handedOver = true;
-            var log = attempt.Generation.Log;
-            attempt.Production?.Arm(running.Suspend, () => running.TrySnapshot(() => log.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
+            attempt.Production?.Arm(running.Suspend, () => running.TrySnapshot(() => attempt.Output.EventCount) is { } now ? frame with { Progress = now.Progress, EventCount = now.Mark } : null);
             var whenCancelled = attempt.Cancellation.UnsafeRegister(static state => ((EngineGeneration)state!).Cancel(), running);
             attempt.Production?.Own(whenCancelled);
             return null;

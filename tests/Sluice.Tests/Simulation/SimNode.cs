@@ -130,10 +130,10 @@ internal sealed class SimNode
             await AccessAsync("committed");
         }
 
-        public async ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, int bytesMax, CancellationToken cancellation)
+        public async ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax, CancellationToken cancellation)
         {
             await AccessAsync("read");
-            return await store.ReadAsync(id, position, output, bytesMax, cancellation);
+            return await store.ReadAsync(id, position, output, addEvent, bytesMax, cancellation);
         }
 
         public async ValueTask<StoredRequest?> FindRequestAsync(string id, CancellationToken cancellation)

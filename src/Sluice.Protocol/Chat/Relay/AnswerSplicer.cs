@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat.Relay;
 
@@ -36,7 +37,7 @@ public sealed class AnswerSplicer(DeliveredAnswer delivered, int continuedTokens
     /// <summary>Takes one event of the new answer.</summary>
     /// <param name="sseEvent">A whole event as the hub writes it.</param>
     /// <param name="output">Receives what goes beyond the delivered text: one whole event or nothing.</param>
-    public SpliceState Add(ReadOnlySpan<byte> sseEvent, IBufferWriter<byte> output)
+    public SpliceState Add(ReadOnlySpan<byte> sseEvent, IEventOutput output)
     {
         if (State == SpliceState.Different) return State;
         try
@@ -51,7 +52,7 @@ public sealed class AnswerSplicer(DeliveredAnswer delivered, int continuedTokens
         return State;
     }
 
-    private bool AddFrame(ReadOnlySpan<byte> sseEvent, IBufferWriter<byte> output)
+    private bool AddFrame(ReadOnlySpan<byte> sseEvent, IEventOutput output)
     {
         if (_frame.ChoiceCount == 0)
         {
@@ -101,6 +102,7 @@ public sealed class AnswerSplicer(DeliveredAnswer delivered, int continuedTokens
         if (isCut && _frame.Choice.HasSubstance(_frame.Choice.Find(_frame.Json, "logprobs"u8))) return false;
         if (_frame.Delta.IsEdited) _frame.WriteTo(output);
         else output.Write(sseEvent);
+        output.EndEvent();
         return true;
     }
 
@@ -113,12 +115,13 @@ public sealed class AnswerSplicer(DeliveredAnswer delivered, int continuedTokens
         return quoted.WrittenMemory;
     }
 
-    private void WriteUsage(ReadOnlySpan<byte> sseEvent, IBufferWriter<byte> output)
+    private void WriteUsage(ReadOnlySpan<byte> sseEvent, IEventOutput output)
     {
         var usage = _frame.Root.Find(_frame.Json, "usage"u8);
         if (continuedTokens == 0 || _frame.Root.TypeOf(usage) != JsonTokenType.StartObject)
         {
             output.Write(sseEvent);
+            output.EndEvent();
             return;
         }
         var counts = new JsonObjectText();

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat.Relay;
 
@@ -9,7 +10,7 @@ namespace Sluice.Protocol.Chat.Relay;
 public sealed partial class ChunkNormalizer
 {
     // True when there was content.
-    private bool AddChoice(ReadOnlySpan<byte> json, int choices, int element, IBufferWriter<byte> output)
+    private bool AddChoice(ReadOnlySpan<byte> json, int choices, int element, IEventOutput output)
     {
         _choice.Read(json, _elements[element].Start);
         if (_choice.HasSubstance(_choice.Find(json, "error"u8)))
@@ -65,7 +66,7 @@ public sealed partial class ChunkNormalizer
     }
 
     // The first role of the choice is passed, every other dropped; roles go out in the order of the choices. Whether this delta keeps it.
-    private bool TakeRole(ReadOnlySpan<byte> json, int index, IBufferWriter<byte> output)
+    private bool TakeRole(ReadOnlySpan<byte> json, int index, IEventOutput output)
     {
         var role = _delta.Find(json, "role"u8);
         if (role < 0) return false;
@@ -80,7 +81,7 @@ public sealed partial class ChunkNormalizer
         return true;
     }
 
-    private void CompleteRoles(IBufferWriter<byte> output, bool hasText)
+    private void CompleteRoles(IEventOutput output, bool hasText)
     {
         while (_roleCount < _choices.Length) Writer.WriteRole(output, _roleCount++, logprobs: false, hasText);
     }
@@ -130,7 +131,7 @@ public sealed partial class ChunkNormalizer
         return _delta.IsEdited ? HasSubstanceBeside(json, -1) : _delta.Count > 0;
     }
 
-    private void WriteToolCalls(ReadOnlySpan<byte> json, int choices, int delta, int tools, int count, ChoiceState state, bool hasText, IBufferWriter<byte> output)
+    private void WriteToolCalls(ReadOnlySpan<byte> json, int choices, int delta, int tools, int count, ChoiceState state, bool hasText, IEventOutput output)
     {
         var position = count > 1 ? 0 : (int?)null;
         var isFirst = true;
@@ -165,7 +166,7 @@ public sealed partial class ChunkNormalizer
     }
 
     private void WriteFinish(
-        ReadOnlySpan<byte> json, int choices, int delta, int finishMember, string finish, ChoiceState state, bool wasSplit, IBufferWriter<byte> output)
+        ReadOnlySpan<byte> json, int choices, int delta, int finishMember, string finish, ChoiceState state, bool wasSplit, IEventOutput output)
     {
         state.IsFinished = true;
         state.Order.Release(output);
@@ -178,7 +179,7 @@ public sealed partial class ChunkNormalizer
         WriteChoice(json, choices, delta, output, isEmpty ? default : s_emptyObject);
     }
 
-    private void WriteChoice(ReadOnlySpan<byte> json, int choices, int delta, IBufferWriter<byte> output, ReadOnlyMemory<byte> newDelta = default)
+    private void WriteChoice(ReadOnlySpan<byte> json, int choices, int delta, IEventOutput output, ReadOnlyMemory<byte> newDelta = default)
     {
         if (newDelta.IsEmpty && _delta.IsEdited)
         {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat.Relay;
 
@@ -71,7 +72,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     /// <summary>Takes one frame.</summary>
     /// <param name="data">The event's data.</param>
     /// <param name="output">Receives any number of whole events.</param>
-    public FrameKind Add(ReadOnlySpan<byte> data, IBufferWriter<byte> output)
+    public FrameKind Add(ReadOnlySpan<byte> data, IEventOutput output)
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return FrameKind.Done;
@@ -90,7 +91,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     }
 
     /// <summary>Writes what follows the last choice's end: the usage, where it belongs to the answer.</summary>
-    public void WriteEnd(IBufferWriter<byte> output)
+    public void WriteEnd(IEventOutput output)
     {
         if (!answer.IncludesUsage) return;
         if (_usageFrame is not null)
@@ -141,7 +142,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
 
     private string ModelValue { get; set; } = answer.Model;
 
-    private FrameKind AddObject(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
+    private FrameKind AddObject(ReadOnlySpan<byte> json, IEventOutput output)
     {
         var end = _root.Read(json, 0);
         if (end != json.Length) return FailAsGarbage();
@@ -175,11 +176,12 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     }
 
     // One choice goes on with more text: neither usage nor an end can be in such a frame.
-    private bool AddRepeated(ReadOnlySpan<byte> data, IBufferWriter<byte> output)
+    private bool AddRepeated(ReadOnlySpan<byte> data, IEventOutput output)
     {
         if (_choices.Length > 1 || _choices[0].IsFinished) return false;
         var length = _repeated.TryWrite(data, output);
         if (length == 0) return false;
+        output.EndEvent();
         ContentCount++;
         _contentBytes += length;
         return true;
@@ -190,7 +192,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     {
         if (_choices.Length > 1 || _elements.Count > 1 || _choice.IsEdited || _delta.IsEdited || _delta.Count != 1 || _choices[0].IsFinished) return;
         if (!_delta.IsNamed(json, 0, "content"u8) || _delta.TypeOf(0) != JsonTokenType.String) return;
-        var written = new ArrayBufferWriter<byte>();
+        var written = new EventBuffer();
         WriteRoot(written, json);
         _repeated.Learn(json, _delta.Value(json, 0)[1..^1], _delta.ValueStart(0) + 1, _root.Value(json, choices), written.WrittenSpan);
     }
@@ -235,11 +237,12 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
         if (index < 0 || !_root.Value(json, index).SequenceEqual(value)) _root.Set(index, quotedName, value);
     }
 
-    private void WriteRoot(IBufferWriter<byte> output, ReadOnlySpan<byte> json)
+    private void WriteRoot(IEventOutput output, ReadOnlySpan<byte> json)
     {
         JsonText.WriteRaw(output, "data: "u8);
         _root.WriteTo(output, json);
         JsonText.WriteRaw(output, "\n\n"u8);
+        output.EndEvent();
     }
 
     /// <summary>Ends the stream as one that has sent what it may not send.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat.Relay;
 
@@ -17,18 +18,13 @@ public sealed class DeliveredAnswer
     private readonly FrameText _frame = new();
 
     /// <param name="choiceCount">Choices asked for, 1 to <see cref="ProtocolLimits.ChoicesMax"/>.</param>
-    /// <param name="events">The whole events that were delivered, from the first on, as the hub wrote them.</param>
-    /// <exception cref="JsonException">An event is no chunk.</exception>
-    public DeliveredAnswer(int choiceCount, ReadOnlySpan<byte> events)
+    /// <param name="events">The events that were delivered, from the first on, as the hub wrote them.</param>
+    /// <exception cref="JsonException">An event is not a chunk.</exception>
+    public DeliveredAnswer(int choiceCount, EventBuffer events)
     {
+        ArgumentNullException.ThrowIfNull(events);
         _choices = [.. Enumerable.Range(0, choiceCount).Select(_ => new DeliveredChoice())];
-        while (!events.IsEmpty)
-        {
-            var end = events.IndexOf("\n\n"u8);
-            if (end < 0) throw new JsonException("The last event is not whole.");
-            Add(events[..(end + 2)]);
-            events = events[(end + 2)..];
-        }
+        for (var i = 0; i < events.Count; i++) Add(events[i]);
     }
 
     /// <summary>The model that the answer names.</summary>

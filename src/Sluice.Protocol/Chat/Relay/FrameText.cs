@@ -34,6 +34,8 @@ internal sealed class FrameText
     /// <exception cref="JsonException">It is no chunk.</exception>
     public bool TryRead(ReadOnlySpan<byte> sseEvent)
     {
+        // A comment may stand before the lines of an event, with a blank line of its own.
+        while (sseEvent.StartsWith(":"u8)) sseEvent = sseEvent[(sseEvent.IndexOf("\n\n"u8) + 2)..];
         if (!sseEvent.StartsWith(Prefix)) return false;
         _json.ResetWrittenCount();
         _json.Write(sseEvent[Prefix.Length..].TrimEnd((byte)'\n'));

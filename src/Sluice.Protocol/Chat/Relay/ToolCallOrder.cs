@@ -1,5 +1,4 @@
-using System.Buffers;
-using Sluice.Protocol.Json;
+using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Chat.Relay;
 
@@ -10,22 +9,22 @@ namespace Sluice.Protocol.Chat.Relay;
 /// <param name="calls">The calls, which say when they are complete.</param>
 internal sealed class ToolCallOrder(ToolCallNormalizer calls)
 {
-    private readonly SortedDictionary<int, ArrayBufferWriter<byte>> _held = [];
+    private readonly SortedDictionary<int, EventBuffer> _held = [];
     private int _open;
 
     /// <summary>Where the next event of a call goes: out, or to those that wait.</summary>
     /// <param name="call">Index of the call.</param>
     /// <param name="output">Receives what need not wait any longer.</param>
-    public IBufferWriter<byte> Open(int call, IBufferWriter<byte> output)
+    public IEventOutput Open(int call, IEventOutput output)
     {
         if (call > _open) Advance(output);
         if (call <= _open) return output;
-        if (!_held.TryGetValue(call, out var held)) _held.Add(call, held = new ArrayBufferWriter<byte>());
+        if (!_held.TryGetValue(call, out var held)) _held.Add(call, held = new EventBuffer());
         return held;
     }
 
     /// <summary>To be called when the event is written.</summary>
-    public void Close(IBufferWriter<byte> output)
+    public void Close(IEventOutput output)
     {
         if (_held.Count == 0) return;
         Advance(output);
@@ -33,18 +32,18 @@ internal sealed class ToolCallOrder(ToolCallNormalizer calls)
     }
 
     /// <summary>Lets everything out, call by call, and holds nothing any more.</summary>
-    public void Release(IBufferWriter<byte> output)
+    public void Release(IEventOutput output)
     {
-        foreach (var held in _held.Values) JsonText.WriteRaw(output, held.WrittenSpan);
+        foreach (var held in _held.Values) held.CopyTo(output);
         _held.Clear();
         _open = int.MaxValue;
     }
 
-    private void Advance(IBufferWriter<byte> output)
+    private void Advance(IEventOutput output)
     {
         while (_open < calls.Count - 1 && calls.IsComplete(_open))
         {
-            if (_held.Remove(++_open, out var held)) JsonText.WriteRaw(output, held.WrittenSpan);
+            if (_held.Remove(++_open, out var held)) held.CopyTo(output);
         }
     }
 }

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Testing;
 using Xunit;
 
@@ -13,7 +13,7 @@ public sealed class ChatChunkWriterTests
 {
     private const string Start = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[""";
 
-    private readonly ArrayBufferWriter<byte> _output = new();
+    private readonly EventBuffer _output = new();
     private readonly ChatChunkWriter _plain = new("chatcmpl-1", 1_700_000_000, "m", includeUsage: false, serviceTier: null);
     private readonly ChatChunkWriter _full = new("chatcmpl-1", 1_700_000_000, "m", includeUsage: true, serviceTier: "default", "fp_1");
 
@@ -115,7 +115,7 @@ public sealed class ChatChunkWriterTests
         for (var i = 0; i < 2000; i++)
         {
             var text = ArbitraryText.Next(random, i % 100 == 0 ? 5000 : 40);
-            _output.ResetWrittenCount();
+            _output.Clear();
             (i % 2 == 0 ? _plain : _full).WriteContent(_output, 0, Encoding.UTF8.GetBytes(text));
             using var chunk = ParseSingleEvent();
             Assert.Equal(text, chunk.RootElement.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString());
@@ -131,7 +131,7 @@ public sealed class ChatChunkWriterTests
         {
             var bytes = new byte[random.Next(40)];
             random.NextBytes(bytes);
-            _output.ResetWrittenCount();
+            _output.Clear();
             _plain.WriteContent(_output, 0, bytes, [new(bytes, -1)], hasLogprobs: true);
             using var chunk = ParseSingleEvent();
             var choice = chunk.RootElement.GetProperty("choices")[0];
@@ -150,7 +150,7 @@ public sealed class ChatChunkWriterTests
         for (var i = 0; i < 5000; i++)
         {
             var value = -BitConverter.Int32BitsToSingle(random.Next(0x461C3C00)); // 0 to 9999
-            _output.ResetWrittenCount();
+            _output.Clear();
             _plain.WriteContent(_output, 0, "a"u8, [new("a"u8.ToArray(), value)], hasLogprobs: true);
             using var chunk = ParseSingleEvent();
             var number = chunk.RootElement.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content")[0].GetProperty("logprob");
@@ -163,7 +163,7 @@ public sealed class ChatChunkWriterTests
     public void A_content_chunk_allocates_nothing()
     {
         var text = "Hello, \"wörld\"\n"u8.ToArray();
-        var output = new ArrayBufferWriter<byte>(1 << 16);
+        var output = new EventBuffer(1 << 16);
         for (var i = 0; i < 1000; i++) WriteOne();
         Assert.Equal(0, AllocatedBytes.Least(() =>
         {
@@ -172,7 +172,7 @@ public sealed class ChatChunkWriterTests
 
         void WriteOne()
         {
-            output.ResetWrittenCount();
+            output.Clear();
             _full.WriteContent(output, 3, text);
         }
     }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Sluice.Protocol;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Xunit;
 
 namespace Sluice.Tests.Protocol.Chat;
@@ -14,7 +15,7 @@ public sealed class ChatCompletionFoldTests
     private const string Usage =
         """{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}""";
 
-    private readonly ArrayBufferWriter<byte> _stream = new();
+    private readonly EventBuffer _stream = new();
     private readonly ChatCompletionFold _fold = new();
     private readonly ChatChunkWriter _writer = new("chatcmpl-1", 1_700_000_000, "m", includeUsage: true, serviceTier: "default", "fp_1");
 
@@ -91,7 +92,7 @@ public sealed class ChatCompletionFoldTests
         var random = new Random(20264);
         for (var run = 0; run < 200; run++)
         {
-            var output = new ArrayBufferWriter<byte>();
+            var output = new EventBuffer();
             var choices = Enumerable.Range(0, random.Next(1, 4)).Select(_ => new StringBuilder()).ToArray();
             var borders = new List<int>();
             for (var i = 0; i < choices.Length; i++) _writer.WriteRole(output, i, logprobs: false);
@@ -115,7 +116,7 @@ public sealed class ChatCompletionFoldTests
                 start = border;
             }
 
-            var folded = new ArrayBufferWriter<byte>();
+            var folded = new EventBuffer();
             fold.WriteTo(folded);
             using var document = JsonDocument.Parse(folded.WrittenMemory);
             Assert.Equal(
@@ -133,7 +134,7 @@ public sealed class ChatCompletionFoldTests
         _fold.Add(_stream.WrittenSpan);
         Assert.False(_fold.IsDone);
         Assert.Equal(ApiErrors.ServerError("broken"), _fold.Error);
-        Assert.Throws<InvalidOperationException>(() => _fold.WriteTo(new ArrayBufferWriter<byte>()));
+        Assert.Throws<InvalidOperationException>(() => _fold.WriteTo(new EventBuffer()));
     }
 
     [Theory]
@@ -181,7 +182,7 @@ public sealed class ChatCompletionFoldTests
         _fold.Add(_stream.WrittenSpan);
         Assert.Null(_fold.Error);
         Assert.True(_fold.IsDone);
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         _fold.WriteTo(output);
         using var _ = JsonDocument.Parse(output.WrittenMemory);
         return Encoding.UTF8.GetString(output.WrittenSpan);

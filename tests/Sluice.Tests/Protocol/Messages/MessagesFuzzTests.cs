@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Messages;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Tests.Protocol.Chat;
 using Xunit;
 using static Sluice.Testing.ScriptedMessages;
@@ -40,7 +41,7 @@ public sealed class MessagesFuzzTests
             if (!ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(body), out var request, out _)) continue;
             try
             {
-                var output = new ArrayBufferWriter<byte>();
+                var output = new EventBuffer();
                 var options = new MessagesOptions("claude-x", 4096, run % 2 == 0 ? ThinkingMode.Adaptive : ThinkingMode.Budget, run % 3 == 0);
                 var error = MessagesRequestWriter.Write(body, request, options, output);
                 outcomes.Add(error is null);
@@ -74,7 +75,7 @@ public sealed class MessagesFuzzTests
             {
                 var normalizer = new ChunkNormalizer(s_answer);
                 var stream = new MessagesStreamReader();
-                var output = new ArrayBufferWriter<byte>();
+                var output = new EventBuffer();
                 foreach (var data in broken)
                 {
                     if (stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output) == FrameKind.Failed) break;
@@ -107,12 +108,12 @@ public sealed class MessagesFuzzTests
             ];
             var normalizer = new ChunkNormalizer(s_answer);
             var stream = new MessagesStreamReader();
-            var output = new ArrayBufferWriter<byte>();
+            var output = new EventBuffer();
             foreach (var data in events) stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
             normalizer.WriteEnd(output);
             var fold = new ChatCompletionFold();
             fold.Add([.. output.WrittenSpan, .. "data: [DONE]\n\n"u8]);
-            var folded = new ArrayBufferWriter<byte>();
+            var folded = new EventBuffer();
             fold.WriteTo(folded);
             var message = JsonNode.Parse(folded.WrittenSpan)!["choices"]![0]!["message"]!;
             Assert.Equal((seed, text, reasoning, arguments), (seed, (string?)message["content"] ?? "", (string?)message["reasoning_content"] ?? "", (string?)message["tool_calls"]![0]!["function"]!["arguments"]));

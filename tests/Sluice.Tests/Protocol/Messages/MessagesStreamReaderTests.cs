@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Protocol.Chat.Relay;
@@ -21,7 +20,7 @@ public sealed class MessagesStreamReaderTests
     {
         var normalizer = new ChunkNormalizer(answer);
         var stream = new MessagesStreamReader();
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         var last = FrameKind.Empty;
         foreach (var data in events) last = stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
         Assert.Null(normalizer.Error);
@@ -31,7 +30,7 @@ public sealed class MessagesStreamReaderTests
         return Split(output);
     }
 
-    private static string[] Split(ArrayBufferWriter<byte> output) =>
+    private static string[] Split(EventBuffer output) =>
         [.. Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line["data: ".Length..])];
 
     private static string Chunk(string delta, string finish = "null", string usage = "") =>
@@ -126,7 +125,7 @@ public sealed class MessagesStreamReaderTests
     {
         var normalizer = new ChunkNormalizer(s_answer);
         var stream = new MessagesStreamReader();
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         foreach (var data in (string[])[Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("")])
             Assert.Equal(FrameKind.Empty, stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output));
         Assert.Equal(FrameKind.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), normalizer, output));
@@ -158,7 +157,7 @@ public sealed class MessagesStreamReaderTests
     {
         var normalizer = new ChunkNormalizer(s_answer);
         var stream = new MessagesStreamReader();
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         stream.Add(Encoding.UTF8.GetBytes(Start()), normalizer, output);
         Assert.Equal(FrameKind.Failed, stream.Add(Encoding.UTF8.GetBytes(Error(type, "Too much")), normalizer, output));
         Assert.Equal((status, "Too much", type, null), (normalizer.Error!.Status, normalizer.Error.Message, normalizer.Error.Type, normalizer.Error.Code));
@@ -176,7 +175,7 @@ public sealed class MessagesStreamReaderTests
     public void G10_garbage_fails(string data)
     {
         var normalizer = new ChunkNormalizer(s_answer);
-        Assert.Equal(FrameKind.Failed, new MessagesStreamReader().Add(Encoding.UTF8.GetBytes(data), normalizer, new ArrayBufferWriter<byte>()));
+        Assert.Equal(FrameKind.Failed, new MessagesStreamReader().Add(Encoding.UTF8.GetBytes(data), normalizer, new EventBuffer()));
         Assert.Equal("upstream_invalid_event", normalizer.Error!.Code);
     }
 
@@ -191,7 +190,7 @@ public sealed class MessagesStreamReaderTests
             {
                 var normalizer = new ChunkNormalizer(s_answer);
                 var stream = new MessagesStreamReader();
-                var output = new ArrayBufferWriter<byte>();
+                var output = new EventBuffer();
                 await foreach (var item in ServerSentEventReader.ReadAsync(Fragmenter.ToStream(fragments), cancellationToken: TestContext.Current.CancellationToken))
                     stream.Add(item.Data.Span, normalizer, output);
                 normalizer.WriteEnd(output);
@@ -205,14 +204,14 @@ public sealed class MessagesStreamReaderTests
     {
         var normalizer = new ChunkNormalizer(s_answer with { KeepsUpstreamModel = true });
         var stream = new MessagesStreamReader();
-        var output = new ArrayBufferWriter<byte>(1 << 16);
+        var output = new EventBuffer(1 << 16);
         byte[] text = Encoding.UTF8.GetBytes(Text("Hello")), start = Encoding.UTF8.GetBytes(Start()), block = Encoding.UTF8.GetBytes(Block(0, """{"type":"text","text":""}"""));
         foreach (var data in (byte[][])[start, block, text, text]) stream.Add(data, normalizer, output);
         var bytes = AllocatedBytes.Least(() =>
         {
             for (var i = 0; i < 100; i++)
             {
-                output.ResetWrittenCount();
+                output.Clear();
                 stream.Add(text, normalizer, output);
             }
         });

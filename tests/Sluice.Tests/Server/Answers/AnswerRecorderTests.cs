@@ -91,7 +91,7 @@ public sealed class AnswerRecorderTests : IDisposable
     private async Task<string> StoredAsync(string id)
     {
         var output = new ArrayBufferWriter<byte>();
-        await _store.ReadAsync(id, 0, output, int.MaxValue, CancellationToken.None);
+        await _store.ReadAsync(id, 0, output, null, int.MaxValue, CancellationToken.None);
         return Encoding.ASCII.GetString(output.WrittenSpan);
     }
 

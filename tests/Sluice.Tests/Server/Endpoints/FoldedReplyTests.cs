@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
@@ -30,18 +31,15 @@ public sealed class FoldedReplyTests
     private void Produce(bool isFinished)
     {
         var writer = new ChatChunkWriter("chatcmpl-1", 1, "m", includeUsage: true, serviceTier: null);
-        writer.WriteRole(_log, 0, logprobs: false);
-        _log.Commit();
-        foreach (var text in (string[])["Hel", "lo"])
+        var events = new EventBuffer();
+        writer.WriteRole(events, 0, logprobs: false);
+        foreach (var text in (string[])["Hel", "lo"]) writer.WriteContent(events, 0, Encoding.UTF8.GetBytes(text));
+        if (isFinished)
         {
-            writer.WriteContent(_log, 0, Encoding.UTF8.GetBytes(text));
-            _log.Commit();
+            writer.WriteFinish(events, 0, "stop"u8);
+            writer.WriteUsage(events, new ChatUsage(1, 0, 2));
         }
-        if (!isFinished) return;
-        writer.WriteFinish(_log, 0, "stop"u8);
-        _log.Commit();
-        writer.WriteUsage(_log, new ChatUsage(1, 0, 2));
-        _log.Commit();
+        for (var i = 0; i < events.Count; i++) _log.Append(events[i]);
     }
 
     [Fact]

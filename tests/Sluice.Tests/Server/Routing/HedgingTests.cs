@@ -64,7 +64,13 @@ public sealed class HedgingTests
         for (var i = 0; i < 3; i++)
         {
             var request = new ChatCompletionRequest { Model = "m", Messages = [] };
-            var attempt = new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(clock), Record = new RequestFigures(clock) };
+            var (generation, figures) = (new Generation("chatcmpl-1"), new RequestFigures(clock));
+            var attempt = new Attempt(generation, request, default, [])
+            {
+                Commit = new CommitPoint(clock),
+                Record = figures,
+                Output = new LogWriter(generation.Log, figures, new ReaderGrace(generation.Log, TimeSpan.Zero, clock)),
+            };
             var (first, second) = (new HeldUpstream(), new HeldUpstream());
             var running = HedgedAttempt.RunAsync(attempt, Deploy(first), hedging, () => Deploy(second), new HashSet<Deployment>(), clock);
             clock.Advance(TimeSpan.FromSeconds(1));

@@ -38,7 +38,13 @@ public sealed class RouteTests
     private Attempt NewAttempt()
     {
         var request = new ChatCompletionRequest { Model = "m", Messages = [] };
-        return new Attempt(new Generation("chatcmpl-1"), request, default, []) { Commit = new CommitPoint(_clock), Record = new RequestFigures(_clock) };
+        var (generation, figures) = (new Generation("chatcmpl-1"), new RequestFigures(_clock));
+        return new Attempt(generation, request, default, [])
+        {
+            Commit = new CommitPoint(_clock),
+            Record = figures,
+            Output = new LogWriter(generation.Log, figures, new ReaderGrace(generation.Log, TimeSpan.Zero, _clock)),
+        };
     }
 
     private static Route Create(params Deployment[][] tiers) => new(new LocalModel("m", "", 0, default), tiers, 2, null);

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Storage;
 using Sluice.Streaming;
 using Xunit;
@@ -76,7 +77,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     private async Task<string> ReadAsync(string id, long position = 0, int bytesMax = 64 << 10)
     {
         var output = new ArrayBufferWriter<byte>();
-        while (await _store.ReadAsync(id, position, output, bytesMax, Cancellation) is > 0 and var count) position += count;
+        while (await _store.ReadAsync(id, position, output, null, bytesMax, Cancellation) is > 0 and var count) position += count;
         return Encoding.UTF8.GetString(output.WrittenSpan);
     }
 
@@ -167,8 +168,10 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
         for (var position = 0; position <= 30; position++)
         {
             Assert.Equal(Events(position, 30 - position), await ReadAsync("a", position, bytesMax));
-            var output = new ArrayBufferWriter<byte>();
-            var count = await _store.ReadAsync("a", position, output, bytesMax, Cancellation);
+            var output = new EventBuffer();
+            var count = await _store.ReadAsync("a", position, output, output.AddEvent, bytesMax, Cancellation);
+            Assert.Equal(count, output.Count);
+            for (var i = 0; i < count; i++) Assert.Equal(Events(position + i, 1), Encoding.UTF8.GetString(output[i]));
             Assert.Equal(Events(position, count), Encoding.UTF8.GetString(output.WrittenSpan));
             Assert.True(count <= 1 || output.WrittenCount <= bytesMax);
         }

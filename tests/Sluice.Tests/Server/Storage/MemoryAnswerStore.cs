@@ -80,7 +80,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
         return default;
     }
 
-    public ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, int bytesMax, CancellationToken cancellation)
+    public ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax, CancellationToken cancellation)
     {
         step?.Invoke("read");
         lock (_lock)
@@ -92,6 +92,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
                 if (count > 0 && bytes + sent.Length > bytesMax) break;
                 output.Write(sent);
                 (count, bytes) = (count + 1, bytes + sent.Length);
+                addEvent?.Invoke(sent.Length);
             }
             return ValueTask.FromResult(count);
         }

@@ -34,8 +34,16 @@ public sealed class LocalGenerationSinkTests
     private readonly Generation _generation = new("chatcmpl-1");
     private readonly Lease _lease = new();
 
-    private static Attempt NewAttempt(Generation generation, ChatCompletionRequest request) =>
-        new(generation, request, default, []) { Commit = new CommitPoint(TimeProvider.System), Record = new RequestFigures(TimeProvider.System) };
+    private static Attempt NewAttempt(Generation generation, ChatCompletionRequest request)
+    {
+        var figures = new RequestFigures(TimeProvider.System);
+        return new Attempt(generation, request, default, [])
+        {
+            Commit = new CommitPoint(TimeProvider.System),
+            Record = figures,
+            Output = new LogWriter(generation.Log, figures, new ReaderGrace(generation.Log, TimeSpan.Zero, TimeProvider.System)),
+        };
+    }
 
     private LocalGenerationSink Create(ChatCompletionRequest request) => new(
         NewAttempt(_generation, request),

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using Sluice.Protocol;
 using Sluice.Protocol.Chat.Relay;
@@ -26,8 +25,8 @@ public sealed class PassedFrameTests
         var grace = new ReaderGrace(generation.Log, TimeSpan.FromSeconds(5), TimeProvider.System);
         var normalizer = new ChunkNormalizer(new RelayOptions("chatcmpl-1", "m", 1_800_000_000));
         var parser = new ServerSentEventParser(ProtocolLimits.EventLineBytesMax, ProtocolLimits.EventBytesMax);
-        var events = new ArrayBufferWriter<byte>();
-        var output = new ArrayBufferWriter<byte>(1 << 16);
+        var events = new EventBuffer();
+        var output = new EventBuffer(1 << 16);
         Relay(Encoding.UTF8.GetBytes($"data: {ScriptedUpstream.Role()}\n\n"));
         var plain = Bytes(ScriptedUpstream.Text(" token"));
         var escaped = Bytes(ScriptedUpstream.Text("\\n\\\"x"));
@@ -53,10 +52,10 @@ public sealed class PassedFrameTests
                 deadline.Restart(TimeSpan.FromSeconds(15));
                 Assert.False(grace.IsNeeded(events.WrittenCount));
                 generation.Log.AppendQuietly(events.WrittenSpan);
-                events.ResetWrittenCount();
+                events.Clear();
             }
             generation.Log.Publish();
-            output.ResetWrittenCount();
+            output.Clear();
             reader.TryRead(output);
         }
     }

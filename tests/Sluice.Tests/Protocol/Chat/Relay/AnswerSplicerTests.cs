@@ -3,6 +3,8 @@ using System.Text;
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.ServerSentEvents;
+using Sluice.Testing;
 using Xunit;
 
 namespace Sluice.Tests.Protocol.Chat.Relay;
@@ -21,17 +23,17 @@ public sealed class AnswerSplicerTests
     private static byte[] Frame(string choice) =>
         Encoding.UTF8.GetBytes($$"""data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{{choice}}]}""" + "\n\n");
 
-    private static byte[] Event(Action<IBufferWriter<byte>> write)
+    private static byte[] Event(Action<IEventOutput> write)
     {
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         write(output);
         return output.WrittenSpan.ToArray();
     }
 
     private static (SpliceState State, string Output) Splice(IEnumerable<byte[]> delivered, IEnumerable<byte[]> repetition, int choiceCount = 1, int continuedTokens = 0)
     {
-        var splicer = new AnswerSplicer(new DeliveredAnswer(choiceCount, delivered.SelectMany(bytes => bytes).ToArray()), continuedTokens);
-        var output = new ArrayBufferWriter<byte>();
+        var splicer = new AnswerSplicer(new DeliveredAnswer(choiceCount, Events.Of(delivered)), continuedTokens);
+        var output = new EventBuffer();
         foreach (var sseEvent in repetition) splicer.Add(sseEvent, output);
         return (splicer.State, Encoding.UTF8.GetString(output.WrittenSpan));
     }
@@ -130,8 +132,8 @@ public sealed class AnswerSplicerTests
     public void Of_several_choices_each_has_its_own_seam_and_a_finished_one_stays()
     {
         byte[][] delivered = [Role(0), Role(1), Role(2), Text("done", 0), Finish(0), Text("one t", 1), Text("tw", 2)];
-        var splicer = new AnswerSplicer(new DeliveredAnswer(3, delivered.SelectMany(bytes => bytes).ToArray()), 0);
-        var output = new ArrayBufferWriter<byte>();
+        var splicer = new AnswerSplicer(new DeliveredAnswer(3, Events.Of(delivered)), 0);
+        var output = new EventBuffer();
         foreach (var sseEvent in (byte[][])[Role(0), Role(1), Role(2), Text("other", 0), Text("one two", 1)]) splicer.Add(sseEvent, output);
         Assert.Equal(SpliceState.Repeating, splicer.State);
         foreach (var sseEvent in (byte[][])[Text("two", 2), Finish(0), Finish(1), Finish(2)]) splicer.Add(sseEvent, output);
@@ -145,9 +147,9 @@ public sealed class AnswerSplicerTests
     public void A_call_of_a_tool_that_has_begun_is_nothing_to_go_on_with()
     {
         var call = Frame("""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}]},"finish_reason":null}""");
-        Assert.False(new DeliveredAnswer(1, [.. Role(), .. Text("a"), .. call]).IsRepeatable);
-        Assert.True(new DeliveredAnswer(1, [.. Role(), .. Text("a"), .. call, .. Finish()]).IsRepeatable);
-        Assert.True(new DeliveredAnswer(1, [.. ": rescued by rerun\n\n"u8, .. Role(), .. Text("a")]).IsRepeatable);
+        Assert.False(new DeliveredAnswer(1, Events.Of([Role(), Text("a"), call])).IsRepeatable);
+        Assert.True(new DeliveredAnswer(1, Events.Of([Role(), Text("a"), call, Finish()])).IsRepeatable);
+        Assert.True(new DeliveredAnswer(1, Events.Of([[.. ": rescued by rerun\n\n"u8, .. Role()], Text("a")])).IsRepeatable);
     }
 
     [Theory]
@@ -157,11 +159,11 @@ public sealed class AnswerSplicerTests
     [InlineData("two words ", "two words", " ")]
     public void The_beginning_ends_before_the_last_word(string content, string beginning, string tail)
     {
-        var delivered = new DeliveredAnswer(1, [.. Role(), .. Text(content)]);
+        var delivered = new DeliveredAnswer(1, Events.Of([Role(), Text(content)]));
         Assert.True(delivered.IsContinuable);
         Assert.Equal(content, delivered.TakePrefill(wholeWords: false));
         Assert.Equal(beginning, delivered.TakePrefill(wholeWords: true));
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         new AnswerSplicer(delivered, 1).Add(Text(tail + "x"), output);
         Assert.Equal("x", ContentOf(Split(Encoding.UTF8.GetString(output.WrittenSpan))));
     }

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Testing;
 using Xunit;
 
@@ -16,7 +16,7 @@ public sealed class ChunkNormalizerTests
     private static string Run(RelayOptions answer, params string[] frames)
     {
         var normalizer = new ChunkNormalizer(answer);
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         foreach (var frame in frames) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
         Assert.Null(normalizer.Error);
         if (normalizer.IsFinished) normalizer.WriteEnd(output);
@@ -130,7 +130,7 @@ public sealed class ChunkNormalizerTests
     public void G04_R15_an_error_frame_is_a_failure(string frame, string message, int status)
     {
         var normalizer = new ChunkNormalizer(s_answer);
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         Assert.Equal(FrameKind.Failed, normalizer.Add(Encoding.UTF8.GetBytes(frame), output));
         Assert.Equal((message, status), (normalizer.Error!.Message, normalizer.Error.Status));
         Assert.True(normalizer.Error.Code is null or "x");
@@ -204,11 +204,11 @@ public sealed class ChunkNormalizerTests
     [InlineData("{} trailing")]
     [InlineData("[1]")]
     public void G10_what_is_no_chunk_is_a_failure(string data) =>
-        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add(Encoding.UTF8.GetBytes(data), new ArrayBufferWriter<byte>()));
+        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add(Encoding.UTF8.GetBytes(data), new EventBuffer()));
 
     [Fact]
     public void G10_bytes_that_are_no_UTF8_are_a_failure() =>
-        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}'], new ArrayBufferWriter<byte>()));
+        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}'], new EventBuffer()));
 
     [Theory]
     [InlineData(": keepalive")]
@@ -255,7 +255,7 @@ public sealed class ChunkNormalizerTests
     public void A_frame_that_is_no_json_is_garbage_also_after_one_that_is(string text)
     {
         var normalizer = new ChunkNormalizer(s_answer);
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), ScriptedUpstream.Text("y")]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
         Assert.Equal(FrameKind.Failed, normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Text(text)), output));
     }
@@ -265,7 +265,7 @@ public sealed class ChunkNormalizerTests
     {
         var normalizer = new ChunkNormalizer(s_answer);
         foreach (var frame in (string[])[ScriptedUpstream.Role(), .. Enumerable.Repeat(ScriptedUpstream.Text("x"), 10), ScriptedUpstream.Finish()])
-            normalizer.Add(Encoding.UTF8.GetBytes(frame), new ArrayBufferWriter<byte>());
+            normalizer.Add(Encoding.UTF8.GetBytes(frame), new EventBuffer());
         Assert.Equal(10, normalizer.ContentCount);
     }
 
@@ -273,13 +273,13 @@ public sealed class ChunkNormalizerTests
     public void A_frame_that_passes_allocates_nothing()
     {
         var normalizer = new ChunkNormalizer(s_answer with { IncludesUsage = true });
-        var output = new ArrayBufferWriter<byte>(1 << 20);
+        var output = new EventBuffer(1 << 20);
         normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Role()), output);
         var frame = Encoding.UTF8.GetBytes(ScriptedUpstream.Text("token").Replace("}]}", "}],\"usage\":null}", StringComparison.Ordinal));
         for (var i = 0; i < 100; i++) normalizer.Add(frame, output);
         Assert.Equal(0, AllocatedBytes.Least(() =>
         {
-            output.ResetWrittenCount();
+            output.Clear();
             for (var i = 0; i < 1000; i++) normalizer.Add(frame, output);
         }));
     }
@@ -296,7 +296,7 @@ public sealed class ChunkNormalizerTests
             ScriptedUpstream.Finish("tool_calls")) + "data: [DONE]\n\n";
         var fold = new ChatCompletionFold();
         fold.Add(Encoding.UTF8.GetBytes(events));
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         fold.WriteTo(output);
         Assert.Contains("""[{"id":"c","type":"custom","custom":{"name":"sh","input":"ls -l"}}]""", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
     }
@@ -312,7 +312,7 @@ public sealed class ChunkNormalizerTests
             ScriptedUpstream.Finish()) + "data: [DONE]\n\n";
         var fold = new ChatCompletionFold();
         fold.Add(Encoding.UTF8.GetBytes(events));
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         fold.WriteTo(output);
         Assert.Contains("\"images\":[{\"url\":\"a\"},{\"url\":\"b\"}]", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
     }
@@ -330,7 +330,7 @@ public sealed class ChunkNormalizerTests
             ScriptedUpstream.Usage()) + "data: [DONE]\n\n";
         var fold = new ChatCompletionFold();
         fold.Add(Encoding.UTF8.GetBytes(events));
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         fold.WriteTo(output);
         Assert.Equal(
             """{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}],"annotations":[],"reasoning_content":"think"},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10},"provider":"P"}""",

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Testing;
 using Xunit;
 
@@ -17,9 +18,9 @@ public sealed class ToolCallNormalizerTests
     private static string[] Calls(string finish, params string[] deltas)
     {
         var normalizer = new ChunkNormalizer(new RelayOptions("chatcmpl-1", "m", 1) { KeepsUpstreamModel = true });
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Role()), output);
-        output.ResetWrittenCount();
+        output.Clear();
         foreach (var delta in deltas) normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Chunk($$"""{"index":0,"delta":{"tool_calls":[{{delta}}]},"finish_reason":null}""")), output);
         Assert.Null(normalizer.Error);
         if (finish.Length > 0) normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Finish(finish)), output);
@@ -117,7 +118,7 @@ public sealed class ToolCallNormalizerTests
     public void F07_text_beside_a_call_that_waits_does_not_wait()
     {
         var normalizer = new ChunkNormalizer(new RelayOptions("chatcmpl-1", "m", 1) { KeepsUpstreamModel = true });
-        var output = new ArrayBufferWriter<byte>();
+        var output = new EventBuffer();
         foreach (var delta in (string[])[$"\"tool_calls\":[{Head}]", $"\"content\":\"hm\",\"tool_calls\":[{CallHead(1, "b")}]"])
             normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Chunk($$"""{"index":0,"delta":{{{delta}}},"finish_reason":null}""")), output);
         var events = Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
