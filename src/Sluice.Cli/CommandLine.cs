@@ -26,7 +26,7 @@ internal static class CommandLine
         // Without a command the help is the answer, not an error.
         if (arguments.Length > 0 && parsed.Errors.Count > 0)
         {
-            return Refuse(terminal, $"{Complaint(parsed)}; '{HelpFor(parsed)}' lists what there is.");
+            return Refuse(terminal, $"{Complaint(parsed)}; '{HelpFor(parsed)}' lists the commands and options.");
         }
 
         try
@@ -70,7 +70,7 @@ internal static class CommandLine
     // A word that nothing takes comes first: what else is wrong often follows from it.
     private static string Complaint(ParseResult parsed) =>
         parsed.UnmatchedTokens.Count > 0
-            ? $"'{parsed.UnmatchedTokens[0]}' is no {(parsed.UnmatchedTokens[0].StartsWith('-') ? "option" : "command or argument")} here"
+            ? $"'{parsed.UnmatchedTokens[0]}' is not {(parsed.UnmatchedTokens[0].StartsWith('-') ? "an option" : "a command or argument")} here"
             : parsed.Errors[0].Message.TrimEnd('.');
 
     private static string HelpFor(ParseResult parsed) =>

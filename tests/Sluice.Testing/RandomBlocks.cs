@@ -92,7 +92,7 @@ public sealed class RandomBlocks
                     Half(block[208..], Sign() * Vary(deviation / 18.5 / 74));
                     break;
                 default:
-                    throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantised type.");
+                    throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantized type.");
             }
         }
 

@@ -17,7 +17,7 @@ internal sealed record BenchEndpoint(Uri Url, string Model, string? ApiKey)
     public static Uri ParseUrl(string text)
     {
         if (!Uri.TryCreate(text.Contains("://", StringComparison.Ordinal) ? text : "http://" + text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
-            throw new CliException($"'{text}' is no http or https address; the API of a server is meant, such as http://localhost:8080/v1.");
+            throw new CliException($"'{text}' is not an http or https address; expected the API of a server, such as http://localhost:8080/v1.");
         return url.AbsolutePath == "/" ? new Uri(url, "/v1/") : new Uri(url.GetLeftPart(UriPartial.Path).TrimEnd('/') + "/");
     }
 
@@ -60,7 +60,7 @@ internal sealed record BenchEndpoint(Uri Url, string Model, string? ApiKey)
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            throw new CliException($"{request.RequestUri} answers no list of models; name one with --model.", exception);
+            throw new CliException($"{request.RequestUri} doesn't return a list of models; name one with --model.", exception);
         }
     }
 

@@ -77,7 +77,7 @@ internal static class BenchReport
         }
         var cores = runs.Runs.Max(static run => run.OwnCores);
         console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{prefix}This program took {100 * cores:0.0} % of a core{(cores > OwnCoresMax ? ": too much to be left out of the numbers" : "")}."));
+            $"{prefix}This program used {100 * cores:0.0} % of a core{(cores > OwnCoresMax ? ": enough to affect the numbers" : "")}."));
     }
 
     private static string Format(Metric metric, double value) => value <= 0

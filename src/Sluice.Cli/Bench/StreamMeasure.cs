@@ -82,7 +82,7 @@ internal sealed class StreamMeasure(HttpClient http, BenchEndpoint endpoint, Run
         }
         catch (JsonException)
         {
-            return "a chunk is no JSON";
+            return "a chunk is not JSON";
         }
         if (facts.Error is { } error) return $"error event: {error}";
         stream.HasFinish |= facts.HasFinish;

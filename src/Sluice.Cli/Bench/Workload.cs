@@ -59,7 +59,7 @@ internal sealed class Workload
                 body = null;
             }
             if (body?["messages"] is not JsonArray && (body?["prompt"] as JsonValue)?.GetValueKind() != JsonValueKind.String)
-                throw new CliException($"{path}:{number} is no JSON object with 'messages' or with a text 'prompt'.");
+                throw new CliException($"{path}:{number} is not a JSON object with 'messages' or with a text 'prompt'.");
             if (body!["prompt"] is JsonValue prompt && body["messages"] is null)
             {
                 var text = prompt.GetValue<string>();

@@ -29,7 +29,7 @@ internal sealed class ChatSession(Terminal terminal, InferenceEngine engine, Cha
             return isWhole ? ExitCodes.Success : ExitCodes.Interrupted;
         }
 
-        terminal.Output.WriteLine($"{engine.Model.Name}. Ctrl-C stops an answer; at the prompt Ctrl-C or Ctrl-D leaves.");
+        terminal.Output.WriteLine($"{engine.Model.Name}. Ctrl-C stops an answer; at the prompt Ctrl-C or Ctrl-D exits.");
         while (await ReadQuestionAsync() is { } question)
         {
             if (question.Length > 0)
@@ -69,7 +69,7 @@ internal sealed class ChatSession(Terminal terminal, InferenceEngine engine, Cha
             MaxTokens = options.MaxTokens ?? engine.Model.ContextLength,
             Sampling = options.Sampling,
         };
-        _running = engine.TrySubmit(request, answer) ?? throw new CliException("The engine takes no further request.");
+        _running = engine.TrySubmit(request, answer) ?? throw new CliException("The engine accepts no further requests.");
         var text = await PrintAsync(answer);
         _running = null;
         if (text.Length > 0)

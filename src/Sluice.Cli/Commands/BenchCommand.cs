@@ -36,14 +36,14 @@ internal static class BenchCommand
         var warmUp = new Option<int?>("--warmup") { Description = "requests before, which don't count; default one for each at a time, at most 8", HelpName = "N" };
         var prompt = Text("--prompt", "TOKENS", "length of prompts: 128 (default), 64..256 evenly, or 128~32 normally");
         var prefix = new Option<int?>("--shared-prefix") { Description = "tokens that all prompts begin with; default 0", HelpName = "N" };
-        var output = Text("--output", "TOKENS", "sent as max_tokens, in the same forms; default 64, with --prompts none");
+        var output = Text("--output", "TOKENS", "sent as max_tokens, in the same forms; default 64, or none with --prompts");
         var prompts = Text("--prompts", "FILE", "prompts from JSON lines: bodies with 'messages', or {\"prompt\": \"…\"}");
         var extra = Text("--extra", "JSON", "merged into every body, such as '{\"ignore_eos\":true}'; null removes a member");
         var goodput = Text("--goodput", "LIMITS", "count the answers that keep limits, such as ttft:500ms,tpot:50ms,e2e:20s");
         var rounds = new Option<int?>("--rounds") { Description = "measurements of each server; default 1, with --against 3", HelpName = "N" };
         var timeout = Text("--timeout", "TIME", "for one answer; default 10m");
         var seed = new Option<int>("--seed") { Description = "of prompts, lengths and arrivals; default 1", HelpName = "N", DefaultValueFactory = static _ => 1 };
-        var json = Text("--json", "FILE", "write the numbers as JSON; - is the output, in place of the table");
+        var json = Text("--json", "FILE", "write the numbers as JSON; - is the output, instead of the table");
         var command = new Command("bench", "Measure how a server streams")
         {
             url, model, keyVariable, concurrency, rate, requests, duration, warmUp, prompt, prefix, output, prompts, extra, goodput, against, againstModel, againstKeyVariable, rounds, timeout, seed, json,
@@ -53,9 +53,9 @@ internal static class BenchCommand
             var places = InRange("--concurrency", result.GetValue(concurrency), 1, ConcurrencyMax) ?? (result.GetValue(rate) is null ? 1 : OpenConcurrency);
             var time = Time("--duration", result.GetValue(duration));
             if (time is not null && result.GetValue(requests) is not null) throw new CliException("--requests and --duration exclude each other.");
-            if (result.GetValue(rate) is { } perSecond && !(perSecond is > 0 and <= 100_000)) throw new CliException("--rate is a number of requests per second, above 0 and at most 100000.");
+            if (result.GetValue(rate) is { } perSecond && !(perSecond is > 0 and <= 100_000)) throw new CliException("--rate must be a number of requests per second, above 0 and at most 100000.");
             if (result.GetValue(prompts) is not null && (result.GetValue(prompt) is not null || result.GetValue(prefix) is not null))
-                throw new CliException("--prompts excludes --prompt and --shared-prefix: the file says what is asked.");
+                throw new CliException("--prompts excludes --prompt and --shared-prefix: the file has the whole prompts.");
             var shape = new LoadShape(
                 places,
                 result.GetValue(rate),
@@ -166,7 +166,7 @@ internal static class BenchCommand
         {
             // Said below, as for JSON that is no object.
         }
-        throw new CliException("--extra is no JSON object, such as '{\"ignore_eos\":true}'.");
+        throw new CliException("--extra is not a JSON object, such as '{\"ignore_eos\":true}'.");
     }
 
     private static string? KeyOf(Terminal terminal, string? variable, string? standard)
@@ -179,12 +179,12 @@ internal static class BenchCommand
 
     private static TimeSpan? Time(string option, string? text) => text is null
         ? null
-        : Duration.Parse(text) ?? throw new CliException($"{option} '{text}' is no time, such as 500ms, 30s or 5m.");
+        : Duration.Parse(text) ?? throw new CliException($"{option} '{text}' is not a valid time, such as 500ms, 30s or 5m.");
 
     private static LengthDistribution Length(string option, string text) =>
-        LengthDistribution.Parse(text) ?? throw new CliException($"{option} '{text}' is no length, such as 128, 64..256 or 128~32.");
+        LengthDistribution.Parse(text) ?? throw new CliException($"{option} '{text}' is not a valid length, such as 128, 64..256 or 128~32.");
 
     private static int? InRange(string option, int? value, int low, int high) => value is null || (value >= low && value <= high)
         ? value
-        : throw new CliException($"{option} is {value}; it is at least {low} and at most {high}.");
+        : throw new CliException($"{option} is {value}; it must be at least {low} and at most {high}.");
 }

@@ -18,19 +18,19 @@ internal static class ChatCommand
     {
         var model = new Argument<string?>("MODEL")
         {
-            Description = "an id that 'sluice models' lists, or a GGUF file; not needed where there is one model only",
+            Description = "an id that 'sluice models' lists, or a GGUF file; not needed if there is only one model",
             Arity = ArgumentArity.ZeroOrOne,
         }.NotAnOption();
         var system = new Option<string?>("--system") { Description = "the system message", HelpName = "TEXT" };
         var maxTokens = new Option<int?>("--max-tokens")
         {
-            Description = "most tokens of an answer; default is what the context holds",
+            Description = "the token limit of an answer; default is the room left in the context",
             HelpName = "N",
             CustomParser = result => Number<int>(result, 1, int.MaxValue, "a whole number from 1"),
         };
         var temperature = new Option<float?>("--temperature")
         {
-            Description = "0 takes the likeliest token always; default is 0.7",
+            Description = "0 always takes the likeliest token; default is 0.7",
             HelpName = "T",
             CustomParser = result => Number<float>(result, 0, 2, "a number from 0 to 2"),
         };
@@ -87,12 +87,12 @@ internal static class ChatCommand
         return (name, local) switch
         {
             (null, [var only]) => only.Path,
-            (null, [_, ..]) => throw new CliException($"There are several models; say which: {ids}."),
+            (null, [_, ..]) => throw new CliException($"There are several models; name one of them: {ids}."),
             (not null, _) when catalog.Find(name) is LocalModel model => model.Path,
             (not null, _) when catalog.Find(name) is not null =>
-                throw new CliException($"The model '{name}' runs on an upstream server; 'sluice chat' talks to models that run here. Ask for it through 'sluice serve'."),
+                throw new CliException($"The model '{name}' runs on an upstream server; 'sluice chat' talks only to local models. Ask it through 'sluice serve'."),
             (_, []) => throw new CliException(ModelsCommand.NoModels(lookup.Folders)),
-            _ => throw new CliException($"There is no model '{name}'; there is: {ids}."),
+            _ => throw new CliException($"There is no model '{name}'; the models are: {ids}."),
         };
     }
 

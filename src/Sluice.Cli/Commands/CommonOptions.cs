@@ -12,7 +12,7 @@ internal static class CommonOptions
         {
             if (result.Tokens.FirstOrDefault(token => token.Value.StartsWith('-') && token.Value.Length > 1) is { } token)
             {
-                result.AddError($"'{token.Value}' is no option here");
+                result.AddError($"'{token.Value}' is not an option here");
             }
         });
         return argument;
@@ -20,7 +20,7 @@ internal static class CommonOptions
 
     public static Option<string?> Models() => new("--models")
     {
-        Description = "a folder with models, before all others",
+        Description = "a folder with models, searched before all others",
         HelpName = "DIR",
     };
 

@@ -18,7 +18,7 @@ internal static class ModelsCommand
     {
         var config = CommonOptions.Config();
         var models = CommonOptions.Models();
-        var command = new Command("models", "List the models that there are") { config, models };
+        var command = new Command("models", "List the models and their health") { config, models };
         command.SetAction((result, cancellation) => RunAsync(terminal, ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models)), cancellation));
         return command;
     }
@@ -62,7 +62,7 @@ internal static class ModelsCommand
             return ExitCodes.Success;
         }
 
-        terminal.Error.WriteLine($"sluice: No upstream of {string.Join(", ", down)} answers as it should; HEALTH says what each does, and the configuration where it is looked for.");
+        terminal.Error.WriteLine($"sluice: No upstream of {string.Join(", ", down)} is healthy; see HEALTH for the state of each, and check the addresses and keys in the configuration.");
         return ExitCodes.Incomplete;
     }
 
@@ -92,7 +92,7 @@ internal static class ModelsCommand
         return [.. health.Select(state => state switch
         {
             UpstreamHealth.Ok => Sound,
-            UpstreamHealth.Unauthorised => "unauthorised",
+            UpstreamHealth.Unauthorised => "unauthorized",
             UpstreamHealth.Failing => "failing",
             UpstreamHealth.Silent => "silent",
             _ => "unreachable",

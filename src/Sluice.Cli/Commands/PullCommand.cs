@@ -37,7 +37,7 @@ internal static class PullCommand
 
         terminal.Error.WriteLine($"{source.Url} to {folder}");
         var model = await WithProgressAsync(terminal, source.FileName, report => download.RunAsync(source, folder, report, interrupt.Token));
-        terminal.Output.WriteLine($"{model.Path}  {ByteSize.Format(model.SizeBytes)}  {(model.IsChecked ? "SHA-256 checked" : "unchecked: the server states no SHA-256")}");
+        terminal.Output.WriteLine($"{model.Path}  {ByteSize.Format(model.SizeBytes)}  {(model.IsChecked ? "SHA-256 checked" : "not checked: the server states no SHA-256")}");
         return ExitCodes.Success;
     }
 
@@ -73,7 +73,7 @@ internal static class PullCommand
         var folders = ModelFolders.Find(environment: terminal.GetVariable);
         if (folders.Select(folder => Path.Combine(folder, fileName)).FirstOrDefault(File.Exists) is { } existing)
         {
-            throw new CliException($"{existing} exists already; remove it first to pull it again.");
+            throw new CliException($"{existing} already exists; remove it first to pull it again.");
         }
 
         return terminal.GetVariable("SLUICE_MODELS") is null ? ModelFolders.UserFolder(terminal.GetVariable) : folders[0];
@@ -88,6 +88,6 @@ internal static class PullCommand
 
         return Uri.TryCreate(text.TrimEnd('/') + "/", UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
             ? url
-            : throw new CliException($"HF_ENDPOINT is '{text}', which is no http or https address.");
+            : throw new CliException($"HF_ENDPOINT is '{text}', which is not an http or https address.");
     }
 }

@@ -17,11 +17,11 @@ internal static class QuantizeCommand
 
     public static Command Create(Terminal terminal)
     {
-        var file = new Argument<string>("FILE") { Description = "the model, a GGUF file; best one in F16, BF16 or F32" }.NotAnOption();
+        var file = new Argument<string>("FILE") { Description = "the model, a GGUF file; preferably in F16, BF16 or F32" }.NotAnOption();
         var type = new Argument<string>("TYPE") { Description = s_mixes }.NotAnOption();
-        var target = new Argument<string?>("TARGET") { Description = "the file to write; default is the name with the type in it, beside FILE", Arity = ArgumentArity.ZeroOrOne }.NotAnOption();
+        var target = new Argument<string?>("TARGET") { Description = "the file to write; default is FILE with the type in its name, in the same folder", Arity = ArgumentArity.ZeroOrOne }.NotAnOption();
         var outputType = new Option<string?>("--output-type") { Description = "type of the output matrix; default is TYPE, but at least Q6_K or Q8_0", HelpName = "TYPE" };
-        var requantize = new Option<bool>("--allow-requantize") { Description = "also of a model that is quantised already, which loses more than once" };
+        var requantize = new Option<bool>("--allow-requantize") { Description = "also quantize a model that is already quantized, which loses precision twice" };
         var force = new Option<bool>("--force") { Description = "replace TARGET if it exists" };
         var command = new Command("quantize", "Write a model with smaller weights") { file, type, target, outputType, requantize, force };
         command.SetAction((result, cancellation) =>
@@ -37,7 +37,7 @@ internal static class QuantizeCommand
     private static async Task<int> RunAsync(
         Terminal terminal, string path, QuantizationMix mix, GgufTensorType? outputType, string target, bool allowsRequantize, bool replaces, CancellationToken cancellation)
     {
-        if (!replaces && File.Exists(target)) throw new CliException($"{target} exists already; --force replaces it.");
+        if (!replaces && File.Exists(target)) throw new CliException($"{target} already exists; use --force to replace it.");
         using var interrupt = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using var registration = terminal.OnInterrupt(interrupt.Cancel);
         using var source = GgufFile.Open(path);
@@ -46,7 +46,7 @@ internal static class QuantizeCommand
         if (!allowsRequantize && plan.FindRequantized(source).FirstOrDefault() is { } lossy)
         {
             throw new CliException(
-                $"{path} is quantised already ({lossy.Name} is {source.GetTensor(lossy.Name).Type}); start from a model in F16, BF16 or F32, or lose precision twice with --allow-requantize.");
+                $"{path} is already quantized ({lossy.Name} is {source.GetTensor(lossy.Name).Type}); start from a model in F16, BF16 or F32, or lose precision twice with --allow-requantize.");
         }
 
         var written = new List<QuantizedTensor>();
@@ -107,12 +107,12 @@ internal static class QuantizeCommand
     }
 
     private static QuantizationMix MixOf(string text) =>
-        QuantizationMix.Find(text) ?? throw new CliException($"TYPE '{text}' is no type that is written; there are {s_mixes}.");
+        QuantizationMix.Find(text) ?? throw new CliException($"TYPE '{text}' is not a type that can be written; the types are {s_mixes}.");
 
     private static GgufTensorType OutputTypeOf(string text)
     {
         var type = QuantizationMix.Types.Where(type => type.ToString().Equals(text, StringComparison.OrdinalIgnoreCase)).ToArray();
-        return type.Length == 1 ? type[0] : throw new CliException($"--output-type '{text}' is no type that is written; there are {s_types}.");
+        return type.Length == 1 ? type[0] : throw new CliException($"--output-type '{text}' is not a type that can be written; the types are {s_types}.");
     }
 
     private static string TargetFor(string path, QuantizationMix mix) =>

@@ -28,12 +28,12 @@ internal static class ServeCommand
     {
         var urls = new Option<string?>("--urls")
         {
-            Description = $"addresses to listen on, with ; between them; default is {ListenAddress.Default}",
+            Description = $"addresses to listen on, separated by semicolons; default is {ListenAddress.Default}",
             HelpName = "URLS",
         };
         var logFormat = new Option<LogFormat>("--log-format")
         {
-            Description = "text, or json with one object a line; default is text",
+            Description = "text, or json with one object per line; default is text",
             HelpName = "FORMAT",
             CustomParser = result => result.Tokens[0].Value switch
             {
@@ -42,7 +42,7 @@ internal static class ServeCommand
                 var other => Refuse(result, other),
             },
         };
-        var insecure = new Option<bool>("--insecure") { Description = "let other machines in although no API key is set" };
+        var insecure = new Option<bool>("--insecure") { Description = "accept other machines although no API key is set" };
         var config = CommonOptions.Config();
         var models = CommonOptions.Models();
         var command = new Command("serve", "Serve models over HTTP") { config, urls, models, logFormat, insecure };
@@ -67,7 +67,7 @@ internal static class ServeCommand
 
     private static LogFormat Refuse(ArgumentResult result, string word)
     {
-        result.AddError($"--log-format is text or json, not '{word}'");
+        result.AddError($"--log-format must be text or json, not '{word}'");
         return default;
     }
 
@@ -79,7 +79,7 @@ internal static class ServeCommand
             addresses.Add(ListenAddress.TryParse(url, out var address, out var problem) ? address : throw new CliException($"--urls: {problem}."));
         }
 
-        return addresses.Count > 0 ? addresses : throw new CliException("--urls names no address.");
+        return addresses.Count > 0 ? addresses : throw new CliException("--urls contains no address.");
     }
 
     /// <summary>The models that can be loaded, as far as their headers say. One that the configuration names must be; one that only lies in a folder is left out.</summary>

@@ -26,7 +26,7 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
         var target = Path.Combine(folder, source.FileName);
         if (File.Exists(target))
         {
-            throw new CliException($"{target} exists already; remove it first to pull it again.");
+            throw new CliException($"{target} already exists; remove it first to pull it again.");
         }
 
         Directory.CreateDirectory(folder);
@@ -152,7 +152,7 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
         }
         catch (OperationCanceledException exception) when (!cancellation.IsCancellationRequested)
         {
-            throw new CliException($"{url.Authority} doesn't answer; is there a network?", exception);
+            throw new CliException($"{url.Authority} doesn't respond; is there a network?", exception);
         }
     }
 
@@ -198,7 +198,7 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
             else
             {
                 var of = total is { } all ? $" of {ByteSize.Format(all)}" : "";
-                throw new CliException($"The download of {source.FileName} broke off after {ByteSize.Format(file.Position)}{of}; run the command again to go on.");
+                throw new CliException($"The download of {source.FileName} broke off after {ByteSize.Format(file.Position)}{of}; run the command again to resume it.");
             }
         }
     }
@@ -226,7 +226,7 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
         var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
         if (missing > free - PullLimits.FreeBytesMin)
         {
-            throw new CliException($"{folder} has {ByteSize.Format(free)} free, and {ByteSize.Format(missing.Value)} are still to come.");
+            throw new CliException($"{folder} has {ByteSize.Format(free)} free, and {ByteSize.Format(missing.Value)} are still missing.");
         }
     }
 
@@ -236,20 +236,20 @@ internal sealed class ModelDownload(HttpClient http, Uri endpoint, string? token
         file.Position = 0;
         if (await file.ReadAtLeastAsync(magic, magic.Length, throwOnEndOfStream: false, cancellation) < magic.Length || !magic.AsSpan().SequenceEqual("GGUF"u8))
         {
-            return $"{source.Url} is no GGUF file; the download was removed.";
+            return $"{source.Url} is not a GGUF file; the download was removed.";
         }
 
         file.Position = 0;
         var actual = expected is null ? null : Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellation));
-        return actual == expected ? null : $"{source.FileName} has the SHA-256 {actual}, expected is {expected}; the download was removed.";
+        return actual == expected ? null : $"{source.FileName} has the SHA-256 {actual}, expected {expected}; the download was removed.";
     }
 
     private static CliException Refusal(ModelSource source, HttpStatusCode status) => new((int)status switch
     {
         404 => $"There is no {source.FileName} at {source.Url}.",
-        401 or 403 => $"{source.Url} is not for everybody; set HF_TOKEN to a token that may read it.",
-        429 => $"{source.Url.Host} answers that it has too many requests; try again later.",
-        var code => $"{source.Url} answers with status {code}.",
+        401 or 403 => $"{source.Url} is not public; set HF_TOKEN to a token that can read it.",
+        429 => $"{source.Url.Host} reports too many requests; try again later.",
+        var code => $"{source.Url} returned status {code}.",
     });
 
     /// <param name="Response">Its body hasn't been read.</param>

@@ -27,7 +27,7 @@ internal sealed record ModelSource(Uri Url, string FileName, string? Sha256)
         {
             if (!Uri.TryCreate(name, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
             {
-                throw new CliException($"'{name}' is no http or https address.");
+                throw new CliException($"'{name}' is not an http or https address.");
             }
 
             if (!IsHub(url.Host) && !url.Authority.Equals(endpoint.Authority, StringComparison.OrdinalIgnoreCase))

@@ -65,7 +65,7 @@ internal static unsafe class BlockUnpacker
                 UnpackQ6(block, values, scales, minima);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantised type.");
+                throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantized type.");
         }
     }
 

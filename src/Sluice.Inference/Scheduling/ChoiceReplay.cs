@@ -25,7 +25,7 @@ internal static class ChoiceReplay
             int token = progress.Tokens[choice.GeneratedCount];
             if ((uint)token >= (uint)tokenizer.VocabularySize)
             {
-                throw Diverged("a token is none of the model's");
+                throw Diverged("a token is not in the model's vocabulary");
             }
 
             TokenLogprob? logprob = hasLogprobs ? Logprob(progress, choice.GeneratedCount, token, tokenizer) : null;
@@ -33,7 +33,7 @@ internal static class ChoiceReplay
             end = writer.Take(choice, token, logprob);
             if (choice.IsOffGrammar)
             {
-                throw Diverged("a token is none that the grammar allows");
+                throw Diverged("a token is not allowed by the grammar");
             }
         }
 
@@ -52,7 +52,7 @@ internal static class ChoiceReplay
         choice.Output.IsMuted = false;
     }
 
-    private static GenerationDivergedException Diverged(string what) => new($"The answer can't be gone on with: {what}.");
+    private static GenerationDivergedException Diverged(string what) => new($"The answer can't be resumed: {what}.");
 
     // Of what the sink has been told the figures are gone, and nobody asks for them again.
     private static TokenLogprob Logprob(ChoiceProgress progress, int position, int token, Tokenizer tokenizer)

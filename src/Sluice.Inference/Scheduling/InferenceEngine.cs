@@ -198,12 +198,12 @@ public sealed class InferenceEngine : IDisposable
     {
         if (progress.ModelIdentity != Model.Identity)
         {
-            throw new GenerationDivergedException("The answer can't be gone on with: the model's file is another one than before.");
+            throw new GenerationDivergedException("The answer can't be resumed: the model's file has changed.");
         }
 
         if (progress.PromptDigest != generation.PromptDigest || progress.Choices.Count != generation.Choices.Length)
         {
-            throw new GenerationDivergedException("The answer can't be gone on with: its prompt is another one than before.");
+            throw new GenerationDivergedException("The answer can't be resumed: its prompt has changed.");
         }
 
         var writer = new TokenWriter(_model.Tokenizer, _tokenTrie);
@@ -217,7 +217,7 @@ public sealed class InferenceEngine : IDisposable
         generation.StartedCount = generation.FinishedCount = generation.Choices.Count(static choice => choice.IsFinished);
         if (generation.FinishedCount == generation.Choices.Length)
         {
-            throw new GenerationDivergedException("The answer can't be gone on with: it is complete.");
+            throw new GenerationDivergedException("The answer can't be resumed: it is complete.");
         }
     }
 

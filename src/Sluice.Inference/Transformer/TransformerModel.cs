@@ -103,7 +103,7 @@ internal sealed class TransformerModel : LanguageModel
             if (contextLength < Math.Min(config.ContextLength, TransformerLimits.ContextLengthMin))
             {
                 throw new InsufficientMemoryException(
-                    $"{path}: the model needs about {weights >> 20} MiB of memory and some for its context, {free >> 20} MiB are free; use a smaller model or a stronger quantisation.");
+                    $"{path}: the model needs about {weights >> 20} MiB of memory and some for its context, {free >> 20} MiB are free; use a smaller model or a stronger quantization.");
             }
 
             long capacity = Math.Min((long)slotCount * config.ContextLength, affordable);

@@ -160,7 +160,7 @@ public static partial class ApiErrors
 
     /// <summary>400: valid, and beyond what the local engine can do today.</summary>
     public static ApiError NotYetLocal(string path) => Invalid(
-        $"Unsupported parameter: '{path}' is not supported by the local engine yet; it comes later.", path, "unsupported_parameter");
+        $"Unsupported parameter: '{path}' is not supported by the local engine yet.", path, "unsupported_parameter");
 
     /// <summary>400: an image, a sound or a file for a model that reads text only.</summary>
     /// <param name="type">The part's <c>type</c>.</param>

@@ -42,7 +42,7 @@ internal static class MessagesParameters
         if (request.N > 1) return ApiErrors.ValueNotInMessages("n", "it gives one answer at a time");
         for (var i = 0; i < request.Stop.Count; i++)
         {
-            if (string.IsNullOrWhiteSpace(request.Stop[i])) return ApiErrors.ValueNotInMessages("stop", "a sequence needs a character that is no white space");
+            if (string.IsNullOrWhiteSpace(request.Stop[i])) return ApiErrors.ValueNotInMessages("stop", "a sequence needs a character that isn't white space");
         }
         if (request.PresencePenalty != 0) return ApiErrors.NotInMessages("presence_penalty");
         if (request.FrequencyPenalty != 0) return ApiErrors.NotInMessages("frequency_penalty");

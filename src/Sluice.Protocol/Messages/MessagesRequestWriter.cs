@@ -26,7 +26,7 @@ public static class MessagesRequestWriter
     /// <exception cref="ArgumentException">The body has not been accepted.</exception>
     public static ApiError? Write(ReadOnlyMemory<byte> body, ChatCompletionRequest request, MessagesOptions options, IBufferWriter<byte> output)
     {
-        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(body), out var document)) throw new ArgumentException("The body is no JSON.", nameof(body));
+        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(body), out var document)) throw new ArgumentException("The body is not valid JSON.", nameof(body));
         using (document)
         {
             var root = document.RootElement;

@@ -13,6 +13,6 @@ public static class OpenHubCheck
     {
         ArgumentNullException.ThrowIfNull(listen);
         if (hasKeys || isInsecureAllowed || listen.FirstOrDefault(address => !address.IsLoopback) is not { } open) return null;
-        return $"{open} can be reached from other machines and no API key is set: set api_keys or SLUICE_API_KEYS, listen on 127.0.0.1, or say --insecure.";
+        return $"{open} can be reached from other machines and no API key is set: set api_keys or SLUICE_API_KEYS, listen on 127.0.0.1, or pass --insecure.";
     }
 }

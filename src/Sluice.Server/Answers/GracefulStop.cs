@@ -55,7 +55,7 @@ internal sealed partial class GracefulStop(ServerState server, AnswerTable answe
     /// <inheritdoc/>
     public void Dispose() => _hurry.Dispose();
 
-    [LoggerMessage(1, LogLevel.Information, "The hub stops: {Count} answers may run on for {Seconds} s, and no new ones begin. A second signal ends them at once.")]
+    [LoggerMessage(1, LogLevel.Information, "The hub is stopping: {Count} answers can run for up to {Seconds} s, and new requests are refused. A second signal ends them at once.")]
     private partial void LogWaiting(int count, double seconds);
 
     [LoggerMessage(2, LogLevel.Warning, "{Count} answers are cut off.")]

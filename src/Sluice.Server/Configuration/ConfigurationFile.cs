@@ -42,7 +42,7 @@ public static class ConfigurationFile
             throw new ConfigurationException(document.Errors);
         }
 
-        if (stream.Documents.Count > 1) document.Report(stream.Documents[1].RootNode.Start, "a configuration is one YAML document; there is a second one here");
+        if (stream.Documents.Count > 1) document.Report(stream.Documents[1].RootNode.Start, "a configuration must be one YAML document; a second one begins here");
         var options = stream.Documents is [var first, ..] && !IsEmpty(first.RootNode)
             ? ReadRoot(document, first.RootNode, fileName, environment)
             : Default(environment);
@@ -58,7 +58,7 @@ public static class ConfigurationFile
         foreach (var (key, mark) in keys ?? [])
         {
             if (key.Any(c => c is <= ' ' or > '~'))
-                document.Report(mark, "an API key has a character that a header can't carry; expected visible ASCII without spaces");
+                document.Report(mark, "an API key contains a character that is not allowed in a header; expected visible ASCII without spaces");
         }
         return new SluiceOptions
         {
@@ -92,7 +92,7 @@ public static class ConfigurationFile
         foreach (var (host, mark) in document.Strings(root, "allowed_hosts") ?? [])
         {
             if (host != "*" && Uri.CheckHostName(host) == UriHostNameType.Unknown)
-                document.Report(mark, $"'{host}' is no host name; expected a name or address without scheme and port, or *");
+                document.Report(mark, $"'{host}' is not a valid host name; expected a name or address without scheme and port, or *");
             hosts.Add(host);
         }
         return hosts;
@@ -104,7 +104,7 @@ public static class ConfigurationFile
         foreach (var (origin, mark) in document.Strings(root, "cors_origins") ?? [])
         {
             var isOrigin = Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.PathAndQuery is "/" or "" && uri.Host.Length > 0;
-            if (origin != "*" && !isOrigin) document.Report(mark, $"'{origin}' is no origin; expected SCHEME://HOST or SCHEME://HOST:PORT, or *");
+            if (origin != "*" && !isOrigin) document.Report(mark, $"'{origin}' is not a valid origin; expected SCHEME://HOST or SCHEME://HOST:PORT, or *");
             origins.Add(origin.TrimEnd('/'));
         }
         return origins;
@@ -113,14 +113,14 @@ public static class ConfigurationFile
     private static StoreKind ReadStore(ConfigurationDocument document, ConfigurationSection root)
     {
         if (document.String(root, "store") is not var (text, mark) || text == "memory") return StoreKind.Memory;
-        if (text is not ("sqlite" or "off")) document.Report(mark, $"'{text}' is no store; allowed here: memory, sqlite, off");
+        if (text is not ("sqlite" or "off")) document.Report(mark, $"'{text}' is not a valid store; allowed here: memory, sqlite, off");
         return text == "sqlite" ? StoreKind.Sqlite : StoreKind.Off;
     }
 
     private static long? ReadStoreSize(ConfigurationDocument document, ConfigurationSection root)
     {
         var bytes = ReadSize(document, root, "store_size");
-        if (bytes < StoreSizeMin) document.Report(root.Find("store_size")!.Start, "a store takes at least 1MiB");
+        if (bytes < StoreSizeMin) document.Report(root.Find("store_size")!.Start, "a store needs at least 1MiB");
         return bytes;
     }
 
@@ -128,7 +128,7 @@ public static class ConfigurationFile
     {
         if (document.String(root, "drain") is not var (text, mark)) return null;
         var drain = Duration.Parse(text);
-        if (drain is null) document.Report(mark, $"'{text}' is no duration; expected a number with a unit, such as 30s or 5m, up to 24h");
+        if (drain is null) document.Report(mark, $"'{text}' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h");
         return drain;
     }
 
@@ -136,7 +136,7 @@ public static class ConfigurationFile
     {
         if (document.String(root, key) is not var (text, mark)) return null;
         var bytes = ByteSize.Parse(text);
-        if (bytes is null) document.Report(mark, $"'{text}' is no size; expected a number with a unit, such as 8GB or 512MiB");
+        if (bytes is null) document.Report(mark, $"'{text}' is not a valid size; expected a number with a unit, such as 8GB or 512MiB");
         return bytes;
     }
 

@@ -33,7 +33,7 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
         var rest = (separator < 0 ? text : text[(separator + 3)..]).TrimEnd('/');
         if (scheme == "https")
         {
-            problem = $"'{text}' asks for TLS, which comes with a later version; listen on http and put a TLS proxy in front";
+            problem = $"'{text}' asks for TLS, which is not supported yet; listen on http and put a TLS proxy in front";
             return false;
         }
         if (scheme is not ("http" or "h2c"))
@@ -55,7 +55,7 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
         if (host.StartsWith('[') && host.EndsWith(']')) host = host[1..^1];
         if (port < 0 || (Uri.CheckHostName(host) == UriHostNameType.Unknown && host is not ("*" or "+")))
         {
-            problem = $"'{text}' is no address; {Expected}";
+            problem = $"'{text}' is not a valid address; {Expected}";
             return false;
         }
         address = new ListenAddress(host, port, scheme == "h2c");

@@ -52,7 +52,7 @@ internal static class ModelSection
     private static bool ReadStore(ConfigurationDocument document, ConfigurationSection section)
     {
         if (document.String(section, "store") is not var (text, mark)) return true;
-        if (text != "off") document.Report(mark, $"'{text}' is no value of a model's 'store'; allowed here: off");
+        if (text != "off") document.Report(mark, $"'{text}' is not a valid value of a model's 'store'; allowed here: off");
         return false;
     }
 
@@ -63,11 +63,11 @@ internal static class ModelSection
         if (section.Find("upstreams") is not { } upstreams)
         {
             foreach (var key in s_routeKeys.Where(section.Contains))
-                document.Report(section.KeyMark(key), $"'{key}' is about upstreams, and this model has none");
-            if (section.Find("gguf") is null) document.Report(section.Start, "a model has neither 'gguf' nor 'upstreams'; one of them says what answers");
+                document.Report(section.KeyMark(key), $"'{key}' applies to upstreams, and this model has none");
+            if (section.Find("gguf") is null) document.Report(section.Start, "a model has neither 'gguf' nor 'upstreams'; it needs one of them");
             return gguf is var (path, mark) ? new ModelOptions(id, path) { Position = document.PositionOf(mark) } : null;
         }
-        if (section.Find("gguf") is not null) document.Report(section.KeyMark("upstreams"), "a model has either 'gguf' or 'upstreams', and this one has both");
+        if (section.Find("gguf") is not null) document.Report(section.KeyMark("upstreams"), "a model has both 'gguf' and 'upstreams'; it needs exactly one of them");
         return ReadRoute(document, section) is { } route
             ? new ModelOptions(id, null) { Route = route, Position = document.PositionOf(upstreams.Start) }
             : null;
@@ -92,7 +92,7 @@ internal static class ModelSection
         if (document.String(section, "retries") is var (text, mark))
         {
             if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var retries) && retries <= RetriesMax) route = route with { Retries = retries };
-            else document.Report(mark, $"'{text}' is no number of retries; expected 0 to {RetriesMax}");
+            else document.Report(mark, $"'{text}' is not a valid number of retries; expected 0 to {RetriesMax}");
         }
         return upstreams.Count > 0 ? route : null;
     }
@@ -105,7 +105,7 @@ internal static class ModelSection
         if (url is var (address, urlMark) && FindUrlProblem(address) is { } problem) document.Report(urlMark, problem);
         var key = document.String(section, "api_key");
         if (key is var (keyText, keyMark) && !IsHeaderValue(keyText, spacesAllowed: false))
-            document.Report(keyMark, "an API key has a character that a header can't carry; expected visible ASCII without spaces");
+            document.Report(keyMark, "an API key contains a character that is not allowed in a header; expected visible ASCII without spaces");
         var upstream = new UpstreamOptions(url?.Value.TrimEnd('/') ?? "")
         {
             Kind = kind,
@@ -123,8 +123,8 @@ internal static class ModelSection
     private static string? FindUrlProblem(string text)
     {
         const string Expected = "expected http://HOST:PORT/v1 or https://HOST/v1";
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0) return $"the url is none; {Expected}";
-        if (url.UserInfo.Length > 0) return "the url carries a user or password; use 'api_key' or 'headers'";
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0) return $"this is not a valid URL; {Expected}";
+        if (url.UserInfo.Length > 0) return "the url contains a user or password; use 'api_key' or 'headers'";
         if (url.Query.Length > 0 || url.Fragment.Length > 0) return $"the url has a query or a fragment; {Expected}";
         var path = url.AbsolutePath.TrimEnd('/');
         return path.EndsWith("/chat/completions", StringComparison.Ordinal) || path.EndsWith("/messages", StringComparison.Ordinal)
@@ -136,21 +136,21 @@ internal static class ModelSection
     {
         if (document.String(section, "weight") is not var (text, mark)) return null;
         if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var weight) && weight is > 0 and <= 1_000_000) return weight;
-        document.Report(mark, $"'{text}' is no weight; expected a number above 0");
+        document.Report(mark, $"'{text}' is not a valid weight; expected a number above 0");
         return null;
     }
 
     private static AbortPolicy ReadAbortPolicy(ConfigurationDocument document, ConfigurationSection section)
     {
         if (document.String(section, "on_abort") is not var (text, mark) || text == "cancel") return AbortPolicy.Cancel;
-        if (text != "drain") document.Report(mark, $"'{text}' is no policy for aborts; allowed here: cancel, drain");
+        if (text != "drain") document.Report(mark, $"'{text}' is not a valid value of 'on_abort'; allowed here: cancel, drain");
         return AbortPolicy.Drain;
     }
 
     private static bool ReadSwitch(ConfigurationDocument document, ConfigurationSection section, string key, bool fallback)
     {
         if (document.String(section, key) is not var (text, mark)) return fallback;
-        if (text is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{text}' is no value of '{key}'; allowed here: true, false");
+        if (text is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{text}' is not a valid value of '{key}'; allowed here: true, false");
         return text is "true" or "on";
     }
 
@@ -159,7 +159,7 @@ internal static class ModelSection
         if (document.String(section, "hedge") is not var (text, mark)) return null;
         if (text.EndsWith('%') && double.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent) && percent is > 0 and <= 100)
             return percent / 100;
-        document.Report(mark, $"'{text}' is no share of requests; expected a percentage above 0, such as 5%");
+        document.Report(mark, $"'{text}' is not a valid share of requests; expected a percentage above 0, such as 5%");
         return null;
     }
 
@@ -176,15 +176,15 @@ internal static class ModelSection
         {
             var name = (keyNode as YamlScalarNode)?.Value ?? "";
             if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal)))
-                document.Report(keyNode.Start, $"'{name}' is no header name");
+                document.Report(keyNode.Start, $"'{name}' is not a valid header name");
             else if (s_reservedHeaders.Contains(name))
                 document.Report(keyNode.Start, $"the header '{name}' is the hub's own and can't be set");
             else if (document.Text(valueNode, $"the header '{name}'") is not var (value, mark))
                 continue;
             else if (!IsHeaderValue(value, spacesAllowed: true))
-                document.Report(mark, $"the header '{name}' has a character that a header can't carry; expected visible ASCII");
+                document.Report(mark, $"the header '{name}' contains a character that is not allowed in a header; expected visible ASCII");
             else if (!headers.TryAdd(name, value))
-                document.Report(keyNode.Start, $"the header '{name}' is there twice");
+                document.Report(keyNode.Start, $"the header '{name}' is set twice");
         }
         return headers;
     }
@@ -206,7 +206,7 @@ internal static class ModelSection
     {
         if (document.String(section, key) is not var (text, mark)) return null;
         var duration = Duration.Parse(text);
-        if (duration is null) document.Report(mark, $"'{text}' is no duration; expected a number with a unit, such as 500ms, 5s or 10m, up to 24h");
+        if (duration is null) document.Report(mark, $"'{text}' is not a valid duration; expected a number with a unit, such as 500ms, 5s or 10m, up to 24h");
         return duration;
     }
 
@@ -221,12 +221,12 @@ internal static class ModelSection
         else if (!names.ContainsKey(fallback.Value))
         {
             var suggestion = Suggestion.Find(fallback.Value, names.Keys) is { } near ? $"; did you mean '{near}'?" : "";
-            document.Report(fallback.Mark, $"the fallback '{fallback.Value}' is no model of this configuration{suggestion}");
+            document.Report(fallback.Mark, $"the fallback '{fallback.Value}' is not a model of this configuration{suggestion}");
         }
     }
 
     private static void ClaimName(ConfigurationDocument document, Dictionary<string, Mark> names, string name, Mark mark)
     {
-        if (!names.TryAdd(name, mark)) document.Report(mark, $"the name '{name}' is taken by line {names[name].Line}; ids and aliases must be unique, upper and lower case being the same");
+        if (!names.TryAdd(name, mark)) document.Report(mark, $"the name '{name}' is already used in line {names[name].Line}; ids and aliases must be unique, and upper and lower case are the same");
     }
 }

@@ -35,7 +35,7 @@ internal static class UpstreamKindKeys
         }
         var names = s_kinds.Select(entry => entry.Name).ToArray();
         var suggestion = Suggestion.Find(text, names) is { } near ? $" did you mean '{near}'?" : "";
-        document.Report(mark, $"'{text}' is no kind of upstream;{suggestion} allowed here: {string.Join(", ", names)}");
+        document.Report(mark, $"'{text}' is not a kind of upstream;{suggestion} allowed here: {string.Join(", ", names)}");
         return null;
     }
 
@@ -50,7 +50,7 @@ internal static class UpstreamKindKeys
         {
             if (!section.Contains(key) || kinds.Contains(upstream.Kind)) continue;
             var names = string.Join(" or ", kinds.Select(NameOf));
-            document.Report(section.KeyMark(key), $"'{key}' is for the kind {names}, and this upstream is of the kind {NameOf(upstream.Kind)}");
+            document.Report(section.KeyMark(key), $"'{key}' is for upstreams of the kind {names}, and this one is of the kind {NameOf(upstream.Kind)}");
         }
         return upstream.Kind switch
         {
@@ -64,14 +64,14 @@ internal static class UpstreamKindKeys
 
     private static UpstreamOptions ReadAzure(ConfigurationDocument document, ConfigurationSection section, UpstreamOptions upstream, Located? url)
     {
-        if (section.Contains("model")) document.Report(section.KeyMark("model"), "'model' is not for the kind azure; 'deployment' names what is asked there");
+        if (section.Contains("model")) document.Report(section.KeyMark("model"), "'model' is not allowed for the kind azure; use 'deployment' instead");
         var deployment = document.String(section, "deployment");
         var version = document.String(section, "api_version");
         if (version is var (text, mark) && !text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.'))
-            document.Report(mark, $"'{text}' is no version of Azure's API; expected one such as 2024-10-21");
+            document.Report(mark, $"'{text}' is not a version of Azure's API; expected one such as 2024-10-21");
         if (url is var (address, urlMark) && address.Contains("/openai/deployments", StringComparison.Ordinal))
         {
-            document.Report(urlMark, $"the url names a deployment; expected the resource, such as {AzureExample}, and the name as 'deployment'");
+            document.Report(urlMark, $"the url contains a deployment; expected the resource, such as {AzureExample}, and the deployment's name in 'deployment'");
         }
         else if (!upstream.Url.EndsWith(UpstreamApi.AzureVersionedPath, StringComparison.Ordinal))
         {
@@ -93,18 +93,18 @@ internal static class UpstreamKindKeys
             if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var tokens) && tokens is > 0 and <= DefaultMaxTokensMax)
                 upstream = upstream with { DefaultMaxTokens = tokens };
             else
-                document.Report(mark, $"'{text}' is no number of tokens; expected 1 to {DefaultMaxTokensMax}");
+                document.Report(mark, $"'{text}' is not a valid number of tokens; expected 1 to {DefaultMaxTokensMax}");
         }
         if (document.String(section, "api_version") is var (version, versionMark))
         {
             const string Allowed = $"{UpstreamApi.AnthropicSamplingVersion}, {UpstreamApi.AnthropicVersion}";
             if (version is UpstreamApi.AnthropicSamplingVersion or UpstreamApi.AnthropicVersion) upstream = upstream with { ApiVersion = version };
-            else document.Report(versionMark, $"'{version}' is no version of Anthropic's API; allowed here: {Allowed}");
+            else document.Report(versionMark, $"'{version}' is not a version of Anthropic's API; allowed here: {Allowed}");
         }
         if (document.String(section, "thinking") is var (mode, modeMark))
         {
             if (mode == "budget") upstream = upstream with { Thinking = ThinkingMode.Budget };
-            else if (mode != "adaptive") document.Report(modeMark, $"'{mode}' is no way to think; allowed here: adaptive, budget");
+            else if (mode != "adaptive") document.Report(modeMark, $"'{mode}' is not a valid value of 'thinking'; allowed here: adaptive, budget");
         }
         return upstream;
     }
@@ -113,7 +113,7 @@ internal static class UpstreamKindKeys
     {
         if (document.String(section, "max_tokens_parameter") is not var (text, mark)) return null;
         if (text is "max_tokens" or "max_completion_tokens") return text;
-        document.Report(mark, $"'{text}' is no name of that parameter; allowed here: max_tokens, max_completion_tokens");
+        document.Report(mark, $"'{text}' is not a valid value of 'max_tokens_parameter'; allowed here: max_tokens, max_completion_tokens");
         return null;
     }
 }

@@ -299,7 +299,7 @@ public sealed partial class LoadedModels<TEngine> : IAsyncDisposable
     [LoggerMessage(3, LogLevel.Information, "Unloaded {Path} to make room.")]
     private partial void LogUnloaded(string path);
 
-    [LoggerMessage(5, LogLevel.Information, "Unloaded {Path}: the configuration has it no more.")]
+    [LoggerMessage(5, LogLevel.Information, "Unloaded {Path}: it is no longer in the configuration.")]
     private partial void LogRetired(string path);
 
     [LoggerMessage(4, LogLevel.Error, "{Path} is not loaded: {Reason}")]

@@ -129,6 +129,6 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Error, "The configuration is refused, and the one that runs stays: {Error}")]
+    [LoggerMessage(1, LogLevel.Error, "The new configuration is refused, and the current one stays: {Error}")]
     private partial void LogRefused(string error);
 }

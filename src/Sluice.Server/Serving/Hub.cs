@@ -96,12 +96,12 @@ public sealed partial class Hub : IDisposable
         return names.Count > 0 ? string.Join(", ", names) : "none";
     }
 
-    [LoggerMessage(1, LogLevel.Information, "The configuration is taken over: {Count} models; added: {Added}; removed: {Removed}.")]
+    [LoggerMessage(1, LogLevel.Information, "The new configuration is applied: {Count} models; added: {Added}; removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
-    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size' and 'drain' can't change while the hub runs: start it again for that.")]
+    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size' and 'drain' can't change while the hub runs; restart it to apply them.")]
     private partial void LogStoreStays();
 
-    [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs: start it again to listen on {Listen}; until then it is {Current}.")]
+    [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs; restart it to listen on {Listen}. Until then it listens on {Current}.")]
     private partial void LogListenStays(string listen, string current);
 }

@@ -33,16 +33,16 @@ internal sealed class HubMetrics
                 HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864],
             });
         CachedPromptTokens = Meter.CreateCounter<long>(
-            "sluice.prompt.cached_tokens", "{token}", "Tokens of prompts that were not computed again, as the engine or the upstream says.");
-        RequestsInFlight = Meter.CreateUpDownCounter<long>("sluice.requests.in_flight", "{request}", "Requests that are being answered.");
-        RequestsAborted = Meter.CreateCounter<long>("sluice.requests.aborted", "{request}", "Answers that were told to stop.");
+            "sluice.prompt.cached_tokens", "{token}", "Tokens of prompts that were not computed again, as the engine or the upstream reports.");
+        RequestsInFlight = Meter.CreateUpDownCounter<long>("sluice.requests.in_flight", "{request}", "Running requests.");
+        RequestsAborted = Meter.CreateCounter<long>("sluice.requests.aborted", "{request}", "Stopped answers.");
         Attempts = Meter.CreateCounter<long>("sluice.attempts", "{attempt}", "Attempts at an answer.");
         Failovers = Meter.CreateCounter<long>("sluice.failovers", "{attempt}", "Attempts that followed a failed one.");
-        Rescues = Meter.CreateCounter<long>("sluice.rescues", "{answer}", "Answers that broke off and went on.");
+        Rescues = Meter.CreateCounter<long>("sluice.rescues", "{answer}", "Answers that broke off and were continued.");
         Hedges = Meter.CreateCounter<long>("sluice.hedges", "{attempt}", "Second attempts because the content of the first was late.");
-        Suspended = Meter.CreateCounter<long>("sluice.answers.suspended", "{answer}", "Answers that the local engine stopped at because nobody read them.");
-        Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine went on with.");
-        Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were taken over or refused.");
+        Suspended = Meter.CreateCounter<long>("sluice.answers.suspended", "{answer}", "Answers that the local engine suspended because nobody read them.");
+        Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine resumed.");
+        Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were applied or refused.");
     }
 
     public Meter Meter { get; }

@@ -82,7 +82,7 @@ public sealed class ChatTests
 
     [Theory]
     [InlineData("The input is empty", "smollm2-135m-instruct")]
-    [InlineData("There is no model 'nope'; there is: ", "nope")]
+    [InlineData("There is no model 'nope'; the models are: ", "nope")]
     [InlineData("--temperature is a number from 0 to 2, not '3'", "--temperature", "3")]
     [InlineData("--max-tokens is a whole number from 1, not 'x'", "--max-tokens", "x")]
     [InlineData("--seed is a whole number from 0, not '-1'", "--seed", "-1")]

@@ -8,11 +8,11 @@ public sealed class CommandLineTests
     private readonly TestTerminal _terminal = new();
 
     [Theory]
-    [InlineData("'bogus' is no command or argument here; 'sluice --help'", "bogus")]
-    [InlineData("'--bogus' is no option here; 'sluice --help'", "--bogus")]
-    [InlineData("'--bogus' is no option here; 'sluice pull --help'", "pull", "--bogus")]
-    [InlineData("'--bogus' is no option here; 'sluice pull --help'", "pull", "name", "--bogus")]
-    [InlineData("'two' is no command or argument here; 'sluice pull --help'", "pull", "one", "two")]
+    [InlineData("'bogus' is not a command or argument here; 'sluice --help'", "bogus")]
+    [InlineData("'--bogus' is not an option here; 'sluice --help'", "--bogus")]
+    [InlineData("'--bogus' is not an option here; 'sluice pull --help'", "pull", "--bogus")]
+    [InlineData("'--bogus' is not an option here; 'sluice pull --help'", "pull", "name", "--bogus")]
+    [InlineData("'two' is not a command or argument here; 'sluice pull --help'", "pull", "one", "two")]
     [InlineData("'sluice pull --help'", "pull")]
     [InlineData("'sluice pull --help'", "pull", "name", "--models")]
     public async Task A_wrong_command_line_is_one_sentence(string sentence, params string[] arguments)

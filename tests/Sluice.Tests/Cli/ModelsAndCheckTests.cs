@@ -78,9 +78,9 @@ public sealed class ModelsAndCheckTests : IDisposable
         // One model has nobody who answers for it.
         Assert.Equal(1, await _terminal.RunAsync("models", "--config", file));
 
-        Assert.StartsWith("sluice: No upstream of locked answers as it should; ", Assert.Single(_terminal.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        Assert.StartsWith("sluice: No upstream of locked is healthy; ", Assert.Single(_terminal.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
         Assert.Matches($"^sound +ok +{sound.Url}, {unlisted.Url} *$", Line("sound"));
-        Assert.Matches($"^locked +unauthorised +{locked.Url} *$", Line("locked"));
+        Assert.Matches($"^locked +unauthorized +{locked.Url} *$", Line("locked"));
         Assert.Matches("^mixed +failing, unreachable, ok +", Line("mixed"));
         Assert.DoesNotContain("sk-secret", _terminal.Output + _terminal.Error, StringComparison.Ordinal);
         var call = sound.Calls.Single(call => call.Headers.ContainsKey("X-Team"));
@@ -104,7 +104,7 @@ public sealed class ModelsAndCheckTests : IDisposable
     {
         var file = Write("listen: foo\n");
         Assert.Equal(2, await _terminal.RunAsync("check", file));
-        Assert.Equal($"{file}:1:9: listen: 'foo' is no address; expected http://HOST:PORT, such as http://127.0.0.1:7070\n", _terminal.Error);
+        Assert.Equal($"{file}:1:9: listen: 'foo' is not a valid address; expected http://HOST:PORT, such as http://127.0.0.1:7070\n", _terminal.Error);
     }
 
     [Theory]

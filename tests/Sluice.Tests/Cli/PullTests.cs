@@ -90,7 +90,7 @@ public sealed class PullTests : IAsyncLifetime
     {
         await File.WriteAllBytesAsync(Part, [.. "GGUF"u8, 1, 2, 3]);
         Assert.Equal(2, await PullAsync());
-        AssertOneSentence($"expected is {_hub.Sha256}; the download was removed");
+        AssertOneSentence($"expected {_hub.Sha256}; the download was removed");
         Assert.Empty(Directory.GetFiles(_folder));
     }
 
@@ -101,7 +101,7 @@ public sealed class PullTests : IAsyncLifetime
         await File.WriteAllBytesAsync(Part, [.. "GGUF"u8, 1, 2, 3]);
         AssertPulled(await PullAsync());
         Assert.Equal(_hub.Content, await File.ReadAllBytesAsync(Target));
-        Assert.Contains("unchecked", _terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("not checked", _terminal.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -109,7 +109,7 @@ public sealed class PullTests : IAsyncLifetime
     {
         _hub.StatedSha256 = new string('a', 64);
         Assert.Equal(2, await PullAsync());
-        AssertOneSentence($"tiny.gguf has the SHA-256 {_hub.Sha256}, expected is {_hub.StatedSha256}");
+        AssertOneSentence($"tiny.gguf has the SHA-256 {_hub.Sha256}, expected {_hub.StatedSha256}");
         Assert.Empty(Directory.GetFiles(_folder));
     }
 
@@ -119,7 +119,7 @@ public sealed class PullTests : IAsyncLifetime
         _hub.Content = "<html>Please log in</html>"u8.ToArray();
         _hub.StatedSha256 = null;
         Assert.Equal(2, await PullAsync());
-        AssertOneSentence("is no GGUF file");
+        AssertOneSentence("is not a GGUF file");
         Assert.Empty(Directory.GetFiles(_folder));
     }
 
@@ -128,7 +128,7 @@ public sealed class PullTests : IAsyncLifetime
     [InlineData(401, "set HF_TOKEN")]
     [InlineData(403, "set HF_TOKEN")]
     [InlineData(429, "too many requests")]
-    [InlineData(500, "answers with status 500")]
+    [InlineData(500, "returned status 500")]
     public async Task A_refusal_is_one_sentence(int status, string sentence)
     {
         _hub.Status = status;
@@ -151,7 +151,7 @@ public sealed class PullTests : IAsyncLifetime
     {
         await File.WriteAllTextAsync(Target, "mine");
         Assert.Equal(2, await PullAsync());
-        AssertOneSentence("exists already");
+        AssertOneSentence("already exists");
         Assert.Equal("mine", await File.ReadAllTextAsync(Target));
         Assert.Empty(_hub.Requests);
     }

@@ -35,7 +35,7 @@ public sealed class QuantizeTests : IDisposable
         var small = Path.Combine(_folder, "small.gguf");
         Assert.Equal(0, await _terminal.RunAsync("quantize", Source, "Q8_0", small));
 
-        await AssertRefusedAsync($"{small} is quantised already (a.weight is Q8_0); start from a model in F16, BF16 or F32", small, "Q4_0");
+        await AssertRefusedAsync($"{small} is already quantized (a.weight is Q8_0); start from a model in F16, BF16 or F32", small, "Q4_0");
         Assert.Equal(0, await _terminal.RunAsync("quantize", small, "Q4_0", Path.Combine(_folder, "smaller.gguf"), "--allow-requantize"));
         Assert.Equal(0, await _terminal.RunAsync("quantize", small, "F16", Path.Combine(_folder, "larger.gguf")));
     }
@@ -46,7 +46,7 @@ public sealed class QuantizeTests : IDisposable
         var target = Path.Combine(_folder, "t.gguf");
         await File.WriteAllTextAsync(target, "mine", TestContext.Current.CancellationToken);
 
-        await AssertRefusedAsync($"{target} exists already; --force replaces it.", Source, "Q8_0", target);
+        await AssertRefusedAsync($"{target} already exists; use --force to replace it.", Source, "Q8_0", target);
         Assert.Equal("mine", await File.ReadAllTextAsync(target, TestContext.Current.CancellationToken));
         Assert.Equal(0, await _terminal.RunAsync("quantize", Source, "Q8_0", target, "--force"));
         await AssertRefusedAsync($"{Source} is the model itself", Source, "Q8_0", Source, "--force");
@@ -62,8 +62,8 @@ public sealed class QuantizeTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Q2_K", "TYPE 'Q2_K' is no type that is written; there are Q4_0, Q4_1,")]
-    [InlineData("3", "TYPE '3' is no type that is written")]
+    [InlineData("Q2_K", "TYPE 'Q2_K' is not a type that can be written; the types are Q4_0, Q4_1,")]
+    [InlineData("3", "TYPE '3' is not a type that can be written")]
     public Task A_type_that_is_not_written_is_named(string type, string sentence) => AssertRefusedAsync(sentence, Source, type);
 
     [Fact]

@@ -80,7 +80,7 @@ public sealed partial class ServeTests : IDisposable
     public async Task A_log_format_that_is_none_is_one_sentence()
     {
         Assert.Equal(2, await ServeAsync("--log-format", "xml"));
-        Assert.StartsWith("sluice: --log-format is text or json, not 'xml'", _terminal.Error, StringComparison.Ordinal);
+        Assert.StartsWith("sluice: --log-format must be text or json, not 'xml'", _terminal.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed partial class ServeTests : IDisposable
 
     [Fact]
     public Task Other_machines_need_a_key() => AssertRefusedAsync(
-        "http://0.0.0.0:0 can be reached from other machines and no API key is set: set api_keys or SLUICE_API_KEYS, listen on 127.0.0.1, or say --insecure.",
+        "http://0.0.0.0:0 can be reached from other machines and no API key is set: set api_keys or SLUICE_API_KEYS, listen on 127.0.0.1, or pass --insecure.",
         "--urls", "http://0.0.0.0:0");
 
     [Fact]

@@ -35,7 +35,7 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
         catch (InvalidOperationException)
         {
             // What a JSON element throws for an escape that is half of a surrogate pair.
-            throw Error("has text that is no Unicode");
+            throw Error("contains text that is not valid Unicode");
         }
         catch (GrammarException error) when (error.Path.Count == 0 && _path.Count > 0)
         {

@@ -246,7 +246,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     }
 
     /// <summary>Ends the stream as one that has sent what it may not send.</summary>
-    public FrameKind FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is no chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+    public FrameKind FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is not a chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
 
     private FrameKind Fail(ApiError error)
     {

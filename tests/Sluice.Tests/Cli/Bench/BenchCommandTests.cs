@@ -114,12 +114,12 @@ public sealed class BenchCommandTests
     }
 
     [Theory]
-    [InlineData("--concurrency", "0", "--concurrency is 0; it is at least 1 and at most 10000.")]
-    [InlineData("--rate", "0", "--rate is a number of requests per second, above 0 and at most 100000.")]
-    [InlineData("--duration", "5", "--duration '5' is no time, such as 500ms, 30s or 5m.")]
-    [InlineData("--prompt", "many", "--prompt 'many' is no length, such as 128, 64..256 or 128~32.")]
+    [InlineData("--concurrency", "0", "--concurrency is 0; it must be at least 1 and at most 10000.")]
+    [InlineData("--rate", "0", "--rate must be a number of requests per second, above 0 and at most 100000.")]
+    [InlineData("--duration", "5", "--duration '5' is not a valid time, such as 500ms, 30s or 5m.")]
+    [InlineData("--prompt", "many", "--prompt 'many' is not a valid length, such as 128, 64..256 or 128~32.")]
     [InlineData("--goodput", "fast", "--goodput 'fast' is not of the form ttft:500ms,tpot:50ms,e2e:20s, with one or more of these.")]
-    [InlineData("--extra", "[]", "--extra is no JSON object, such as '{\"ignore_eos\":true}'.")]
+    [InlineData("--extra", "[]", "--extra is not a JSON object, such as '{\"ignore_eos\":true}'.")]
     [InlineData("--api-key-env", "NOT_THERE", "The environment variable NOT_THERE is not set.")]
     [InlineData("--prompts", "/not/there.jsonl", "Could not find")]
     public async Task What_is_wrong_with_the_options_is_one_sentence(string option, string value, string sentence)
@@ -133,7 +133,7 @@ public sealed class BenchCommandTests
     public async Task An_address_that_is_none_is_refused()
     {
         Assert.Equal(2, await _terminal.RunAsync("bench", "ftp://x"));
-        Assert.StartsWith("sluice: 'ftp://x' is no http or https address", _terminal.Error, StringComparison.Ordinal);
+        Assert.StartsWith("sluice: 'ftp://x' is not an http or https address", _terminal.Error, StringComparison.Ordinal);
     }
 
     // With the server's own count of three tokens.

@@ -52,7 +52,7 @@ public sealed class StreamMeasureTests : IDisposable
         { "status 429: Slow down", ScriptedUpstream.Refuses(429, """{"error":{"message":"Slow down","type":"x"}}""") },
         { "status 502: <html>", ScriptedUpstream.Refuses(502, "<html>") },
         { "error event: Broken", reply => reply.EventAsync("""{"error":{"message":"Broken"}}""") },
-        { "a chunk is no JSON", reply => reply.EventAsync("{\"id\":") },
+        { "a chunk is not JSON", reply => reply.EventAsync("{\"id\":") },
         { "no finish reason", ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Text("a")) },
         { "no content", ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Finish()) },
         { "ended without [DONE]", reply => reply.EventAsync(ScriptedUpstream.Text("a")) },

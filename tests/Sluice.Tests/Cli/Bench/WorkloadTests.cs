@@ -85,7 +85,7 @@ public sealed class WorkloadTests
     {
         var error = Assert.Throws<CliException>(() => Read("""{"prompt":"one"}""", line));
 
-        Assert.Contains(":2 is no JSON object with 'messages'", error.Message, StringComparison.Ordinal);
+        Assert.Contains(":2 is not a JSON object with 'messages'", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -154,7 +154,7 @@ public sealed class SchemaGrammarTests
     [InlineData("""{"type":"string","pattern":"a)"}""", "", "'pattern' has ')' at character 2, which is not supported")]
     [InlineData("""{"type":"string","pattern":"(x{1000}){1000}"}""", "", "the pattern has more than 20000 parts")]
     [InlineData("""{"type":"string","pattern":"^(a|b)*a(a|b){20}$"}""", "", "the pattern, or the pattern together with other bounds, needs more than 8191 states")]
-    [InlineData("""{"const":"\ud800"}""", "", "has text that is no Unicode")]
+    [InlineData("""{"const":"\ud800"}""", "", "contains text that is not valid Unicode")]
     [InlineData("""[]""", "", "is not a schema: an object or a boolean is expected")]
     public void What_is_not_supported_is_refused_with_its_place(string schema, string path, string reason)
     {

@@ -41,11 +41,11 @@ public sealed partial class ConfigurationSchemaTests
     /// <summary>Errors that depend on more than the value: other values, files, variables.</summary>
     private static readonly string[] s_beyondASchema =
     [
-        "is taken by line",
+        "is already used in line",
         "environment variable",
         "is empty",
-        "takes at least",
-        "is no model of this configuration",
+        "needs at least",
+        "is not a model of this configuration",
         "can't be its own fallback",
     ];
 

@@ -56,28 +56,28 @@ public sealed class UpstreamConfigurationTests
 
     [Theory]
     [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, continues, deployment, api_version, default_max_tokens, thinking, max_tokens_parameter")]
-    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is no kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic")]
-    [InlineData("upstreams: [{url: http://x, continues: maybe}]", "4:44: 'maybe' is no value of 'continues'; allowed here: true, false")]
-    [InlineData("upstreams: [{url: http://x}]\n    hedge: 0%", "5:12: '0%' is no share of requests; expected a percentage above 0, such as 5%")]
-    [InlineData("upstreams: [{url: http://x}]\n    hedge: 5", "5:12: '5' is no share of requests; expected a percentage above 0, such as 5%")]
+    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is not a kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic")]
+    [InlineData("upstreams: [{url: http://x, continues: maybe}]", "4:44: 'maybe' is not a valid value of 'continues'; allowed here: true, false")]
+    [InlineData("upstreams: [{url: http://x}]\n    hedge: 0%", "5:12: '0%' is not a valid share of requests; expected a percentage above 0, such as 5%")]
+    [InlineData("upstreams: [{url: http://x}]\n    hedge: 5", "5:12: '5' is not a valid share of requests; expected a percentage above 0, such as 5%")]
     [InlineData("upstreams: []", "4:16: 'upstreams' is empty; expected at least one, such as {url: http://gpu-1:8000/v1}")]
     [InlineData("upstreams: [{model: a}]", "4:17: an upstream has no 'url'")]
-    [InlineData("upstreams: [{url: gpu-1}]", "4:23: the url is none; expected http://HOST:PORT/v1 or https://HOST/v1")]
-    [InlineData("upstreams: [{url: ftp://gpu-1}]", "4:23: the url is none; expected http://HOST:PORT/v1 or https://HOST/v1")]
-    [InlineData("upstreams: [{url: http://me:secret@gpu/v1}]", "4:23: the url carries a user or password; use 'api_key' or 'headers'")]
+    [InlineData("upstreams: [{url: gpu-1}]", "4:23: this is not a valid URL; expected http://HOST:PORT/v1 or https://HOST/v1")]
+    [InlineData("upstreams: [{url: ftp://gpu-1}]", "4:23: this is not a valid URL; expected http://HOST:PORT/v1 or https://HOST/v1")]
+    [InlineData("upstreams: [{url: http://me:secret@gpu/v1}]", "4:23: the url contains a user or password; use 'api_key' or 'headers'")]
     [InlineData("upstreams: [{url: http://gpu/v1/chat/completions}]", "4:23: the url names an endpoint; expected where the API begins, such as http://HOST:PORT/v1")]
-    [InlineData("upstreams: [{url: http://gpu, weight: -1}]", "4:43: '-1' is no weight; expected a number above 0")]
-    [InlineData("upstreams: [{url: http://gpu, on_abort: kill}]", "4:45: 'kill' is no policy for aborts; allowed here: cancel, drain")]
-    [InlineData("upstreams: [{url: http://gpu, api_key: a b}]", "4:44: an API key has a character that a header can't carry; expected visible ASCII without spaces")]
+    [InlineData("upstreams: [{url: http://gpu, weight: -1}]", "4:43: '-1' is not a valid weight; expected a number above 0")]
+    [InlineData("upstreams: [{url: http://gpu, on_abort: kill}]", "4:45: 'kill' is not a valid value of 'on_abort'; allowed here: cancel, drain")]
+    [InlineData("upstreams: [{url: http://gpu, api_key: a b}]", "4:44: an API key contains a character that is not allowed in a header; expected visible ASCII without spaces")]
     [InlineData("upstreams: [{url: http://gpu, headers: {Content-Length: 3}}]", "4:45: the header 'Content-Length' is the hub's own and can't be set")]
-    [InlineData("upstreams: [{url: http://gpu, headers: {X Y: 3}}]", "4:45: 'X Y' is no header name")]
-    [InlineData("upstreams: [{url: http://gpu}]\n    retries: many", "5:14: 'many' is no number of retries; expected 0 to 10")]
+    [InlineData("upstreams: [{url: http://gpu, headers: {X Y: 3}}]", "4:45: 'X Y' is not a valid header name")]
+    [InlineData("upstreams: [{url: http://gpu}]\n    retries: many", "5:14: 'many' is not a valid number of retries; expected 0 to 10")]
     [InlineData("upstreams: [{url: http://gpu}]\n    timeouts: {idel: 5s}", "5:16: unknown key 'idel'; did you mean 'idle'? allowed here: connect, first_token, idle, total")]
-    [InlineData("upstreams: [{url: http://gpu}]\n    timeouts: {idle: 5}", "5:22: '5' is no duration; expected a number with a unit, such as 500ms, 5s or 10m, up to 24h")]
-    [InlineData("upstreams: [{url: http://gpu}]\n    fallbacks: [smal]", "5:17: the fallback 'smal' is no model of this configuration; did you mean 'small'?")]
+    [InlineData("upstreams: [{url: http://gpu}]\n    timeouts: {idle: 5}", "5:22: '5' is not a valid duration; expected a number with a unit, such as 500ms, 5s or 10m, up to 24h")]
+    [InlineData("upstreams: [{url: http://gpu}]\n    fallbacks: [smal]", "5:17: the fallback 'smal' is not a model of this configuration; did you mean 'small'?")]
     [InlineData("upstreams: [{url: http://gpu}]\n    fallbacks: [A]", "5:17: the model 'a' can't be its own fallback")]
-    [InlineData("upstreams: [{url: http://gpu}]\n    gguf: a.gguf", "4:5: a model has either 'gguf' or 'upstreams', and this one has both")]
-    [InlineData("gguf: a.gguf\n    timeouts: {idle: 5s}", "5:5: 'timeouts' is about upstreams, and this model has none")]
+    [InlineData("upstreams: [{url: http://gpu}]\n    gguf: a.gguf", "4:5: a model has both 'gguf' and 'upstreams'; it needs exactly one of them")]
+    [InlineData("gguf: a.gguf\n    timeouts: {idle: 5s}", "5:5: 'timeouts' applies to upstreams, and this model has none")]
     public void Something_wrong_has_its_place_and_what_would_be_right(string yaml, string error)
     {
         var exception = Assert.Throws<ConfigurationException>(() => Parse($"models:\n  - {{id: small, gguf: s.gguf}}\n  - id: a\n    {yaml}\n"));
@@ -85,9 +85,9 @@ public sealed class UpstreamConfigurationTests
     }
 
     [Theory]
-    [InlineData("upstreams: [{url: http://gpu/v1, kind: \"${KEY}\"}]", "'${KEY}' is no kind of upstream")]
-    [InlineData("upstreams: [{url: http://gpu/v1, weight: \"${KEY}\"}]", "'${KEY}' is no weight")]
-    [InlineData("upstreams: [{url: http://gpu/v1}]\n    fallbacks: [\"${KEY}\"]", "the fallback '${KEY}' is no model")]
+    [InlineData("upstreams: [{url: http://gpu/v1, kind: \"${KEY}\"}]", "'${KEY}' is not a kind of upstream")]
+    [InlineData("upstreams: [{url: http://gpu/v1, weight: \"${KEY}\"}]", "'${KEY}' is not a valid weight")]
+    [InlineData("upstreams: [{url: http://gpu/v1}]\n    fallbacks: [\"${KEY}\"]", "the fallback '${KEY}' is not a model")]
     public void A_key_in_the_wrong_place_is_not_in_the_error(string yaml, string message)
     {
         var error = Assert.Single(Assert.Throws<ConfigurationException>(() => Parse($"models:\n  - id: a\n    {yaml}\n")).Errors).ToString();

@@ -92,7 +92,7 @@ public sealed class ReloadTests : IAsyncDisposable
             for (var i = 0; i < StreamsPerReload; i++) streams.Add(await AskAsync("m"));
         }
         // Of those in the middle nobody is left that any configuration of now names.
-        Assert.Equal(configurations.Length - 1, _log.Lines.Count(line => line.Contains("is taken over", StringComparison.Ordinal)));
+        Assert.Equal(configurations.Length - 1, _log.Lines.Count(line => line.Contains("is applied", StringComparison.Ordinal)));
         open.SetResult();
         foreach (var stream in streams)
         {
@@ -146,7 +146,7 @@ public sealed class ReloadTests : IAsyncDisposable
         Assert.Equal(["new", "alias"], await ModelsAsync());
         Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("old")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await AskAsync("alias")).StatusCode);
-        Assert.Contains("Information: The configuration is taken over: 1 models; added: new; removed: old.", _log.Lines);
+        Assert.Contains("Information: The new configuration is applied: 1 models; added: new; removed: old.", _log.Lines);
     }
 
     [Fact]
@@ -157,7 +157,7 @@ public sealed class ReloadTests : IAsyncDisposable
 
         Change("  - {id: m, gguff: a}\n  - {id: n, gguf: nowhere.gguf}\n");
         Assert.Contains(_log.Lines, line => line.StartsWith(
-            $"Error: The configuration is refused, and the one that runs stays: {ConfigurationPath}:3:13: unknown key 'gguff'; did you mean 'gguf'?", StringComparison.Ordinal));
+            $"Error: The new configuration is refused, and the current one stays: {ConfigurationPath}:3:13: unknown key 'gguff'; did you mean 'gguf'?", StringComparison.Ordinal));
         Change("  - {id: n, gguf: nowhere.gguf}\n");
         Assert.Contains(_log.Lines, line => line.Contains($"{ConfigurationPath}:3:19: there is no file 'nowhere.gguf'", StringComparison.Ordinal));
         Assert.Equal(["m"], await ModelsAsync());
@@ -242,7 +242,7 @@ public sealed class ReloadTests : IAsyncDisposable
         Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("m")).StatusCode);
         Http.DefaultRequestHeaders.Add("Authorization", "Bearer sk-other");
         Assert.Equal(HttpStatusCode.OK, (await AskAsync("m")).StatusCode);
-        Assert.Contains(_log.Lines, line => line.StartsWith("Warning: 'listen' can't change while the hub runs: start it again to listen on http://127.0.0.1:1;", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.StartsWith("Warning: 'listen' can't change while the hub runs; restart it to listen on http://127.0.0.1:1.", StringComparison.Ordinal));
         Assert.DoesNotContain("sk-other", _log.ToString(), StringComparison.Ordinal);
     }
 
@@ -305,7 +305,7 @@ public sealed class ReloadTests : IAsyncDisposable
         (await AskAsync("m")).Dispose();
         await Scrape.WhenIdleAsync(Http);
         Change(UpstreamHub.Model("m", other));
-        Assert.Contains(_log.Lines, line => line.Contains("is taken over", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.Contains("is applied", StringComparison.Ordinal));
         open.SetResult();
         await finished.Task.WaitAsync(s_patience, TestContext.Current.CancellationToken);
         Assert.False(drained.Calls.Single().Aborted.IsCompleted);
