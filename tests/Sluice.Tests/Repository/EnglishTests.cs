@@ -56,13 +56,14 @@ public sealed partial class EnglishTests
     [Fact]
     public void Documents_use_no_phrase_of_the_table() =>
         AssertNone(Documents().Where(path => path != Glossary)
-            .SelectMany(path => Prose(path).SelectMany(piece => Find(piece.Text).Select(found => $"{path}:{piece.Line}: {found}"))));
+            .SelectMany(path => Prose(path).SelectMany(piece => Find(piece.Text)
+                .Select(found => $"{path}:{piece.Line + piece.Text.AsSpan(0, found.Index).Count('\n')}: {found.Text}"))));
 
     [Fact]
     public void Messages_use_no_phrase_of_the_table() =>
         AssertNone(RepositoryFiles.WithExtension(".cs", "src/").Where(path => !s_sourcesLeftOut.Any(folder => path.StartsWith(folder, StringComparison.Ordinal)))
             .SelectMany(path => RepositoryFiles.Read(path).Split('\n').SelectMany((line, index) =>
-                Find(Literals(line)).Select(found => $"{path}:{index + 1}: {found}"))));
+                Find(Literals(line)).Select(found => $"{path}:{index + 1}: {found.Text}"))));
 
     [Fact]
     public void Prose_fits_the_width()
@@ -93,7 +94,7 @@ public sealed partial class EnglishTests
     [InlineData("It is refused, for it has no key.", "', for it'")]
     [InlineData("An average, for the whole answer.", null)]
     public void Phrases_are_found(string text, string? expected) =>
-        Assert.Equal(expected, Find(text).Select(found => found.Split(':')[0]).SingleOrDefault());
+        Assert.Equal(expected, Find(text).Select(found => found.Text.Split(':')[0]).SingleOrDefault());
 
     [Theory]
     [InlineData("Fail($\"'{text}' is no size\"); // is no comment", "'{text}' is no size")]
@@ -115,19 +116,20 @@ public sealed partial class EnglishTests
         Assert.True(all.Length == 0, all);
     }
 
-    // The text of each paragraph, heading and cell without code, and the line that it begins in.
+    // The text of each paragraph, heading and cell without code, and the line that it begins in. Its line ends are those of the file.
     private static IEnumerable<(int Line, string Text)> Prose(string path) =>
         Markdown.Parse(RepositoryFiles.Read(path), Pipeline).Descendants<LeafBlock>().Where(block => block.Inline is not null)
             .Select(block => (block.Line + 1, string.Concat(block.Inline!.Descendants().Select(inline => inline switch
             {
                 LiteralInline literal => literal.Content.ToString(),
-                LineBreakInline => " ",
+                LineBreakInline => "\n",
                 CodeInline => "`",
                 _ => "",
             }))));
 
-    private static IEnumerable<string> Find(string text) =>
-        s_phrases.SelectMany(phrase => phrase.Pattern.Matches(text).Select(match => $"'{Regex.Replace(match.Value, @"\s+", " ")}': write {phrase.Better}"));
+    private static IEnumerable<(int Index, string Text)> Find(string text) =>
+        s_phrases.SelectMany(phrase => phrase.Pattern.Matches(text)
+            .Select(match => (match.Index, $"'{Regex.Replace(match.Value, @"\s+", " ")}': write {phrase.Better}")));
 
     // What stands between quotation marks, one literal after the other; interpolated expressions stay in it, comments don't.
     private static string Literals(string line) =>
