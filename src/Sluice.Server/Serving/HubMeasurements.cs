@@ -14,10 +14,10 @@ internal static class HubMeasurements
         meter.CreateObservableGauge(
             "sluice.upstream.breaker", () => Breakers(hub), "{state}", "Breaker of an upstream: 0 closed, 1 probing, 2 open.");
         meter.CreateObservableUpDownCounter(
-            "sluice.upstream.in_flight", () => InFlight(hub), "{attempt}", "Attempts that run at an upstream.");
+            "sluice.upstream.in_flight", () => InFlight(hub), "{attempt}", "Running attempts at an upstream.");
         meter.CreateObservableGauge(
             "sluice.model.loaded", () => LocalModels(hub, path => memory.PresenceOf(path) == ModelPresence.Loaded ? 1 : 0), "{state}",
-            "Whether the engine has the model in memory: 1 or 0.");
+            "Whether the model is in memory: 1 or 0.");
         meter.CreateObservableCounter(
             "sluice.engine.drafted_tokens", () => LocalFiles(hub, path => memory.DraftsOf(path).Drafted), "{token}",
             "Tokens that the engine drafted from the text so far and computed before they were sampled.");
