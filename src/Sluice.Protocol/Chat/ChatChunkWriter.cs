@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Text;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
 using Sluice.Protocol.ServerSentEvents;
@@ -80,7 +81,7 @@ public sealed class ChatChunkWriter
         IEventOutput output,
         int choiceIndex,
         ReadOnlySpan<byte> utf8Text,
-        ReadOnlySpan<ChunkTokenLogprob> logprobs = default,
+        ReadOnlySpan<DeltaLogprob> logprobs = default,
         bool hasLogprobs = false)
     {
         Begin(output, choiceIndex, "{\"content\":\""u8);
@@ -203,7 +204,7 @@ public sealed class ChatChunkWriter
     public void WriteCancelled(IEventOutput output, int choiceIndex) => WriteFlaggedFinish(output, choiceIndex, "stop"u8, "cancelled"u8);
 
     /// <summary>The usage chunk: no choices, after every finish. Written whether or not chunks announce it.</summary>
-    public void WriteUsage(IEventOutput output, in ChatUsage usage)
+    public void WriteUsage(IEventOutput output, in AnswerUsage usage)
     {
         BeginUsage(output, usage.PromptTokens, usage.CompletionTokens);
         JsonText.WriteRaw(output, ",\"prompt_tokens_details\":{\"cached_tokens\":"u8);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
 
@@ -14,7 +15,7 @@ namespace Sluice.Protocol.Chat;
 /// Reads what <see cref="ChatChunkWriter"/> and <see cref="Relay.ChunkNormalizer"/> write; members that it does not know it keeps. The usage of the result is that of the usage chunk, so the stream must have one
 /// for the result to have it.
 /// </remarks>
-public sealed class ChatCompletionFold
+public sealed class ChatCompletionFold : AnswerFold
 {
     private readonly SortedDictionary<int, FoldedChoice> _choices = [];
     private readonly FoldedMembers _members = new(["id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation"]);
@@ -25,17 +26,18 @@ public sealed class ChatCompletionFold
     private long _created;
     private string? _usage;
     private long _bytes;
+    private ApiError? _error;
 
     /// <summary>Whether the stream has come to its regular end, so that <see cref="WriteTo"/> may be called.</summary>
     public bool IsDone { get; private set; }
 
-    /// <summary>How the stream failed; null while it has not. Nothing is folded after it.</summary>
-    public ApiError? Error { get; private set; }
+    /// <inheritdoc/>
+    public override ApiError? Error => _error;
 
     /// <summary>Folds more of the stream. Comments are skipped; what follows the end or an error is ignored.</summary>
     /// <param name="sseEvents">Any number of whole events, each ended by a blank line.</param>
     /// <exception cref="ArgumentException">The last event is not whole.</exception>
-    public void Add(ReadOnlySpan<byte> sseEvents)
+    public override void Add(ReadOnlySpan<byte> sseEvents)
     {
         while (!sseEvents.IsEmpty && !IsDone && Error is null)
         {
@@ -47,9 +49,12 @@ public sealed class ChatCompletionFold
         }
     }
 
+    /// <inheritdoc/>
+    public override void End() => Add("data: [DONE]\n\n"u8);
+
     /// <summary>Writes the <c>chat.completion</c> object.</summary>
     /// <exception cref="InvalidOperationException">The stream is not done, or it failed.</exception>
-    public void WriteTo(IBufferWriter<byte> output)
+    public override void WriteTo(IBufferWriter<byte> output)
     {
         if (!IsDone || Error is not null) throw new InvalidOperationException("The stream has not come to its regular end.");
         Write(output, default);
@@ -57,13 +62,12 @@ public sealed class ChatCompletionFold
 
     /// <summary>Writes what has come so far as a <c>chat.completion</c> object; choices that go on have a <c>finish_reason</c> of null.</summary>
     /// <param name="output">Receives the object.</param>
-    /// <param name="id">Of the completion, for a stream without events.</param>
-    /// <param name="model">The same.</param>
-    /// <param name="created">The same: Unix time in seconds.</param>
+    /// <param name="head">For a stream without events.</param>
     /// <param name="sluiceMembers">Members for the object <c>sluice</c>, without its braces; at least one.</param>
-    public void WriteSoFar(IBufferWriter<byte> output, string id, string model, long created, ReadOnlySpan<byte> sluiceMembers)
+    public override void WriteSoFar(IBufferWriter<byte> output, AnswerHead head, ReadOnlySpan<byte> sluiceMembers)
     {
-        if (_id is null) (_id, _model, _created) = (id, model, created);
+        ArgumentNullException.ThrowIfNull(head);
+        if (_id is null) (_id, _model, _created) = (head.Id, head.Model, head.Created);
         Write(output, sluiceMembers);
     }
 
@@ -125,7 +129,7 @@ public sealed class ChatCompletionFold
         {
             var isWhole = _choices.Count > 0 && _choices.Values.All(choice => choice.IsFinished);
             if (isWhole) IsDone = true;
-            else Error = ApiErrors.ServerError("The stream ended before the answer was finished.");
+            else _error = ApiErrors.ServerError("The stream ended before the answer was finished.");
             return;
         }
 
@@ -133,7 +137,7 @@ public sealed class ChatCompletionFold
         if (_bytes > ProtocolLimits.CompletionBytesMax)
         {
             const int Max = ProtocolLimits.CompletionBytesMax;
-            Error = ApiErrors.ServerError($"The completion is larger than {Max} bytes; ask for it as a stream.");
+            _error = ApiErrors.ServerError($"The completion is larger than {Max} bytes; ask for it as a stream.");
             return;
         }
 
@@ -147,7 +151,7 @@ public sealed class ChatCompletionFold
             exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
             // JsonElement throws these for a member of another kind than a chunk has.
-            Error = ApiErrors.ServerError("The stream contains an event that is not a chat completion chunk.");
+            _error = ApiErrors.ServerError("The stream contains an event that is not a chat completion chunk.");
         }
     }
 
@@ -155,7 +159,7 @@ public sealed class ChatCompletionFold
     {
         if (chunk.TryGetProperty("error"u8, out var error))
         {
-            Error = ReadError(error);
+            _error = ReadError(error);
             return;
         }
 

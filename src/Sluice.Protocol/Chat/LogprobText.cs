@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Chat;
@@ -10,7 +11,7 @@ internal static class LogprobText
     // The API's number for "so unlikely that it is not computed".
     private const float LogprobMin = -9999;
 
-    public static void Write(IBufferWriter<byte> output, ReadOnlySpan<ChunkTokenLogprob> tokens)
+    public static void Write(IBufferWriter<byte> output, ReadOnlySpan<DeltaLogprob> tokens)
     {
         for (var i = 0; i < tokens.Length; i++)
         {
@@ -29,7 +30,7 @@ internal static class LogprobText
         }
     }
 
-    private static void WriteMembers(IBufferWriter<byte> output, in ChunkTokenLogprob token)
+    private static void WriteMembers(IBufferWriter<byte> output, in DeltaLogprob token)
     {
         JsonText.WriteRaw(output, "{\"token\":\""u8);
         JsonText.WriteEscaped(output, token.Bytes.Span);

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Hosting;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
@@ -143,7 +143,7 @@ internal sealed partial class AnswerTable : IHostedService
         else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
         // The process was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
         else if (suspended?.Progress is { } progress)
-            record.SetUsage(new ChatUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, progress.Choices.Sum(static choice => choice.Tokens.Count)), isEstimated: true);
+            record.SetUsage(new AnswerUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, progress.Choices.Sum(static choice => choice.Tokens.Count)), isEstimated: true);
         // Events behind those that the engine's progress accounts for are made again, the same ones.
         var generation = new Generation(stored.Id, _limits.Streams, suspended?.EventCount ?? stored.EventCount);
         var answer = new Answer(this, generation, stored.Owner with { Retention = Retention.Store }, stored.Model, record, _limits, _time) { Created = stored.Created };

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Sluice.Inference.Scheduling;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
 
@@ -62,7 +62,7 @@ internal static class StoredProgress
                 RenderedAt = DateTimeOffset.ParseExact(root.GetProperty("rendered"u8).GetString()!, "O", CultureInfo.InvariantCulture),
                 Seed = root.GetProperty("seed"u8).GetUInt64(),
                 EventCount = root.GetProperty("events"u8).GetInt64(),
-                Usage = root.TryGetProperty("usage"u8, out var usage) ? new ChatUsage(usage[0].GetInt32(), usage[1].GetInt32(), usage[2].GetInt32(), usage[3].GetInt32()) : null,
+                Usage = root.TryGetProperty("usage"u8, out var usage) ? new AnswerUsage(usage[0].GetInt32(), usage[1].GetInt32(), usage[2].GetInt32(), usage[3].GetInt32()) : null,
                 Progress = root.TryGetProperty("choices"u8, out var choices)
                     ? new GenerationProgress(root.GetProperty("identity"u8).GetString()!, root.GetProperty("prompt"u8).GetUInt64(), [.. choices.EnumerateArray().Select(ReadChoice)])
                     {

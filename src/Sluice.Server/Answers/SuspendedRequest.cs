@@ -18,6 +18,7 @@ internal static class SuspendedRequest
             Created = from.Created,
             Commit = new CommitPoint(time),
             IsLast = true,
+            Dialect = answer.Owner.Dialect,
             Output = answer.CreateWriter(),
             Record = answer.Record,
             Production = stretch,

@@ -180,6 +180,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
             Principal = answer.Owner.Principal,
             Commit = new CommitPoint(time),
             IsRescuable = !RescueHeader.IsOff(context.Request),
+            Dialect = answer.Owner.Dialect,
             Output = answer.CreateWriter(),
             Record = answer.Record,
             Production = answer.Production,

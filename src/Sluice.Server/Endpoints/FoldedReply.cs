@@ -1,6 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
@@ -10,9 +10,9 @@ namespace Sluice.Server.Endpoints;
 /// <summary>The reply to a request that did not ask for a stream: the events of a log, folded into one object.</summary>
 internal static class FoldedReply
 {
-    public static async Task WriteAsync(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
+    public static async Task WriteAsync(HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
     {
-        var fold = new ChatCompletionFold();
+        var fold = dialect.CreateFold();
         var events = new ArrayBufferWriter<byte>();
         while (true)
         {
@@ -40,7 +40,7 @@ internal static class FoldedReply
         }
     }
 
-    private static async Task EndAsync(HttpContext context, StreamEnd end, ChatCompletionFold fold, Limits limits, TimeProvider time)
+    private static async Task EndAsync(HttpContext context, StreamEnd end, AnswerFold fold, Limits limits, TimeProvider time)
     {
         switch (end.Kind)
         {
@@ -53,9 +53,7 @@ internal static class FoldedReply
                 return;
             default:
                 var json = new ArrayBufferWriter<byte>();
-                ChatChunkWriter.WriteDone(json);
-                fold.Add(json.WrittenSpan);
-                json.ResetWrittenCount();
+                fold.End();
                 if (fold.Error is { } error)
                 {
                     await JsonReply.WriteErrorAsync(context, error);

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
@@ -119,7 +119,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
 
     private async Task WriteObjectAsync(HttpContext context, Answer answer)
     {
-        var fold = new ChatCompletionFold();
+        var fold = answer.Owner.Dialect.CreateFold();
         var events = new ArrayBufferWriter<byte>();
         using var reader = answer.Log.TryOpenReader(answer.Log.IsSpilled ? 0 : long.Min(answer.Log.FirstEvent, answer.Log.EventCount));
         if (reader is null)
@@ -165,7 +165,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
             members.Write(text.WrittenSpan[1..^1]);
         }
         var json = new ArrayBufferWriter<byte>();
-        fold.WriteSoFar(json, answer.Id, answer.Model, answer.Created, members.WrittenSpan);
+        fold.WriteSoFar(json, new AnswerHead(answer.Id, answer.Created, answer.Model), members.WrittenSpan);
         await JsonReply.WriteAsync(context, json.WrittenMemory, limits, time);
     }
 }

@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
@@ -19,14 +19,16 @@ namespace Sluice.Server.Endpoints;
 /// and while a write is stuck it cuts the connection.
 /// </remarks>
 /// <param name="context">Gets the reply.</param>
+/// <param name="dialect">Of the log.</param>
 /// <param name="log">What is read.</param>
 /// <param name="reader">The reply's place in it.</param>
 /// <param name="limits">Bounds.</param>
 /// <param name="time">Clock of the timer.</param>
 /// <param name="eventIds">What ids of events begin with, in UTF-8; null sends none.</param>
-internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null)
+internal sealed class StreamReply(
+    HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null)
 {
-    private static readonly ApiError s_abandoned = ApiErrors.ServerError("The answer was given up, for nobody read it any more.");
+    private static readonly ApiError s_abandoned = ApiErrors.ServerError("The answer was given up because nobody was reading it.");
     private readonly EventBuffer? _copied = eventIds is null ? null : new();
     private long _lastWrite = time.GetTimestamp();
     private volatile bool _isFlushing;
@@ -79,7 +81,7 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         var passed = reader.Position;
         _copied.Clear();
         var outcome = reader.TryRead(_copied, limits.ReadBatchBytes, _copied.AddEvent);
-        if (outcome == ReadOutcome.Events) NumberedEvents.Write(Output, eventIds, passed, _copied);
+        if (outcome == ReadOutcome.Events) dialect.WriteNumbered(Output, eventIds, passed, _copied);
         return outcome;
     }
 
@@ -89,7 +91,7 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         var passed = reader.Position;
         _copied.Clear();
         if (!await reader.ReadSpilledAsync(_copied, limits.ReadBatchBytes, _copied.AddEvent)) return false;
-        NumberedEvents.Write(Output, eventIds, passed, _copied);
+        dialect.WriteNumbered(Output, eventIds, passed, _copied);
         return true;
     }
 
@@ -132,7 +134,7 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
             timer.Change(limits.HeartbeatInterval - silence, limits.HeartbeatInterval);
             return true;
         }
-        ChatChunkWriter.WriteHeartbeat(Output, hasIds: eventIds is not null);
+        dialect.WriteHeartbeat(Output, hasIds: eventIds is not null);
         timer.Change(limits.HeartbeatInterval, limits.HeartbeatInterval);
         return await FlushAsync();
     }
@@ -153,12 +155,12 @@ internal sealed class StreamReply(HttpContext context, StreamLog log, StreamLogR
         switch (end.Kind)
         {
             case StreamEndKind.Completed or StreamEndKind.Stopped:
-                ChatChunkWriter.WriteDone(Output);
+                dialect.WriteEnd(Output);
                 await FlushAsync();
                 return;
             default:
                 // No [DONE] and no clean end: Python and Node raise on the event, .NET only on the aborted body.
-                ChatChunkWriter.WriteError(Output, end.Failure as ApiError ?? s_abandoned);
+                dialect.WriteError(Output, end.Failure as ApiError ?? s_abandoned);
                 if (await FlushAsync()) await LetArriveAsync();
                 context.Abort();
                 return;

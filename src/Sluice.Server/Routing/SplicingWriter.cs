@@ -1,4 +1,5 @@
 using Sluice.Protocol;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
@@ -25,7 +26,7 @@ internal sealed class SplicingWriter(
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly EventBuffer _event = new();
     private readonly EventBuffer _beyond = new();
-    private (ChatUsage Usage, bool IsEstimated)? _usage;
+    private (AnswerUsage Usage, bool IsEstimated)? _usage;
 
     /// <summary>Completes, always successfully, when the attempt has ended.</summary>
     public Task WhenEnded => _ended.Task;
@@ -70,7 +71,7 @@ internal sealed class SplicingWriter(
     }
 
     // What an attempt says that comes to nothing is no part of the answer.
-    public override void SetUsage(ChatUsage usage, bool isEstimated)
+    public override void SetUsage(AnswerUsage usage, bool isEstimated)
     {
         if (!IsRescued)
         {
@@ -80,7 +81,7 @@ internal sealed class SplicingWriter(
         answer.SetUsage(Whole(usage), isEstimated || continuedTokens > 0);
     }
 
-    public override void Complete(ChatUsage usage, bool isEstimated)
+    public override void Complete(AnswerUsage usage, bool isEstimated)
     {
         if (IsRescued && !IsDifferent)
         {
@@ -94,7 +95,7 @@ internal sealed class SplicingWriter(
 
     public override void Cancel(Attempt attempt) => _ended.TrySetResult();
 
-    private ChatUsage Whole(ChatUsage usage) => usage with
+    private AnswerUsage Whole(AnswerUsage usage) => usage with
     {
         PromptTokens = int.Max(0, usage.PromptTokens - continuedTokens),
         CompletionTokens = usage.CompletionTokens + continuedTokens,

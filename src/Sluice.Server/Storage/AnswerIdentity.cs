@@ -1,3 +1,4 @@
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Storage;
@@ -35,6 +36,9 @@ internal enum Retention
 /// <param name="OnDisconnect">What the request wants when its client is gone.</param>
 internal sealed record AnswerIdentity(string Principal, string? Key, RequestFingerprint Fingerprint, DisconnectPolicy OnDisconnect)
 {
+    /// <summary>What the answer is written in.</summary>
+    public AnswerDialect Dialect { get; init; } = ChatDialect.Instance;
+
     /// <summary>What is kept of the answer. The default value is <see cref="Storage.Retention.Memory"/>.</summary>
     public Retention Retention { get; init; }
 }

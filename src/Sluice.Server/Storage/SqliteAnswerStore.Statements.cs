@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using Microsoft.Data.Sqlite;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Storage;
@@ -10,8 +12,8 @@ namespace Sluice.Server.Storage;
 internal sealed partial class SqliteAnswerStore
 {
     private const string InsertAnswer = """
-        insert into answer (id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, changed_at, event_count, byte_count)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $10, 0, $9) on conflict (id) do nothing
+        insert into answer (id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, changed_at, event_count, byte_count, dialect)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $10, 0, $9, $11) on conflict (id) do nothing
         """;
 
     private const string InsertRequest = "insert into request (id, body) values ($1, $2) on conflict (id) do nothing";
@@ -81,7 +83,7 @@ internal sealed partial class SqliteAnswerStore
             var owner = answer.Owner;
             writer.Execute(
                 InsertAnswer, answer.Id, owner.Principal, owner.Key, owner.Fingerprint.Raw, owner.Fingerprint.Canonical, (long)owner.OnDisconnect, answer.Model, answer.Created,
-                (long)body.Length, change.At.ToUnixTimeMilliseconds());
+                (long)body.Length, change.At.ToUnixTimeMilliseconds(), owner.Dialect.Name);
             writer.Execute(InsertRequest, answer.Id, body.ToArray());
         }
         if (change.Ends.Count > 0)
@@ -111,7 +113,7 @@ internal sealed partial class SqliteAnswerStore
         var answers = new List<StoredAnswer>();
         using (var rows = reader.Query("""
             select answer.id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, event_count, byte_count,
-              end_kind, ended_at, failure, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, is_estimated, progress is not null, changed_at
+              end_kind, ended_at, failure, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, is_estimated, progress is not null, changed_at, dialect
             from answer left join request on request.id = answer.id order by answer.rowid
             """))
         {
@@ -129,7 +131,10 @@ internal sealed partial class SqliteAnswerStore
     private static StoredAnswer ReadAnswer(SqliteDataReader row)
     {
         var owner = new AnswerIdentity(
-            row.GetString(1), TextOrNull(row, 2), new RequestFingerprint(row.GetString(3), TextOrNull(row, 4)), (DisconnectPolicy)row.GetInt32(5));
+            row.GetString(1), TextOrNull(row, 2), new RequestFingerprint(row.GetString(3), TextOrNull(row, 4)), (DisconnectPolicy)row.GetInt32(5))
+        {
+            Dialect = Dialects.Find(row.GetString(20)) ?? throw new FormatException("The dialect of an answer is not known."),
+        };
         return new StoredAnswer(row.GetString(0), owner, row.GetString(6), row.GetInt64(7))
         {
             EventCount = row.GetInt64(8),
@@ -142,7 +147,7 @@ internal sealed partial class SqliteAnswerStore
 
     private static StoredEnd ReadEnd(SqliteDataReader row)
     {
-        ChatUsage? usage = row.IsDBNull(13) ? null : new ChatUsage(row.GetInt32(13), row.GetInt32(14), row.GetInt32(15), row.GetInt32(16));
+        AnswerUsage? usage = row.IsDBNull(13) ? null : new AnswerUsage(row.GetInt32(13), row.GetInt32(14), row.GetInt32(15), row.GetInt32(16));
         return new StoredEnd((StreamEndKind)row.GetInt32(10), TextOrNull(row, 12) is { } failure ? StoredFailure.Read(failure) : null, usage, row.GetBoolean(17), TimeOf(row, 11));
     }
 

@@ -5,13 +5,16 @@ namespace Sluice.Server.Storage;
 /// <summary>The tables of a store of answers in an SQLite file.</summary>
 internal static class SqliteSchema
 {
-    /// <summary>Of the tables below; stands in the file as <c>user_version</c>.</summary>
-    public const long Version = 1;
+    /// <summary>Of the tables that all steps make; stands in the file as <c>user_version</c>.</summary>
+    public static long Version => s_steps.Length;
 
     // "Slui": says of a file that it is ours.
     private const long ApplicationId = 0x536C7569;
 
-    private const string Tables = """
+    // Each leads from its index to the next version, also with answers in the file. What is here never changes: files have been made by it.
+    private static readonly string[] s_steps =
+    [
+        """
         create table answer (
           id text primary key, principal text not null, idempotency_key text, raw_hash text not null, canonical_hash text, on_disconnect integer not null,
           model text not null, created integer not null, changed_at integer not null, event_count integer not null, byte_count integer not null,
@@ -19,9 +22,11 @@ internal static class SqliteSchema
         create table request (id text primary key, body blob not null, progress blob);
         create table event_run (id text not null, first_event integer not null, event_count integer not null, ends blob not null, events blob not null, primary key (id, first_event));
         create table trace (number integer primary key, id text not null unique, principal text not null, idempotency_key text, at integer not null);
-        """;
+        """,
+        "alter table answer add column dialect text not null default 'chat'",
+    ];
 
-    /// <summary>Makes the tables in an empty file.</summary>
+    /// <summary>Makes the tables in an empty file, and brings those of an earlier version up to date: all steps or none.</summary>
     /// <param name="connection">Open.</param>
     /// <param name="path">For the message.</param>
     /// <exception cref="StoreException">The file is another program's, or of a later version.</exception>
@@ -32,9 +37,7 @@ internal static class SqliteSchema
         var (application, version) = (Read(connection, "pragma application_id"), Read(connection, "pragma user_version"));
         if (version == 0 && application == 0 && Read(connection, "select count(*) from sqlite_schema") == 0)
         {
-            Execute(connection, Tables);
             Execute(connection, $"pragma application_id = {ApplicationId}");
-            Execute(connection, $"pragma user_version = {Version}");
         }
         else if (application != ApplicationId)
         {
@@ -44,6 +47,8 @@ internal static class SqliteSchema
         {
             throw new StoreException(StoreFault.Newer, $"The store of answers {path} is of version {version}, and this Sluice knows up to version {Version}; use the later Sluice, or name another file with store_path.");
         }
+        for (var step = version; step < Version; step++) Execute(connection, s_steps[step]);
+        if (version < Version) Execute(connection, $"pragma user_version = {Version}");
         transaction.Commit();
     }
 

@@ -1,4 +1,4 @@
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Streaming;
 
@@ -33,7 +33,7 @@ internal sealed record StoredAnswer(string Id, AnswerIdentity Owner, string Mode
 /// <param name="Usage">Null where nobody knows.</param>
 /// <param name="IsUsageEstimated">Whether that is a guess.</param>
 /// <param name="At">When.</param>
-internal sealed record StoredEnd(StreamEndKind Kind, ApiError? Failure, ChatUsage? Usage, bool IsUsageEstimated, DateTimeOffset At);
+internal sealed record StoredEnd(StreamEndKind Kind, ApiError? Failure, AnswerUsage? Usage, bool IsUsageEstimated, DateTimeOffset At);
 
 /// <summary>What was asked, and how far the hub's own engine had come with it.</summary>
 /// <param name="Body">The request as the client wrote it.</param>

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 
 namespace Sluice.Server.Telemetry;
 
@@ -64,7 +64,7 @@ internal sealed class RequestFigures
     public Action? ContentSpent { get; set; }
 
     /// <summary>Tokens, of the last attempt that knew or guessed them.</summary>
-    public ChatUsage? Usage { get; private set; }
+    public AnswerUsage? Usage { get; private set; }
 
     /// <summary>Whether <see cref="Usage"/> is a guess: the answer broke off, or nobody has counted.</summary>
     public bool IsUsageEstimated { get; private set; }
@@ -167,5 +167,5 @@ internal sealed class RequestFigures
         if (ContentCount >= Volatile.Read(ref _contentMax)) ContentSpent?.Invoke();
     }
 
-    public void SetUsage(ChatUsage usage, bool isEstimated) => (Usage, IsUsageEstimated) = (usage, isEstimated);
+    public void SetUsage(AnswerUsage usage, bool isEstimated) => (Usage, IsUsageEstimated) = (usage, isEstimated);
 }

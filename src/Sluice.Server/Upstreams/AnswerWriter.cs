@@ -1,4 +1,4 @@
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 
@@ -44,10 +44,10 @@ internal abstract class AnswerWriter : IEventOutput
     public abstract void AddContent();
 
     /// <summary>What the attempt has used so far.</summary>
-    public abstract void SetUsage(ChatUsage usage, bool isEstimated);
+    public abstract void SetUsage(AnswerUsage usage, bool isEstimated);
 
     /// <summary>The answer is whole. Whoever sees the end can also see the usage.</summary>
-    public abstract void Complete(ChatUsage usage, bool isEstimated);
+    public abstract void Complete(AnswerUsage usage, bool isEstimated);
 
     /// <summary>The answer ends without being whole.</summary>
     public abstract void Fail(ApiError error);

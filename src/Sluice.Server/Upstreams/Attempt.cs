@@ -1,3 +1,4 @@
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
@@ -42,9 +43,24 @@ internal sealed record Attempt(
     /// <summary>What the local engine goes on from; null from the beginning.</summary>
     public SuspendedGeneration? From { get; init; }
 
+    /// <summary>What the answer is written in.</summary>
+    public AnswerDialect Dialect { get; init; } = ChatDialect.Instance;
+
     /// <summary>Where the answer goes.</summary>
     public required AnswerWriter Output { get; init; }
 
     /// <summary>Where the request's figures are kept.</summary>
     public required RequestFigures Record { get; init; }
+
+    /// <summary>What every event of the answer says.</summary>
+    /// <param name="now">Unix time in seconds, for an answer that has no time yet.</param>
+    public AnswerHead HeadAt(long now) => new(Generation.Id, Created ?? now, ModelName)
+    {
+        ChoiceCount = Request.N,
+        // A folded reply always has usage.
+        IncludesUsage = Request.IncludeUsage || !Request.Stream,
+        HasLogprobs = Request.Logprobs,
+        UsesFunctions = Request.Functions is not null,
+        ServiceTier = Request.EffectiveServiceTier,
+    };
 }

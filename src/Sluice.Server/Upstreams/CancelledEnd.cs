@@ -1,5 +1,3 @@
-using System.Text.Json;
-using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
@@ -19,7 +17,7 @@ internal static class CancelledEnd
                 log.Fail(ServerState.StoppingError);
                 break;
             case CancellationCause.Deadline:
-                log.Fail(ApiErrors.ServerError("The request took longer than it may.") with { Status = 504 });
+                log.Fail(ApiErrors.ServerError("The request exceeded its time limit.") with { Status = 504 });
                 break;
             case CancellationCause.Requested:
                 _ = WriteStopLaterAsync(attempt);
@@ -37,76 +35,32 @@ internal static class CancelledEnd
         WriteStop(attempt);
     }
 
-    // Roles and finish reasons that are missing, usage where it belongs to the stream, and the end.
     private static void WriteStop(Attempt attempt)
     {
-        var (log, output, request) = (attempt.Generation.Log, attempt.Output, attempt.Request);
+        var log = attempt.Generation.Log;
         if (log.End is not null) return;
-        try
+        var isWhole = log.FirstEvent == 0;
+        var finished = new bool[attempt.Request.N];
+        // What this process has no events of may be in the store alone.
+        if (!isWhole && attempt.From?.Progress is { } progress)
         {
-            var (begun, finished) = (new bool[request.N], new bool[request.N]);
-            var (created, model) = ReadDelivered(log, begun, finished);
-            // What this process has no events of may be in the store alone.
-            if (attempt.From?.Progress is { } progress)
-            {
-                for (var choice = 0; choice < int.Min(request.N, progress.Choices.Count); choice++) finished[choice] |= log.FirstEvent > 0 && progress.Choices[choice].Finish is not null;
-            }
-            var includesUsage = request.IncludeUsage || !request.Stream;
-            var writer = new ChatChunkWriter(
-                attempt.Generation.Id, created ?? attempt.Created ?? attempt.Record.UnixTime, model ?? attempt.ModelName, includesUsage, request.EffectiveServiceTier);
-            for (var choice = 0; choice < request.N; choice++)
-            {
-                if (begun[choice]) continue;
-                writer.WriteRole(output, choice, request.Logprobs);
-            }
-            for (var choice = 0; choice < request.N; choice++)
-            {
-                if (finished[choice]) continue;
-                writer.WriteCancelled(output, choice);
-            }
-            if (includesUsage)
-            {
-                if (attempt.Record is { Usage: { } usage, IsUsageEstimated: false }) writer.WriteUsage(output, usage);
-                else writer.WriteEstimatedUsage(output, attempt.Record.Usage?.PromptTokens ?? 0, attempt.Record.Usage?.CompletionTokens ?? 0);
-            }
-            log.Stop();
+            for (var choice = 0; choice < int.Min(finished.Length, progress.Choices.Count); choice++) finished[choice] = progress.Choices[choice].Finish is not null;
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
-        {
-            // An upstream's own chunks are of a shape that no end can be made for.
-            log.Cancel();
-        }
+        var usage = attempt.Record.Usage.GetValueOrDefault();
+        var isEstimated = attempt.Record is not { Usage: not null, IsUsageEstimated: false };
+        var events = ReadDelivered(log);
+        if (attempt.Dialect.TryWriteStop(attempt.HeadAt(attempt.Record.UnixTime), events, isWhole, finished, usage, isEstimated, attempt.Output)) log.Stop();
+        // An upstream's own events are of a shape that no end can be made for.
+        else log.Cancel();
     }
 
-    private static (long? Created, string? Model) ReadDelivered(StreamLog log, bool[] begun, bool[] finished)
+    private static EventBuffer ReadDelivered(StreamLog log)
     {
-        long? created = null;
-        string? model = null;
         using var reader = log.TryOpenReader(log.FirstEvent);
         var events = new EventBuffer();
         while (reader?.TryRead(events, addEvent: events.AddEvent) == ReadOutcome.Events)
         {
         }
-        // What is no longer kept was the beginning of every choice.
-        if (log.FirstEvent > 0) begun.AsSpan().Fill(true);
-        for (var i = 0; i < events.Count; i++)
-        {
-            // A comment may stand before it.
-            var data = events[i].IndexOf("data: "u8);
-            if (data < 0) continue;
-            var json = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..]);
-            using var document = JsonDocument.ParseValue(ref json);
-            var chunk = document.RootElement;
-            created ??= chunk.GetProperty("created"u8).GetInt64();
-            model ??= chunk.GetProperty("model"u8).GetString();
-            foreach (var choice in chunk.GetProperty("choices"u8).EnumerateArray())
-            {
-                var index = choice.GetProperty("index"u8).GetInt32();
-                if ((uint)index >= begun.Length) continue;
-                begun[index] = true;
-                finished[index] |= choice.TryGetProperty("finish_reason"u8, out var reason) && reason.ValueKind == JsonValueKind.String;
-            }
-        }
-        return (created, model);
+        return events;
     }
 }

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Scheduling;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
@@ -18,15 +19,12 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly Attempt _attempt;
     private readonly Generation _generation;
     private readonly AnswerWriter _output;
-    private readonly ChatChunkWriter _writer;
+    private readonly DeltaWriter _writer;
     private readonly IDisposable _lease;
     private readonly SuspendedGeneration _frame;
     private readonly ILogger _logger;
-    private readonly int _choiceCount;
-    private readonly bool _usesFunctions;
     private readonly bool _hasLogprobs;
-    private readonly bool _includesUsage;
-    private readonly List<ChunkTokenLogprob> _logprobs = [];
+    private readonly List<DeltaLogprob> _logprobs = [];
     private readonly HashSet<string> _customTools;
     private readonly CustomInputReader?[] _inputs;
     private bool _hasRoles;
@@ -45,14 +43,10 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _frame = frame;
         _hasRoles = attempt.From is { EventCount: > 0 };
         _logger = logger;
-        _choiceCount = request.N;
-        _usesFunctions = request.Functions is not null;
         _hasLogprobs = request.Logprobs;
         _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
         _inputs = new CustomInputReader?[request.N];
-        // A folded reply always has usage.
-        _includesUsage = request.IncludeUsage || !request.Stream;
-        _writer = new ChatChunkWriter(_generation.Id, frame.Created, attempt.ModelName, _includesUsage, request.EffectiveServiceTier);
+        _writer = attempt.Dialect.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created));
     }
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
@@ -61,7 +55,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _output.AddContent();
         BeginContent(isText: true);
         if (_hasLogprobs) Convert(tokens);
-        _writer.WriteContent(_output, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs), _hasLogprobs);
+        _writer.Text(_output, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs));
     }
 
     public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
@@ -69,7 +63,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_output.HasEnded) return;
         _output.AddContent();
         BeginContent(isText: false);
-        _writer.WriteReasoning(_output, choiceIndex, utf8);
+        _writer.Reasoning(_output, choiceIndex, utf8);
     }
 
     public void OnToolCall(int choiceIndex, int callIndex, string tool)
@@ -79,9 +73,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         BeginContent(isText: false);
         var isCustom = _customTools.Contains(tool);
         _inputs[choiceIndex] = isCustom ? new CustomInputReader() : null;
-        if (_usesFunctions) _writer.WriteFunctionCall(_output, choiceIndex, tool);
-        else if (isCustom) _writer.WriteCustomCall(_output, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
-        else _writer.WriteToolCall(_output, choiceIndex, callIndex, CallId(choiceIndex, callIndex), tool);
+        _writer.Call(_output, choiceIndex, callIndex, isCustom ? CallKind.Custom : CallKind.Function, CallId(choiceIndex, callIndex), tool);
     }
 
     public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
@@ -89,13 +81,13 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_output.HasEnded) return;
         _output.AddContent();
         BeginContent(isText: false);
-        if (_inputs[choiceIndex] is { } input)
+        if (_inputs[choiceIndex] is not { } input)
         {
-            var text = input.Read(utf8Json);
-            if (text.Length > 0) _writer.WriteCustomInput(_output, choiceIndex, callIndex, text);
+            _writer.Input(_output, choiceIndex, callIndex, CallKind.Function, utf8Json);
+            return;
         }
-        else if (_usesFunctions) _writer.WriteFunctionArguments(_output, choiceIndex, utf8Json);
-        else _writer.WriteToolArguments(_output, choiceIndex, callIndex, utf8Json);
+        var text = input.Read(utf8Json);
+        if (text.Length > 0) _writer.Input(_output, choiceIndex, callIndex, CallKind.Custom, text);
     }
 
     // The input of a custom tool is read out of its arguments from their beginning on.
@@ -107,17 +99,17 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     {
         if (_output.HasEnded) return;
         BeginContent(isText: true);
-        _writer.WriteFinish(_output, choiceIndex, reason switch
+        _writer.Finish(_output, choiceIndex, reason switch
         {
-            FinishReason.Length => "length"u8,
-            FinishReason.ToolCalls => _usesFunctions ? "function_call"u8 : "tool_calls"u8,
-            _ => "stop"u8,
+            FinishReason.Length => AnswerEnd.Length,
+            FinishReason.ToolCalls => AnswerEnd.ToolCalls,
+            _ => AnswerEnd.Stop,
         });
     }
 
     public void OnCompleted(GenerationUsage usage)
     {
-        if (!_output.HasEnded && _includesUsage) _writer.WriteUsage(_output, Convert(usage));
+        if (!_output.HasEnded) _writer.Usage(_output, Convert(usage));
         _output.Complete(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogCompleted(_generation.Id, usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
@@ -158,22 +150,21 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _lease.Dispose();
     }
 
-    // All of them first, for some clients take a finish before another choice's role for the end; and not before there is something
-    // to say, for until the first event a failure is still an HTTP status.
+    // Not before there is something to say, for until the first event a failure is still an HTTP status.
     private void BeginContent(bool isText)
     {
         if (_hasRoles) return;
         _hasRoles = true;
         // The engine runs no races.
         _attempt.Commit.TryPass(_attempt);
-        for (var choice = 0; choice < _choiceCount; choice++) _writer.WriteRole(_output, choice, _hasLogprobs, isText);
+        _writer.Begin(_output, isText);
     }
 
     // Unlike every other id: that of the completion is in it.
     private string CallId(int choiceIndex, int callIndex) =>
         string.Create(CultureInfo.InvariantCulture, $"call_{_generation.Id.AsSpan(_generation.Id.IndexOf('-', StringComparison.Ordinal) + 1)}_{choiceIndex}_{callIndex}");
 
-    private static ChatUsage Convert(GenerationUsage usage) =>
+    private static AnswerUsage Convert(GenerationUsage usage) =>
         new(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens, usage.ReasoningTokens);
 
     private void Convert(ReadOnlySpan<TokenLogprob> tokens)
@@ -181,9 +172,9 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _logprobs.Clear();
         foreach (var token in tokens)
         {
-            var top = new ChunkTokenLogprob[token.Top.Count];
-            for (var i = 0; i < top.Length; i++) top[i] = new ChunkTokenLogprob(token.Top[i].Bytes, token.Top[i].Logprob);
-            _logprobs.Add(new ChunkTokenLogprob(token.Bytes, token.Logprob, top));
+            var top = new DeltaLogprob[token.Top.Count];
+            for (var i = 0; i < top.Length; i++) top[i] = new DeltaLogprob(token.Top[i].Bytes, token.Top[i].Logprob);
+            _logprobs.Add(new DeltaLogprob(token.Bytes, token.Logprob, top));
         }
     }
 

@@ -1,4 +1,4 @@
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
@@ -31,9 +31,9 @@ internal sealed class LogWriter(StreamLog log, RequestFigures figures, ReaderGra
 
     public override void AddContent() => figures.AddContent();
 
-    public override void SetUsage(ChatUsage usage, bool isEstimated) => figures.SetUsage(usage, isEstimated);
+    public override void SetUsage(AnswerUsage usage, bool isEstimated) => figures.SetUsage(usage, isEstimated);
 
-    public override void Complete(ChatUsage usage, bool isEstimated)
+    public override void Complete(AnswerUsage usage, bool isEstimated)
     {
         figures.SetUsage(usage, isEstimated);
         log.Complete();

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Sluice.Inference.Scheduling;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 
 namespace Sluice.Server.Upstreams;
 
@@ -35,7 +35,7 @@ internal sealed record SuspendedGeneration
     public long EventCount { get; init; }
 
     /// <summary>Tokens up to there; null in a snapshot of an engine that runs, and where the answer's record has them.</summary>
-    public ChatUsage? Usage { get; init; }
+    public AnswerUsage? Usage { get; init; }
 
     /// <summary>Choices that were asked for.</summary>
     public int ChoiceCount

@@ -1,3 +1,4 @@
+using Sluice.Protocol.Chat;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
@@ -34,7 +35,7 @@ public sealed class StalledReaderTests
                 {
                     using var reader = log.TryOpenReader()!;
                     await using var left = context.RequestAborted.UnsafeRegister(static state => ((StreamLogReader)state!).Wake(), reader);
-                    await new StreamReply(context, log, reader, limits, world.Clock).WriteAsync();
+                    await new StreamReply(context, ChatDialect.Instance, log, reader, limits, world.Clock).WriteAsync();
                 });
             }
             var before = world.Clock.Elapsed;

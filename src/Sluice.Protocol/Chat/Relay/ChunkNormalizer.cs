@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Unicode;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
 using Sluice.Protocol.ServerSentEvents;
@@ -112,12 +113,12 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     }
 
     /// <summary>What the upstream has stated, or without that (<see cref="HasUsage"/>) an estimate.</summary>
-    public ChatUsage ReadUsage()
+    public AnswerUsage ReadUsage()
     {
-        if (_usage is null) return new ChatUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
+        if (_usage is null) return new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
         var usage = new JsonObjectText();
         usage.Read(_usage, 0);
-        return new ChatUsage(
+        return new AnswerUsage(
             Count(usage, "prompt_tokens"u8), Detail(usage, "prompt_tokens_details"u8, "cached_tokens"u8),
             Count(usage, "completion_tokens"u8), Detail(usage, "completion_tokens_details"u8, "reasoning_tokens"u8));
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
@@ -56,7 +57,7 @@ public sealed class ChatChunkWriterTests
     [Fact]
     public void The_usage_chunk_has_no_choices_and_sums()
     {
-        _plain.WriteUsage(_output, new ChatUsage(int.MaxValue, 3, 7, 2));
+        _plain.WriteUsage(_output, new AnswerUsage(int.MaxValue, 3, 7, 2));
         AssertWritten(
             Start + """],"usage":{"prompt_tokens":2147483647,"completion_tokens":7,"total_tokens":2147483654,"prompt_tokens_details":{"cached_tokens":3,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":2,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}""");
     }
@@ -87,7 +88,7 @@ public sealed class ChatChunkWriterTests
     public void Log_probabilities_have_token_bytes_and_always_a_list_of_alternatives()
     {
         // The emoji's four bytes, split over two tokens as byte-level vocabularies do.
-        ChunkTokenLogprob[] tokens =
+        DeltaLogprob[] tokens =
         [
             new(" a\n"u8.ToArray(), -0.25f, [new(" a\n"u8.ToArray(), -0.25f), new(" b"u8.ToArray(), -1.5e-7f)]),
             new((byte[])[0xF0, 0x9F], -0f),

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Sluice.Protocol;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
@@ -27,7 +28,7 @@ public sealed class ChatCompletionFoldTests
         _writer.WriteContent(_stream, 0, "He\n"u8);
         _writer.WriteContent(_stream, 0, "\"llo\" 😀"u8);
         _writer.WriteFinish(_stream, 0, "stop"u8);
-        _writer.WriteUsage(_stream, new ChatUsage(9, 0, 2));
+        _writer.WriteUsage(_stream, new AnswerUsage(9, 0, 2));
         ChatChunkWriter.WriteDone(_stream);
         AssertFolded(
             """{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"He\n\"llo\" 😀","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":"""

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Scheduling;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Answers;
@@ -38,10 +39,9 @@ public sealed class AnswerRecorderTests : IDisposable
     private async Task<AnswerTable> StartAsync()
     {
         _recorder = new AnswerRecorder(_store, _limits, 200_000, _clock, NullLogger.Instance);
-        var table = new AnswerTable(_limits, _clock, _recorder);
-        _tables.Add(table);
-        await table.StartAsync(CancellationToken.None);
-        return table;
+        _tables.Add(new AnswerTable(_limits, _clock, _recorder));
+        await _tables[^1].StartAsync(CancellationToken.None);
+        return _tables[^1];
     }
 
     private Answer? Begin(AnswerTable table, string id, string? key = null, Retention keeping = Retention.Store, int bodyBytes = 4)
@@ -63,7 +63,7 @@ public sealed class AnswerRecorderTests : IDisposable
 
     private static void End(Answer answer)
     {
-        answer.Record.SetUsage(new ChatUsage(3, 0, 4), isEstimated: false);
+        answer.Record.SetUsage(new AnswerUsage(3, 0, 4), isEstimated: false);
         answer.Log.Complete();
         answer.SetProduced();
     }
@@ -260,7 +260,7 @@ public sealed class AnswerRecorderTests : IDisposable
         }
         Tick();
         // Its events and its progress are in the store already.
-        suspended.Record.SetUsage(new ChatUsage(20, 4, 3, 2), isEstimated: false);
+        suspended.Record.SetUsage(new AnswerUsage(20, 4, 3, 2), isEstimated: false);
         suspended.Production.Suspend(Progress(5));
         suspended.Production.Settle();
         Tick();
@@ -268,9 +268,9 @@ public sealed class AnswerRecorderTests : IDisposable
         {
             table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
             Assert.True(table.TryFind("suspended", "p", out var found));
-            Assert.Equal((new ChatUsage(20, 4, 3, 2), false), (found.Record.Usage, found.Record.IsUsageEstimated));
+            Assert.Equal((new AnswerUsage(20, 4, 3, 2), false), (found.Record.Usage, found.Record.IsUsageEstimated));
             Assert.True(table.TryFind("cut", "p", out found));
-            Assert.Equal((new ChatUsage(20, 4, 3), true), (found.Record.Usage, found.Record.IsUsageEstimated));
+            Assert.Equal((new AnswerUsage(20, 4, 3), true), (found.Record.Usage, found.Record.IsUsageEstimated));
             Tick();
         }
     }
@@ -443,7 +443,7 @@ public sealed class AnswerRecorderTests : IDisposable
         _clock.Advance(TimeSpan.FromMinutes(4));
         table = await StartAsync();
         Assert.True(table.TryFind("a", "p", out var found) && table.TryFindKey("k", "p", out var same) && found == same);
-        Assert.Equal(("completed", answer.Created, 0L, new ChatUsage(3, 0, 4)), (found.State, found.Created, found.Log.HeldBytes, found.Record.Usage));
+        Assert.Equal(("completed", answer.Created, 0L, new AnswerUsage(3, 0, 4)), (found.State, found.Created, found.Log.HeldBytes, found.Record.Usage));
         Assert.Equal(Events("a", 100), await ReadAsync(found));
         Assert.False(table.TryFind("a", "somebody else", out _));
         _clock.Advance(TimeSpan.FromMinutes(6));

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
@@ -21,7 +22,7 @@ public sealed class FoldedReplyTests
     private async Task<string> RunAsync(Action produce)
     {
         using var reader = _log.TryOpenReader()!;
-        var reply = FoldedReply.WriteAsync(_context, _log, reader, new Limits(), TimeProvider.System);
+        var reply = FoldedReply.WriteAsync(_context, ChatDialect.Instance, _log, reader, new Limits(), TimeProvider.System);
         produce();
         await reply;
         await _context.Response.BodyWriter.FlushAsync(TestContext.Current.CancellationToken);
@@ -37,7 +38,7 @@ public sealed class FoldedReplyTests
         if (isFinished)
         {
             writer.WriteFinish(events, 0, "stop"u8);
-            writer.WriteUsage(events, new ChatUsage(1, 0, 2));
+            writer.WriteUsage(events, new AnswerUsage(1, 0, 2));
         }
         for (var i = 0; i < events.Count; i++) _log.Append(events[i]);
     }

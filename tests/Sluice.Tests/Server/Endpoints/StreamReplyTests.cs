@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Runtime;
@@ -56,7 +57,7 @@ public sealed class StreamReplyTests : IAsyncDisposable
         _log.Dispose();
     }
 
-    private Task Start() => new StreamReply(_context, _log, _reader, _limits, _clock).WriteAsync();
+    private Task Start() => new StreamReply(_context, ChatDialect.Instance, _log, _reader, _limits, _clock).WriteAsync();
 
     private async Task<string> ReadAsync()
     {

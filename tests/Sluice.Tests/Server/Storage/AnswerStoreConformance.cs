@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
@@ -54,7 +55,7 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
         };
     }
 
-    private protected static StoredEnd Completed { get; } = new(StreamEndKind.Completed, null, new ChatUsage(7, 1, 5, 2), false, s_now);
+    private protected static StoredEnd Completed { get; } = new(StreamEndKind.Completed, null, new AnswerUsage(7, 1, 5, 2), false, s_now);
 
     private async Task ReopenAsync()
     {

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
@@ -93,7 +94,7 @@ public sealed class SqliteFaultTests : IDisposable
         table.Delete(gone);
         foreach (var answer in answers)
         {
-            answer.Record.SetUsage(new ChatUsage(1, 0, EventCount), isEstimated: false);
+            answer.Record.SetUsage(new AnswerUsage(1, 0, EventCount), isEstimated: false);
             answer.Log.Complete();
             answer.SetProduced();
         }

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Storage;
 using Xunit;
 
@@ -45,6 +46,46 @@ public sealed class SqliteFileTests : IDisposable
         var answer = new StoredAnswer(id, new("p", null, new("r", null), default), "m", 1);
         batch.Changes.Add(new AnswerChange(id, 0) { Begun = (answer, new byte[100]), Events = new byte[bytes], Ends = [bytes] });
         return batch;
+    }
+
+    // As the first version of the store wrote it.
+    private const string FirstVersion = """
+        create table answer (
+          id text primary key, principal text not null, idempotency_key text, raw_hash text not null, canonical_hash text, on_disconnect integer not null,
+          model text not null, created integer not null, changed_at integer not null, event_count integer not null, byte_count integer not null,
+          end_kind integer, ended_at integer, failure text, prompt_tokens integer, cached_tokens integer, completion_tokens integer,
+          reasoning_tokens integer, is_estimated integer);
+        create table request (id text primary key, body blob not null, progress blob);
+        create table event_run (
+          id text not null, first_event integer not null, event_count integer not null, ends blob not null, events blob not null,
+          primary key (id, first_event));
+        create table trace (number integer primary key, id text not null unique, principal text not null, idempotency_key text, at integer not null);
+        insert into answer values ('chatcmpl-1', 'p', 'k', 'raw', null, 0, 'm', 1, 2, 1, 9, 0, 3, null, 4, 0, 5, 0, 0);
+        insert into request values ('chatcmpl-1', x'7b7d', null);
+        insert into event_run values ('chatcmpl-1', 0, 1, x'07000000', x'646174613a0a0a');
+        insert into trace values (1, 'chatcmpl-0', 'p', null, 3);
+        pragma application_id = 1399616873;
+        pragma user_version = 1;
+        """;
+
+    [Fact]
+    public async Task A_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it()
+    {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+        Change(FirstVersion);
+        for (var start = 0; start < 2; start++)
+        {
+            await using var store = Store();
+            await store.OpenAsync(Cancellation);
+            var contents = await store.LoadAsync(Cancellation);
+            var answer = Assert.Single(contents.Answers);
+            Assert.Equal(("chatcmpl-1", "p", "k", "chat"), (answer.Id, answer.Owner.Principal, answer.Owner.Key, answer.Owner.Dialect.Name));
+            Assert.Equal(5, answer.End!.Usage!.Value.CompletionTokens);
+            Assert.Equal("chatcmpl-0", Assert.Single(contents.Tombstones).Id);
+            var events = new EventBuffer();
+            Assert.Equal(1, await store.ReadAsync("chatcmpl-1", 0, events, events.AddEvent, 100, Cancellation));
+            Assert.Equal("data:\n\n"u8, events[0]);
+        }
     }
 
     [Fact]

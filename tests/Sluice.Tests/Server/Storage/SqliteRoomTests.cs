@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
@@ -34,7 +35,7 @@ public sealed class SqliteRoomTests : IDisposable
 
     private void End(Answer answer)
     {
-        answer.Record.SetUsage(new ChatUsage(1, 0, 1), isEstimated: false);
+        answer.Record.SetUsage(new AnswerUsage(1, 0, 1), isEstimated: false);
         answer.Log.Complete();
         answer.SetProduced();
         _clock.Advance(_limits.StoreInterval);

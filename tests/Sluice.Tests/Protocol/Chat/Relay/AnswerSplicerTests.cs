@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.ServerSentEvents;
@@ -171,7 +172,7 @@ public sealed class AnswerSplicerTests
     [Fact]
     public void The_usage_of_a_continued_answer_counts_both_parts_and_says_that_it_is_estimated()
     {
-        var usage = Event(output => s_writer.WriteUsage(output, new ChatUsage(17, 0, 5)));
+        var usage = Event(output => s_writer.WriteUsage(output, new AnswerUsage(17, 0, 5)));
         var (_, output) = Splice([Role(), Text("a"), Text("b")], [Text("ab"), Text("c"), Finish(), usage], continuedTokens: 2);
         Assert.Contains("""[],"usage":{"prompt_tokens":15,"completion_tokens":7,"total_tokens":22},"sluice":{"usage_estimated":true}}""", output, StringComparison.Ordinal);
     }

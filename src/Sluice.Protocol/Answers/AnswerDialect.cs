@@ -1,0 +1,60 @@
+using System.Buffers;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
+
+namespace Sluice.Protocol.Answers;
+
+/// <summary>
+/// Everything that differs between two doors: how requests are read, how answers are written, folded, numbered and ended, and what they
+/// are called. The log of an answer holds the events of the dialect that asked. Stateless; one instance each.
+/// </summary>
+public abstract class AnswerDialect
+{
+    /// <summary>Names the dialect in stores; never changes.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Begins the ids of its answers.</summary>
+    public abstract string IdPrefix { get; }
+
+    /// <summary>Where answers are asked for; each is found below it by its id. Without a slash at the end.</summary>
+    public abstract string Path { get; }
+
+    /// <summary>The <c>object</c> that a whole answer is.</summary>
+    public abstract string ObjectKind { get; }
+
+    /// <summary>Collects the events of one answer into the object that a request without a stream gets.</summary>
+    public abstract AnswerFold CreateFold();
+
+    /// <summary>Turns what a model says into events.</summary>
+    public abstract DeltaWriter CreateWriter(AnswerHead head);
+
+    /// <summary>Brings the end of an answer that was cancelled into the form of a regular one.</summary>
+    /// <param name="head">What was asked.</param>
+    /// <param name="delivered">Events that are still kept, up to the last one.</param>
+    /// <param name="isWhole">Whether the first event is among them.</param>
+    /// <param name="finished">Choices that are known to have finished, by index.</param>
+    /// <param name="usage">What was used.</param>
+    /// <param name="isEstimated">Whether that is a guess.</param>
+    /// <param name="output">Receives the events.</param>
+    /// <returns>False when the events are of a shape that no end can be made for.</returns>
+    public abstract bool TryWriteStop(
+        AnswerHead head, EventBuffer delivered, bool isWhole, ReadOnlySpan<bool> finished, AnswerUsage usage, bool isEstimated, IEventOutput output);
+
+    /// <summary>Writes what follows the last event of an answer that is whole.</summary>
+    public abstract void WriteEnd(IBufferWriter<byte> output);
+
+    /// <summary>Writes the end of a stream that failed, in place of everything that a regular end has.</summary>
+    public abstract void WriteError(IBufferWriter<byte> output, ApiError error);
+
+    /// <summary>Writes a comment that keeps the connection from looking idle. Not an event.</summary>
+    /// <param name="output">Receives the comment.</param>
+    /// <param name="hasIds">Whether events have ids.</param>
+    public abstract void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds);
+
+    /// <summary>Writes events with their ids, <c>{streamId}:{number}</c>.</summary>
+    /// <param name="output">Receives the events.</param>
+    /// <param name="streamId">Without line breaks.</param>
+    /// <param name="passedCount">Events of the stream before these: the first is the next number.</param>
+    /// <param name="events">Of the stream.</param>
+    public abstract void WriteNumbered(IBufferWriter<byte> output, ReadOnlySpan<byte> streamId, long passedCount, EventBuffer events);
+}

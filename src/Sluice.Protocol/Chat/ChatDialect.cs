@@ -1,0 +1,66 @@
+using System.Buffers;
+using System.Text.Json;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
+
+namespace Sluice.Protocol.Chat;
+
+/// <summary>OpenAI's chat completions.</summary>
+public sealed class ChatDialect : AnswerDialect
+{
+    private ChatDialect()
+    {
+    }
+
+    /// <summary>The only one.</summary>
+    public static ChatDialect Instance { get; } = new();
+
+    /// <inheritdoc/>
+    public override string Name => "chat";
+
+    /// <inheritdoc/>
+    public override string IdPrefix => "chatcmpl-";
+
+    /// <inheritdoc/>
+    public override string Path => "/v1/chat/completions";
+
+    /// <inheritdoc/>
+    public override string ObjectKind => "chat.completion";
+
+    /// <inheritdoc/>
+    public override AnswerFold CreateFold() => new ChatCompletionFold();
+
+    /// <inheritdoc/>
+    public override DeltaWriter CreateWriter(AnswerHead head) => new ChatDeltaWriter(head);
+
+    /// <inheritdoc/>
+    public override bool TryWriteStop(
+        AnswerHead head, EventBuffer delivered, bool isWhole, ReadOnlySpan<bool> finished, AnswerUsage usage, bool isEstimated, IEventOutput output)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        ArgumentNullException.ThrowIfNull(delivered);
+        try
+        {
+            ChatStop.Write(head, delivered, isWhole, finished, usage, isEstimated, output);
+            return true;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            return false;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void WriteEnd(IBufferWriter<byte> output) => ChatChunkWriter.WriteDone(output);
+
+    /// <inheritdoc/>
+    public override void WriteError(IBufferWriter<byte> output, ApiError error) => ChatChunkWriter.WriteError(output, error);
+
+    /// <inheritdoc/>
+    public override void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds) => ChatChunkWriter.WriteHeartbeat(output, hasIds);
+
+    /// <inheritdoc/>
+    public override void WriteNumbered(IBufferWriter<byte> output, ReadOnlySpan<byte> streamId, long passedCount, EventBuffer events) =>
+        NumberedEvents.Write(output, streamId, passedCount, events);
+}
