@@ -3,8 +3,8 @@ namespace Sluice.Protocol;
 /// <summary>Every bound of the protocol, with its unit and reason. A value at the bound is accepted, one beyond it refused.</summary>
 public static class ProtocolLimits
 {
-    /// <summary>Nesting levels of a request body. JSON schemas of tools reach 20; deeper bodies only cost stack.</summary>
-    public const int JsonDepthMax = 64;
+    /// <summary>Nesting levels of a request body: what servers of models take. Deeper bodies only cost stack.</summary>
+    public const int JsonDepthMax = 512;
 
     /// <summary>Characters of a model name. The name is echoed in every chunk.</summary>
     public const int ModelNameLengthMax = 256;

@@ -40,6 +40,14 @@ public abstract class AnswerDialect
     public abstract bool TryWriteStop(
         AnswerHead head, EventBuffer delivered, bool isWhole, ReadOnlySpan<bool> finished, AnswerUsage usage, bool isEstimated, IEventOutput output);
 
+    /// <summary>
+    /// Writes an event as a reader of a stream gets it: one that holds an answer as a whole is taken apart. One event stays one, for cursors
+    /// count them.
+    /// </summary>
+    /// <param name="answerEvent">Of a log.</param>
+    /// <param name="output">Receives one event.</param>
+    public abstract void WriteStreamed(ReadOnlySpan<byte> answerEvent, IEventOutput output);
+
     /// <summary>Writes what follows the last event of an answer that is whole.</summary>
     public abstract void WriteEnd(IBufferWriter<byte> output);
 

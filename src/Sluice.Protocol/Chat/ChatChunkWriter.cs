@@ -127,6 +127,20 @@ public sealed class ChatChunkWriter
     public void WriteToolArguments(IEventOutput output, int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) =>
         WriteCallPiece(output, choiceIndex, callIndex, ",\"function\":{\"arguments\":\""u8, utf8Json);
 
+    /// <summary>The same with text that is escaped already.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="callIndex">The call's.</param>
+    /// <param name="escaped">What is to stand between the quotation marks.</param>
+    internal void WriteEscapedToolArguments(IEventOutput output, int choiceIndex, int callIndex, ReadOnlySpan<byte> escaped)
+    {
+        Begin(output, choiceIndex, "{\"tool_calls\":[{\"index\":"u8);
+        JsonText.WriteInteger(output, callIndex);
+        JsonText.WriteRaw(output, ",\"function\":{\"arguments\":\""u8);
+        JsonText.WriteRaw(output, escaped);
+        EndDelta(output, "\"}}]"u8);
+    }
+
     /// <summary>The first chunk of a custom tool's call: all but its input.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>

@@ -26,6 +26,7 @@ public sealed class ChatCompletionFold : AnswerFold
     private long _created;
     private string? _usage;
     private long _bytes;
+    private byte[]? _whole;
     private ApiError? _error;
 
     /// <summary>Whether the stream has come to its regular end, so that <see cref="WriteTo"/> may be called.</summary>
@@ -35,10 +36,15 @@ public sealed class ChatCompletionFold : AnswerFold
     public override ApiError? Error => _error;
 
     /// <summary>Folds more of the stream. Comments are skipped; what follows the end or an error is ignored.</summary>
-    /// <param name="sseEvents">Any number of whole events, each ended by a blank line.</param>
+    /// <param name="sseEvents">Any number of whole events, each ended by a blank line; or an answer that came as one object.</param>
     /// <exception cref="ArgumentException">The last event is not whole.</exception>
     public override void Add(ReadOnlySpan<byte> sseEvents)
     {
+        if (sseEvents.StartsWith("{"u8))
+        {
+            _whole = sseEvents.ToArray();
+            return;
+        }
         while (!sseEvents.IsEmpty && !IsDone && Error is null)
         {
             var end = sseEvents.IndexOf("\n\n"u8);
@@ -50,7 +56,11 @@ public sealed class ChatCompletionFold : AnswerFold
     }
 
     /// <inheritdoc/>
-    public override void End() => Add("data: [DONE]\n\n"u8);
+    public override void End()
+    {
+        if (_whole is null) Add("data: [DONE]\n\n"u8);
+        else IsDone = true;
+    }
 
     /// <summary>Writes the <c>chat.completion</c> object.</summary>
     /// <exception cref="InvalidOperationException">The stream is not done, or it failed.</exception>
@@ -74,6 +84,11 @@ public sealed class ChatCompletionFold : AnswerFold
     private void Write(IBufferWriter<byte> output, ReadOnlySpan<byte> sluiceMembers)
     {
         ArgumentNullException.ThrowIfNull(output);
+        if (_whole is not null)
+        {
+            WriteWhole(output, _whole, sluiceMembers);
+            return;
+        }
         JsonText.WriteRaw(output, "{\"id\":"u8);
         JsonText.WriteStringOrNull(output, _id);
         JsonText.WriteRaw(output, ",\"object\":\"chat.completion\",\"created\":"u8);
@@ -119,6 +134,20 @@ public sealed class ChatCompletionFold : AnswerFold
 
         _members.WriteTo(output);
         JsonText.WriteRaw(output, "}"u8);
+    }
+
+    // Byte by byte as the upstream gave it, but for what the hub says about it.
+    private static void WriteWhole(IBufferWriter<byte> output, byte[] whole, ReadOnlySpan<byte> sluiceMembers)
+    {
+        if (sluiceMembers.IsEmpty)
+        {
+            JsonText.WriteRaw(output, whole);
+            return;
+        }
+        var root = new JsonObjectText();
+        root.Read(whole, 0);
+        root.Set(root.Find(whole, "sluice"u8), "\"sluice\""u8.ToArray(), (byte[])[.. "{"u8, .. sluiceMembers, .. "}"u8]);
+        root.WriteTo(output, whole);
     }
 
     internal static void WriteText(IBufferWriter<byte> output, string rawJson) => Encoding.UTF8.GetBytes(rawJson, output);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Answers;
+using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 
@@ -49,6 +50,15 @@ public sealed class ChatDialect : AnswerDialect
         {
             return false;
         }
+    }
+
+    /// <inheritdoc/>
+    public override void WriteStreamed(ReadOnlySpan<byte> answerEvent, IEventOutput output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        if (answerEvent.StartsWith("{"u8)) WholeAnswer.WriteChunk(answerEvent, output);
+        else output.Write(answerEvent);
+        output.EndEvent();
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Errors;
@@ -17,7 +18,15 @@ public sealed record ApiError(int Status, string Message, string Type, string? P
     /// <summary>Value of the <c>x-should-retry</c> header, which overrides an SDK's rule for the status. Null sends none.</summary>
     public bool? ShouldRetry { get; init; }
 
-    /// <summary>Writes <c>{"error":{"message":…,"type":…,"param":…,"code":…}}</c>: always four keys, in this order, on one line.</summary>
+    /// <summary>
+    /// What an upstream says beyond the four keys: members as JSON on one line, each with a comma before it. Null for nothing.
+    /// </summary>
+    public string? Details { get; init; }
+
+    /// <summary>
+    /// Writes <c>{"error":{"message":…,"type":…,"param":…,"code":…}}</c>: always four keys, in this order, on one line, and then
+    /// <see cref="Details"/>.
+    /// </summary>
     public void WriteTo(IBufferWriter<byte> output)
     {
         ArgumentNullException.ThrowIfNull(output);
@@ -29,6 +38,7 @@ public sealed record ApiError(int Status, string Message, string Type, string? P
         JsonText.WriteStringOrNull(output, Param);
         JsonText.WriteRaw(output, ",\"code\":"u8);
         JsonText.WriteStringOrNull(output, Code);
+        if (Details is not null) Encoding.UTF8.GetBytes(Details, output);
         JsonText.WriteRaw(output, "}}"u8);
     }
 }

@@ -11,12 +11,19 @@ internal sealed class JsonArrayText
 
     public (int Start, int End, JsonTokenType Type) this[int index] => _elements[index];
 
+    /// <summary>Takes up one value as if it were the only element of an array.</summary>
+    public void ReadOne(int start, int end, JsonTokenType type)
+    {
+        _elements.Clear();
+        _elements.Add((start, end, type));
+    }
+
     /// <summary>Takes up the array at <paramref name="start"/>.</summary>
     /// <exception cref="JsonException">There is no well-formed array.</exception>
     public void Read(ReadOnlySpan<byte> json, int start)
     {
         _elements.Clear();
-        var reader = new Utf8JsonReader(json[start..]);
+        var reader = new Utf8JsonReader(json[start..], JsonText.Reading);
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartArray) throw new JsonException("Not an array.");
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)

@@ -47,7 +47,7 @@ internal sealed class JsonObjectText
         Count = 0;
         IsEdited = false;
         _added.Clear();
-        var reader = new Utf8JsonReader(json[start..]);
+        var reader = new Utf8JsonReader(json[start..], JsonText.Reading);
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("Not an object.");
         _start = start + (int)reader.TokenStartIndex;

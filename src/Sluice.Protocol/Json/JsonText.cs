@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
+using System.Text.Json;
 using System.Text.Unicode;
 
 namespace Sluice.Protocol.Json;
@@ -23,6 +24,9 @@ internal static class JsonText
         [.. Enumerable.Range(0, 0x20).Select(value => (byte)value), (byte)'"', (byte)'\\']);
 
     private static ReadOnlySpan<byte> HexDigits => "0123456789abcdef"u8;
+
+    /// <summary>For readers: as deep as requests may be.</summary>
+    public static JsonReaderOptions Reading { get; } = new() { MaxDepth = ProtocolLimits.JsonDepthMax };
 
     /// <summary>Copies <paramref name="value"/> as it is.</summary>
     public static void WriteRaw(IBufferWriter<byte> output, ReadOnlySpan<byte> value)

@@ -25,7 +25,7 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
         try
         {
             await using var left = context.RequestAborted.UnsafeRegister(static state => ((AnswerConnection)state!).Leave(), reader);
-            if (isStream) await new StreamReply(context, answer.Owner.Dialect, answer.Log, reader.Cursor, limits, time, hasIds ? Encoding.ASCII.GetBytes(answer.Id) : null).WriteAsync();
+            if (isStream) await new StreamReply(context, answer.Owner.Dialect, answer.Log, reader.Cursor, limits, time, hasIds ? Encoding.ASCII.GetBytes(answer.Id) : null, answer.Owner.MayBeWhole).WriteAsync();
             else await FoldedReply.WriteAsync(context, answer.Owner.Dialect, answer.Log, reader.Cursor, limits, time);
         }
         finally

@@ -65,7 +65,7 @@ internal sealed class ChatCompletionsEndpoint(AnswerProducer producer, AnswerTab
         var fingerprint = error is null ? RequestFingerprint.Of(body, isCanonical) : null;
         context.Request.BodyReader.AdvanceTo(body.End);
         if (error is not null) return (null, error);
-        var owner = new AnswerIdentity(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect) { Retention = keeping };
+        var owner = new AnswerIdentity(Principal.Of(context.Request), headers.Key, fingerprint!, headers.OnDisconnect) { Retention = keeping, MayBeWhole = !request!.Stream };
         return (new Asked(request!, route!, copy, owner, headers), null);
     }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
@@ -13,16 +14,16 @@ internal static class FoldedReply
     public static async Task WriteAsync(HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
     {
         var fold = dialect.CreateFold();
-        var events = new ArrayBufferWriter<byte>();
+        var events = new EventBuffer();
         while (true)
         {
-            var outcome = reader.TryRead(events, limits.ReadBatchBytes);
-            if (outcome == ReadOutcome.Spilled) outcome = await reader.ReadSpilledAsync(events, limits.ReadBatchBytes) ? ReadOutcome.Events : ReadOutcome.OffsetLost;
+            var outcome = reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent);
+            if (outcome == ReadOutcome.Spilled) outcome = await reader.ReadSpilledAsync(events, limits.ReadBatchBytes, events.AddEvent) ? ReadOutcome.Events : ReadOutcome.OffsetLost;
             switch (outcome)
             {
                 case ReadOutcome.Events:
-                    fold.Add(events.WrittenSpan);
-                    events.ResetWrittenCount();
+                    for (var i = 0; i < events.Count; i++) fold.Add(events[i]);
+                    events.Clear();
                     if (fold.Error is { } error)
                     {
                         await JsonReply.WriteErrorAsync(context, error);

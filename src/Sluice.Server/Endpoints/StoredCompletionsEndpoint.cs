@@ -4,6 +4,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
@@ -120,7 +121,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
     private async Task WriteObjectAsync(HttpContext context, Answer answer)
     {
         var fold = answer.Owner.Dialect.CreateFold();
-        var events = new ArrayBufferWriter<byte>();
+        var events = new EventBuffer();
         using var reader = answer.Log.TryOpenReader(answer.Log.IsSpilled ? 0 : long.Min(answer.Log.FirstEvent, answer.Log.EventCount));
         if (reader is null)
         {
@@ -136,15 +137,15 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
         var (state, end) = (answer.State, answer.Log.End);
         while (true)
         {
-            var outcome = reader.TryRead(events, limits.ReadBatchBytes);
+            var outcome = reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent);
             if (outcome is ReadOutcome.NothingYet or ReadOutcome.Ended) break;
-            if (outcome != ReadOutcome.Events && !(outcome == ReadOutcome.Spilled && await reader.ReadSpilledAsync(events, limits.ReadBatchBytes)))
+            if (outcome != ReadOutcome.Events && !(outcome == ReadOutcome.Spilled && await reader.ReadSpilledAsync(events, limits.ReadBatchBytes, events.AddEvent)))
             {
                 await JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
                 return;
             }
-            fold.Add(events.WrittenSpan);
-            events.ResetWrittenCount();
+            for (var i = 0; i < events.Count; i++) fold.Add(events[i]);
+            events.Clear();
         }
         if (fold.Error is { } error)
         {

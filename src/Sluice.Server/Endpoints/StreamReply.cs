@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -25,11 +26,14 @@ namespace Sluice.Server.Endpoints;
 /// <param name="limits">Bounds.</param>
 /// <param name="time">Clock of the timer.</param>
 /// <param name="eventIds">What ids of events begin with, in UTF-8; null sends none.</param>
+/// <param name="mayBeWhole">Whether an event may hold a whole answer, for the request that began it did not ask for a stream.</param>
 internal sealed class StreamReply(
-    HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null)
+    HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null, bool mayBeWhole = false)
 {
     private static readonly ApiError s_abandoned = ApiErrors.ServerError("The answer was given up because nobody was reading it.");
-    private readonly EventBuffer? _copied = eventIds is null ? null : new();
+    // Events that aren't sent as they are in the log.
+    private readonly EventBuffer? _copied = eventIds is null && !mayBeWhole ? null : new();
+    private readonly EventBuffer? _streamed = mayBeWhole ? new() : null;
     private long _lastWrite = time.GetTimestamp();
     private volatile bool _isFlushing;
     private volatile bool _isTimeUp;
@@ -81,7 +85,7 @@ internal sealed class StreamReply(
         var passed = reader.Position;
         _copied.Clear();
         var outcome = reader.TryRead(_copied, limits.ReadBatchBytes, _copied.AddEvent);
-        if (outcome == ReadOutcome.Events) dialect.WriteNumbered(Output, eventIds, passed, _copied);
+        if (outcome == ReadOutcome.Events) WriteCopied(passed);
         return outcome;
     }
 
@@ -91,8 +95,21 @@ internal sealed class StreamReply(
         var passed = reader.Position;
         _copied.Clear();
         if (!await reader.ReadSpilledAsync(_copied, limits.ReadBatchBytes, _copied.AddEvent)) return false;
-        dialect.WriteNumbered(Output, eventIds, passed, _copied);
+        WriteCopied(passed);
         return true;
+    }
+
+    private void WriteCopied(long passed)
+    {
+        var events = _copied!;
+        if (_streamed is not null)
+        {
+            _streamed.Clear();
+            for (var i = 0; i < events.Count; i++) dialect.WriteStreamed(events[i], _streamed);
+            events = _streamed;
+        }
+        if (eventIds is null) Output.Write(events.WrittenSpan);
+        else dialect.WriteNumbered(Output, eventIds, passed, events);
     }
 
     // False when the stream failed, or the client left, before there was an event: then the reply is complete.

@@ -36,6 +36,9 @@ internal sealed class Breaker(Limits limits, TimeProvider time)
         get { lock (_lock) return _openFor > TimeSpan.Zero && (_isProbing || time.GetElapsedTime(_openedAt) < _openFor); }
     }
 
+    /// <summary>How long a key is left alone that was refused.</summary>
+    public TimeSpan RejectedRest => limits.RejectedRest;
+
     public BreakerState State
     {
         get

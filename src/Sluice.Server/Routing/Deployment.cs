@@ -42,6 +42,8 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
             known = result;
             if (IsInexpressible(known)) return result;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
+            // A key that is refused is refused again.
+            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Rejected, Error.Status: not 404 }) Pause(breaker.RejectedRest);
             if (result.Outcome != AttemptOutcome.Answered && result.Kind is FailureKind.Faulted or FailureKind.Silent) breaker.Fail();
             else breaker.Succeed();
             return result;

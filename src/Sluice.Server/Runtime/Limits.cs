@@ -56,6 +56,9 @@ public sealed record Limits
     /// <summary>After a finish reason, until usage and the end have come. The answer is whole by then. The default value is 2 s.</summary>
     public TimeSpan AfterFinish { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long an upstream that has refused streams, or options for them, is asked without. The default value is 10 min.</summary>
+    public TimeSpan RefusedStream { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Wait before the first retry of the same upstream; it doubles each time, and a half of it is random. The default value is 500 ms.</summary>
     public TimeSpan BackoffFirst { get; init; } = TimeSpan.FromMilliseconds(500);
 
@@ -70,6 +73,9 @@ public sealed record Limits
     /// go on from in two ways.
     /// </summary>
     public int RescueAttemptsMax { get; init; } = 4;
+
+    /// <summary>How long an upstream is left alone whose account was refused: a wrong key, a spent quota. The default value is 30 s: somebody has to do something.</summary>
+    public TimeSpan RejectedRest { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Faults in a row after which an upstream is left alone. The default value is 3: one request with its retries.</summary>
     public int BreakerFaults { get; init; } = 3;

@@ -39,6 +39,9 @@ internal sealed record AnswerIdentity(string Principal, string? Key, RequestFing
     /// <summary>What the answer is written in.</summary>
     public AnswerDialect Dialect { get; init; } = ChatDialect.Instance;
 
+    /// <summary>Whether the log may hold the answer as one object, for the request did not ask for a stream. True where that is not known.</summary>
+    public bool MayBeWhole { get; init; } = true;
+
     /// <summary>What is kept of the answer. The default value is <see cref="Storage.Retention.Memory"/>.</summary>
     public Retention Retention { get; init; }
 }

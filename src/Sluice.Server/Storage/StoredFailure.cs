@@ -19,6 +19,7 @@ internal static class StoredFailure
             writer.WriteString("type"u8, error.Type);
             if (error.Param is { } param) writer.WriteString("param"u8, param);
             if (error.Code is { } code) writer.WriteString("code"u8, code);
+            if (error.Details is { } details) writer.WriteString("details"u8, details);
             if (error.RetryAfter is { } wait) writer.WriteNumber("retry_after_ms"u8, (long)wait.TotalMilliseconds);
             if (error.ShouldRetry is { } retry) writer.WriteBoolean("should_retry"u8, retry);
             writer.WriteEndObject();
@@ -35,6 +36,7 @@ internal static class StoredFailure
         if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("status"u8, out var status)) throw new JsonException("This is no failure of an answer.");
         return new ApiError(status.GetInt32(), Text("message") ?? "", Text("type") ?? ApiErrors.ServerErrorType, Text("param"), Text("code"))
         {
+            Details = Text("details"),
             RetryAfter = root.TryGetProperty("retry_after_ms"u8, out var wait) ? TimeSpan.FromMilliseconds(wait.GetInt64()) : null,
             ShouldRetry = root.TryGetProperty("should_retry"u8, out var retry) ? retry.GetBoolean() : null,
         };

@@ -10,14 +10,13 @@ using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Upstreams;
 
-/// <summary>A server that speaks OpenAI's API or, by its dialect, another. It is always asked for a stream, also where the client wants one object.</summary>
+/// <summary>A server that speaks OpenAI's API or, by its dialect, another. It is asked for a stream where the client wants one.</summary>
 internal sealed partial class HttpUpstream : IUpstream, IDisposable
 {
-    private readonly HttpMessageInvoker _http;
-    private readonly UpstreamDialect _dialect;
-    private readonly RouteTimeouts _timeouts;
-    private readonly Limits _limits;
-    private readonly TimeProvider _time;
+    // Some providers refuse requests without one.
+    private static readonly ProductInfoHeaderValue s_agent = new("Sluice", typeof(HttpUpstream).Assembly.GetName().Version?.ToString(3) ?? "0");
+
+    private readonly StreamShape _shape;
     private readonly ILogger _logger;
 
     /// <param name="options">The server.</param>
@@ -30,29 +29,39 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     public HttpUpstream(UpstreamOptions options, string modelId, RouteTimeouts timeouts, Limits limits, UpstreamTransport open, TimeProvider time, ILogger logger)
     {
         Options = options;
-        _dialect = UpstreamDialect.Create(options, modelId);
-        _timeouts = timeouts;
-        _limits = limits;
-        _time = time;
+        Dialect = UpstreamDialect.Create(options, modelId);
+        Timeouts = timeouts;
+        Limits = limits;
+        Time = time;
         _logger = logger;
-        Identity = new UpstreamIdentity(options.Url, _dialect.Provider, _dialect.Model);
-        _http = new HttpMessageInvoker(open(timeouts, limits));
+        _shape = new StreamShape(limits, time);
+        Identity = new UpstreamIdentity(options.Url, Dialect.Provider, Dialect.Model);
+        Http = new HttpMessageInvoker(open(timeouts, limits));
     }
 
     public UpstreamOptions Options { get; }
+
+    public HttpMessageInvoker Http { get; }
+
+    public UpstreamDialect Dialect { get; }
+
+    public RouteTimeouts Timeouts { get; }
+
+    public Limits Limits { get; }
+
+    public TimeProvider Time { get; }
 
     public UpstreamIdentity Identity { get; }
 
     public bool Continues => Options.Continues;
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => Http.Dispose();
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
-        var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
-        if (_dialect.WriteBody(attempt, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
-        var exchange = new HttpExchange(this, attempt, body.WrittenMemory);
-        var result = await exchange.RunAsync();
+        var result = await RunAsync(attempt, Wants(attempt));
+        // A server that takes no streams, or no options for them, may well answer without.
+        if (_shape.Learn(result, Wants(attempt)) is { } other) result = await RunAsync(attempt, other);
         if (result.Error is { } error)
         {
             LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Code);
@@ -61,9 +70,23 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         return result;
     }
 
-    private HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body)
+    // What isn't streamed to the client is not asked for as a stream, unless it has to be translated.
+    private StreamWish Wants(Attempt attempt) => attempt.Request.Stream ? _shape.Current : Dialect.IsTranslated ? StreamWish.WithUsage : StreamWish.None;
+
+    private async Task<AttemptResult> RunAsync(Attempt attempt, StreamWish wish)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, _dialect.Endpoint)
+        var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
+        if (Dialect.WriteBody(attempt, wish, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
+        return await new HttpExchange(this, attempt, body.WrittenMemory, asksForStream: wish != StreamWish.None).RunAsync();
+    }
+
+    /// <param name="attempt">What is asked.</param>
+    /// <param name="body">As the upstream wants it.</param>
+    /// <param name="asksForStream">Whether events are asked for, or one object.</param>
+    /// <param name="target">Where it has sent us; null for where requests go.</param>
+    public HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream, Uri? target)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, target ?? Dialect.Endpoint)
         {
             Content = new ReadOnlyMemoryContent(body),
             // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.
@@ -71,12 +94,13 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
         };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        request.Headers.Accept.ParseAdd("text/event-stream");
+        request.Headers.Accept.ParseAdd(asksForStream ? "text/event-stream" : "application/json");
+        request.Headers.UserAgent.Add(s_agent);
         // A compressed stream comes in blocks, not in tokens.
         request.Headers.AcceptEncoding.ParseAdd("identity");
         foreach (var (name, value) in attempt.Headers) request.Headers.TryAddWithoutValidation(name, value);
         Tracing.Forward(request);
-        _dialect.AddHeaders(request.Headers);
+        Dialect.AddHeaders(request.Headers);
         foreach (var (name, value) in Options.Headers)
         {
             request.Headers.Remove(name);
@@ -85,13 +109,13 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         return request;
     }
 
-    private RelayOptions CreateAnswer(Attempt attempt)
+    public RelayOptions CreateAnswer(Attempt attempt)
     {
         var request = attempt.Request;
         var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
-        return new RelayOptions(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? _time.GetUtcNow().ToUnixTimeSeconds())
+        return new RelayOptions(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? Time.GetUtcNow().ToUnixTimeSeconds())
         {
-            KeepsUpstreamModel = attempt.Created is null && _dialect.Model == attempt.ModelName,
+            KeepsUpstreamModel = attempt.Created is null && Dialect.Model == attempt.ModelName,
             KeepsUpstreamCreated = attempt.Created is null,
             ChoiceCount = request.N,
             // A folded reply always has usage.
@@ -109,5 +133,5 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     private partial void LogFailureMessage(string id, string upstream, string message);
 
     [LoggerMessage(2, LogLevel.Debug, "{Id}: {Upstream} is drained: its answer is no longer wanted.")]
-    private partial void LogDrained(string id, string upstream);
+    public partial void LogDrained(string id, string upstream);
 }

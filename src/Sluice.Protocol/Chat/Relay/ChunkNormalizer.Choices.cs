@@ -9,28 +9,30 @@ namespace Sluice.Protocol.Chat.Relay;
 /// <content>One element of a frame's <c>choices</c>. A chunk carries one choice, and of it a role, content, one tool call fragment, or the end.</content>
 public sealed partial class ChunkNormalizer
 {
-    // True when there was content.
+    // True when there was content, or an end.
     private bool AddChoice(ReadOnlySpan<byte> json, int choices, int element, IEventOutput output)
     {
         _choice.Read(json, _elements[element].Start);
-        if (_choice.HasSubstance(_choice.Find(json, "error"u8)))
+        var error = _choice.Find(json, "error"u8);
+        if (error >= 0 && UpstreamError.IsError(_choice.Value(json, error)))
         {
-            Error = UpstreamError.ReadEvent(_choice.Value(json, _choice.Find(json, "error"u8)));
+            Error = UpstreamError.ReadEvent(_choice.Value(json, error));
             return false;
         }
-        _choice.Drop(_choice.Find(json, "error"u8));
+        _choice.Drop(error);
         var index = _choice.Integer(json, _choice.Find(json, "index"u8));
         if (index is null)
         {
             index = 0;
             _choice.Set(_choice.Find(json, "index"u8), "\"index\""u8.ToArray(), "0"u8.ToArray());
         }
-        // Clients fail on a choice that they did not ask for, and on anything that follows a choice's end.
-        if (index < 0 || index >= _choices.Length || _choices[(int)index] is not { IsFinished: false } state) return false;
+        // Clients fail on a choice that they did not ask for.
+        if (index < 0 || index >= _choices.Length) return false;
+        TakeChoiceUsage(json);
 
         var finishMember = _choice.Find(json, "finish_reason"u8);
         var finish = _choice.Text(json, finishMember);
-        if (string.IsNullOrEmpty(finish)) finish = null;
+        if (FinishReasons.IsNone(finish)) finish = null;
         if (finish is not null && FinishReasons.IsFailure(finish))
         {
             Error = ApiErrors.ServerError($"The upstream broke its answer off: {ApiErrors.Elide(finish)}.") with { Status = 502 };
@@ -43,53 +45,71 @@ public sealed partial class ChunkNormalizer
         else _delta.Read("{}"u8, 0);
         if (!hasDelta && finish is null) return false;
 
-        var hasRole = TakeRole(json, (int)index, output);
+        var state = _choices[(int)index] ??= new RelayedChoice(answer.Id, (int)index, CloseCall);
+        var hasRole = TakeRole(json, state);
         var tools = _delta.Find(json, "tool_calls"u8);
-        var toolCount = _delta.TypeOf(tools) == JsonTokenType.StartArray ? ReadToolCalls(json, tools) : 0;
+        var toolCount = ReadToolCalls(json, tools);
         if (toolCount == 0) _delta.Drop(tools);
         var hasText = HasSubstanceBeside(json, tools);
         var hasContent = HasContent(json) || toolCount > 0;
-        if (hasContent) ContentCount++;
+        if (hasContent)
+        {
+            ContentCount++;
+            state.HasContent = true;
+        }
         var isContent = hasContent || finish is not null;
-        // Of an answer that begins with something else than text the content is null there.
-        if (isContent && !hasRole) CompleteRoles(output, hasText: !hasContent || _delta.Find(json, "content"u8) >= 0);
+        if (isContent && !hasRole && !state.HasRole)
+        {
+            state.HasRole = true;
+            // Of an answer that begins with something else than text the content is null there.
+            Writer.WriteRole(output, (int)index, logprobs: false, !hasContent || _delta.Find(json, "content"u8) >= 0);
+        }
         SetUsage(json);
 
-        // While the choice goes on there is no reason, and that is null and nothing else.
+        // The reason goes out with the end, for what follows it belongs to the answer. Until then it is null and nothing else.
         if (finishMember < 0 || (finish is not null ? hasText || toolCount > 0 : _choice.TypeOf(finishMember) != JsonTokenType.Null))
             _choice.Set(finishMember, s_finishName, s_null);
         if (toolCount > 0) WriteToolCalls(json, choices, delta, tools, toolCount, state, hasText, output);
         else if (finish is null ? IsWorthWriting(json, hasRole) : hasText) WriteChoice(json, choices, delta, output);
         else if (hasRole) Writer.WriteRole(output, (int)index, logprobs: false);
-        if (finish is not null) WriteFinish(json, choices, delta, finishMember, finish, state, hasText || toolCount > 0, output);
+        if (finish is not null) HoldFinish(json, choices, delta, finishMember, finish, state, hasText || toolCount > 0);
         return isContent;
     }
 
-    // The first role of the choice is passed, every other dropped; roles go out in the order of the choices. Whether this delta keeps it.
-    private bool TakeRole(ReadOnlySpan<byte> json, int index, IEventOutput output)
+    // Moonshot's place. Where usage belongs it goes out at the end, and here it would be there twice.
+    private void TakeChoiceUsage(ReadOnlySpan<byte> json)
+    {
+        var usage = _choice.Find(json, "usage"u8);
+        if (usage < 0) return;
+        if (_choice.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(json, _choice.ValueStart(usage));
+        _choice.Drop(usage);
+    }
+
+    // The first role of the choice is passed, every other dropped. Whether this delta keeps it.
+    private bool TakeRole(ReadOnlySpan<byte> json, RelayedChoice state)
     {
         var role = _delta.Find(json, "role"u8);
         if (role < 0) return false;
         var isRole = _delta.TypeOf(role) == JsonTokenType.String && _delta.Value(json, role).SequenceEqual("\"assistant\""u8);
-        if (!isRole || index < _roleCount)
-        {
-            _delta.Drop(role);
-            return false;
-        }
-        while (_roleCount < index) Writer.WriteRole(output, _roleCount++, logprobs: false);
-        _roleCount++;
-        return true;
+        if (isRole && !state.HasRole) return state.HasRole = true;
+        _delta.Drop(role);
+        return false;
     }
 
-    private void CompleteRoles(IEventOutput output, bool hasText)
-    {
-        while (_roleCount < _choices.Length) Writer.WriteRole(output, _roleCount++, logprobs: false, hasText);
-    }
-
+    // One object in place of a list is a list of one.
     private int ReadToolCalls(ReadOnlySpan<byte> json, int tools)
     {
-        _toolCalls.Read(json, _delta.ValueStart(tools));
-        return _toolCalls.Count;
+        switch (_delta.TypeOf(tools))
+        {
+            case JsonTokenType.StartArray:
+                _toolCalls.Read(json, _delta.ValueStart(tools));
+                return _toolCalls.Count;
+            case JsonTokenType.StartObject when _delta.HasSubstance(tools):
+                _toolCalls.ReadOne(_delta.ValueStart(tools), _delta.ValueStart(tools) + _delta.Value(json, tools).Length, JsonTokenType.StartObject);
+                return 1;
+            default:
+                return 0;
+        }
     }
 
     private bool HasSubstanceBeside(ReadOnlySpan<byte> json, int tools)
@@ -106,11 +126,12 @@ public sealed partial class ChunkNormalizer
         var hasContent = false;
         for (var i = 0; i < _delta.Count; i++)
         {
-            if (!_delta.HasSubstance(i)) continue;
+            if (!_delta.HasSubstance(i) || _delta.IsNamed(json, i, "role"u8)) continue;
             var isText = _delta.IsNamed(json, i, "content"u8) || _delta.IsNamed(json, i, "reasoning_content"u8) || _delta.IsNamed(json, i, "reasoning"u8)
                 || _delta.IsNamed(json, i, "refusal"u8) || _delta.IsNamed(json, i, "tool_calls"u8) || _delta.IsNamed(json, i, "function_call"u8);
             if (isText) _contentBytes += _delta.Value(json, i).Length - 2;
-            hasContent |= isText || _delta.IsNamed(json, i, "audio"u8) || _delta.IsNamed(json, i, "images"u8) || _delta.IsNamed(json, i, "reasoning_details"u8);
+            // Whatever a model says or thinks in is a sign of life.
+            hasContent = true;
         }
         return hasContent;
     }
@@ -131,9 +152,10 @@ public sealed partial class ChunkNormalizer
         return _delta.IsEdited ? HasSubstanceBeside(json, -1) : _delta.Count > 0;
     }
 
-    private void WriteToolCalls(ReadOnlySpan<byte> json, int choices, int delta, int tools, int count, ChoiceState state, bool hasText, IEventOutput output)
+    private void WriteToolCalls(ReadOnlySpan<byte> json, int choices, int delta, int tools, int count, RelayedChoice state, bool hasText, IEventOutput output)
     {
         var position = count > 1 ? 0 : (int?)null;
+        var isList = _delta.TypeOf(tools) == JsonTokenType.StartArray;
         var isFirst = true;
         for (var i = 0; i < count; i++)
         {
@@ -142,7 +164,8 @@ public sealed partial class ChunkNormalizer
             JsonText.WriteRaw(entry, "["u8);
             if (state.Tools.Write(json, _toolCalls[i].Start, position + i, entry) is not { } isEdited) continue;
             JsonText.WriteRaw(entry, "]"u8);
-            var target = state.Order.Open(state.Tools.LastIndex, output);
+            var call = state.Tools.Last!.Index;
+            var target = state.Order.Open(call, output);
             if (isFirst && hasText && !ReferenceEquals(target, output))
             {
                 // Text does not wait for a call.
@@ -150,14 +173,14 @@ public sealed partial class ChunkNormalizer
                 WriteChoice(json, choices, delta, output);
                 isFirst = false;
             }
-            if (isEdited || count > 1 || !isFirst) _delta.Set(tools, default, entry.WrittenMemory);
+            if (isEdited || !isList || count > 1 || !isFirst) _delta.Set(tools, default, entry.WrittenMemory);
             // What stands beside the calls has gone out with the first of them.
             for (var member = 0; member < _delta.Count && !isFirst; member++)
             {
                 if (member != tools) _delta.Drop(member);
             }
             WriteChoice(json, choices, delta, target);
-            state.Order.Close(output);
+            state.Order.Close(call, output);
             isFirst = false;
         }
         if (!isFirst || !hasText) return;
@@ -165,18 +188,25 @@ public sealed partial class ChunkNormalizer
         WriteChoice(json, choices, delta, output);
     }
 
-    private void WriteFinish(
-        ReadOnlySpan<byte> json, int choices, int delta, int finishMember, string finish, ChoiceState state, bool wasSplit, IEventOutput output)
+    private void HoldFinish(
+        ReadOnlySpan<byte> json, int choices, int delta, int finishMember, string finish, RelayedChoice state, bool wasSplit)
     {
-        state.IsFinished = true;
-        state.Order.Release(output);
+        state.Finish.Clear();
         if (finish == "stop" && state.Tools.Count > 0 && !answer.HasForcedTool) _choice.Set(finishMember, s_finishName, FinishReasons.ToolCalls);
         else if (!FinishReasons.IsKnown(finish)) _choice.Set(finishMember, s_finishName, FinishReasons.Translate(finish));
         else _choice.Restore(finishMember);
         var logprobs = _choice.Find(json, "logprobs"u8);
         if (wasSplit && logprobs >= 0) _choice.Set(logprobs, default, s_null);
         var isEmpty = delta >= 0 && _choice.Value(json, delta).SequenceEqual(s_emptyObject);
-        WriteChoice(json, choices, delta, output, isEmpty ? default : s_emptyObject);
+        WriteChoice(json, choices, delta, state.Finish, isEmpty ? default : s_emptyObject);
+    }
+
+    // What is missing of a call that ends.
+    private void CloseCall(int choice, RelayedCall call, IEventOutput output)
+    {
+        var rest = _choices[choice]!.Tools.Close(call, out var needsHead, out var id);
+        if (needsHead) Writer.WriteToolCall(output, choice, call.Index, id, call.Name);
+        if (!rest.IsEmpty) Writer.WriteEscapedToolArguments(output, choice, call.Index, rest);
     }
 
     private void WriteChoice(ReadOnlySpan<byte> json, int choices, int delta, IEventOutput output, ReadOnlyMemory<byte> newDelta = default)

@@ -28,46 +28,33 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     private static readonly byte[] s_deltaName = "\"delta\""u8.ToArray();
 
     private readonly byte[] _id = Quote(answer.Id);
-    private readonly ChoiceState[] _choices = [.. Enumerable.Range(0, answer.ChoiceCount).Select(index => new ChoiceState(answer.Id, index))];
+    private readonly RelayedChoice?[] _choices = new RelayedChoice?[answer.ChoiceCount];
     private readonly JsonObjectText _root = new();
     private readonly JsonArrayText _elements = new();
     private readonly JsonObjectText _choice = new();
     private readonly JsonObjectText _delta = new();
     private readonly JsonArrayText _toolCalls = new();
     private readonly RepeatedFrame _repeated = new();
+    private readonly UpstreamUsage _usage = new();
     private byte[] _model = [];
     private byte[] _created = [];
     private ChatChunkWriter? _writer;
-    private int _roleCount;
-    private byte[]? _usage;
     private byte[]? _usageFrame;
     private long _contentBytes;
-
-    private sealed class ChoiceState
-    {
-        public ChoiceState(string id, int index)
-        {
-            Tools = new ToolCallNormalizer($"call_{id.AsSpan(id.IndexOf('-', StringComparison.Ordinal) + 1)}_{index}");
-            Order = new ToolCallOrder(Tools);
-        }
-
-        public ToolCallNormalizer Tools { get; }
-
-        public ToolCallOrder Order { get; }
-
-        public bool IsFinished { get; set; }
-    }
 
     /// <summary>How the stream failed; null while it has not.</summary>
     public ApiError? Error { get; private set; }
 
-    /// <summary>Whether every choice has its finish reason.</summary>
-    public bool IsFinished => Array.TrueForAll(_choices, static choice => choice.IsFinished);
+    /// <summary>Whether every choice has its finish reason. It is held until <see cref="WriteEnd"/>: what follows it is content still, and the last one counts.</summary>
+    public bool IsFinished => Array.TrueForAll(_choices, static choice => choice is { IsFinished: true });
+
+    /// <summary>Whether the upstream may end here: something has been said, or a reason says why not.</summary>
+    public bool HasAnswer => ContentCount > 0 || Array.Exists(_choices, static choice => choice is { IsFinished: true });
 
     /// <summary>Whether the upstream has stated usage.</summary>
-    public bool HasUsage => _usage is not null;
+    public bool HasUsage => _usage.IsKnown;
 
-    /// <summary>Pieces of content so far: text, reasoning, a refusal, a tool call, sound, an image. Roles, pings, empty deltas and finish reasons are none.</summary>
+    /// <summary>Pieces of content so far: whatever a model says or thinks in, known member or not. Roles, pings, empty deltas and finish reasons are none.</summary>
     public long ContentCount { get; private set; }
 
     /// <summary>Takes one frame.</summary>
@@ -79,21 +66,25 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
         if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return FrameKind.Done;
         // A comment that some gateway has wrapped as data.
         if (data.IsEmpty || data[0] == (byte)':') return FrameKind.Empty;
-        if (data[0] != (byte)'{' || !Utf8.IsValid(data)) return FailAsGarbage();
+        if (data[0] != (byte)'{') return FailAsGarbage();
+        if (!Utf8.IsValid(data)) data = FrameRepair.ToUtf8(data);
         if (AddRepeated(data, output)) return FrameKind.Content;
-        try
-        {
-            return AddObject(data.IndexOfAny((byte)'\r', (byte)'\n') < 0 ? data : ToOneLine(data), output);
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            return FailAsGarbage();
-        }
+        if (data.IndexOfAny((byte)'\r', (byte)'\n') >= 0) data = ToOneLine(FrameRepair.EscapeControls(data) ?? data);
+        return TryAddObject(data, output) ?? (FrameRepair.EscapeControls(data) is { } mended ? TryAddObject(mended, output) : null) ?? FailAsGarbage();
     }
 
-    /// <summary>Writes what follows the last choice's end: the usage, where it belongs to the answer.</summary>
+    /// <summary>Writes what the end of the stream brings: the finish of every choice that has begun, and the usage, where it belongs to the answer.</summary>
+    /// <remarks>A choice without a reason gets the one that follows from what it said, and says that it was derived.</remarks>
     public void WriteEnd(IEventOutput output)
     {
+        for (var index = 0; index < _choices.Length; index++)
+        {
+            if (_choices[index] is not { } choice) continue;
+            choice.Order.Release(output);
+            if (choice.IsFinished) choice.Finish.CopyTo(output);
+            else if (choice.HasContent)
+                Writer.WriteFlaggedFinish(output, index, choice.Tools.Count > 0 && !answer.HasForcedTool ? "tool_calls"u8 : "stop"u8, "finish_derived"u8);
+        }
         if (!answer.IncludesUsage) return;
         if (_usageFrame is not null)
         {
@@ -102,9 +93,9 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
             _root.Drop(_root.Find(_usageFrame, "error"u8));
             WriteRoot(output, _usageFrame);
         }
-        else if (_usage is not null)
+        else if (_usage.IsKnown)
         {
-            Writer.WriteUsage(output, _usage);
+            Writer.WriteUsage(output, _usage.Json.Span);
         }
         else
         {
@@ -115,23 +106,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     /// <summary>What the upstream has stated, or without that (<see cref="HasUsage"/>) an estimate.</summary>
     public AnswerUsage ReadUsage()
     {
-        if (_usage is null) return new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
-        var usage = new JsonObjectText();
-        usage.Read(_usage, 0);
-        return new AnswerUsage(
-            Count(usage, "prompt_tokens"u8), Detail(usage, "prompt_tokens_details"u8, "cached_tokens"u8),
-            Count(usage, "completion_tokens"u8), Detail(usage, "completion_tokens_details"u8, "reasoning_tokens"u8));
-    }
-
-    private int Count(JsonObjectText members, ReadOnlySpan<byte> name) => (int)long.Clamp(members.Integer(_usage, members.Find(_usage, name)) ?? 0, 0, int.MaxValue);
-
-    private int Detail(JsonObjectText usage, ReadOnlySpan<byte> group, ReadOnlySpan<byte> name)
-    {
-        var member = usage.Find(_usage, group);
-        if (usage.TypeOf(member) != JsonTokenType.StartObject) return 0;
-        var details = new JsonObjectText();
-        details.Read(_usage, usage.ValueStart(member));
-        return Count(details, name);
+        return _usage.IsKnown ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
     }
 
     /// <summary>A rough count of the tokens in a text of that many bytes, for want of the model's own.</summary>
@@ -143,19 +118,27 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
 
     private string ModelValue { get; set; } = answer.Model;
 
+    // Null where the frame is not JSON.
+    private FrameKind? TryAddObject(ReadOnlySpan<byte> json, IEventOutput output)
+    {
+        try
+        {
+            return _root.Read(json, 0) == json.Length ? AddObject(json, output) : null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
     private FrameKind AddObject(ReadOnlySpan<byte> json, IEventOutput output)
     {
-        var end = _root.Read(json, 0);
-        if (end != json.Length) return FailAsGarbage();
-        var error = _root.Find(json, "error"u8);
-        if (error >= 0 && _root.TypeOf(error) != JsonTokenType.Null) return Fail(UpstreamError.ReadEvent(_root.Value(json, error)));
         var choices = _root.Find(json, "choices"u8);
+        var hasChoices = _root.TypeOf(choices) == JsonTokenType.StartArray;
+        if (UpstreamError.FindInFrame(json, hasChoices) is { } failure) return Fail(failure);
         var usage = TakeUsage(json);
-        if (_root.TypeOf(choices) != JsonTokenType.StartArray)
-        {
-            // A ping of some kind, or metadata. An answer that came whole in place of a stream has choices.
-            return FrameKind.Empty;
-        }
+        // A ping of some kind, or metadata.
+        if (!hasChoices) return FrameKind.Empty;
         _elements.Read(json, _root.ValueStart(choices));
         if (_elements.Count == 0)
         {
@@ -163,10 +146,16 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
             return FrameKind.Empty;
         }
         if (usage) _usageFrame = null;
+        if (ChoiceShape.TryMend(json, out var mended))
+        {
+            _root.Read(json = mended, 0);
+            choices = _root.Find(json, "choices"u8);
+            _elements.Read(json, _root.ValueStart(choices));
+        }
 
         TakeIdentity(json);
         SetIdentity(json);
-        _root.Drop(error);
+        _root.Drop(_root.Find(json, "error"u8));
         var result = FrameKind.Empty;
         for (var i = 0; i < _elements.Count && Error is null; i++)
         {
@@ -179,7 +168,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     // One choice goes on with more text: neither usage nor an end can be in such a frame.
     private bool AddRepeated(ReadOnlySpan<byte> data, IEventOutput output)
     {
-        if (_choices.Length > 1 || _choices[0].IsFinished) return false;
+        if (_choices is not [{ IsFinished: false }]) return false;
         var length = _repeated.TryWrite(data, output);
         if (length == 0) return false;
         output.EndEvent();
@@ -191,22 +180,26 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     // Of a frame with nothing but text, whose choice was passed as it was.
     private void LearnFrame(ReadOnlySpan<byte> json, int choices)
     {
-        if (_choices.Length > 1 || _elements.Count > 1 || _choice.IsEdited || _delta.IsEdited || _delta.Count != 1 || _choices[0].IsFinished) return;
+        if (_choices is not [{ IsFinished: false }] || _elements.Count > 1 || _choice.IsEdited || _delta.IsEdited || _delta.Count != 1) return;
         if (!_delta.IsNamed(json, 0, "content"u8) || _delta.TypeOf(0) != JsonTokenType.String) return;
         var written = new EventBuffer();
         WriteRoot(written, json);
         _repeated.Learn(json, _delta.Value(json, 0)[1..^1], _delta.ValueStart(0) + 1, _root.Value(json, choices), written.WrittenSpan);
     }
 
-    // Whether the frame has usage that makes sense. Only the last is sent, and at the end.
+    // Whether the frame itself has usage in OpenAI's names, so that it can be passed at the end.
     private bool TakeUsage(ReadOnlySpan<byte> json)
     {
-        var index = _root.Find(json, "usage"u8);
-        if (_root.TypeOf(index) != JsonTokenType.StartObject) return false;
-        _delta.Read(json, _root.ValueStart(index));
-        if (_delta.Integer(json, _delta.Find(json, "prompt_tokens"u8)) is null || _delta.Integer(json, _delta.Find(json, "completion_tokens"u8)) is null) return false;
-        _usage = _root.Value(json, index).ToArray();
-        return true;
+        var usage = _root.Find(json, "usage"u8);
+        if (_root.TypeOf(usage) == JsonTokenType.StartObject && _usage.Read(json, _root.ValueStart(usage)))
+            return _usage.Json.Span.SequenceEqual(_root.Value(json, usage));
+        // Groq's place.
+        var other = _root.Find(json, "x_groq"u8);
+        if (_root.TypeOf(other) != JsonTokenType.StartObject) return false;
+        _delta.Read(json, _root.ValueStart(other));
+        usage = _delta.Find(json, "usage"u8);
+        if (_delta.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(json, _delta.ValueStart(usage));
+        return false;
     }
 
     private void TakeIdentity(ReadOnlySpan<byte> json)

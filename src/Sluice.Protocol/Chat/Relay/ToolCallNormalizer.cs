@@ -6,95 +6,174 @@ using Sluice.Protocol.Json;
 namespace Sluice.Protocol.Chat.Relay;
 
 /// <summary>
-/// Brings the fragments of one choice's tool calls into OpenAI's shape: indexes from 0 without gaps; id, type and name in the first
-/// fragment of a call and only there; arguments always text.
+/// Brings the fragments of one choice's tool calls into OpenAI's shape: joined by index, as every SDK joins them, with indexes from 0 without
+/// gaps; id, type and name in the first fragment of a call and only there; arguments always text. Work for a fragment does not grow with
+/// the number of calls.
 /// </summary>
-/// <param name="idPrefix">Begins the ids of calls that come without one.</param>
+/// <param name="idPrefix">Begins the ids of calls that come without one, or with that of another.</param>
 internal sealed class ToolCallNormalizer(string idPrefix)
 {
-    private sealed record Call(int Index, long? UpstreamIndex, string Id, string? Name);
-
-    private static readonly byte[] s_emptyText = "\"\""u8.ToArray();
-    private static readonly byte[] s_functionType = "\"function\""u8.ToArray();
-    private static readonly byte[] s_customType = "\"custom\""u8.ToArray();
-    private readonly List<Call> _calls = [];
-    private readonly List<JsonExtent> _arguments = [];
+    private static readonly byte[] s_functionName = "\"function\""u8.ToArray();
+    private static readonly byte[] s_customName = "\"custom\""u8.ToArray();
+    private readonly List<RelayedCall> _calls = [];
+    private readonly Dictionary<long, RelayedCall> _byIndex = [];
+    private readonly Dictionary<string, RelayedCall> _byId = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _ids = new(StringComparer.Ordinal);
+    private readonly ArrayBufferWriter<byte> _escaped = new();
     private readonly JsonObjectText _entry = new();
-    private readonly JsonObjectText _function = new();
-    private Call? _last;
+    private readonly JsonObjectText _body = new();
+    private RelayedCall? _last;
 
     /// <summary>Calls so far.</summary>
     public int Count => _calls.Count;
 
-    /// <summary>Index of the call that was written last; -1 before the first.</summary>
-    public int LastIndex => _last?.Index ?? -1;
+    /// <summary>The call of the last fragment; null before the first.</summary>
+    public RelayedCall? Last => _last;
 
-    /// <summary>Whether a call has all of its arguments. Of a call whose input is no JSON nobody can tell, and it is taken for whole.</summary>
-    public bool IsComplete(int call) => _arguments[call].IsComplete;
+    public RelayedCall this[int index] => _calls[index];
 
     /// <summary>Writes one element of a delta's <c>tool_calls</c> as it should be.</summary>
     /// <param name="json">The frame.</param>
     /// <param name="start">Offset of the element.</param>
     /// <param name="position">Its position among its siblings; null when it has none.</param>
     /// <param name="output">Receives the element.</param>
-    /// <returns>Null when it says nothing and is left out; otherwise whether it differs from what was read.</returns>
+    /// <returns>Null when nothing is to be said now; otherwise whether the element differs from what was read.</returns>
     public bool? Write(ReadOnlySpan<byte> json, int start, int? position, IBufferWriter<byte> output)
     {
         _entry.Read(json, start);
         var id = _entry.Text(json, _entry.Find(json, "id"u8));
         if (string.IsNullOrEmpty(id)) id = null;
-        var function = _entry.Find(json, "function"u8);
-        var hasFunction = _entry.TypeOf(function) == JsonTokenType.StartObject;
-        if (hasFunction) _function.Read(json, _entry.ValueStart(function));
-        var name = hasFunction ? _function.Text(json, _function.Find(json, "name"u8)) : null;
-        if (string.IsNullOrEmpty(name)) name = null;
+        var custom = _entry.Find(json, "custom"u8);
+        var isCustom = _entry.TypeOf(custom) == JsonTokenType.StartObject;
+        var member = isCustom ? custom : _entry.Find(json, "function"u8);
+        var hasBody = _entry.TypeOf(member) == JsonTokenType.StartObject;
+        // Name and arguments may stand in the call itself.
+        if (hasBody) _body.Read(json, _entry.ValueStart(member));
+        else _body.Read(json, start);
+        var name = _body.Text(json, _body.Find(json, "name"u8)) ?? "";
+        var argumentsMember = FindArguments(json, isCustom);
+        var arguments = ReadArguments(json, argumentsMember);
         var upstreamIndex = _entry.Integer(json, _entry.Find(json, "index"u8));
 
-        var call = Find(id, upstreamIndex ?? position, name, hasFunction && ArgumentsBegin(json));
-        var isHead = call is null;
+        var call = Find(id, upstreamIndex ?? position, name, arguments);
         if (call is null)
         {
-            if (!hasFunction && id is null && _entry.Find(json, "custom"u8) < 0) return null;
-            call = new Call(_calls.Count, upstreamIndex ?? position, id ?? string.Create(CultureInfo.InvariantCulture, $"{idPrefix}_{_calls.Count}"), name);
-            _calls.Add(call);
-            _arguments.Add(default);
+            if (id is null && name.Length == 0 && arguments.IsEmpty && !hasBody) return null;
+            _calls.Add(call = new RelayedCall(_calls.Count) { IsCustom = isCustom });
+        }
+        if ((upstreamIndex ?? position) is { } place) _byIndex[place] = call;
+        if (id is not null && call.UpstreamId is null)
+        {
+            call.UpstreamId = id;
+            _byId.TryAdd(id, call);
         }
         _last = call;
+        var isHead = !call.IsBegun;
+        if (isHead && name.Length == 0)
+        {
+            call.Add(arguments);
+            JsonText.WriteRaw(call.Held, arguments);
+            return null;
+        }
+        var wanted = TakeArguments(call, arguments);
+        var newName = isHead ? name : NextName(call, name);
+        if (!isHead && newName.Length == 0 && wanted.IsEmpty && !HasOther(json)) return null;
         SetIndex(json, upstreamIndex, call.Index);
-        if (isHead) CompleteHead(json, id, call);
+        if (isHead) CompleteHead(json, id, call, isCustom);
         else DropIdentity(json);
-        // A name that comes late is sent when it comes; the first fragment had none.
-        var isLateName = !isHead && call.Name is null && name is not null;
-        if (isLateName) _calls[call.Index] = _last = call with { Name = name };
-        Measure(json, call.Index, hasFunction);
-        if (!EditFunction(json, function, hasFunction, isHead, keepsName: isHead || isLateName) && !isHead) return null;
+        SetBody(json, member, hasBody, isCustom, isHead, newName, argumentsMember, wanted, arguments);
+        call.Name += newName;
+        call.IsBegun = true;
         _entry.WriteTo(output, json);
         return _entry.IsEdited;
     }
 
-    // By id; else by index, the latest call counting, for some upstreams give every call the index 0; else it goes on with the last.
-    private Call? Find(string? id, long? upstreamIndex, string? name, bool argumentsBegin)
+    /// <summary>What is missing at the end of a call.</summary>
+    /// <param name="call">Ends now.</param>
+    /// <param name="needsHead">Whether its head has not gone out: it never had a name.</param>
+    /// <param name="id">What results refer to.</param>
+    /// <returns>The arguments that are still to be sent, escaped; perhaps none.</returns>
+    public ReadOnlySpan<byte> Close(RelayedCall call, out bool needsHead, out string id)
     {
-        if (id is not null) return _calls.Find(call => call.Id == id);
-        if (upstreamIndex is not null) return _calls.FindLast(call => call.UpstreamIndex == upstreamIndex);
-        var isAnother = name is not null && _last?.Name is { } lastName && (lastName != name || argumentsBegin);
-        return isAnother ? null : _last;
+        needsHead = !call.IsBegun;
+        id = call.Id ??= NewId(call.UpstreamId, call.Index);
+        (call.IsClosed, call.IsBegun) = (true, true);
+        if (needsHead && call.Held.WrittenCount > 0) return call.Held.WrittenSpan;
+        // Together the fragments of a call are JSON, also of one without arguments.
+        return call.IsCustom || (call.HasArguments && !call.HasPlaceholder) ? default : "{}"u8;
     }
 
-    private bool ArgumentsBegin(ReadOnlySpan<byte> json)
+    // By index, as SDKs do; but some upstreams give all calls the index 0, and those are told from one another by what they bear.
+    private RelayedCall? Find(string? id, long? place, string name, ReadOnlySpan<byte> arguments)
     {
-        var arguments = _function.Find(json, "arguments"u8);
-        return _function.TypeOf(arguments) == JsonTokenType.StartObject
-            || (_function.TypeOf(arguments) == JsonTokenType.String && _function.Value(json, arguments).StartsWith("\"{"u8));
+        if (place is { } index)
+        {
+            if (!_byIndex.TryGetValue(index, out var call)) return null;
+            if (!call.IsBegun || name.Length == 0 || call.IsRepetition(arguments)) return call;
+            var isOther = id is not null && call.UpstreamId is not null && id != call.UpstreamId;
+            if (!isOther && id is not null) return call;
+            // Without an id of its own another call is known by a name and arguments that begin anew.
+            if (id is null) return call.IsComplete && !call.HasPlaceholder && BeginsAnew(arguments) ? null : call;
+            if (call.IsComplete) return null;
+            return call.Name == name ? call : null;
+        }
+        if (id is not null) return _byId.GetValueOrDefault(id) ?? (_last is { UpstreamId: null, IsBegun: false } open ? open : null);
+        if (_last is not { } last || name.Length == 0 || !last.IsBegun) return _last;
+        return last.Name != name || (BeginsAnew(arguments) && last.HasArguments && !last.IsRepetition(arguments)) ? null : last;
     }
 
-    private void Measure(ReadOnlySpan<byte> json, int call, bool hasFunction)
+    private static bool BeginsAnew(ReadOnlySpan<byte> arguments) => arguments.StartsWith("{"u8);
+
+    private int FindArguments(ReadOnlySpan<byte> json, bool isCustom) => _body.Find(json, isCustom ? "input"u8 : "arguments"u8);
+
+    // Escaped, without quotation marks.
+    private ReadOnlySpan<byte> ReadArguments(ReadOnlySpan<byte> json, int member)
     {
-        var extent = _arguments[call];
-        var arguments = hasFunction ? _function.Find(json, "arguments"u8) : -1;
-        if (_function.TypeOf(arguments) == JsonTokenType.String) extent.Add(_function.Value(json, arguments)[1..^1]);
-        else if (_function.TypeOf(arguments) == JsonTokenType.StartObject || _entry.Find(json, "custom"u8) >= 0) extent.Complete();
-        _arguments[call] = extent;
+        switch (_body.TypeOf(member))
+        {
+            case JsonTokenType.String:
+                return _body.Value(json, member)[1..^1];
+            case JsonTokenType.StartObject or JsonTokenType.StartArray:
+                _escaped.ResetWrittenCount();
+                JsonText.WriteEscaped(_escaped, _body.Value(json, member));
+                return _escaped.WrittenSpan;
+            default:
+                return default;
+        }
+    }
+
+    // What of them is to be sent now. An empty object may only keep the place of arguments that follow.
+    private static ReadOnlySpan<byte> TakeArguments(RelayedCall call, ReadOnlySpan<byte> arguments)
+    {
+        if (arguments.IsEmpty || call.IsRepetition(arguments)) return default;
+        if (!call.IsCustom && !call.HasArguments && arguments.SequenceEqual("{}"u8))
+        {
+            call.HasPlaceholder = true;
+            return default;
+        }
+        call.HasPlaceholder = false;
+        call.Add(arguments);
+        return arguments;
+    }
+
+    // A name may come in pieces; a repetition of it is none, and some upstreams send all of it so far.
+    private static string NextName(RelayedCall call, string name)
+    {
+        if (name.Length == 0 || call.HasArguments || call.HasPlaceholder || name == call.Name) return "";
+        return name.StartsWith(call.Name, StringComparison.Ordinal) ? name[call.Name.Length..] : name;
+    }
+
+    private bool HasOther(ReadOnlySpan<byte> json)
+    {
+        for (var i = 0; i < _entry.Count; i++)
+        {
+            if (!_entry.HasSubstance(i)) continue;
+            var isKnown = _entry.IsNamed(json, i, "index"u8) || _entry.IsNamed(json, i, "id"u8) || _entry.IsNamed(json, i, "type"u8)
+                || _entry.IsNamed(json, i, "function"u8) || _entry.IsNamed(json, i, "custom"u8) || _entry.IsNamed(json, i, "name"u8)
+                || _entry.IsNamed(json, i, "arguments"u8);
+            if (!isKnown) return true;
+        }
+        return false;
     }
 
     private void SetIndex(ReadOnlySpan<byte> json, long? upstreamIndex, int index)
@@ -105,16 +184,26 @@ internal sealed class ToolCallNormalizer(string idPrefix)
         _entry.Set(_entry.Find(json, "index"u8), "\"index\""u8.ToArray(), value.WrittenMemory);
     }
 
-    private void CompleteHead(ReadOnlySpan<byte> json, string? id, Call call)
+    private void CompleteHead(ReadOnlySpan<byte> json, string? id, RelayedCall call, bool isCustom)
     {
-        if (id is null)
+        call.Id ??= NewId(call.UpstreamId, call.Index);
+        if (call.Id != id)
         {
             var value = new ArrayBufferWriter<byte>();
             JsonText.WriteStringOrNull(value, call.Id);
             _entry.Set(_entry.Find(json, "id"u8), "\"id\""u8.ToArray(), value.WrittenMemory);
         }
         var type = _entry.Find(json, "type"u8);
-        if (!_entry.HasSubstance(type)) _entry.Set(type, "\"type\""u8.ToArray(), _entry.Find(json, "custom"u8) >= 0 ? s_customType : s_functionType);
+        if (!_entry.HasSubstance(type)) _entry.Set(type, "\"type\""u8.ToArray(), isCustom ? s_customName : s_functionName);
+    }
+
+    // Ids are unique in an answer: the results of calls refer to them.
+    private string NewId(string? upstreamId, int index)
+    {
+        if (upstreamId is not null && _ids.Add(upstreamId)) return upstreamId;
+        var id = string.Create(CultureInfo.InvariantCulture, $"{idPrefix}_{index}");
+        _ids.Add(id);
+        return id;
     }
 
     private void DropIdentity(ReadOnlySpan<byte> json)
@@ -123,44 +212,67 @@ internal sealed class ToolCallNormalizer(string idPrefix)
         _entry.Drop(_entry.Find(json, "type"u8));
     }
 
-    // False when nothing of a function is left.
-    private bool EditFunction(ReadOnlySpan<byte> json, int function, bool hasFunction, bool isHead, bool keepsName)
+    private void SetBody(
+        ReadOnlySpan<byte> json, int member, bool hasBody, bool isCustom, bool isHead, string name, int argumentsMember, ReadOnlySpan<byte> wanted,
+        ReadOnlySpan<byte> came)
     {
-        if (!hasFunction)
+        var held = isHead ? _last!.Held.WrittenSpan : default;
+        if (!hasBody)
         {
-            if (isHead && _entry.Find(json, "custom"u8) < 0) _entry.Set(function, "\"function\""u8.ToArray(), "{\"name\":\"\",\"arguments\":\"\"}"u8.ToArray());
-            else if (function >= 0) _entry.Drop(function);
-            return _entry.Find(json, "custom"u8) >= 0;
+            _entry.Drop(_body.Find(json, "name"u8));
+            _entry.Drop(argumentsMember);
+            if (member >= 0) _entry.Drop(member);
+            if (isHead || name.Length > 0 || !wanted.IsEmpty) _entry.Set(-1, s_functionName, WriteBody(isHead, name, held, wanted));
+            return;
         }
-        var name = _function.Find(json, "name"u8);
-        if (!keepsName) _function.Drop(name);
-        else if (_function.TypeOf(name) != JsonTokenType.String) _function.Set(name, "\"name\""u8.ToArray(), s_emptyText);
+        if (!isHead && name.Length == 0 && wanted.IsEmpty)
+        {
+            _entry.Drop(member);
+            return;
+        }
+        var nameMember = _body.Find(json, "name"u8);
+        if (!isHead && name.Length == 0) _body.Drop(nameMember);
+        else if (_body.Text(json, nameMember) != name) _body.Set(nameMember, "\"name\""u8.ToArray(), Quote(name));
+        var isText = _body.TypeOf(argumentsMember) == JsonTokenType.String;
+        var isSame = isText && held.IsEmpty && wanted.Length == came.Length;
+        if (!isSame && (isHead || isText || !wanted.IsEmpty))
+            _body.Set(argumentsMember, isCustom ? "\"input\""u8.ToArray() : "\"arguments\""u8.ToArray(), QuoteEscaped(held, wanted));
+        if (!_body.IsEdited) return;
+        var edited = new ArrayBufferWriter<byte>();
+        _body.WriteTo(edited, json);
+        _entry.Set(member, default, edited.WrittenMemory);
+    }
 
-        var arguments = _function.Find(json, "arguments"u8);
-        switch (_function.TypeOf(arguments))
+    private static ReadOnlyMemory<byte> WriteBody(bool isHead, string name, ReadOnlySpan<byte> held, ReadOnlySpan<byte> wanted)
+    {
+        var body = new ArrayBufferWriter<byte>();
+        JsonText.WriteRaw(body, "{"u8);
+        if (isHead || name.Length > 0)
         {
-            case JsonTokenType.String:
-                break;
-            case JsonTokenType.StartObject:
-                var text = new ArrayBufferWriter<byte>();
-                JsonText.WriteRaw(text, "\""u8);
-                JsonText.WriteEscaped(text, _function.Value(json, arguments));
-                JsonText.WriteRaw(text, "\""u8);
-                _function.Set(arguments, default, text.WrittenMemory);
-                break;
-            case JsonTokenType.None when !isHead && _function.Count <= 1:
-                // A repetition of id and name, and nothing else.
-                return false;
-            default:
-                _function.Set(arguments, "\"arguments\""u8.ToArray(), s_emptyText);
-                break;
+            JsonText.WriteRaw(body, "\"name\":"u8);
+            JsonText.WriteStringOrNull(body, name);
+            JsonText.WriteRaw(body, ","u8);
         }
-        if (_function.IsEdited)
-        {
-            var edited = new ArrayBufferWriter<byte>();
-            _function.WriteTo(edited, json);
-            _entry.Set(function, default, edited.WrittenMemory);
-        }
-        return true;
+        JsonText.WriteRaw(body, "\"arguments\":"u8);
+        JsonText.WriteRaw(body, QuoteEscaped(held, wanted).Span);
+        JsonText.WriteRaw(body, "}"u8);
+        return body.WrittenMemory;
+    }
+
+    private static ReadOnlyMemory<byte> Quote(string text)
+    {
+        var value = new ArrayBufferWriter<byte>();
+        JsonText.WriteStringOrNull(value, text);
+        return value.WrittenMemory;
+    }
+
+    private static ReadOnlyMemory<byte> QuoteEscaped(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
+    {
+        var value = new ArrayBufferWriter<byte>(first.Length + second.Length + 2);
+        JsonText.WriteRaw(value, "\""u8);
+        JsonText.WriteRaw(value, first);
+        JsonText.WriteRaw(value, second);
+        JsonText.WriteRaw(value, "\""u8);
+        return value.WrittenMemory;
     }
 }

@@ -19,6 +19,8 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
 
     public override string Provider => "anthropic";
 
+    public override bool IsTranslated => true;
+
     public override string Model => _messages.Model;
 
     public override void AddHeaders(HttpRequestHeaders headers)
@@ -27,7 +29,7 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
         if (options.ApiKey is { } key) headers.TryAddWithoutValidation("x-api-key", key);
     }
 
-    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output) =>
+    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output) =>
         MessagesRequestWriter.Write(attempt.Body, attempt.Request, _messages, output);
 
     public override MessagesStreamReader OpenTranslation() => new();

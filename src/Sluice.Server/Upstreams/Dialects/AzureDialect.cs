@@ -27,9 +27,9 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
         if (options.ApiKey is { } key) headers.TryAddWithoutValidation("api-key", key);
     }
 
-    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output)
+    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output)
     {
-        UpstreamRequest.Write(attempt.Body.Span, Model, output, options.MaxTokensParameter);
+        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Request.Stream && wish == StreamWish.None, output, options.MaxTokensParameter);
         return null;
     }
 

@@ -22,9 +22,9 @@ internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : U
         if (options.ApiKey is { } key) headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
     }
 
-    public override ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output)
+    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output)
     {
-        UpstreamRequest.Write(attempt.Body.Span, Model, output, options.MaxTokensParameter);
+        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Request.Stream && wish == StreamWish.None, output, options.MaxTokensParameter);
         return null;
     }
 }

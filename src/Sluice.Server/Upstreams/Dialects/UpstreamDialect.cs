@@ -18,6 +18,9 @@ internal abstract class UpstreamDialect
     /// <summary>By OpenTelemetry's list of providers.</summary>
     public abstract string Provider { get; }
 
+    /// <summary>Whether its answers are not what the client gets: then they are always asked for as streams.</summary>
+    public virtual bool IsTranslated => false;
+
     /// <summary>The model's name there.</summary>
     public abstract string Model { get; }
 
@@ -34,9 +37,10 @@ internal abstract class UpstreamDialect
 
     /// <summary>Makes the body.</summary>
     /// <param name="attempt">What the client asks, and how it wrote it.</param>
+    /// <param name="wish">How tokens are asked for.</param>
     /// <param name="output">Receives the body; of no use after an error.</param>
     /// <returns>A 400 for what the API can't be asked; null otherwise.</returns>
-    public abstract ApiError? WriteBody(Attempt attempt, IBufferWriter<byte> output);
+    public abstract ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output);
 
     /// <summary>What makes chunks of the events of one answer; null where they are chunks.</summary>
     public virtual MessagesStreamReader? OpenTranslation() => null;

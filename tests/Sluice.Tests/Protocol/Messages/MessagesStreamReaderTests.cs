@@ -105,8 +105,8 @@ public sealed class MessagesStreamReaderTests
         Assert.Equal(
             [
                 .. reasoning, """{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""",
-                """{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}""",
-                """{"sluice":{"thinking":[{"type":"thinking","thinking":"Hm \u0022ok","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"}]}}""", "{}",
+                """{"sluice":{"thinking":[{"type":"thinking","thinking":"Hm \u0022ok","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"}]}}""",
+                """{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}""", "{}",
             ],
             Deltas([.. thinking, .. ToolBlock(2, "a", "f"), Finish("tool_use")]));
     }

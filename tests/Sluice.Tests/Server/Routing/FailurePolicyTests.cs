@@ -290,12 +290,12 @@ public sealed class FailurePolicyTests
         await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), clock);
         using var response = await hub.PostAsync(UpstreamHub.Ask());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
-        await ReadUntilAsync(reader, "\"finish_reason\":\"stop\"");
+        await ReadUntilAsync(reader, "\"role\"");
         var rest = reader.ReadToEndAsync(Patience);
         clock.Advance(TimeSpan.FromMilliseconds(1_999));
         Assert.False(rest.IsCompleted);
         clock.Advance(TimeSpan.FromMilliseconds(1));
-        Assert.Equal("\ndata: [DONE]\n\n", await rest);
+        Assert.EndsWith("\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", await rest, StringComparison.Ordinal);
     }
 
     [Fact]

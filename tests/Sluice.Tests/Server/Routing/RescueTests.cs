@@ -152,7 +152,6 @@ public sealed class RescueTests
     [Theory]
     [InlineData("data: {\"choices\":[{\"index\":0,\"delta\":{\"conte\n\n")]
     [InlineData("data: {\"error\":{\"message\":\"CUDA error\",\"code\":500}}\n\n")]
-    [InlineData("data: [DONE]\n\n")]
     public async Task S10_garbage_an_error_and_a_false_end_are_breaks_too(string bytes)
     {
         await using var first = await ScriptedUpstream.StartAsync(async reply =>

@@ -119,7 +119,7 @@ public sealed class AnthropicUpstreamTests
     [Theory]
     [InlineData(400, "invalid_request_error", "messages.0: wrong, key sk-ant-0123456789", 400, "messages.0: wrong, key ***", null)]
     [InlineData(400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum", 400, "prompt is too long: 210000 tokens > 200000 maximum", "context_length_exceeded")]
-    [InlineData(400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", 502, "The model's server does not accept the hub's credentials.", "upstream_authentication")]
+    [InlineData(400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", 502, "The model's server does not accept the hub's credentials: Your credit balance is too low to access the Anthropic API.", "upstream_authentication")]
     [InlineData(401, "authentication_error", "invalid x-api-key sk-ant-0123456789", 502, "The model's server does not accept the hub's credentials.", "upstream_authentication")]
     [InlineData(404, "not_found_error", "model: m", 404, "model: m", null)]
     [InlineData(413, "request_too_large", "Request exceeds the maximum size", 413, "Request exceeds the maximum size", null)]

@@ -52,7 +52,7 @@ public sealed class AzureUpstreamTests
 
     [Theory]
     [InlineData(400, """{"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}""",
-        400, """{"error":{"message":"The response was filtered","type":"invalid_request_error","param":"prompt","code":"content_filter"}}""")]
+        400, """{"error":{"message":"The response was filtered","type":"invalid_request_error","param":"prompt","code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation"}}}""")]
     [InlineData(404, """{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}""",
         404, """{"error":{"message":"The API deployment for this resource does not exist.","type":"invalid_request_error","param":null,"code":"DeploymentNotFound"}}""")]
     [InlineData(429, """{"error":{"code":"429","message":"Requests have exceeded the token rate limit."}}""",

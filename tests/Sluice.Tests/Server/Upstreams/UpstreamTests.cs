@@ -36,7 +36,7 @@ public sealed class UpstreamTests
             ("Authorization", "Bearer client-key"), ("api-key", "client-key"), ("Cookie", "a=client-key"), ("OpenAI-Organization", "client"), ("X-Client-Request-Id", "abc"), ("X-Other", "no"));
         var call = upstream.Calls.Single();
         Assert.Equal(
-            """{"model":"meta/m","stream":true,"messages":[{"role":"user","content":"Hi"}],"vendor": {"x":[1.50]},"stream_options":{"include_usage":true}}""", call.Body);
+            """{"model":"meta/m","stream":false,"messages":[{"role":"user","content":"Hi"}],"vendor": {"x":[1.50]}}""", call.Body);
         Assert.Equal("Bearer hub-key", call.Headers["authorization"]);
         Assert.Equal(("red", "abc", "application/json"), (call.Headers["x-team"], call.Headers["x-client-request-id"], call.Headers["content-type"]));
         Assert.DoesNotContain(call.Headers, header => header.Value.Contains("client-key", StringComparison.Ordinal));
@@ -127,7 +127,6 @@ public sealed class UpstreamTests
 
     [Theory]
     [InlineData("end")]
-    [InlineData("done")]
     [InlineData("cut")]
     [InlineData("garbage")]
     [InlineData("error")]
@@ -136,7 +135,6 @@ public sealed class UpstreamTests
         await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
         {
             foreach (var frame in s_hello[..3]) await reply.EventAsync(frame);
-            if (fault == "done") await reply.EventAsync("[DONE]");
             if (fault == "cut") await reply.CutAsync();
             if (fault == "garbage") await reply.EventAsync("<html>");
             if (fault == "error") await reply.EventAsync("""{"error":{"message":"out of\nmemory","code":500}}""");

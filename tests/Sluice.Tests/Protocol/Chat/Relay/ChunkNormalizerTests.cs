@@ -171,8 +171,10 @@ public sealed class ChunkNormalizerTests
         Choices(RoleChoice, """{"index":0,"delta":{"content":"a"},"finish_reason":""}""")[1]);
 
     [Fact]
-    public void E22_nothing_follows_a_finish() => Assert.Equal(
-        [RoleChoice, FinishChoice], Choices(RoleChoice, FinishChoice, """{"index":0,"delta":{"content":"late"},"finish_reason":null}""", FinishChoice));
+    public void E22_a_finish_is_held_until_the_end_and_the_last_one_counts() => Assert.Equal(
+        [RoleChoice, """{"index":0,"delta":{"content":"late"},"finish_reason":null}""", FinishChoice.Replace("stop", "length", StringComparison.Ordinal)],
+        Choices(
+            RoleChoice, FinishChoice, """{"index":0,"delta":{"content":"late"},"finish_reason":null}""", FinishChoice.Replace("stop", "length", StringComparison.Ordinal)));
 
     [Fact]
     public void E38_error_null_is_removed()
@@ -207,8 +209,14 @@ public sealed class ChunkNormalizerTests
         Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add(Encoding.UTF8.GetBytes(data), new EventBuffer()));
 
     [Fact]
-    public void G10_bytes_that_are_no_UTF8_are_a_failure() =>
-        Assert.Equal(FrameKind.Failed, new ChunkNormalizer(s_answer).Add([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}'], new EventBuffer()));
+    public void G10_bytes_that_are_not_UTF8_are_replaced()
+    {
+        var frame = Encoding.UTF8.GetBytes(ScriptedUpstream.Text("a~b"));
+        frame.AsSpan().Replace((byte)'~', (byte)0xFF);
+        var output = new EventBuffer();
+        Assert.Equal(FrameKind.Content, new ChunkNormalizer(s_answer).Add(frame, output));
+        Assert.Contains("a\uFFFDb", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData(": keepalive")]
@@ -220,12 +228,15 @@ public sealed class ChunkNormalizerTests
         Assert.DoesNotContain('\n', Chunks(ScriptedUpstream.Role().Replace(",", ",\n", StringComparison.Ordinal))[0]);
 
     [Fact]
-    public void U01_choices_have_their_roles_first_and_chunks_of_their_own()
+    public void U01_choices_have_their_roles_and_chunks_of_their_own()
     {
         var both = ScriptedUpstream.Chunk("""{"index":1,"delta":{"content":"b"},"finish_reason":null},{"index":0,"delta":{"content":"a"},"finish_reason":null}""");
         var chunks = Split(Run(s_answer with { ChoiceCount = 2 }, both)).Select(Choice);
         Assert.Equal(
-            [RoleChoice, RoleChoice.Replace("0", "1", StringComparison.Ordinal), """{"index":1,"delta":{"content":"b"},"finish_reason":null}""", """{"index":0,"delta":{"content":"a"},"finish_reason":null}"""],
+            [
+                RoleChoice.Replace("0", "1", StringComparison.Ordinal), """{"index":1,"delta":{"content":"b"},"finish_reason":null}""", RoleChoice,
+                """{"index":0,"delta":{"content":"a"},"finish_reason":null}""",
+            ],
             chunks);
     }
 
@@ -250,7 +261,6 @@ public sealed class ChunkNormalizerTests
 
     [Theory]
     [InlineData("\"a")]
-    [InlineData("a\tb")]
     [InlineData("\\x")]
     public void A_frame_that_is_no_json_is_garbage_also_after_one_that_is(string text)
     {
@@ -258,6 +268,25 @@ public sealed class ChunkNormalizerTests
         var output = new EventBuffer();
         foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), ScriptedUpstream.Text("y")]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
         Assert.Equal(FrameKind.Failed, normalizer.Add(Encoding.UTF8.GetBytes(ScriptedUpstream.Text(text)), output));
+    }
+
+    [Fact]
+    public void Control_characters_in_a_string_are_escaped()
+    {
+        var chunks = Chunks(ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), ScriptedUpstream.Text("a\tb\u0001"), ScriptedUpstream.Text("y"));
+        Assert.Contains("a\\u0009b\\u0001", chunks[2], StringComparison.Ordinal);
+        Assert.Equal(4, chunks.Length);
+    }
+
+    [Fact]
+    public void An_end_without_a_reason_is_derived_and_says_so()
+    {
+        var normalizer = new ChunkNormalizer(s_answer);
+        var output = new EventBuffer();
+        foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), "[DONE]"]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
+        Assert.True(normalizer.HasAnswer);
+        normalizer.WriteEnd(output);
+        Assert.EndsWith("\"finish_reason\":\"stop\"}],\"sluice\":{\"finish_derived\":true}}\n\n", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,0 +1,381 @@
+using System.Buffers;
+using System.IO.Compression;
+using System.Text.Json;
+using Sluice.Protocol;
+using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
+using Sluice.Protocol.ServerSentEvents;
+using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
+using Sluice.Server.Telemetry;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>One request to a server and its answer, which is read as what it is: events, an object, or an error, whatever its headers say.</summary>
+internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream) : IDisposable
+{
+    private const int RedirectsMax = 3;
+
+    private readonly AttemptDeadline _deadline = new(upstream.Time);
+    private readonly RelayOptions _answer = upstream.CreateAnswer(attempt);
+    private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
+    private readonly MessagesStreamReader? _translation = upstream.Dialect.OpenTranslation();
+    private readonly EventBuffer _events = new();
+    private readonly CancellationToken _cancellation = attempt.Cancellation;
+    private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
+    private HttpResponseMessage? _response;
+    private bool _hasContent;
+    private long _contentCount;
+    private bool _isDelivered;
+    private bool _isHandedOver;
+
+    public async Task<AttemptResult> RunAsync()
+    {
+        // Whoever cancels closes the connection before the call returns.
+        var left = _drains ? default : _cancellation.UnsafeRegister(static state => ((AttemptDeadline)state!).Cancel(), _deadline);
+        try
+        {
+            // Of an answer that comes as a whole nothing is heard before its end.
+            _deadline.Restart(attempt.IsLast || !asksForStream ? Timeout.InfiniteTimeSpan : upstream.Timeouts.FirstToken);
+            return await ExchangeAsync();
+        }
+        catch (OperationCanceledException) when (_cancellation.IsCancellationRequested || IsBeaten)
+        {
+            throw;
+        }
+        catch (OperationCanceledException) when (_deadline.IsExpired)
+        {
+            if (_normalizer.IsFinished) return await CompleteAsync();
+            return _hasContent ? Break(UpstreamFailure.Stalled) with { Kind = FailureKind.Silent } : UpstreamFailure.NoToken();
+        }
+        catch (OperationCanceledException)
+        {
+            return UpstreamFailure.NoConnection();
+        }
+        catch (UndecodableException)
+        {
+            return Break(UpstreamFailure.Undecodable);
+        }
+        catch (InvalidDataException)
+        {
+            return Break(UpstreamFailure.Oversized);
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            if (_normalizer.IsFinished) return await CompleteAsync();
+            return _response is null ? UpstreamFailure.Unreachable() : Break(UpstreamFailure.Truncated);
+        }
+        finally
+        {
+            await left.DisposeAsync();
+            if (_hasContent) attempt.Output.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+            if (!_isHandedOver) Dispose();
+        }
+    }
+
+    public void Dispose()
+    {
+        _response?.Dispose();
+        _deadline.Dispose();
+    }
+
+    private async Task<AttemptResult> ExchangeAsync()
+    {
+        if (await SendAsync() is { } refused) return refused;
+        var response = _response!;
+        if (!response.IsSuccessStatusCode)
+            return UpstreamFailure.FromStatus(response.StatusCode, response.Headers, (await ReadBodyAsync(upstream.Limits.ErrorBodyBytes)).Span, upstream.Options, upstream.Time);
+
+        // Not disposed here: it goes with the response, which may be drained after this.
+        var stream = new PeekedStream(await OpenAsync(response.Content));
+        var first = await stream.PeekAsync(_deadline.Token);
+        // What begins like an object is one, and what begins like a page is no answer, whatever the header says.
+        if (first is '{' or '[') return await ReadWholeAsync(stream);
+        if (first == '<' || (first is not (-1 or 'd' or 'e' or ':' or 'i' or 'r' or ' ') && !IsEventStream(response)))
+            return Break(UpstreamFailure.NoStream);
+        return await ReadEventsAsync(stream);
+    }
+
+    // Null when there is a response that isn't sent elsewhere.
+    private async Task<AttemptResult?> SendAsync()
+    {
+        Uri? target = null;
+        for (var redirects = 0; ; redirects++)
+        {
+            using var request = upstream.CreateRequest(attempt, body, asksForStream, target);
+            var sending = upstream.Http.SendAsync(request, _deadline.Token);
+            if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
+            _response = await sending;
+            if ((int)_response.StatusCode is < 300 or > 399 || _response.Headers.Location is not { } location)
+            {
+                // It has been sent, and may be long: the exchange needs it no more, and the response holds on to its request.
+                (request.Content, body) = (null, default);
+                return null;
+            }
+            var address = target ?? upstream.Dialect.Endpoint;
+            target = new Uri(address, location);
+            var isSame = Uri.Compare(address, target, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0;
+            // The key must not go elsewhere.
+            if (!isSame || redirects == RedirectsMax) return UpstreamFailure.Redirected(target);
+            _response.Dispose();
+            _response = null;
+        }
+    }
+
+    private static bool IsEventStream(HttpResponseMessage response) =>
+        response.Content.Headers.ContentType?.MediaType is not { } type || type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase)
+        || type.Equals("text/plain", StringComparison.OrdinalIgnoreCase);
+
+    private async Task<AttemptResult> ReadEventsAsync(Stream stream)
+    {
+        var events = ServerSentEventReader.ReadAsync(stream, cancellationToken: _deadline.Token).GetAsyncEnumerator(_deadline.Token);
+        try
+        {
+            while (true)
+            {
+                var moving = MoveNextAsync(events);
+                // Events that came in one piece go on in one piece, on this thread: it would only wait.
+                if (!moving.IsCompleted) attempt.Output.Publish();
+                if (!await moving) return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
+                if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
+                if (await AddAsync(events.Current) is { } result) return result;
+            }
+        }
+        finally
+        {
+            if (!_isHandedOver) await events.DisposeAsync();
+        }
+    }
+
+    private ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ServerSentEvent> events) => _drains ? MoveNextOrHandOverAsync(events) : events.MoveNextAsync();
+
+    private async ValueTask<bool> MoveNextOrHandOverAsync(IAsyncEnumerator<ServerSentEvent> events)
+    {
+        var moving = events.MoveNextAsync().AsTask();
+        if (await IsUnwantedAsync(moving)) throw HandOver(moving, events);
+        return await moving;
+    }
+
+    // Null while the stream goes on.
+    private async ValueTask<AttemptResult?> AddAsync(ServerSentEvent item)
+    {
+        var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
+        switch (frame)
+        {
+            case FrameKind.Done:
+                // An end in order, also without a reason; an answer from which nothing could be read is none.
+                return _normalizer.HasAnswer ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
+            case FrameKind.Failed:
+                await FlushAsync();
+                return _normalizer.IsFinished ? await CompleteAsync() : Break(_normalizer.Error!);
+            case FrameKind.Empty when item.Type == "error" && !_normalizer.IsFinished:
+                return Break(UpstreamError.Read(500, item.Data.Span));
+            case FrameKind.Content:
+                Commit();
+                AddContent();
+                // Between a finish and usage there is no token to wait for.
+                _deadline.Restart(_normalizer.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
+                break;
+        }
+        await FlushAsync();
+        // What is held until the end, or until there is content, has a bound too.
+        return _events.WrittenCount > ProtocolLimits.CompletionBytesMax ? Break(UpstreamFailure.Oversized) : null;
+    }
+
+    // An object: an answer as a whole, which for a stream is taken apart, or an error.
+    private async Task<AttemptResult> ReadWholeAsync(Stream stream)
+    {
+        var content = await ReadToEndAsync(stream, ProtocolLimits.CompletionBytesMax);
+        if (content.Length == ProtocolLimits.CompletionBytesMax) return Break(UpstreamFailure.Oversized);
+        if (_translation is null && IsHeld && WholeAnswer.TryRead(content.Span, _answer, out var whole))
+        {
+            Commit();
+            attempt.Output.AddContent();
+            _isDelivered = true;
+            if (attempt.Output.IsAhead(whole.Json.Length)) await attempt.Output.WaitAsync(whole.Json.Length, _cancellation);
+            attempt.Output.AppendQuietly(whole.Json.Span);
+            attempt.Output.Publish();
+            attempt.Output.Complete(whole.Usage, whole.IsUsageEstimated);
+            _hasContent = false;
+            return AttemptResult.Answered;
+        }
+        try
+        {
+            if (FindError(content.Span) is { } error) return Break(error);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return Break(content.Span[^1] is (byte)'}' or (byte)']' ? UpstreamFailure.NoStream : UpstreamFailure.Truncated);
+        }
+        if (_translation is not null) return Break(UpstreamFailure.NoStream);
+        var frame = _normalizer.Add(content.Span, _events);
+        if (frame == FrameKind.Failed) return Break(_normalizer.Error!);
+        if (!_normalizer.HasAnswer) return Break(UpstreamFailure.NoStream);
+        Commit();
+        AddContent();
+        return await CompleteAsync();
+    }
+
+    private static ApiError? FindError(ReadOnlySpan<byte> content)
+    {
+        var reader = new Utf8JsonReader(content);
+        using var document = JsonDocument.ParseValue(ref reader);
+        var hasChoices = document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("choices"u8, out var choices)
+            && choices.ValueKind == JsonValueKind.Array && choices.GetArrayLength() > 0;
+        return hasChoices ? null : UpstreamError.Find(content);
+    }
+
+    // A finish reason alone is no token.
+    private void AddContent()
+    {
+        if (_normalizer.ContentCount == _contentCount) return;
+        _contentCount = _normalizer.ContentCount;
+        attempt.Output.AddContent();
+    }
+
+    // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.
+    private bool IsHeld => !attempt.Request.Stream;
+
+    private TimeSpan IdleTime => (IsHeld ? !attempt.IsLast : attempt.IsRescuable)
+        ? upstream.Timeouts.Idle
+        : TimeSpan.FromTicks(long.Max(upstream.Timeouts.Idle.Ticks, upstream.Limits.LastIdle.Ticks));
+
+    private bool IsBeaten => attempt.Commit.Winner is { } winner && !ReferenceEquals(winner, attempt);
+
+    private void Commit()
+    {
+        if (!attempt.Commit.TryPass(attempt)) throw new OperationCanceledException("Another attempt was faster.", _cancellation);
+        _hasContent = true;
+    }
+
+    private ValueTask FlushAsync(bool isEnd = false)
+    {
+        if (!_hasContent || (IsHeld && !isEnd)) return default;
+        _isDelivered = true;
+        var next = Append(0);
+        if (next < _events.Count) return FlushSlowlyAsync(next);
+        _events.Clear();
+        return default;
+    }
+
+    // The upstream is not silent meanwhile: it is not listened to.
+    private async ValueTask FlushSlowlyAsync(int next)
+    {
+        _deadline.Restart(Timeout.InfiniteTimeSpan);
+        while (next < _events.Count)
+        {
+            await attempt.Output.WaitAsync(_events[next].Length, _cancellation);
+            attempt.Output.AppendQuietly(_events[next]);
+            next = Append(next + 1);
+        }
+        _deadline.Restart(_normalizer.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
+        _events.Clear();
+    }
+
+    // Appends events from there on, and stops before one that a client is not ready for.
+    private int Append(int next)
+    {
+        for (; next < _events.Count && !attempt.Output.IsAhead(_events[next].Length); next++) attempt.Output.AppendQuietly(_events[next]);
+        return next;
+    }
+
+    private async ValueTask<AttemptResult> CompleteAsync()
+    {
+        Commit();
+        _normalizer.WriteEnd(_events);
+        await FlushAsync(isEnd: true);
+        attempt.Output.Complete(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+        return AttemptResult.Answered;
+    }
+
+    private AttemptResult Break(ApiError error)
+    {
+        var result = UpstreamFailure.Classify(error, upstream.Options);
+        if (!_isDelivered) return result;
+        // What came in one piece with the break; to go on elsewhere takes time.
+        attempt.Output.Publish();
+        return result with { Outcome = AttemptOutcome.Broken };
+    }
+
+    // It follows its head at once, or is not waited for: nothing else would end the wait for one that is to be drained.
+    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(int bytesMax)
+    {
+        _deadline.Restart(upstream.Timeouts.FirstToken);
+        return await ReadToEndAsync(new PeekedStream(await OpenAsync(_response!.Content)), bytesMax);
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadToEndAsync(Stream stream, int bytesMax)
+    {
+        var content = new ArrayBufferWriter<byte>();
+        while (content.WrittenCount < bytesMax)
+        {
+            var room = content.GetMemory(4 << 10);
+            var read = await stream.ReadAsync(room[..int.Min(room.Length, bytesMax - content.WrittenCount)], _deadline.Token);
+            if (read == 0) break;
+            content.Advance(read);
+        }
+        return content.WrittenMemory;
+    }
+
+    // An upstream may compress although it was asked not to.
+    private async Task<Stream> OpenAsync(HttpContent content)
+    {
+        var stream = await content.ReadAsStreamAsync(_deadline.Token);
+        return content.Headers.ContentEncoding.LastOrDefault()?.ToLowerInvariant() switch
+        {
+            "gzip" or "x-gzip" => new GZipStream(stream, CompressionMode.Decompress),
+            "br" => new BrotliStream(stream, CompressionMode.Decompress),
+            "deflate" => new ZLibStream(stream, CompressionMode.Decompress),
+            _ => stream,
+        };
+    }
+
+    // Waits; true when the generation was cancelled first and the answer is to be drained.
+    private async Task<bool> IsUnwantedAsync(Task task)
+    {
+        if (!_drains) return false;
+        var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = _cancellation.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetResult(), cancelled);
+        await Waits.FirstAsync(task, cancelled.Task);
+        return _cancellation.IsCancellationRequested && !task.IsCompleted;
+    }
+
+    // From here on the log is not touched any more: it is given back while the rest is read.
+    private OperationCanceledException HandOver(Task pending, IAsyncEnumerator<ServerSentEvent>? events)
+    {
+        _isHandedOver = true;
+        upstream.LogDrained(attempt.Generation.Id, upstream.Options.Url);
+        _deadline.Restart(upstream.Limits.Drain);
+        _ = DrainAsync(pending, events);
+        return new OperationCanceledException(_cancellation);
+    }
+
+    private async Task DrainAsync(Task pending, IAsyncEnumerator<ServerSentEvent>? events)
+    {
+        try
+        {
+            await pending;
+            if (pending is Task<HttpResponseMessage> sending)
+            {
+                _response = await sending;
+                var stream = await _response.Content.ReadAsStreamAsync(_deadline.Token);
+                await stream.CopyToAsync(Stream.Null, _deadline.Token);
+                return;
+            }
+            while (await events!.MoveNextAsync())
+            {
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or HttpRequestException or IOException or InvalidDataException)
+        {
+            // Nobody wants the answer, so nobody wants to know that it broke off.
+        }
+        finally
+        {
+            if (events is not null) await events.DisposeAsync();
+            Dispose();
+        }
+    }
+}
