@@ -37,10 +37,23 @@ public sealed class Grammar
 
     /// <summary>Whether a text is a whole answer.</summary>
     /// <param name="utf8">The text.</param>
+    /// <exception cref="GrammarException">Finding out takes too many steps.</exception>
     public bool Accepts(ReadOnlySpan<byte> utf8)
     {
         var matcher = new GrammarMatcher(this);
-        return matcher.TryAdvance(utf8) && matcher.IsComplete;
+        while (!utf8.IsEmpty)
+        {
+            // In parts as long as tokens, behind which the matcher clears away.
+            ReadOnlySpan<byte> part = utf8[..Math.Min(utf8.Length, GrammarLimits.TokenBytesMax)];
+            if (!matcher.TryAdvance(part))
+            {
+                return false;
+            }
+
+            utf8 = utf8[part.Length..];
+        }
+
+        return matcher.IsComplete;
     }
 
     internal GrammarNode Node(int index) => _nodes[index];

@@ -1,3 +1,4 @@
+using System.Text;
 using Sluice.Inference.Grammars.Machines;
 using Sluice.Inference.Grammars.Patterns;
 
@@ -9,6 +10,8 @@ internal sealed class GrammarGraph
     private static readonly GrammarNode s_unset = new(GrammarNodeKind.Choice, []);
     private readonly List<GrammarNode> _nodes = [];
     private readonly Dictionary<ByteMachine, int> _machines = [];
+    private readonly Dictionary<string, int> _literals = [];
+    private readonly Dictionary<int, string[]> _places = []; // Of reserved nodes that stand for a place in a schema.
     private int _literalBytes;
 
     /// <summary>What all patterns together may still cost.</summary>
@@ -28,10 +31,26 @@ internal sealed class GrammarGraph
     public int Literal(params IReadOnlyList<byte[]> texts)
     {
         _literalBytes += texts.Sum(static text => text.Length);
-        return _literalBytes <= GrammarLimits.LiteralBytesMax
-            ? Machine(new LiteralMachine(texts))
-            : throw new GrammarException(FormattableString.Invariant(
+        if (_literalBytes > GrammarLimits.LiteralBytesMax)
+        {
+            throw new GrammarException(FormattableString.Invariant(
                 $"the names and values together have more than {GrammarLimits.LiteralBytesMax} bytes"));
+        }
+
+        // The same name or value is the same node, so that alternatives of equal parts are found to be equal.
+        string? key = texts.Count == 1 ? Encoding.Latin1.GetString(texts[0]) : null;
+        if (key != null && _literals.TryGetValue(key, out int known))
+        {
+            return known;
+        }
+
+        int node = Machine(new LiteralMachine(texts));
+        if (key != null)
+        {
+            _literals.Add(key, node);
+        }
+
+        return node;
     }
 
     public int Sequence(params int[] parts) => Add(new GrammarNode(GrammarNodeKind.Sequence, parts));
@@ -54,13 +73,25 @@ internal sealed class GrammarGraph
     }
 
     /// <summary>A node that is given its meaning later.</summary>
-    public int Reserve() => Add(s_unset);
+    /// <param name="place">The place in a schema that it stands for; null for none.</param>
+    public int Reserve(string[]? place = null)
+    {
+        int node = Add(s_unset);
+        if (place != null)
+        {
+            _places.Add(node, place);
+        }
+
+        return node;
+    }
 
     /// <summary>Lets a reserved node mean another one.</summary>
     public void Set(int reserved, int meaning) => _nodes[reserved] = new GrammarNode(GrammarNodeKind.Choice, [meaning]);
 
-    /// <summary>Ends the making: parts that nothing can match are taken out of choices.</summary>
-    /// <exception cref="GrammarException">Nothing can match the whole, or it never ends, or contains itself with nothing before.</exception>
+    /// <summary>Ends the making: parts that nothing can match are taken out of choices, and equal parts are made one.</summary>
+    /// <exception cref="GrammarException">
+    /// Nothing can match the whole, or it never ends, or contains itself with nothing before, or has too many beginnings.
+    /// </exception>
     public Grammar Build(int root)
     {
         bool[] matchable = FindMatchable();
@@ -82,7 +113,12 @@ internal sealed class GrammarGraph
         }
 
         CheckLeftEnds(nodes);
-        return new Grammar(nodes, root);
+        (nodes, root) = NodeMerger.Merge(nodes, root);
+        var grammar = new Grammar(nodes, root);
+
+        // Here the client is told before its answer begins, and the engine's thread can rely on it.
+        _ = new GrammarMatcher(grammar);
+        return grammar;
     }
 
     private int Add(GrammarNode node)
@@ -141,7 +177,7 @@ internal sealed class GrammarGraph
     }
 
     // A node that begins with itself, or repeats nothing, would be entered without end.
-    private static void CheckLeftEnds(GrammarNode[] nodes)
+    private void CheckLeftEnds(GrammarNode[] nodes)
     {
         bool[] empty = FindEmpty(nodes);
         var states = new byte[nodes.Length];
@@ -174,7 +210,8 @@ internal sealed class GrammarGraph
                 path.Push((at.Node, at.Next + 1));
                 if (states[child] == 1)
                 {
-                    throw new GrammarException("it refers to itself with nothing in between");
+                    throw new GrammarException(
+                        FindPlace(path.Select(static step => step.Node), child), "it refers to itself with nothing in between");
                 }
 
                 if (states[child] == 0)
@@ -184,6 +221,25 @@ internal sealed class GrammarGraph
                 }
             }
         }
+    }
+
+    // Of nodes that lead to one another, the innermost first and up to the last one, a place in the schema that is one of them.
+    private string[] FindPlace(IEnumerable<int> circle, int last)
+    {
+        foreach (int node in circle)
+        {
+            if (_places.TryGetValue(node, out string[]? place))
+            {
+                return place;
+            }
+
+            if (node == last)
+            {
+                break;
+            }
+        }
+
+        return [];
     }
 
     private static bool[] FindEmpty(GrammarNode[] nodes)

@@ -51,6 +51,24 @@ internal static class GrammarLimits
     /// </summary>
     public const int MaskStepsMax = 4_000_000;
 
+    /// <summary>
+    /// Steps that one token may take through a grammar: nodes, frames and terminals that are looked at. A million take some tens of
+    /// milliseconds; an object of 5000 optional properties takes 25,000. Beyond it the one answer fails.
+    /// </summary>
+    public const int AdvanceStepsMax = 1_000_000;
+
+    /// <summary>Steps spent on finding text that can't but follow; what is not found is sampled. A tenth of what a token may take.</summary>
+    public const int ForcedStepsMax = 100_000;
+
+    /// <summary>What a step through a grammar counts among those of a mask: it looks up and writes down, where others read an array.</summary>
+    public const int MaskStepsOfLook = 4;
+
+    /// <summary>Frames that one mask may add to those of an answer: 2 MiB, given back after it.</summary>
+    public const int MaskFramesMax = 1 << 16;
+
+    /// <summary>Frames of one answer, 24 bytes each: more than 100,000 values in one another take. Beyond it the answer fails.</summary>
+    public const int FramesMax = 1 << 19;
+
     /// <summary>Masks of machine states kept per model: 6 MiB with 49,152 tokens, 19 MiB with 152,000.</summary>
     public const int CachedMasksMax = 1024;
 

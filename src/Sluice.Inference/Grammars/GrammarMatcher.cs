@@ -9,26 +9,27 @@ namespace Sluice.Inference.Grammars;
 /// </summary>
 internal sealed class GrammarMatcher
 {
-    // Up to so many tops a search through all of them is faster than a table.
-    private const int PlainSearchMax = 24;
+    // What a terminal's only next byte costs, in steps.
+    private const int NextByteSteps = 32;
 
     // Frames that are kept without looking for those that no longer matter.
     private const int FrameCountFirst = 4096;
 
     private readonly Grammar _grammar;
     private readonly FrameStore _frames = new();
-    private readonly Stack<(int Node, int Parent)> _open = new();
-    private readonly HashSet<Frame> _seen = [];
+    private readonly GrammarClosure _closure;
     private List<Frame> _tops = [];
     private List<Frame> _next = [];
     private List<Frame> _saved = [];
     private int _frameCountMax = FrameCountFirst;
 
+    /// <exception cref="GrammarException">Too much may come first; <see cref="GrammarGraph.Build"/> has found out before.</exception>
     public GrammarMatcher(Grammar grammar)
     {
         _grammar = grammar;
-        _open.Push((grammar.Root, FrameStore.Bottom));
-        IsComplete = Enter(_tops, 0);
+        _closure = new GrammarClosure(grammar, _frames);
+        _closure.Allow();
+        IsComplete = _closure.Enter(grammar.Root, FrameStore.Bottom, _tops, 0);
     }
 
     /// <summary>The terminals that can go on: node, state of its machine, and the frame after it.</summary>
@@ -40,16 +41,25 @@ internal sealed class GrammarMatcher
     /// <summary>Whether it has to: no byte can follow.</summary>
     public bool IsExhausted => _tops.Count == 0;
 
+    /// <summary>Steps since the start: one for each node, frame and terminal that was looked at.</summary>
+    public long StepCount => _closure.StepCount;
+
     public ByteMachine Machine(Frame top) => _grammar.Node(top.Node).Machine!;
 
     /// <summary>Takes bytes up. Changes nothing when they don't fit.</summary>
+    /// <exception cref="GrammarException">They take too many steps; the answer can't be gone on with.</exception>
     public bool TryAdvance(ReadOnlySpan<byte> bytes)
     {
         (int frames, bool wasComplete) = (_frames.Count, IsComplete);
         Save();
-        foreach (byte value in bytes)
+        for (int i = 0; i < bytes.Length; i++)
         {
-            if (!Step(value))
+            if (i % GrammarLimits.TokenBytesMax == 0)
+            {
+                _closure.Allow();
+            }
+
+            if (!Step(bytes[i]))
             {
                 Restore(frames, wasComplete);
                 return false;
@@ -69,15 +79,17 @@ internal sealed class GrammarMatcher
     public bool TryAdvance(int token)
     {
         _next.Clear();
+        _closure.Allow();
+        _closure.Begin();
         bool completed = false;
         bool fits = false;
         foreach (Frame top in _tops)
         {
+            _closure.Spend(1);
             if (Machine(top) is TokenMachine machine && machine.Token == token)
             {
                 fits = true;
-                completed |= Resume(top.Parent);
-                completed |= Enter(_next, 0);
+                completed |= _closure.Leave(top.Parent, _next, 0);
             }
         }
 
@@ -90,15 +102,17 @@ internal sealed class GrammarMatcher
         return fits;
     }
 
-    /// <summary>Writes the bytes that can't but follow, as far as there is one way only.</summary>
+    /// <summary>Writes the bytes that can't but follow, as far as there is one way only and finding it costs little.</summary>
     /// <returns>Whether the answer has to end after them.</returns>
     public bool WriteForced(ArrayBufferWriter<byte> output)
     {
         (int frames, bool wasComplete) = (_frames.Count, IsComplete);
         Save();
-        while (!IsComplete && output.WrittenCount < GrammarLimits.ForcedBytesMax && NextByte() is >= 0 and var value)
+        long stepCountMax = StepCount + GrammarLimits.ForcedStepsMax;
+        while (!IsComplete && output.WrittenCount < GrammarLimits.ForcedBytesMax && StepCount < stepCountMax && NextByte() is >= 0 and var value)
         {
             output.Write([(byte)value]);
+            _closure.Allow();
             Step((byte)value);
         }
 
@@ -113,11 +127,12 @@ internal sealed class GrammarMatcher
     /// </summary>
     /// <param name="parent">The frame after the terminal.</param>
     /// <param name="tops">Receives them, behind what is there.</param>
+    /// <exception cref="GrammarException">Too much can follow.</exception>
     public void Peek(int parent, List<Frame> tops)
     {
-        int from = tops.Count;
-        Resume(parent);
-        _ = Enter(tops, from);
+        _closure.Allow();
+        _closure.Begin();
+        _ = _closure.Leave(parent, tops, tops.Count);
     }
 
     /// <summary>Number of frames, for <see cref="Forget"/>.</summary>
@@ -141,9 +156,11 @@ internal sealed class GrammarMatcher
     private bool Step(byte value)
     {
         _next.Clear();
+        _closure.Begin();
         bool completed = false;
         foreach (Frame top in _tops)
         {
+            _closure.Spend(1);
             ByteMachine machine = Machine(top);
             int state = machine.Step(top.Value, value);
             if (state < 0)
@@ -153,13 +170,12 @@ internal sealed class GrammarMatcher
 
             if (machine.CanStep(state))
             {
-                AddTop(_next, 0, top with { Value = state });
+                _closure.AddTop(_next, 0, top with { Value = state });
             }
 
             if (machine.IsAccepting(state))
             {
-                completed |= Resume(top.Parent);
-                completed |= Enter(_next, 0);
+                completed |= _closure.Leave(top.Parent, _next, 0);
             }
         }
 
@@ -176,8 +192,11 @@ internal sealed class GrammarMatcher
     private int NextByte()
     {
         int found = ByteMachine.NoByte;
+        _closure.Allow();
         foreach (Frame top in _tops)
         {
+            // Some machines try every byte.
+            _closure.Spend(NextByteSteps);
             int value = Machine(top).NextByte(top.Value);
             if (value == ByteMachine.ManyBytes || (found >= 0 && value != found))
             {
@@ -188,121 +207,5 @@ internal sealed class GrammarMatcher
         }
 
         return found;
-    }
-
-    // Enters the nodes that are open, down to their terminals. Returns whether the answer may end.
-    private bool Enter(List<Frame> tops, int from)
-    {
-        bool completed = false;
-        while (_open.TryPop(out (int Node, int Parent) entry))
-        {
-            GrammarNode node = _grammar.Node(entry.Node);
-            switch (node.Kind)
-            {
-                case GrammarNodeKind.Machine:
-                    int start = node.Machine!.Start;
-                    if (node.Machine.CanStep(start))
-                    {
-                        AddTop(tops, from, new Frame(entry.Node, start, entry.Parent));
-                    }
-
-                    if (node.Machine.IsAccepting(start))
-                    {
-                        completed |= Resume(entry.Parent);
-                    }
-
-                    break;
-                case GrammarNodeKind.Sequence:
-                    completed |= EnterPart(entry.Node, node, 0, entry.Parent);
-                    break;
-                case GrammarNodeKind.Choice:
-                    for (int i = node.Children.Length - 1; i >= 0; i--)
-                    {
-                        _open.Push((node.Children[i], entry.Parent));
-                    }
-
-                    break;
-                default:
-                    completed |= EnterRepeat(entry.Node, node, 0, entry.Parent);
-                    break;
-            }
-        }
-
-        return completed;
-    }
-
-    // Opens what a frame says. Returns whether there is nothing left to do.
-    private bool Resume(int frame)
-    {
-        if (frame == FrameStore.Bottom)
-        {
-            return true;
-        }
-
-        (int index, int value, int parent) = _frames[frame];
-        GrammarNode node = _grammar.Node(index);
-        return node.Kind == GrammarNodeKind.Sequence ? EnterPart(index, node, value, parent) : EnterRepeat(index, node, value, parent);
-    }
-
-    // The last part of a sequence goes on with what follows the sequence, so that chains don't grow stacks.
-    private bool EnterPart(int index, GrammarNode node, int part, int parent)
-    {
-        if (part == node.Children.Length)
-        {
-            return Resume(parent);
-        }
-
-        _open.Push((node.Children[part], part + 1 == node.Children.Length ? parent : _frames.Intern(index, part + 1, parent)));
-        return false;
-    }
-
-    // Without a maximum only the minimum is counted.
-    private bool EnterRepeat(int index, GrammarNode node, int count, int parent)
-    {
-        if (count < node.Max)
-        {
-            int next = node.Max == int.MaxValue ? Math.Min(count + 1, node.Min) : count + 1;
-            _open.Push((node.Children[0], _frames.Intern(index, next, parent)));
-        }
-
-        return count >= node.Min && Resume(parent);
-    }
-
-    private void AddTop(List<Frame> tops, int from, Frame top)
-    {
-        int count = tops.Count - from;
-        if (count >= GrammarLimits.PositionsMax)
-        {
-            return;
-        }
-
-        if (count < PlainSearchMax)
-        {
-            for (int i = from; i < tops.Count; i++)
-            {
-                if (tops[i] == top)
-                {
-                    return;
-                }
-            }
-        }
-        else
-        {
-            if (count == PlainSearchMax)
-            {
-                _seen.Clear();
-                for (int i = from; i < tops.Count; i++)
-                {
-                    _seen.Add(tops[i]);
-                }
-            }
-
-            if (!_seen.Add(top))
-            {
-                return;
-            }
-        }
-
-        tops.Add(top);
     }
 }

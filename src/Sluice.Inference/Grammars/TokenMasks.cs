@@ -4,29 +4,40 @@ namespace Sluice.Inference.Grammars;
 
 /// <summary>
 /// The tokens that a grammar allows next. What a token does within one terminal depends on the terminal's state alone: that part is computed
-/// once and kept, or looked up in the trie where few tokens can follow. Only tokens that go beyond the terminal are looked at anew, with the stack that is there. Owned by one thread.
+/// once and kept, or looked up in the trie where few tokens can follow. Only tokens that go beyond the terminal are looked at anew, with the
+/// stack that is there. Owned by one thread.
 /// </summary>
 internal sealed class TokenMasks(TokenTrie trie)
 {
     private readonly Dictionary<(ByteMachine Machine, int State), TerminalMask> _terminals = [];
     private readonly ulong[] _mask = new ulong[(trie.Tokenizer.VocabularySize + 63) / 64];
+    private readonly HashSet<(ByteMachine Machine, int State)> _counted = [];
     private readonly List<Frame> _peeked = [];
+    private readonly Dictionary<int, (int From, int To)> _peeks = []; // What follows a frame, in _peeked.
     private readonly int[] _states = new int[GrammarLimits.TokenBytesMax + 1];
     private readonly List<int> _exits = [];
     private int _steps;
+    private int _mark;
 
     public TokenTrie Trie => trie;
+
+    /// <summary>Steps of the last <see cref="Find"/>: nodes of the trie, and those through the grammar, that were looked at.</summary>
+    public int StepCount => _steps;
 
     /// <summary>Terminals whose masks have been computed since the start.</summary>
     public long ComputedCount { get; private set; }
 
     /// <summary>The set of allowed tokens as bits by id, with the tokens that end an answer where it may end. Valid until the next call.</summary>
     /// <returns>Empty when there is none: the vocabulary has no way to go on.</returns>
+    /// <exception cref="GrammarException">Too much can follow one of the terminals.</exception>
     public ReadOnlySpan<ulong> Find(GrammarMatcher matcher)
     {
         Array.Clear(_mask);
         _steps = 0;
-        int mark = matcher.Mark();
+        _counted.Clear();
+        _peeked.Clear();
+        _peeks.Clear();
+        _mark = matcher.Mark();
         for (int i = 0; i < matcher.Tops.Count && _steps < GrammarLimits.MaskStepsMax; i++)
         {
             Frame top = matcher.Tops[i];
@@ -34,38 +45,18 @@ internal sealed class TokenMasks(TokenTrie trie)
             if (machine is TokenMachine { Token: var token })
             {
                 _mask[token >> 6] |= 1UL << token;
-                continue;
             }
-
-            if (machine.IsNarrow)
+            else if (machine.IsNarrow)
             {
                 Walk(matcher, 0, top);
-                continue;
             }
-
-            TerminalMask terminal = FindTerminal(machine, machine.Canonicalize(top.Value, GrammarLimits.TokenBytesMax));
-            // Counted as if it had been computed now: a mask must not depend on what others have asked before.
-            _steps += terminal.StepCount;
-            for (int word = 0; word < _mask.Length; word++)
+            else
             {
-                _mask[word] |= terminal.Tokens[word];
-            }
-
-            if (terminal.Exits.Length > 0)
-            {
-                int from = _peeked.Count;
-                matcher.Peek(top.Parent, _peeked);
-                int to = _peeked.Count;
-                foreach (int exit in terminal.Exits)
-                {
-                    WalkAll(matcher, exit, from, to);
-                }
-
-                _peeked.RemoveRange(from, to - from);
-                matcher.Forget(mark);
+                AddTerminal(matcher, machine, top);
             }
         }
 
+        matcher.Forget(_mark);
         if (matcher.IsComplete)
         {
             foreach (int end in trie.EndTokens)
@@ -75,6 +66,52 @@ internal sealed class TokenMasks(TokenTrie trie)
         }
 
         return _mask.AsSpan().ContainsAnyExcept(0UL) ? _mask : [];
+    }
+
+    private void AddTerminal(GrammarMatcher matcher, ByteMachine machine, Frame top)
+    {
+        int state = machine.Canonicalize(top.Value, GrammarLimits.TokenBytesMax);
+        TerminalMask terminal = FindTerminal(machine, state);
+        if (_counted.Add((machine, state)))
+        {
+            // As if it had been computed now: a mask must not depend on what others have asked before.
+            _steps += terminal.StepCount;
+            for (int word = 0; word < _mask.Length; word++)
+            {
+                _mask[word] |= terminal.Tokens[word];
+            }
+        }
+
+        if (terminal.Exits.Length > 0)
+        {
+            (int from, int to) = Peek(matcher, top.Parent);
+            foreach (int exit in terminal.Exits)
+            {
+                WalkAll(matcher, exit, from, to);
+            }
+        }
+    }
+
+    // What can follow a terminal, found once however many tokens come to it.
+    private (int From, int To) Peek(GrammarMatcher matcher, int parent)
+    {
+        if (_peeks.TryGetValue(parent, out (int From, int To) known))
+        {
+            return known;
+        }
+
+        if (matcher.Mark() - _mark > GrammarLimits.MaskFramesMax)
+        {
+            _steps = GrammarLimits.MaskStepsMax;
+            return default;
+        }
+
+        int from = _peeked.Count;
+        long before = matcher.StepCount;
+        matcher.Peek(parent, _peeked);
+        _steps += GrammarLimits.MaskStepsOfLook * (int)(matcher.StepCount - before);
+        _peeks.Add(parent, (from, _peeked.Count));
+        return (from, _peeked.Count);
     }
 
     private void WalkAll(GrammarMatcher matcher, int node, int from, int to)
@@ -125,14 +162,8 @@ internal sealed class TokenMasks(TokenTrie trie)
         Walk(matcher, node, top with { Value = state });
         if (machine.IsAccepting(state))
         {
-            int mark = matcher.Mark();
-            int from = _peeked.Count;
-            matcher.Peek(top.Parent, _peeked);
-            int to = _peeked.Count;
-            _steps += to - from;
+            (int from, int to) = Peek(matcher, top.Parent);
             WalkAll(matcher, node, from, to);
-            _peeked.RemoveRange(from, to - from);
-            matcher.Forget(mark);
         }
     }
 

@@ -1,3 +1,4 @@
+using Sluice.Inference.Grammars;
 using Sluice.Inference.Transformer;
 
 namespace Sluice.Inference.Scheduling;
@@ -47,6 +48,19 @@ internal sealed partial class EngineLoop
             }
 
             _draftedCount += drafts.Count;
+        }
+    }
+
+    // What a request's own grammar can't bear ends that request; nobody else is concerned.
+    private void TryTakeTokens(ChoiceState choice, int row)
+    {
+        try
+        {
+            TakeTokens(choice, row);
+        }
+        catch (GrammarException error)
+        {
+            Fail(choice.Generation, error);
         }
     }
 

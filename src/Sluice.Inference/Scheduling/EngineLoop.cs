@@ -136,11 +136,12 @@ internal sealed partial class EngineLoop
                 continue;
             }
 
+            // Who has left meanwhile is dropped in the next step. What was computed is kept, but a mask may cost more than all of it.
             Advance(choice, count);
-            if (_batch.Runs[i] is { LogitCount: > 0, FirstLogitRow: int row })
+            if (!choice.Generation.IsStopped && _batch.Runs[i] is { LogitCount: > 0, FirstLogitRow: int row })
             {
                 KeepPrompt(choice);
-                TakeTokens(choice, row);
+                TryTakeTokens(choice, row);
             }
         }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Tokenization;
 
@@ -64,7 +63,12 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
         choice.ReasoningCount += choice.Answer?.IsReasoning == true ? 1 : 0;
         bool isAllowed = choice.Matcher is not { } matcher
             || (tokenizer.GetBytes(token).IsEmpty ? matcher.TryAdvance(token) : matcher.TryAdvance(bytes));
-        Debug.Assert(isAllowed || choice.Output.IsMuted, "A mask allows only what its grammar accepts.");
+        if (!isAllowed && !choice.Output.IsMuted)
+        {
+            // A mask allows only what its grammar accepts, unless so much is open at once that each of them drops something else.
+            throw new GrammarException("too many alternatives are open at the same place to tell which of them the answer is");
+        }
+
         choice.IsOffGrammar |= !isAllowed;
         bool isStop = choice.Text.Append(bytes, logprob);
         if (choice.Matcher?.IsExhausted == true)

@@ -51,6 +51,20 @@ internal sealed class StringMachine : ByteMachine
 
     public override bool CanStep(int state) => state != (int)Shape.End;
 
+    public override int NextByte(int state)
+    {
+        (int count, int shape) = (state / ShapeCount, state % ShapeCount);
+        return shape switch
+        {
+            (int)Shape.Start => '"',
+            (int)Shape.Inside when count >= _max => '"',
+            (int)Shape.HighEnd => '\\',
+            (int)Shape.LowU => 'u',
+            (int)Shape.End => NoByte,
+            _ => ManyBytes,
+        };
+    }
+
     public override int Canonicalize(int state, int byteCount)
     {
         (int count, int shape) = (state / ShapeCount, state % ShapeCount);

@@ -5,6 +5,12 @@ namespace Sluice.Inference.Grammars.Patterns;
 /// </summary>
 internal sealed class PatternDfa
 {
+    /// <summary>In place of the only next character: there is none.</summary>
+    public const int NoCharacter = -1;
+
+    /// <summary>In place of the only next character: there are several.</summary>
+    public const int ManyCharacters = -2;
+
     private readonly int[] _starts; // First code point of each class, from 0.
     private readonly int[] _steps; // (state, class); -1 is none.
     private readonly bool[] _accepting;
@@ -72,7 +78,10 @@ internal sealed class PatternDfa
     }
 
     /// <summary>Every text but these.</summary>
-    public static PatternDfa Except(IReadOnlyList<string> texts)
+    /// <param name="texts">Well-formed.</param>
+    /// <param name="budget">Shared by all patterns of a grammar.</param>
+    /// <exception cref="GrammarException">It is too large.</exception>
+    public static PatternDfa Except(IReadOnlyList<string> texts, PatternBudget budget)
     {
         var children = new List<Dictionary<int, int>> { new() };
         var ends = new HashSet<int>();
@@ -84,6 +93,7 @@ internal sealed class PatternDfa
                 if (!children[state].TryGetValue(rune, out int next))
                 {
                     next = children.Count;
+                    CheckCount(next + 2);
                     children[state].Add(rune, next);
                     children.Add([]);
                 }
@@ -95,8 +105,8 @@ internal sealed class PatternDfa
         }
 
         int other = children.Count;
-        CheckCount(other + 1);
         int[] starts = [.. children.SelectMany(edges => edges.Keys).SelectMany(rune => new[] { rune, rune + 1 }).Append(0).Distinct().Order()];
+        budget.Spend((other + 1) * starts.Length);
         int[] steps = [.. Enumerable.Range(0, other + 1).SelectMany(state => starts.Select(start =>
             state < other && children[state].TryGetValue(start, out int next) ? next : other))];
         return new PatternDfa(starts, steps, [.. Enumerable.Range(0, other + 1).Select(state => !ends.Contains(state))]);
@@ -156,6 +166,28 @@ internal sealed class PatternDfa
     public int Step(int state, int character) => _steps[(state * _starts.Length) + ClassOf(character)];
 
     public bool IsAccepting(int state) => _accepting[state];
+
+    /// <summary>The only character that can follow, <see cref="NoCharacter"/> or <see cref="ManyCharacters"/>.</summary>
+    public int OnlyCharacter(int state)
+    {
+        int found = NoCharacter;
+        ReadOnlySpan<int> steps = _steps.AsSpan(state * _starts.Length, _starts.Length);
+        for (int i = 0; i < steps.Length; i++)
+        {
+            if (steps[i] >= 0)
+            {
+                bool isOne = found == NoCharacter && (i + 1 < _starts.Length ? _starts[i + 1] : CharacterSet.Last + 1) == _starts[i] + 1;
+                if (!isOne)
+                {
+                    return ManyCharacters;
+                }
+
+                found = _starts[i];
+            }
+        }
+
+        return found;
+    }
 
     /// <summary>Whether any character of a range leads on.</summary>
     public bool HasStep(int state, int first, int last)

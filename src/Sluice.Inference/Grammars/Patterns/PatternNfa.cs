@@ -24,7 +24,7 @@ internal sealed class PatternNfa
     }
 
     /// <summary>First characters of the classes that the pattern never tells apart.</summary>
-    public int[] ClassStarts() => [.. _sets.SelectMany(static set => set?.Ranges ?? [])
+    public int[] ClassStarts() => [.. _sets.Distinct().SelectMany(static set => set?.Ranges ?? [])
         .SelectMany(static range => new[] { range.First, range.Last + 1 }).Append(0).Where(static start => start <= CharacterSet.Last)
         .Distinct().Order()];
 
@@ -76,15 +76,15 @@ internal sealed class PatternNfa
 
     private static bool Contains(CharacterSet set, int character)
     {
-        foreach ((int first, int last) in set.Ranges)
+        // The first range that doesn't end before the character.
+        (int low, int high) = (0, set.Ranges.Count);
+        while (low < high)
         {
-            if (character <= last)
-            {
-                return character >= first;
-            }
+            int middle = (low + high) / 2;
+            (low, high) = set.Ranges[middle].Last < character ? (middle + 1, high) : (low, middle);
         }
 
-        return false;
+        return low < set.Ranges.Count && character >= set.Ranges[low].First;
     }
 
     private int AddState()

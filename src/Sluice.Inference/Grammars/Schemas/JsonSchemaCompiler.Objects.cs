@@ -82,7 +82,7 @@ internal sealed partial class JsonSchemaCompiler
         int after = close;
         if (others is { } other)
         {
-            PatternDfa otherNames = PatternDfa.Except([.. members.Select(static member => member.Name)]);
+            PatternDfa otherNames = PatternDfa.Except([.. members.Select(static member => member.Name)], graph.Budget);
             int pair = Pair(graph.Machine(new PatternStringMachine(otherNames)), other);
             after = graph.Sequence(graph.Repeat(graph.Sequence(comma, pair), 0, int.MaxValue), close);
             names = graph.Sequence(pair, after);

@@ -13,6 +13,20 @@ internal sealed partial class JsonSchemaCompiler
     private const int DivisorMax = 1000;
     private const int FractionDigitsMax = 16;
 
+    // What is asked for in the same words is one node, made once.
+    private int CompileScalar(JsonElement schema, string type, IEnumerable<string> keywords, Func<int> compile)
+    {
+        string key = type + string.Concat(keywords.Select(keyword =>
+            schema.TryGetProperty(keyword, out JsonElement value) ? $" {keyword} {value.GetRawText()}" : ""));
+        if (!_scalars.TryGetValue(key, out int node))
+        {
+            node = compile();
+            _scalars.Add(key, node);
+        }
+
+        return node;
+    }
+
     private int CompileString(JsonElement schema)
     {
         int min = ReadCount(schema, "minLength") ?? 0;

@@ -13,6 +13,7 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
     private readonly Dictionary<string, int> _references = [];
     private readonly Queue<(JsonElement Schema, string[] Path, int Node)> _unread = new();
     private readonly List<string> _path = [];
+    private readonly Dictionary<string, int> _scalars = [];
     private int? _anyValue;
     private int? _anyObject;
 
@@ -172,7 +173,7 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
             }
         }
 
-        int node = graph.Reserve();
+        int node = graph.Reserve(segments);
         _references.Add(pointer, node);
         _unread.Enqueue((target, segments, node));
         return node;
@@ -219,10 +220,10 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
     {
         "object" => CompileObject(schema),
         "array" => CompileArray(schema),
-        "string" => CompileString(schema),
+        "string" => CompileScalar(schema, type, SchemaKeywords.OfStrings, () => CompileString(schema)),
         "boolean" => graph.Machine(JsonMachines.Boolean),
         "null" => graph.Machine(JsonMachines.Null),
-        _ => CompileNumber(schema, isInteger: type == "integer"),
+        _ => CompileScalar(schema, type, SchemaKeywords.OfNumbers, () => CompileNumber(schema, isInteger: type == "integer")),
     };
 
     private int AnyValue()

@@ -101,6 +101,19 @@ public sealed class ConstrainedGenerationTests(ShippedModel shipped)
         Assert.Equal("completed", await next.Ended);
     }
 
+    [Fact]
+    public async Task A_grammar_that_takes_too_much_ends_its_own_generation_alone()
+    {
+        // 2000 arrays of 1000 kinds of items: each could be begun, but not all of them at once.
+        string arrays = string.Join(',', Enumerable.Range(1, 2000).Select(i => $"{{\"items\":{{\"$ref\":\"#/$defs/a\"}},\"maxItems\":{i}}}"));
+        string items = string.Join(',', Enumerable.Range(1, 1000).Select(i => $"{{\"type\":\"string\",\"minLength\":{i}}}"));
+        Grammar wide = Grammar.FromJsonSchema(JsonElement.Parse($"{{\"anyOf\":[{arrays}],\"$defs\":{{\"a\":{{\"anyOf\":[{items}]}}}}}}"));
+        CollectingSink beside = Submit(shipped.Engine, Request(0, Grammar.FromJsonSchema(JsonElement.Parse(City))));
+        CollectingSink sink = Submit(shipped.Engine, Request(1, wide));
+        Assert.StartsWith("too many alternatives are open", await sink.Ended, StringComparison.Ordinal);
+        Assert.Equal("completed", await beside.Ended);
+    }
+
     private GenerationRequest Request(int number, Grammar grammar) => new()
     {
         PromptTokens = shipped.Engine.EncodeChat([new PromptMessage("user", $"Describe city number {number} as JSON.")], TimeProvider.System),
