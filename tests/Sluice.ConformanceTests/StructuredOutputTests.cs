@@ -74,9 +74,9 @@ public sealed class StructuredOutputTests(ScriptedHub fixture) : IClassFixture<S
     }
 
     [Theory]
-    [InlineData("""{"type":"array","uniqueItems":true}""", "In context=(), 'uniqueItems' is not supported.")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"object","patternProperties":{}}}}""", "In context=('properties', 'a'), 'patternProperties' is not supported.")]
-    [InlineData("""{"type":"object","properties":{"a":{"not":{}}}}""", "In context=('properties', 'a'), 'not' is not supported.")]
+    [InlineData("""{"type":"array","uniqueItems":true}""", "In context=(), 'uniqueItems' is not supported; leave it out and remove duplicates from the answer.")]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"object","minProperties":1}}}""", "In context=('properties', 'a'), 'minProperties' is not supported; use 'required', or an array of pairs with 'minItems' and 'maxItems'.")]
+    [InlineData("""{"type":"object","properties":{"a":{"not":{}}}}""", "In context=('properties', 'a'), 'not' is not supported; list what is allowed instead.")]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}""", "In context=(), no value can ever satisfy it.")]
     public async Task C12_A_schema_that_can_not_be_followed_is_refused(string schema, string expected)
     {

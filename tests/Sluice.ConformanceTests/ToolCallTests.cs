@@ -59,7 +59,7 @@ public sealed class ToolCallTests(HermesBackEnd fixture) : IClassFixture<HermesB
 
         var error = await Client.RefuseAsync(body);
         Assert.Equal(
-            (400, "Invalid schema for function 'f': In context=('properties', 'a'), 'not' is not supported.", "tools", "invalid_function_parameters"),
+            (400, "Invalid schema for function 'f': In context=('properties', 'a'), 'not' is not supported; list what is allowed instead.", "tools", "invalid_function_parameters"),
             (error.Status, error.Message, error.Param, error.Code));
     }
 }

@@ -28,11 +28,12 @@ public sealed class Grammar
     /// object.
     /// </summary>
     /// <param name="schema">The schema; not used after the call.</param>
+    /// <param name="isStrict">Whether a format that isn't known is refused. The default value is false: it is an annotation.</param>
     /// <exception cref="GrammarException">The schema asks for what isn't supported, is too large, or accepts nothing.</exception>
-    public static Grammar FromJsonSchema(JsonElement schema)
+    public static Grammar FromJsonSchema(JsonElement schema, bool isStrict = false)
     {
         var builder = new GrammarBuilder();
-        return builder.Build(builder.JsonSchema(schema));
+        return builder.Build(builder.JsonSchema(schema, isStrict));
     }
 
     /// <summary>Whether a text is a whole answer.</summary>

@@ -41,8 +41,11 @@ public sealed class GrammarBuilder
     }
 
     /// <summary>Values that a JSON schema accepts; see <see cref="Grammar.FromJsonSchema"/>.</summary>
+    /// <param name="schema">The schema.</param>
+    /// <param name="isStrict">Whether a format that isn't known is refused.</param>
     /// <exception cref="GrammarException">The schema asks for what isn't supported or is too large.</exception>
-    public GrammarPart JsonSchema(JsonElement schema) => new(this, new JsonSchemaCompiler(_graph, schema).Compile());
+    public GrammarPart JsonSchema(JsonElement schema, bool isStrict = false) =>
+        new(this, new JsonSchemaCompiler(_graph, schema, isStrict).Compile());
 
     /// <summary>Any text in UTF-8, which may be empty.</summary>
     /// <param name="without">A text that doesn't occur in it; not empty.</param>

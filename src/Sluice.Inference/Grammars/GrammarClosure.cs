@@ -1,8 +1,8 @@
 namespace Sluice.Inference.Grammars;
 
 /// <summary>
-/// From what has ended, or is entered, to the terminals that can come next. A node with the frame after it is looked at once, by however many ways
-/// it is reached, and every look is counted. Owned by one thread.
+/// From what has ended, or is entered, to the terminals that can come next. A node with the frame after it is looked at once, by however
+/// many ways it is reached, and every look is counted. Owned by one thread.
 /// </summary>
 internal sealed class GrammarClosure(Grammar grammar, FrameStore frames)
 {
@@ -34,8 +34,8 @@ internal sealed class GrammarClosure(Grammar grammar, FrameStore frames)
         StepCount += steps;
         if (StepCount > _stepCountMax || frames.Count > GrammarLimits.FramesMax)
         {
-            throw new GrammarException(
-                "too many alternatives are open at the same place; give those that begin alike a property that tells them apart, or fewer of them");
+            throw new GrammarException("too many alternatives are open at the same place; give those that begin alike a property that tells "
+                + "them apart, or fewer of them");
         }
     }
 

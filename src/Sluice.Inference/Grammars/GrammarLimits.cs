@@ -30,6 +30,24 @@ internal static class GrammarLimits
     /// <summary>Nested schemas between two references: their compiler recurses.</summary>
     public const int SchemaDepthMax = 100;
 
+    /// <summary>Schemas that are merged with others, 'allOf' and keywords beside references: some tens of microseconds each.</summary>
+    public const int SchemaMergesMax = 20_000;
+
+    /// <summary>Bytes of merged schemas, counted as often as they are written: thirty times the longest schema of a request.</summary>
+    public const int MergedBytesMax = 16 << 20;
+
+    /// <summary>Values in one another in a merged schema: more than a request can bring.</summary>
+    public const int MergedDepthMax = 1024;
+
+    /// <summary>Alternatives that two lists of them make together.</summary>
+    public const int MergedAlternativesMax = 1024;
+
+    /// <summary>Pairs of listed values that are compared where lists hold together: two lists of a thousand.</summary>
+    public const int ComparedValuesMax = 1_000_000;
+
+    /// <summary>Alternatives of 'oneOf': each pair is held against the other.</summary>
+    public const int ExclusiveAlternativesMax = 300;
+
     /// <summary>Spaces after a line break between the parts of a value: ten levels of four.</summary>
     public const int IndentMax = 40;
 
@@ -57,10 +75,10 @@ internal static class GrammarLimits
     /// </summary>
     public const int AdvanceStepsMax = 1_000_000;
 
-    /// <summary>Steps spent on finding text that can't but follow; what is not found is sampled. A tenth of what a token may take.</summary>
+    /// <summary>Steps spent on finding text that can't but follow, a tenth of what a token may take; what is not found is sampled.</summary>
     public const int ForcedStepsMax = 100_000;
 
-    /// <summary>What a step through a grammar counts among those of a mask: it looks up and writes down, where others read an array.</summary>
+    /// <summary>What a step through a grammar counts among those of a mask: it looks up and writes down; others read an array.</summary>
     public const int MaskStepsOfLook = 4;
 
     /// <summary>Frames that one mask may add to those of an answer: 2 MiB, given back after it.</summary>

@@ -109,7 +109,8 @@ internal sealed class GrammarMatcher
         (int frames, bool wasComplete) = (_frames.Count, IsComplete);
         Save();
         long stepCountMax = StepCount + GrammarLimits.ForcedStepsMax;
-        while (!IsComplete && output.WrittenCount < GrammarLimits.ForcedBytesMax && StepCount < stepCountMax && NextByte() is >= 0 and var value)
+        while (!IsComplete && output.WrittenCount < GrammarLimits.ForcedBytesMax && StepCount < stepCountMax
+            && NextByte() is >= 0 and var value)
         {
             output.Write([(byte)value]);
             _closure.Allow();

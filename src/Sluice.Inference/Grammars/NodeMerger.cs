@@ -3,8 +3,8 @@ using Sluice.Inference.Grammars.Machines;
 namespace Sluice.Inference.Grammars;
 
 /// <summary>
-/// Makes equal nodes one, choices between equal parts that part, and leaves out what the root doesn't reach: alternatives that mean the same are
-/// then never open beside each other. Nodes that contain themselves are equal only where they are the same.
+/// Makes equal nodes one, choices between equal parts that part, and leaves out what the root doesn't reach: alternatives that mean the same
+/// are then never open beside each other. Nodes that contain themselves are equal only where they are the same.
 /// </summary>
 internal sealed class NodeMerger
 {

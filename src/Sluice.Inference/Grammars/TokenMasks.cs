@@ -4,8 +4,8 @@ namespace Sluice.Inference.Grammars;
 
 /// <summary>
 /// The tokens that a grammar allows next. What a token does within one terminal depends on the terminal's state alone: that part is computed
-/// once and kept, or looked up in the trie where few tokens can follow. Only tokens that go beyond the terminal are looked at anew, with the
-/// stack that is there. Owned by one thread.
+/// once and kept, or looked up in the trie where few tokens can follow. Only tokens that go beyond the terminal are looked at anew, with
+/// the stack that is there. Owned by one thread.
 /// </summary>
 internal sealed class TokenMasks(TokenTrie trie)
 {

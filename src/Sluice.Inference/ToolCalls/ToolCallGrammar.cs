@@ -27,7 +27,7 @@ internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictiona
     {
         try
         {
-            Grammar grammar = Grammar.FromJsonSchema(Schema(tool));
+            Grammar grammar = Grammar.FromJsonSchema(Schema(tool), tool.IsStrict);
             return vocabulary.FindFault(grammar) is { } fault ? throw fault : grammar;
         }
         catch (GrammarException error) when (tool.IsStrict)

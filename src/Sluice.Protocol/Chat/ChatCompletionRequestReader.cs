@@ -264,9 +264,9 @@ public static class ChatCompletionRequestReader
             ToolParameters.CheckName(named);
             _ = named.Text("description");
             var schema = named.Find("schema", JsonValueKind.Object, "an object");
-            _ = named.Boolean("strict");
+            var isStrict = named.Boolean("strict") == true;
             format.Fail(named.Error);
-            result = new ResponseSchema(named.Text("name") ?? "", schema);
+            result = new ResponseSchema(named.Text("name") ?? "", schema) { IsStrict = isStrict };
         }
 
         parameters.Fail(format.Error);

@@ -14,13 +14,15 @@ internal sealed class GrammarCache(Limits limits)
     /// <summary>Schemas compiled since the start.</summary>
     public int CompiledCount { get; private set; }
 
-    /// <summary>The grammar of a schema.</summary>
+    /// <summary>The grammar of a schema; a strict one is kept beside the same that isn't.</summary>
     /// <exception cref="GrammarException">It can't be compiled, or is longer than <see cref="Limits.SchemaCharacters"/>.</exception>
-    public Grammar Get(JsonElement schema)
+    public Grammar Get(JsonElement schema, bool isStrict = false)
     {
         var text = schema.GetRawText();
         if (text.Length > limits.SchemaCharacters)
             throw new GrammarException([], $"the schema has {text.Length} characters; the most that are compiled are {limits.SchemaCharacters}");
+        // No schema begins with a space.
+        text = isStrict ? " " + text : text;
         lock (_lock)
         {
             if (_bySchema.TryGetValue(text, out var found))
@@ -32,7 +34,7 @@ internal sealed class GrammarCache(Limits limits)
         }
 
         // Outside of the lock: two requests may compile the same, and the later one is kept.
-        var grammar = Grammar.FromJsonSchema(schema);
+        var grammar = Grammar.FromJsonSchema(schema, isStrict);
         lock (_lock)
         {
             CompiledCount++;

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Sluice.Inference.Grammars.Patterns;
 
 /// <summary>
@@ -36,7 +38,7 @@ internal sealed class PatternDfa
     /// <exception cref="GrammarException">It is too large.</exception>
     public static PatternDfa? Compile(PatternNode node, PatternBudget budget)
     {
-        PatternNfa nfa = PatternNfa.Build(node);
+        PatternNfa nfa = PatternNfa.Build(PatternLooks.Resolve(node, budget));
         int[] starts = nfa.ClassStarts();
         var states = new Dictionary<StateSet, int>();
         var sets = new List<StateSet>();
@@ -127,7 +129,10 @@ internal sealed class PatternDfa
     }
 
     /// <summary>What both accept; null when that is nothing.</summary>
-    public PatternDfa? Intersect(PatternDfa other, PatternBudget budget)
+    public PatternDfa? Intersect(PatternDfa other, PatternBudget budget) => Combine(other, budget, isWithout: false);
+
+    // Without another one: where that leads nowhere, and where it doesn't accept.
+    private PatternDfa? Combine(PatternDfa other, PatternBudget budget, bool isWithout)
     {
         int[] starts = [.. _starts.Concat(other._starts).Distinct().Order()];
         int[] own = [.. starts.Select(ClassOf)];
@@ -141,8 +146,8 @@ internal sealed class PatternDfa
             for (int i = 0; i < starts.Length; i++)
             {
                 (int, int) next = (_steps[(pairs[state].Own * _starts.Length) + own[i]],
-                    other._steps[(pairs[state].Other * other._starts.Length) + others[i]]);
-                if (next.Item1 < 0 || next.Item2 < 0)
+                    pairs[state].Other < 0 ? -1 : other._steps[(pairs[state].Other * other._starts.Length) + others[i]]);
+                if (next.Item1 < 0 || (next.Item2 < 0 && !isWithout))
                 {
                     steps.Add(-1);
                     continue;
@@ -160,7 +165,27 @@ internal sealed class PatternDfa
             }
         }
 
-        return Trim(starts, [.. steps], [.. pairs.Select(pair => _accepting[pair.Own] && other._accepting[pair.Other])]);
+        return Trim(starts, [.. steps], [.. pairs.Select(pair =>
+            _accepting[pair.Own] && (pair.Other >= 0 && other._accepting[pair.Other]) != isWithout)]);
+    }
+
+    /// <summary>What this one accepts and another doesn't; null when that is nothing.</summary>
+    public PatternDfa? Subtract(PatternDfa other, PatternBudget budget) => Combine(other, budget, isWithout: true);
+
+    /// <summary>Whether a text is accepted.</summary>
+    public bool Accepts(string text)
+    {
+        int state = 0;
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            state = Step(state, rune.Value);
+            if (state < 0)
+            {
+                return false;
+            }
+        }
+
+        return IsAccepting(state);
     }
 
     public int Step(int state, int character) => _steps[(state * _starts.Length) + ClassOf(character)];
@@ -188,6 +213,14 @@ internal sealed class PatternDfa
 
         return found;
     }
+
+    /// <summary>The states that can follow one, each with the characters that lead there.</summary>
+    public IEnumerable<(CharacterSet Characters, int Next)> StepsFrom(int state) => Enumerable.Range(0, _starts.Length)
+        .Select(index => (First: _starts[index], Last: (index + 1 < _starts.Length ? _starts[index + 1] : CharacterSet.Last + 1) - 1,
+            Next: _steps[(state * _starts.Length) + index]))
+        .Where(static step => step.Next >= 0)
+        .GroupBy(static step => step.Next)
+        .Select(static steps => (CharacterSet.Of(steps.Select(static step => (step.First, step.Last))), steps.Key));
 
     /// <summary>Whether any character of a range leads on.</summary>
     public bool HasStep(int state, int first, int last)

@@ -130,9 +130,35 @@ internal sealed class PatternNfa
                 }
 
                 return end;
+            case PatternAutomaton compiled:
+                return AppendAutomaton(compiled.Automaton, from);
             default:
                 return AppendRepeat((PatternRepeat)node, from);
         }
+    }
+
+    private int AppendAutomaton(PatternDfa automaton, int from)
+    {
+        int end = AddState();
+        int[] states = [.. Enumerable.Range(0, automaton.StateCount).Select(_ => AddState())];
+        _emptySteps[from].Add(states[0]);
+        for (int state = 0; state < states.Length; state++)
+        {
+            foreach ((CharacterSet characters, int next) in automaton.StepsFrom(state))
+            {
+                int step = AddState();
+                _emptySteps[states[state]].Add(step);
+                _sets[step] = characters;
+                _targets[step] = states[next];
+            }
+
+            if (automaton.IsAccepting(state))
+            {
+                _emptySteps[states[state]].Add(end);
+            }
+        }
+
+        return end;
     }
 
     private int AppendRepeat(PatternRepeat repeat, int from)

@@ -24,3 +24,12 @@ internal sealed record PatternChoice(IReadOnlyList<PatternNode> Parts) : Pattern
 
 /// <summary>A number of times; no maximum is any number.</summary>
 internal sealed record PatternRepeat(PatternNode Part, int Min, int? Max) : PatternNode;
+
+/// <summary>What has to follow, or must not, and isn't consumed.</summary>
+/// <param name="Ahead">What it looks for.</param>
+/// <param name="IsNegative">Whether it must not follow.</param>
+/// <param name="IsWhole">Whether it has to reach the end of the text.</param>
+internal sealed record PatternLook(PatternNode Ahead, bool IsNegative, bool IsWhole) : PatternNode;
+
+/// <summary>A pattern that has been compiled already.</summary>
+internal sealed record PatternAutomaton(PatternDfa Automaton) : PatternNode;

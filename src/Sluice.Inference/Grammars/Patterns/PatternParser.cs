@@ -4,7 +4,7 @@ using System.Text;
 namespace Sluice.Inference.Grammars.Patterns;
 
 /// <summary>
-/// Reads ECMA-262 regular expressions, of which it takes what is regular: no look-around, no back references, no word boundaries, and
+/// Reads ECMA-262 regular expressions, of which it takes what is regular: no look-behind, no back references, no word boundaries, and
 /// anchors at the ends only. Characters are code points.
 /// </summary>
 internal ref struct PatternParser
@@ -13,6 +13,7 @@ internal ref struct PatternParser
     private readonly int[] _text;
     private int _at;
     private int _depth;
+    private int _beginning; // Where the text begins, with nothing but look-aheads before; -1 is nowhere.
 
     private PatternParser(string pattern)
     {
@@ -30,7 +31,9 @@ internal ref struct PatternParser
         do
         {
             var parts = new List<PatternNode>();
-            if (!parser.Take('^'))
+            bool isAnchored = parser.Take('^');
+            parser._beginning = isAnchored ? parser._at : -1;
+            if (!isAnchored)
             {
                 parts.Add(PatternNode.Anything);
             }
@@ -187,20 +190,21 @@ internal ref struct PatternParser
     {
         if (Take('?') && !Take(':'))
         {
+            if (Current is '=' or '!')
+            {
+                return ParseLook();
+            }
+
             int end = Current == '<' ? Array.IndexOf(_text, '>', _at) : -1;
             if (end < 0 || _text[_at + 1] is '=' or '!')
             {
-                throw Unsupported("a look-around or an unknown group");
+                throw Unsupported("a look-behind or an unknown group");
             }
 
             _at = end + 1;
         }
 
-        if (++_depth > GrammarLimits.PatternDepthMax)
-        {
-            throw Unsupported(FormattableString.Invariant($"more than {GrammarLimits.PatternDepthMax} groups in one another"));
-        }
-
+        Deepen();
         PatternNode node = ParseChoice();
         _depth--;
         if (Current is '^' or '$')
@@ -209,6 +213,34 @@ internal ref struct PatternParser
         }
 
         return Take(')') ? node : throw Unsupported("a group without an end");
+    }
+
+    // Behind "(?".
+    private PatternLook ParseLook()
+    {
+        bool isFirst = _at - 2 == _beginning;
+        bool isNegative = Current == '!';
+        _at++;
+        _ = isFirst && Take('^');
+        Deepen();
+        PatternNode ahead = ParseChoice();
+        _depth--;
+        bool isWhole = Take('$');
+        if (!Take(')'))
+        {
+            throw Unsupported("a look-ahead that can't be read");
+        }
+
+        _beginning = isFirst ? _at : _beginning;
+        return new PatternLook(ahead, isNegative, isWhole);
+    }
+
+    private void Deepen()
+    {
+        if (++_depth > GrammarLimits.PatternDepthMax)
+        {
+            throw Unsupported(FormattableString.Invariant($"more than {GrammarLimits.PatternDepthMax} groups in one another"));
+        }
     }
 
     private CharacterSet ParseClass()

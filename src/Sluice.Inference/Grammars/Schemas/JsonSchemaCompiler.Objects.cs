@@ -4,7 +4,7 @@ using Sluice.Inference.Grammars.Patterns;
 
 namespace Sluice.Inference.Grammars.Schemas;
 
-/// <content>Objects and arrays.</content>
+/// <content>Objects.</content>
 internal sealed partial class JsonSchemaCompiler
 {
     // Properties come in the schema's order, then those that it requires without describing, then others where they are allowed.
@@ -12,29 +12,169 @@ internal sealed partial class JsonSchemaCompiler
     {
         List<JsonProperty> properties = ReadProperties(schema);
         HashSet<string> required = ReadRequired(schema);
-        HashSet<string> described = [.. properties.Select(static property => property.Name)];
-        bool isClosed = !schema.TryGetProperty("additionalProperties", out JsonElement additional);
-        if (isClosed && properties.Count == 0 && required.Count == 0)
+        bool isSilent = !schema.TryGetProperty("additionalProperties", out JsonElement additional);
+        bool hasNames = schema.TryGetProperty("propertyNames", out _);
+        bool hasPatterns = schema.TryGetProperty("patternProperties", out _);
+        if (isSilent && properties.Count == 0 && !hasPatterns)
         {
-            return AnyObject();
+            if (required.Count == 0 && !hasNames)
+            {
+                return AnyObject();
+            }
+
+            additional = hasNames ? JsonElement.Parse("true") : additional;
         }
 
         // Where the schema is silent about other properties none is written: JSON Schema would allow them, but nobody has asked for them.
-        int? others = isClosed || additional.ValueKind == JsonValueKind.False ? null : CompileAt("additionalProperties", additional);
+        int? others = additional.ValueKind is JsonValueKind.Undefined or JsonValueKind.False
+            ? null
+            : CompileAt("additionalProperties", additional);
+        NameRules rules = ReadNames(schema);
         var members = new List<(string Name, int Value, bool IsRequired)>();
         _path.Add("properties");
         foreach (JsonProperty property in properties)
         {
-            members.Add((property.Name, CompileAt(property.Name, property.Value), required.Contains(property.Name)));
+            _path.Add(property.Name);
+            members.Add((property.Name, CompileMember(rules, property), required.Contains(property.Name)));
+            _path.RemoveAt(_path.Count - 1);
         }
 
         _path.RemoveAt(_path.Count - 1);
-        foreach (string name in required.Where(name => !described.Contains(name)))
+        HashSet<string> described = [.. properties.Select(static property => property.Name)];
+        foreach (string name in required.Union(rules.Listed?.Keys ?? Enumerable.Empty<string>()).Where(name => !described.Contains(name)))
         {
-            members.Add((name, others ?? (isClosed ? AnyValue() : graph.Choice()), true));
+            graph.Budget.Spend(rules.Patterns.Count);
+            int? value = !rules.Allows(name) ? graph.Choice() : rules.Find(name)?.Value ?? others ?? (isSilent ? AnyValue() : null);
+            if (value != null || required.Contains(name))
+            {
+                members.Add((name, value ?? graph.Choice(), required.Contains(name)));
+            }
         }
 
-        return Object(members, others);
+        return Object(members, rules.Listed != null ? [] : OtherNames(rules, [.. members.Select(static member => member.Name)], others));
+    }
+
+    private int CompileMember(NameRules rules, JsonProperty property)
+    {
+        graph.Budget.Spend(rules.Patterns.Count);
+        if (!rules.Allows(property.Name))
+        {
+            return graph.Choice();
+        }
+
+        return rules.Find(property.Name) is { } rule
+            ? CompileMerged(Merger.Merge(property.Value, rule.Schema))
+            : CompileSchema(property.Value);
+    }
+
+    // The names that are not described, each kind with its value.
+    private List<(int Name, int Value)> OtherNames(NameRules rules, IReadOnlyList<string> described, int? others)
+    {
+        var kinds = new List<(int Name, int Value)>();
+        if (rules.Patterns.Count == 0 && rules.Text == null && described.Count == 0)
+        {
+            if (others is { } any && !rules.IsEmpty)
+            {
+                kinds.Add((graph.Machine(JsonMachines.String), any));
+            }
+
+            return kinds;
+        }
+
+        bool hasNone = rules.IsEmpty || (others == null && rules.Patterns.Count == 0);
+        PatternDfa? rest = hasNone ? null : PatternDfa.Except(described, graph.Budget);
+        rest = rules.Text == null ? rest : rest?.Intersect(rules.Text, graph.Budget);
+        foreach (NamePattern pattern in rules.Patterns)
+        {
+            if (rest?.Intersect(pattern.Names, graph.Budget) is { } names)
+            {
+                kinds.Add((graph.Machine(new PatternStringMachine(names)), pattern.Value));
+            }
+
+            rest = rest?.Subtract(pattern.Names, graph.Budget);
+        }
+
+        if (others is { } value && rest != null)
+        {
+            kinds.Add((graph.Machine(new PatternStringMachine(rest)), value));
+        }
+
+        return kinds;
+    }
+
+    private NameRules ReadNames(JsonElement schema)
+    {
+        var rules = new NameRules();
+        if (schema.TryGetProperty("propertyNames", out JsonElement names))
+        {
+            _path.Add("propertyNames");
+            ReadNameSchema(Merger.Expand(names), rules);
+            _path.RemoveAt(_path.Count - 1);
+        }
+
+        if (!schema.TryGetProperty("patternProperties", out JsonElement patterns))
+        {
+            return rules;
+        }
+
+        _path.Add("patternProperties");
+        if (patterns.ValueKind != JsonValueKind.Object)
+        {
+            throw Error("must be an object");
+        }
+
+        foreach (JsonProperty pattern in patterns.EnumerateObject())
+        {
+            _path.Add(pattern.Name);
+            if (PatternDfa.Compile(PatternParser.ParseContained(pattern.Name), graph.Budget) is { } found)
+            {
+                if (rules.Patterns.Any(other => other.Names.Intersect(found, graph.Budget) != null))
+                {
+                    throw Error("matches names that another one of 'patternProperties' matches too; make them exclude each other");
+                }
+
+                rules.Patterns.Add(new NamePattern(found, pattern.Value, CompileSchema(pattern.Value)));
+            }
+
+            _path.RemoveAt(_path.Count - 1);
+        }
+
+        _path.RemoveAt(_path.Count - 1);
+        return rules;
+    }
+
+    private void ReadNameSchema(JsonElement names, NameRules rules)
+    {
+        if (names.ValueKind != JsonValueKind.Object)
+        {
+            rules.IsEmpty = names.ValueKind == JsonValueKind.False;
+            return;
+        }
+
+        CheckKeywords(names);
+        string? other = names.EnumerateObject().Select(static member => member.Name).FirstOrDefault(static keyword =>
+            !SchemaKeywords.IsAnnotation(keyword) && !SchemaKeywords.OfStrings.Contains(keyword)
+            && keyword is not ("type" or "enum" or "const"));
+        if (other != null)
+        {
+            throw Error($"'{other}' is not supported for names; 'pattern', 'enum' and the length are");
+        }
+
+        rules.IsEmpty = ReadTypes(names) is { } types && !types.Contains("string");
+        rules.IsEmpty |= !CompileText(names, out PatternDfa? text);
+        rules.Text = text;
+        if (Merger.Values(names) is not { } values)
+        {
+            return;
+        }
+
+        var listed = new OrderedDictionary<string, bool>();
+        foreach (JsonElement value in values.Where(value => value.ValueKind == JsonValueKind.String && rules.Allows(value.GetString()!)))
+        {
+            listed[value.GetString()!] = true;
+        }
+
+        rules.Listed = listed;
     }
 
     private List<JsonProperty> ReadProperties(JsonElement schema)
@@ -67,12 +207,13 @@ internal sealed partial class JsonSchemaCompiler
             : throw Error("'required' must be an array of strings");
     }
 
-    private int Object(List<(string Name, int Value, bool IsRequired)> members, int? others)
+    private int Object(List<(string Name, int Value, bool IsRequired)> members, List<(int Name, int Value)> others)
     {
+        int pair = graph.Choice([.. others.Select(kind => Pair(kind.Name, kind.Value))]);
         if (members.Count == 0)
         {
-            return others is { } value
-                ? FreeObject(graph.Machine(JsonMachines.String), value)
+            return others.Count > 0
+                ? FreeObject(pair)
                 : graph.Sequence(graph.Machine(JsonMachines.OpenObject), graph.Machine(JsonMachines.CloseEmptyObject));
         }
 
@@ -80,10 +221,8 @@ internal sealed partial class JsonSchemaCompiler
         int close = graph.Machine(JsonMachines.CloseObject);
         int names = graph.Choice();
         int after = close;
-        if (others is { } other)
+        if (others.Count > 0)
         {
-            PatternDfa otherNames = PatternDfa.Except([.. members.Select(static member => member.Name)], graph.Budget);
-            int pair = Pair(graph.Machine(new PatternStringMachine(otherNames)), other);
             after = graph.Sequence(graph.Repeat(graph.Sequence(comma, pair), 0, int.MaxValue), close);
             names = graph.Sequence(pair, after);
         }
@@ -103,9 +242,8 @@ internal sealed partial class JsonSchemaCompiler
             graph.Machine(JsonMachines.OpenObject), mayEnd ? graph.Choice(names, graph.Machine(JsonMachines.CloseEmptyObject)) : names);
     }
 
-    private int FreeObject(int name, int value)
+    private int FreeObject(int pair)
     {
-        int pair = Pair(name, value);
         int more = graph.Repeat(graph.Sequence(graph.Machine(JsonMachines.Comma), pair), 0, int.MaxValue);
         return graph.Sequence(
             graph.Machine(JsonMachines.OpenObject),
@@ -115,54 +253,25 @@ internal sealed partial class JsonSchemaCompiler
 
     private int Pair(int name, int value) => graph.Sequence(name, graph.Machine(JsonMachines.Colon), value);
 
-    private int CompileArray(JsonElement schema)
+    /// <summary>What a schema says of the names of properties.</summary>
+    private sealed class NameRules
     {
-        if (schema.TryGetProperty("uniqueItems", out JsonElement unique) && unique.ValueKind != JsonValueKind.False)
-        {
-            throw Error("'uniqueItems' is not supported");
-        }
+        /// <summary>The names that are allowed; null is any.</summary>
+        public PatternDfa? Text { get; set; }
 
-        int min = ReadCount(schema, "minItems") ?? 0;
-        int max = ReadCount(schema, "maxItems") ?? int.MaxValue;
-        int item = schema.TryGetProperty("items", out JsonElement items) ? CompileAt("items", items) : AnyValue();
-        return Array(item, min, max);
+        /// <summary>All of them, where they are listed.</summary>
+        public OrderedDictionary<string, bool>? Listed { get; set; }
+
+        /// <summary>Whether no name is allowed.</summary>
+        public bool IsEmpty { get; set; }
+
+        /// <summary>What names of a kind have as values; the kinds exclude each other.</summary>
+        public List<NamePattern> Patterns { get; } = [];
+
+        public bool Allows(string name) => !IsEmpty && Text?.Accepts(name) != false && Listed?.ContainsKey(name) != false;
+
+        public NamePattern? Find(string name) => Patterns.Find(pattern => pattern.Names.Accepts(name));
     }
 
-    private int Array(int item, int min, int max)
-    {
-        int open = graph.Machine(JsonMachines.OpenArray);
-        int empty = graph.Machine(JsonMachines.CloseEmptyArray);
-        if (max < Math.Max(min, 1))
-        {
-            return max < min ? graph.Choice() : graph.Sequence(open, empty);
-        }
-
-        int more = graph.Repeat(
-            graph.Sequence(graph.Machine(JsonMachines.Comma), item), Math.Max(0, min - 1), max == int.MaxValue ? max : max - 1);
-        int some = graph.Sequence(item, more, graph.Machine(JsonMachines.CloseArray));
-        return graph.Sequence(open, min == 0 ? graph.Choice(empty, some) : some);
-    }
-
-    // A bound beyond all answers is none where it is an upper one.
-    private int? ReadCount(JsonElement schema, string keyword)
-    {
-        if (!schema.TryGetProperty(keyword, out JsonElement value))
-        {
-            return null;
-        }
-
-        bool isCount = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= 0 && number == Math.Floor(number);
-        if (!isCount)
-        {
-            throw Error($"'{keyword}' must be a whole number that isn't negative");
-        }
-
-        bool isLarge = value.GetDouble() > GrammarLimits.CountedCharactersMax;
-        if (isLarge && keyword.StartsWith("min", StringComparison.Ordinal))
-        {
-            throw Error(FormattableString.Invariant($"'{keyword}' is above {GrammarLimits.CountedCharactersMax}: no answer is that long"));
-        }
-
-        return isLarge ? null : (int)value.GetDouble();
-    }
+    private sealed record NamePattern(PatternDfa Names, JsonElement Schema, int Value);
 }

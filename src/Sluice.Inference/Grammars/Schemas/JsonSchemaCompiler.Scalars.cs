@@ -31,37 +31,79 @@ internal sealed partial class JsonSchemaCompiler
     {
         int min = ReadCount(schema, "minLength") ?? 0;
         int? max = ReadCount(schema, "maxLength");
-        string? pattern = ReadText(schema, "pattern");
-        string? format = ReadText(schema, "format");
-        if (max < min)
+        List<string> patterns = ReadPatterns(schema);
+        string? format = ReadFormat(schema);
+        if (patterns.Count == 0 && format == null)
         {
-            return graph.Choice();
+            return max < min ? graph.Choice()
+                : graph.Machine(min == 0 && max == null ? JsonMachines.String : new StringMachine(min, max));
         }
 
-        if (pattern == null && format == null)
-        {
-            return min == 0 && max == null ? graph.Machine(JsonMachines.String) : graph.Machine(new StringMachine(min, max));
-        }
-
-        PatternDfa? formatText = format == null ? null : StringFormats.Find(format)
-            ?? throw Error($"'format' '{format}' is not supported; these are: {string.Join(", ", StringFormats.Names)}");
-        if (pattern == null && min == 0 && max == null)
+        if (patterns.Count == 0 && min == 0 && max == null)
         {
             return graph.Machine(JsonMachines.Format(format!));
         }
 
-        PatternDfa? text = pattern == null ? null : PatternDfa.Compile(PatternParser.ParseContained(pattern), graph.Budget);
-        if (formatText != null)
+        return CompileText(schema, out PatternDfa? text) && text != null ? graph.Machine(new PatternStringMachine(text)) : graph.Choice();
+    }
+
+    // The texts that the keywords of strings allow; null is any text. Returns false where they allow none.
+    private bool CompileText(JsonElement schema, out PatternDfa? text)
+    {
+        int min = ReadCount(schema, "minLength") ?? 0;
+        int? max = ReadCount(schema, "maxLength");
+        text = null;
+        foreach (string pattern in ReadPatterns(schema))
         {
-            text = pattern == null ? formatText : text?.Intersect(formatText, graph.Budget);
+            PatternDfa? one = PatternDfa.Compile(PatternParser.ParseContained(pattern), graph.Budget);
+            text = text == null ? one : one == null ? null : text.Intersect(one, graph.Budget);
+            if (text == null)
+            {
+                return false;
+            }
         }
 
-        if ((min > 0 || max != null) && text != null)
+        if (ReadFormat(schema) is { } format)
         {
-            text = text.Intersect(PatternDfa.OfLength(min, max), graph.Budget);
+            // Where a pattern contradicts a format it is the pattern that was written by hand: times without a zone, for one.
+            PatternDfa known = StringFormats.Find(format)!;
+            text = text == null ? known : text.Intersect(known, graph.Budget) ?? text;
         }
 
-        return text == null ? graph.Choice() : graph.Machine(new PatternStringMachine(text));
+        if (min > 0 || max != null)
+        {
+            PatternDfa? lengths = max < min ? null : PatternDfa.OfLength(min, max);
+            text = lengths == null ? null : text == null ? lengths : text.Intersect(lengths, graph.Budget);
+            return text != null;
+        }
+
+        return true;
+    }
+
+    private List<string> ReadPatterns(JsonElement schema)
+    {
+        List<string> patterns = [];
+        if (schema.TryGetProperty(SchemaKeywords.Patterns, out JsonElement several) && several.ValueKind == JsonValueKind.Array)
+        {
+            patterns.AddRange(several.EnumerateArray().Select(one =>
+                one.ValueKind == JsonValueKind.String ? one.GetString()! : throw Error("'pattern' must be a string")));
+        }
+
+        if (ReadText(schema, "pattern") is { } pattern)
+        {
+            patterns.Add(pattern);
+        }
+
+        return patterns;
+    }
+
+    // Null for what is an annotation only.
+    private string? ReadFormat(JsonElement schema)
+    {
+        string? format = ReadText(schema, "format");
+        return format == null || StringFormats.Find(format) != null ? format
+            : isStrict ? throw Error($"'format' '{format}' is not supported; these are: {string.Join(", ", StringFormats.Names)}")
+            : null;
     }
 
     private string? ReadText(JsonElement schema, string keyword) => !schema.TryGetProperty(keyword, out JsonElement value)
@@ -77,9 +119,9 @@ internal sealed partial class JsonSchemaCompiler
 
         (int fractionDigits, int divisor) = ReadDivisor(schema);
         PatternDfa? numbers = NumberPatterns.Plain(isInteger ? 0 : fractionDigits);
-        Bound("minimum", bound => NumberPatterns.AtLeast(bound, isExclusive: false));
+        Bound("minimum", bound => NumberPatterns.AtLeast(bound, IsMarked("exclusiveMinimum")));
         Bound("exclusiveMinimum", bound => NumberPatterns.AtLeast(bound, isExclusive: true));
-        Bound("maximum", bound => NumberPatterns.AtMost(bound, isExclusive: false));
+        Bound("maximum", bound => NumberPatterns.AtMost(bound, IsMarked("exclusiveMaximum")));
         Bound("exclusiveMaximum", bound => NumberPatterns.AtMost(bound, isExclusive: true));
         if (divisor > 1)
         {
@@ -89,9 +131,12 @@ internal sealed partial class JsonSchemaCompiler
 
         return numbers == null ? graph.Choice() : graph.Machine(new AsciiMachine(numbers));
 
+        // OpenAPI 3.0 has true and false in place of a number of its own.
+        bool IsMarked(string keyword) => schema.TryGetProperty(keyword, out JsonElement mark) && mark.ValueKind == JsonValueKind.True;
+
         void Bound(string keyword, Func<NumberPatterns.Decimal, PatternNode> pattern)
         {
-            if (schema.TryGetProperty(keyword, out _))
+            if (schema.TryGetProperty(keyword, out JsonElement value) && value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
             {
                 PatternDfa? bound = PatternDfa.Compile(pattern(ReadNumber(schema, keyword)), graph.Budget);
                 numbers = bound == null ? null : numbers?.Intersect(bound, graph.Budget);
@@ -141,24 +186,13 @@ internal sealed partial class JsonSchemaCompiler
     {
         foreach (JsonProperty other in schema.EnumerateObject())
         {
-            if (other.Name is not ("enum" or "const" or "type") && !SchemaKeywords.Annotations.Contains(other.Name)
-                && !other.Name.StartsWith("x-", StringComparison.Ordinal))
+            if (other.Name is not ("enum" or "const" or "type") && !SchemaKeywords.IsAnnotation(other.Name))
             {
                 throw Error($"'{other.Name}' beside 'enum' or 'const' is not supported");
             }
         }
 
-        IReadOnlyList<JsonElement> values = [];
-        if (schema.TryGetProperty("enum", out JsonElement listed))
-        {
-            values = listed.ValueKind == JsonValueKind.Array ? [.. listed.EnumerateArray()] : throw Error("'enum' must be an array");
-        }
-
-        if (schema.TryGetProperty("const", out JsonElement single))
-        {
-            values = values.Count == 0 ? [single] : [.. values.Where(value => JsonElement.DeepEquals(value, single))];
-        }
-
+        IReadOnlyList<JsonElement> values = Merger.Values(schema)!;
         if (ReadTypes(schema) is { } types)
         {
             values = [.. values.Where(value => types.Any(type => IsOfType(value, type)))];
@@ -175,7 +209,8 @@ internal sealed partial class JsonSchemaCompiler
         return nodes.Count == 1 ? nodes[0] : graph.Choice([.. nodes]);
     }
 
-    private static bool IsOfType(JsonElement value, string type) => value.ValueKind switch
+    /// <summary>Whether a value is of a type.</summary>
+    public static bool IsOfType(JsonElement value, string type) => value.ValueKind switch
     {
         JsonValueKind.Object => type == "object",
         JsonValueKind.Array => type == "array",
@@ -187,20 +222,10 @@ internal sealed partial class JsonSchemaCompiler
 
     private int Value(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Object => Object([.. value.EnumerateObject().Select(member => (member.Name, Value(member.Value), true))], null),
-        JsonValueKind.Array => Tuple([.. value.EnumerateArray().Select(Value)]),
+        JsonValueKind.Object => Object([.. value.EnumerateObject().Select(member => (member.Name, Value(member.Value), true))], []),
+        JsonValueKind.Array => Tuple([.. value.EnumerateArray().Select(Value)], null, value.GetArrayLength(), value.GetArrayLength()),
         _ => graph.Literal(JsonText.Write(value)),
     };
-
-    private int Tuple(int[] items)
-    {
-        int open = graph.Machine(JsonMachines.OpenArray);
-        return items.Length == 0
-            ? graph.Sequence(open, graph.Machine(JsonMachines.CloseEmptyArray))
-            : graph.Sequence(
-                [open, .. items.SelectMany((item, index) => index == 0 ? new[] { item } : [graph.Machine(JsonMachines.Comma), item]),
-                    graph.Machine(JsonMachines.CloseArray)]);
-    }
 
     /// <summary>The one spelling of a given text: characters as they are, escapes where JSON wants them, the shortest ones.</summary>
     private static class JsonText

@@ -7,15 +7,23 @@ namespace Sluice.Inference.Grammars.Schemas;
 /// Turns a JSON schema into nodes. What isn't supported is refused, never left out: a grammar accepts only values that its schema accepts,
 /// and all of them in the spellings that docs/http-api.md lists.
 /// </summary>
-internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement root)
+/// <param name="graph">Receives the nodes.</param>
+/// <param name="root">The schema.</param>
+/// <param name="isStrict">Whether formats that aren't known are refused; otherwise they are annotations, as the standard has it.</param>
+internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement root, bool isStrict)
 {
-    private static readonly string[] s_types = ["object", "array", "string", "number", "integer", "boolean", "null"];
+    private readonly Dictionary<string, int> _merged = [];
     private readonly Dictionary<string, int> _references = [];
     private readonly Queue<(JsonElement Schema, string[] Path, int Node)> _unread = new();
     private readonly List<string> _path = [];
     private readonly Dictionary<string, int> _scalars = [];
     private int? _anyValue;
     private int? _anyObject;
+
+    private SchemaMerger? _createdMerger;
+
+    /// <summary>The names of the types.</summary>
+    public static string[] Types { get; } = ["object", "array", "string", "number", "integer", "boolean", "null"];
 
     /// <exception cref="GrammarException">The schema asks for what isn't supported or is too large.</exception>
     public int Compile()
@@ -43,6 +51,8 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
             throw new GrammarException([.. _path], error.Message);
         }
     }
+
+    private SchemaMerger Merger => _createdMerger ??= new SchemaMerger(pointer => Follow(pointer).Target, Error);
 
     private GrammarException Error(string reason) => new([.. _path], reason);
 
@@ -74,6 +84,11 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
         }
 
         CheckKeywords(schema);
+        if (schema.TryGetProperty("nullable", out _))
+        {
+            return CompileMerged(Merger.Expand(schema));
+        }
+
         foreach (string keyword in SchemaKeywords.Combinations)
         {
             if (schema.TryGetProperty(keyword, out JsonElement value))
@@ -104,7 +119,7 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
         {
             if (!SchemaKeywords.IsSupported(member.Name))
             {
-                throw Error($"'{member.Name}' is not supported");
+                throw Error($"'{member.Name}' is not supported{SchemaKeywords.Remedy(member.Name)}");
             }
 
             if (!names.Add(member.Name))
@@ -112,71 +127,6 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
                 throw Error($"'{member.Name}' stands there twice");
             }
         }
-    }
-
-    private int CompileCombination(JsonElement schema, string keyword, JsonElement value)
-    {
-        foreach (JsonProperty other in schema.EnumerateObject())
-        {
-            if (other.Name != keyword && !SchemaKeywords.Annotations.Contains(other.Name) && !other.Name.StartsWith("x-", StringComparison.Ordinal))
-            {
-                throw Error($"'{other.Name}' beside '{keyword}' is not supported");
-            }
-        }
-
-        if (keyword == "$ref")
-        {
-            return CompileReference(value);
-        }
-
-        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
-        {
-            throw Error($"'{keyword}' must be an array with at least one schema");
-        }
-
-        if (keyword == "allOf" && value.GetArrayLength() > 1)
-        {
-            throw Error("'allOf' with more than one schema is not supported");
-        }
-
-        _path.Add(keyword);
-        int[] nodes = [.. value.EnumerateArray().Select((part, index) => CompileAt(FormattableString.Invariant($"{index}"), part))];
-        _path.RemoveAt(_path.Count - 1);
-        return graph.Choice(nodes);
-    }
-
-    private int CompileReference(JsonElement value)
-    {
-        string pointer = value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Error("'$ref' must be a string");
-        if (_references.TryGetValue(pointer, out int known))
-        {
-            return known;
-        }
-
-        if (pointer.Length == 0 || pointer[0] != '#' || (pointer.Length > 1 && pointer[1] != '/'))
-        {
-            throw Error($"'$ref' to '{pointer}' is not supported: only places in the same schema are, such as '#/$defs/name'");
-        }
-
-        JsonElement target = root;
-        string[] segments = [.. pointer.Split('/').Skip(1).Select(static segment => Uri.UnescapeDataString(segment)
-            .Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal))];
-        foreach (string segment in segments)
-        {
-            bool found = target.ValueKind == JsonValueKind.Object
-                ? target.TryGetProperty(segment, out target)
-                : target.ValueKind == JsonValueKind.Array && int.TryParse(segment, out int index) && index >= 0 && index < target.GetArrayLength()
-                    && (target = target[index]).ValueKind != JsonValueKind.Undefined;
-            if (!found)
-            {
-                throw Error($"'$ref' to '{pointer}' leads nowhere");
-            }
-        }
-
-        int node = graph.Reserve(segments);
-        _references.Add(pointer, node);
-        _unread.Enqueue((target, segments, node));
-        return node;
     }
 
     private string[]? ReadTypes(JsonElement schema)
@@ -192,7 +142,7 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
             JsonValueKind.String => [value],
             _ => throw Error("'type' must be the name of a type or an array of names"),
         };
-        return [.. names.Select(name => name.ValueKind == JsonValueKind.String && s_types.Contains(name.GetString())
+        return [.. names.Select(name => name.ValueKind == JsonValueKind.String && Types.Contains(name.GetString())
             ? name.GetString()!
             : throw Error($"'type' {name.GetRawText()} is not known")).Distinct()];
     }
@@ -240,5 +190,5 @@ internal sealed partial class JsonSchemaCompiler(GrammarGraph graph, JsonElement
         return node;
     }
 
-    private int AnyObject() => _anyObject ??= FreeObject(graph.Machine(JsonMachines.String), AnyValue());
+    private int AnyObject() => _anyObject ??= FreeObject(Pair(graph.Machine(JsonMachines.String), AnyValue()));
 }
