@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Sluice.Inference.Grammars;
+using Sluice.Testing.Grammars;
 using Xunit;
 
 namespace Sluice.Tests.Inference.Grammars;
@@ -94,7 +95,7 @@ public sealed class LibrarySchemaTests
             "at":{"type":"string","format":"date-time","pattern":"^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d+)?)?(?:Z))$"},
             "time":{"type":"string","format":"time","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d+)?)?$"},
             "span":{"type":"string","format":"duration","pattern":"^P(?:(\\d+W)|(?!.*W)(?=\\d|T\\d)(\\d+Y)?(\\d+M)?(\\d+D)?(T(?=\\d)(\\d+H)?(\\d+M)?(\\d+([.,]\\d+)?S)?)?)$"},
-            "url":{"type":"string","format":"uri"},"slug":{"type":"string","allOf":[{"pattern":"^a.*"},{"pattern":".*z$"}],"minLength":3}},
+            "url":{"type":"string","format":"uri"},"slug":{"type":"string","allOf":[{"pattern":"^a.*"},{"pattern":".*z$"}],"minLength":3,"maxLength":9}},
             "additionalProperties":false}
             """,
             """
@@ -281,8 +282,22 @@ public sealed class LibrarySchemaTests
         Grammar grammar = Compile(schema);
         Assert.All(Lines(taken), text => Assert.True(grammar.Accepts(Encoding.UTF8.GetBytes(text)), $"{name}: {text}"));
         Assert.All(Lines(refused), text => Assert.False(grammar.Accepts(Encoding.UTF8.GetBytes(text)), $"{name}: {text}"));
+        Assert.All(Lines(taken), text => Assert.Null(SchemaChecker.FindFault(JsonElement.Parse(schema), JsonElement.Parse(text))));
         Assert.All(Lines(taken), text => Assert.True(
             grammar.Accepts(Encoding.UTF8.GetBytes(JsonWriting.Indented(JsonElement.Parse(text), "  "))), $"{name}, indented: {text}"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Schemas))]
+    public void Whatever_is_written_under_it_is_valid(string name, string schema, string taken, string refused)
+    {
+        Assert.NotEqual(taken, refused);
+        for (int seed = 0; seed < 24; seed++)
+        {
+            string answer = RandomAnswer.Shipped.Write(schema, seed, forces: seed % 2 == 0);
+            string? fault = SchemaChecker.FindFault(JsonElement.Parse(schema), JsonElement.Parse(answer));
+            Assert.True(fault == null, $"{name}, seed {seed}: {fault}\n{answer}");
+        }
     }
 
     [Theory]

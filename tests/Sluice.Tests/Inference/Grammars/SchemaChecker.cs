@@ -18,6 +18,12 @@ internal static class SchemaChecker
             return schema.GetBoolean() ? null : "nothing is allowed";
         }
 
+        // OpenAPI 3.0.
+        if (value.ValueKind == JsonValueKind.Null && schema.TryGetProperty("nullable", out JsonElement nullable) && nullable.GetBoolean())
+        {
+            return null;
+        }
+
         foreach (JsonProperty keyword in schema.EnumerateObject())
         {
             string? fault = Check(schema, keyword.Name, keyword.Value, value, root);
@@ -40,6 +46,7 @@ internal static class SchemaChecker
         bool isGood = keyword switch
         {
             "$ref" => (Find(Follow(root, wanted.GetString()!), value, root)) == null,
+            "oneOf" => wanted.EnumerateArray().Count(part => Find(part, value, root) == null) == 1,
             "anyOf" => wanted.EnumerateArray().Any(part => Find(part, value, root) == null),
             "allOf" => wanted.EnumerateArray().All(part => Find(part, value, root) == null),
             "enum" => wanted.EnumerateArray().Any(one => JsonElement.DeepEquals(one, value)),
@@ -47,29 +54,41 @@ internal static class SchemaChecker
             "type" => wanted.ValueKind == JsonValueKind.Array
                 ? wanted.EnumerateArray().Any(type => IsOfType(value, type.GetString()!))
                 : IsOfType(value, wanted.GetString()!),
-            "minimum" => !isNumber || number >= wanted.GetDecimal(),
-            "exclusiveMinimum" => !isNumber || number > wanted.GetDecimal(),
+            "minimum" => !isNumber || (IsMarked(schema, "exclusiveMinimum") ? number > wanted.GetDecimal() : number >= wanted.GetDecimal()),
+            "exclusiveMinimum" => !isNumber || wanted.ValueKind != JsonValueKind.Number || number > wanted.GetDecimal(),
             "maximum" => !isNumber || number <= wanted.GetDecimal(),
             "exclusiveMaximum" => !isNumber || number < wanted.GetDecimal(),
             "multipleOf" => !isNumber || number % wanted.GetDecimal() == 0,
             "minLength" => length < 0 || length >= wanted.GetInt32(),
             "maxLength" => length <= wanted.GetInt32(),
             "pattern" => length < 0 || Regex.IsMatch(value.GetString()!, Widen(wanted.GetString()!)),
-            "format" => length < 0 || IsOfFormat(value.GetString()!, wanted.GetString()!),
+            "format" => length < 0 || wanted.GetString() is "uri" or "path" || schema.TryGetProperty("pattern", out _) || IsOfFormat(value.GetString()!, wanted.GetString()!),
             "minItems" => !isArray || value.GetArrayLength() >= wanted.GetInt32(),
             "maxItems" => !isArray || value.GetArrayLength() <= wanted.GetInt32(),
-            "items" => !isArray || value.EnumerateArray().All(item => Find(wanted, item, root) == null),
+            "prefixItems" => !isArray || value.EnumerateArray().Zip(wanted.EnumerateArray()).All(pair => Find(pair.Second, pair.First, root) == null),
+            "items" when wanted.ValueKind == JsonValueKind.Array => Check(schema, "prefixItems", wanted, value, root) == null,
+            "items" => !isArray || value.EnumerateArray().Skip(Count(schema, "prefixItems")).All(item => Find(wanted, item, root) == null),
+            "additionalItems" => !isArray || value.EnumerateArray().Skip(Count(schema, "items")).All(item => Find(wanted, item, root) == null),
             "required" => !isObject || wanted.EnumerateArray().All(name => value.TryGetProperty(name.GetString()!, out _)),
             "properties" => !isObject || value.EnumerateObject()
                 .All(member => !wanted.TryGetProperty(member.Name, out JsonElement own) || Find(own, member.Value, root) == null),
             "additionalProperties" => !isObject || value.EnumerateObject()
                 .All(member => (schema.TryGetProperty("properties", out JsonElement own) && own.TryGetProperty(member.Name, out _))
+                    || (schema.TryGetProperty("patternProperties", out JsonElement kinds) && kinds.EnumerateObject().Any(kind => Regex.IsMatch(member.Name, kind.Name)))
                     || Find(wanted, member.Value, root) == null),
-            "$defs" or "definitions" or "description" or "title" => true,
+            "patternProperties" => !isObject || value.EnumerateObject().All(member => wanted.EnumerateObject()
+                .All(kind => !Regex.IsMatch(member.Name, kind.Name) || Find(kind.Value, member.Value, root) == null)),
+            "propertyNames" => !isObject || value.EnumerateObject().All(member => Find(wanted, JsonElement.Parse($"\"{JsonEncodedText.Encode(member.Name)}\""), root) == null),
+            "$defs" or "definitions" or "description" or "title" or "$schema" or "default" or "discriminator" or "nullable" => true,
             _ => throw new ArgumentException(keyword),
         };
         return isGood ? null : $"{value.GetRawText()} does not fit {keyword} {wanted.GetRawText()}";
     }
+
+    private static bool IsMarked(JsonElement schema, string keyword) =>
+        schema.TryGetProperty(keyword, out JsonElement mark) && mark.ValueKind == JsonValueKind.True;
+
+    private static int Count(JsonElement schema, string keyword) => schema.TryGetProperty(keyword, out JsonElement items) ? items.GetArrayLength() : 0;
 
     private static JsonElement Follow(JsonElement root, string pointer) =>
         pointer.Split('/').Skip(1).Aggregate(root, static (at, name) => at.GetProperty(name));
