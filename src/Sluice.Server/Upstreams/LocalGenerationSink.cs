@@ -140,7 +140,9 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         }
         else if (error is GrammarException grammar)
         {
-            _output.Fail(ApiErrors.InvalidSchema("response_format", _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
+            // Without a format it is the grammar of a call.
+            var param = _attempt.Request.ResponseSchema is null ? "tools" : "response_format";
+            _output.Fail(ApiErrors.InvalidSchema(param, _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
         }
         else
         {
