@@ -5,6 +5,7 @@ using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using Sluice.Server.Telemetry;
 
 namespace Sluice.Cli;
 
@@ -14,7 +15,6 @@ namespace Sluice.Cli;
 /// </summary>
 internal sealed class TelemetryExport : IDisposable
 {
-    private const string Name = "Sluice";
     private const string ServiceName = "sluice";
 
     private readonly TracerProvider? _traces;
@@ -49,14 +49,14 @@ internal sealed class TelemetryExport : IDisposable
     private static TracerProvider Traces(Func<string, string?> getVariable) => Sdk.CreateTracerProviderBuilder()
         .ConfigureServices(services => services.AddSingleton(Configuration(getVariable, "TRACES")))
         .SetResourceBuilder(Resource())
-        .AddSource(Name)
+        .AddSource(SluiceTelemetry.SourceName)
         .AddOtlpExporter(options => SetEndpoint(options, getVariable, "TRACES"))
         .Build();
 
     private static MeterProvider Metrics(Func<string, string?> getVariable) => Sdk.CreateMeterProviderBuilder()
         .ConfigureServices(services => services.AddSingleton(Configuration(getVariable, "METRICS")))
         .SetResourceBuilder(Resource())
-        .AddMeter(Name)
+        .AddMeter(SluiceTelemetry.MeterName)
         .AddOtlpExporter(options => SetEndpoint(options, getVariable, "METRICS"))
         .Build();
 

@@ -1,13 +1,13 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Sluice.Inference.Scheduling;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
@@ -28,16 +28,22 @@ public static class SluiceServer
     /// <summary>Name of the store in the user's data folder, where nothing else is said.</summary>
     internal const string AnswersFile = "answers.db";
 
+    /// <summary>Kestrel's, for the process.</summary>
+    internal const string OrderlyAbortSwitch = "Microsoft.AspNetCore.Server.Kestrel.FinOnError";
+
     /// <summary>Adds what the hub consists of.</summary>
     /// <remarks>
-    /// <see cref="TimeProvider"/>, <see cref="RandomSource"/>, <see cref="Limits"/> and <see cref="EngineFactory{TEngine}"/> are taken
-    /// from the application where it has registered its own.
+    /// <see cref="TimeProvider"/>, <see cref="RandomSource"/> and <see cref="Limits"/> are taken from the application where it has
+    /// registered its own.
     /// </remarks>
     /// <param name="services">The application's services.</param>
     /// <param name="options">The configuration.</param>
     /// <param name="catalog">The models to serve.</param>
-    public static IServiceCollection AddSluice(this IServiceCollection services, SluiceOptions options, ModelCatalog catalog)
+    /// <param name="embedding">What the hub does within the application; null for the defaults.</param>
+    public static IServiceCollection AddSluice(
+        this IServiceCollection services, SluiceOptions options, ModelCatalog catalog, EmbeddingOptions? embedding = null)
     {
+        services.AddSingleton(embedding ?? new EmbeddingOptions());
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
@@ -61,12 +67,25 @@ public static class SluiceServer
         services.AddSingleton(provider => new GracefulStop(
             provider.GetRequiredService<ServerState>(),
             provider.GetRequiredService<AnswerTable>(),
-            options.Drain ?? provider.GetRequiredService<Limits>().StopDrain,
+            provider.GetRequiredService<HostFit>().Drain,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<GracefulStop>>()));
         services.AddHostedService(static provider => provider.GetRequiredService<GracefulStop>());
-        services.AddOptions<HostOptions>().Configure<Limits>((host, limits) => host.ShutdownTimeout = (options.Drain ?? limits.StopDrain) + limits.StopRest);
+        services.AddSingleton(provider => new HostFit(
+            options.Drain,
+            provider.GetRequiredService<EmbeddingOptions>(),
+            provider.GetRequiredService<Limits>(),
+            provider.GetRequiredService<IOptions<HostOptions>>(),
+            provider.GetRequiredService<IOptions<KestrelServerOptions>>(),
+            provider.GetService<IServer>(),
+            provider.GetRequiredService<ILogger<HostFit>>()));
+        if (embedding is { ManagesShutdown: true })
+        {
+            services.AddOptions<HostOptions>()
+                .Configure<Limits>((host, limits) => host.ShutdownTimeout = (options.Drain ?? limits.StopDrain) + limits.StopRest);
+        }
         services.AddSingleton<MidStreamRescue>().AddSingleton<AttemptLoop>();
+        services.AddSingleton<Admission>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
@@ -94,16 +113,17 @@ public static class SluiceServer
         return services;
     }
 
-    /// <summary>Answers <c>/v1/…</c>, <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>; everything else stays the application's.</summary>
-    public static IEndpointRouteBuilder MapSluice(this IEndpointRouteBuilder endpoints)
+    /// <summary>Sets what streams need of Kestrel: clients may read slowly, and an abort overtakes nothing that was sent.</summary>
+    /// <param name="host">The application's.</param>
+    public static IWebHostBuilder UseSluiceConnections(this IWebHostBuilder host)
     {
-        ArgumentNullException.ThrowIfNull(endpoints);
-        RequestDelegate dispatch = endpoints.ServiceProvider.GetRequiredService<ApiDispatcher>().InvokeAsync;
-        endpoints.Map("/v1/{**path}", dispatch);
-        endpoints.Map("/healthz", dispatch);
-        endpoints.Map("/readyz", dispatch);
-        endpoints.Map("/metrics", dispatch);
-        return endpoints;
+        // An abort then ends the connection in order (FIN), behind the error event that it follows; a reset (RST) may overtake it and
+        // makes some systems throw away what their client has not read yet. The switch is of the process, so it is set only when asked for.
+        AppContext.SetSwitch(OrderlyAbortSwitch, true);
+        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled,
+        // of a JSON reply too. Over HTTP/2 the rate can't be set per request, and it would cut every stream of a connection.
+        return host.ConfigureServices(static services =>
+            services.Configure<KestrelServerOptions>(static kestrel => kestrel.Limits.MinResponseDataRate = null));
     }
 
     /// <summary>The hub as a program of its own, not yet started: it owns every path of its addresses.</summary>
@@ -113,15 +133,12 @@ public static class SluiceServer
     public static WebApplication CreateApplication(SluiceOptions options, ModelCatalog catalog, Action<WebApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        // An abort then ends the connection in order (FIN), behind the error event that it follows; a reset (RST) may overtake it and
-        // makes some systems throw away what their client has not read yet. The switch is of the process, so it is set only here.
-        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         // The framework's own lines would say each request twice.
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         // And its scope would give each a second id, and a span that nobody has asked for.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        builder.WebHost.ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options));
+        builder.WebHost.UseSluiceConnections().ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options));
         builder.Services.Configure<SocketTransportOptions>(static sockets =>
         {
             sockets.NoDelay = true;
@@ -129,7 +146,7 @@ public static class SluiceServer
             sockets.UnsafePreferInlineScheduling = true;
         });
         configure?.Invoke(builder);
-        builder.Services.AddSluice(options, catalog);
+        builder.Services.AddSluice(options, catalog, new EmbeddingOptions { ManagesShutdown = true });
         var application = builder.Build();
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
         return application;
@@ -180,9 +197,6 @@ public static class SluiceServer
         kestrel.AddServerHeader = false;
         // The endpoints have a limit of their own, which answers with JSON.
         kestrel.Limits.MaxRequestBodySize = null;
-        // A slow reader costs nothing: it is a cursor that stands still. One that takes nothing at all is cut by Limits.WriteStalled,
-        // of a JSON reply too. Over HTTP/2 the rate can't be set per request, and it would cut every stream of a connection.
-        kestrel.Limits.MinResponseDataRate = null;
         foreach (var address in options.Listen)
         {
             void Configure(ListenOptions listen) => listen.Protocols = address.IsHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;

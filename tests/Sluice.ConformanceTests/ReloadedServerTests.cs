@@ -11,7 +11,8 @@ namespace Sluice.ConformanceTests;
 public sealed class ReloadedServerTests
 {
     private static readonly LocalModel s_model = new("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch);
-    private static readonly UpstreamModel s_other = new("other", new RouteOptions([new UpstreamOptions("http://127.0.0.1:1/v1")]), DateTimeOffset.UnixEpoch);
+    private static readonly UpstreamModel s_other =
+        new("other", new ModelRouteOptions([new UpstreamOptions("http://127.0.0.1:1/v1")]), DateTimeOffset.UnixEpoch);
 
     [Fact]
     public async Task A_model_that_stays_is_not_loaded_again_and_its_streams_go_on()

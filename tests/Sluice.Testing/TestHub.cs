@@ -91,7 +91,8 @@ public sealed class TestHub : IAsyncDisposable
     public IServiceProvider Services => _application.Services;
 
     /// <summary>How far the file is.</summary>
-    public ModelPresence PresenceOf(string path) => _application.Services.GetRequiredService<LoadedModels<InferenceEngine>>().PresenceOf(path);
+    internal ModelPresence PresenceOf(string path) =>
+        _application.Services.GetRequiredService<LoadedModels<InferenceEngine>>().PresenceOf(path);
 
     /// <summary>Lines that were logged as warnings or worse.</summary>
     public IReadOnlyCollection<string> Complaints => _log.Complaints;
@@ -102,7 +103,7 @@ public sealed class TestHub : IAsyncDisposable
         options ??= new TestHubOptions();
         var model = new ScriptedModel(options.ChatTemplate);
         var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"] };
-        var hub = new SluiceOptions { ApiKeys = options.ApiKeys, CorsOrigins = options.CorsOrigins };
+        var hub = new SluiceOptions { ApiKeys = [.. options.ApiKeys.Select(ApiKey.FromString)], CorsOrigins = options.CorsOrigins };
         return StartAsync(hub, new ModelCatalog([entry]), options, model, _ => new InferenceEngine(model, options.Engine));
     }
 

@@ -2,28 +2,39 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Access;
 
-/// <summary>The keys that open the hub. Only their hashes are kept.</summary>
+/// <summary>The keys that open the hub, and who asks with each. Only their hashes are kept.</summary>
 internal sealed class ApiKeys
 {
     private const string Scheme = "Bearer";
-    private readonly byte[][] _hashes;
+    private readonly (byte[] Hash, Caller Caller)[] _keys;
 
     /// <param name="keys">None opens the hub to everyone.</param>
-    public ApiKeys(IEnumerable<string> keys) => _hashes = [.. keys.Select(key => SHA256.HashData(Encoding.UTF8.GetBytes(key)))];
-
-    /// <summary>Null when the request may pass.</summary>
-    public ApiError? Check(HttpRequest request)
+    public ApiKeys(IEnumerable<ApiKey> keys)
     {
-        if (_hashes.Length == 0) return null;
-        if (FindKey(request) is not { } key) return ApiErrors.MissingApiKey();
-        return IsKnown(key) ? null : ApiErrors.IncorrectApiKey(key);
+        var hashed = keys.Select(static key => (key.Id, Hash: Hash(key.Key))).ToList();
+        // A key without an id is its own owner, by the hash that its answers have always been kept under; one with an id still finds those.
+        var callers = hashed.Where(static key => key.Id is not null)
+            .GroupBy(static key => key.Id!, static key => Name(key.Hash), StringComparer.Ordinal)
+            .ToDictionary(static group => group.Key, static group => new Caller(group.Key, [.. group]), StringComparer.Ordinal);
+        _keys = [.. hashed.Select(key => (key.Hash, key.Id is null ? new Caller(Name(key.Hash)) : callers[key.Id]))];
+    }
+
+    /// <summary>Who asks, or why the request must not pass.</summary>
+    public (Caller? Caller, ApiError? Error) Identify(HttpRequest request)
+    {
+        var key = FindKey(request);
+        // Without keys nobody is told from anybody else. Earlier versions did so by whatever key came, and their answers are still there.
+        if (_keys.Length == 0) return (key is null ? Caller.Everybody : new Caller(Caller.Everybody.Id, Name(Hash(key))), null);
+        if (key is null) return (null, ApiErrors.MissingApiKey());
+        return Find(key) is { } caller ? (caller, null) : (null, ApiErrors.IncorrectApiKey(key));
     }
 
     // "Authorization: Bearer KEY" in any case and with any spaces; Azure's clients send "api-key: KEY".
-    internal static string? FindKey(HttpRequest request)
+    private static string? FindKey(HttpRequest request)
     {
         var authorization = request.Headers.Authorization.ToString().AsSpan().Trim();
         if (authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
@@ -37,12 +48,18 @@ internal sealed class ApiKeys
     }
 
     // Hashes make the lengths equal, and every one is looked at: the time says nothing about the keys.
-    private bool IsKnown(string key)
+    private Caller? Find(string key)
     {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes(key), hash);
-        var known = false;
-        foreach (var candidate in _hashes) known |= CryptographicOperations.FixedTimeEquals(candidate, hash);
-        return known;
+        var hash = Hash(key);
+        Caller? caller = null;
+        foreach (var known in _keys)
+        {
+            if (CryptographicOperations.FixedTimeEquals(known.Hash, hash)) caller = known.Caller;
+        }
+        return caller;
     }
+
+    private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+
+    private static string Name(byte[] hash) => Convert.ToHexStringLower(hash);
 }

@@ -3,7 +3,7 @@ using Sluice.Server.Configuration;
 namespace Sluice.Server.Access;
 
 /// <summary>Whether a hub without keys would stand open to others.</summary>
-public static class OpenHubCheck
+internal static class OpenHubCheck
 {
     /// <summary>One sentence that says why the hub must not start like this; null when it may.</summary>
     /// <param name="listen">Where it would listen.</param>

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
@@ -205,10 +204,9 @@ internal sealed class Answer
 
     /// <summary>Opens a reader behind the first <paramref name="position"/> events, of which there must be that many.</summary>
     /// <param name="position">Events that the client has.</param>
-    /// <param name="response">What the events go to.</param>
     /// <param name="adopts">Whether another request's answer is taken over, which nobody may have seen anything of.</param>
     /// <param name="reader">The reader, to be disposed; null unless the outcome is <see cref="AttachOutcome.Attached"/>.</param>
-    public AttachOutcome TryAttach(long position, HttpResponse response, bool adopts, out AnswerConnection? reader)
+    public AttachOutcome TryAttach(long position, bool adopts, out AnswerConnection? reader)
     {
         reader = null;
         lock (_lock)
@@ -220,7 +218,7 @@ internal sealed class Answer
             if (Log.TryOpenReader(position) is not { } cursor) return AttachOutcome.TooMany;
             _readerCount++;
             EndGrace();
-            reader = new AnswerConnection(this, cursor, response);
+            reader = new AnswerConnection(this, cursor);
             return AttachOutcome.Attached;
         }
     }

@@ -54,17 +54,11 @@ public static class ConfigurationFile
     private static SluiceOptions ReadRoot(ConfigurationDocument document, YamlNode node, string fileName, Func<string, string?> environment)
     {
         if (document.Mapping(node, "the configuration", s_rootKeys) is not { } root) return new SluiceOptions();
-        var keys = document.Strings(root, "api_keys");
-        foreach (var (key, mark) in keys ?? [])
-        {
-            if (key.Any(c => c is <= ' ' or > '~'))
-                document.Report(mark, "an API key contains a character that is not allowed in a header; expected visible ASCII without spaces");
-        }
         return new SluiceOptions
         {
             Listen = ReadListen(document, root),
             Models = ModelSection.Read(document, root),
-            ApiKeys = keys is null ? KeysOf(environment) : [.. keys.Select(key => key.Value)],
+            ApiKeys = ApiKeySection.Read(document, root) ?? KeysOf(environment),
             AllowedHosts = ReadHosts(document, root),
             CorsOrigins = ReadOrigins(document, root),
             MemoryBudgetBytes = ReadSize(document, root, "memory_budget"),
@@ -140,8 +134,11 @@ public static class ConfigurationFile
         return bytes;
     }
 
-    private static string[] KeysOf(Func<string, string?> environment) =>
-        (environment("SLUICE_API_KEYS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    private static IReadOnlyList<ApiKey> KeysOf(Func<string, string?> environment) =>
+    [
+        .. (environment("SLUICE_API_KEYS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(ApiKey.FromString),
+    ];
 
     private static string FirstLine(YamlException error)
     {

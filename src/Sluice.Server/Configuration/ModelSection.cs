@@ -73,7 +73,7 @@ internal static class ModelSection
             : null;
     }
 
-    private static RouteOptions? ReadRoute(ConfigurationDocument document, ConfigurationSection section)
+    private static ModelRouteOptions? ReadRoute(ConfigurationDocument document, ConfigurationSection section)
     {
         var nodes = document.Sequence(section, "upstreams")!;
         if (nodes.Count == 0 && section.Find("upstreams") is YamlSequenceNode empty)
@@ -83,7 +83,7 @@ internal static class ModelSection
         {
             if (ReadUpstream(document, node) is { } upstream) upstreams.Add(upstream);
         }
-        var route = new RouteOptions(upstreams)
+        var route = new ModelRouteOptions(upstreams)
         {
             Timeouts = ReadTimeouts(document, section),
             Rescue = ReadSwitch(document, section, "rescue", fallback: true),

@@ -11,8 +11,8 @@ public sealed record SluiceOptions
     /// <summary>The models to serve, ids and aliases unique. The default value, null, serves every GGUF file of the model folders.</summary>
     public IReadOnlyList<ModelOptions>? Models { get; init; }
 
-    /// <summary>Keys of which a request must bear one. The default value is none: everyone may ask.</summary>
-    public IReadOnlyList<string> ApiKeys { get; init; } = [];
+    /// <summary>Keys of which a request must bear one. The default value is none: everyone may ask, and all are one owner.</summary>
+    public IReadOnlyList<ApiKey> ApiKeys { get; init; } = [];
 
     /// <summary>
     /// Host names, without port, under which the hub may be addressed beside loopback and its listen addresses; <c>*</c> is any.
@@ -61,7 +61,7 @@ public sealed record ModelOptions(string Id, string? Gguf)
     public IReadOnlyList<string> Aliases { get; init; } = [];
 
     /// <summary>The upstreams; null where <see cref="Gguf"/> is set.</summary>
-    public RouteOptions? Route { get; init; }
+    public ModelRouteOptions? Route { get; init; }
 
     /// <summary>Names of models that are asked, in order and once each, when this one can't answer. The default value is none.</summary>
     public IReadOnlyList<string> Fallbacks { get; init; } = [];

@@ -81,7 +81,7 @@ public sealed record UpstreamOptions(string Url)
 
 /// <summary>The servers of one model, and how long and how often they are tried.</summary>
 /// <param name="Upstreams">At least one, in the order in which they are tried.</param>
-public sealed record RouteOptions(IReadOnlyList<UpstreamOptions> Upstreams)
+public sealed record ModelRouteOptions(IReadOnlyList<UpstreamOptions> Upstreams)
 {
     /// <summary>Further attempts after the first, over all upstreams, 0 to 10. The default value is 2.</summary>
     public int Retries { get; init; } = 2;

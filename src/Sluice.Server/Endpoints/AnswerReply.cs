@@ -11,22 +11,26 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
     public const string CompletionPath = "/v1/chat/completions/";
 
     /// <param name="context">Gets the reply.</param>
-    /// <param name="reader">The client's place; disposed here.</param>
+    /// <param name="mount">See <see cref="RequestScope.Mount"/>.</param>
+    /// <param name="admitted">The client's place, which is disposed here.</param>
     /// <param name="isStream">Whether the events go out, or their fold.</param>
     /// <param name="hasIds">Whether events have ids.</param>
-    /// <param name="way">How the client came to this answer: a word.</param>
-    public async Task WriteAsync(HttpContext context, AnswerConnection reader, bool isStream, bool hasIds, string way)
+    public async Task WriteAsync(HttpContext context, string mount, Admitted admitted, bool isStream, bool hasIds)
     {
+        var reader = admitted.Connection;
         var answer = reader.Answer;
         var headers = context.Response.Headers;
         headers["Sluice-Stream-Id"] = answer.Id;
-        headers["Sluice-Stream-Attempt"] = way;
-        headers.ContentLocation = $"{CompletionPath}{answer.Id}{(isStream ? "?stream=true" : "")}";
+        headers["Sluice-Stream-Attempt"] = admitted.Way;
+        headers.ContentLocation = $"{mount}{CompletionPath}{answer.Id}{(isStream ? "?stream=true" : "")}";
         try
         {
+            context.Response.OnStarting(OnStarting, reader);
             await using var left = context.RequestAborted.UnsafeRegister(static state => ((AnswerConnection)state!).Leave(), reader);
-            if (isStream) await new StreamReply(context, answer.Owner.Dialect, answer.Log, reader.Cursor, limits, time, hasIds ? Encoding.ASCII.GetBytes(answer.Id) : null, answer.Owner.MayBeWhole).WriteAsync();
-            else await FoldedReply.WriteAsync(context, answer.Owner.Dialect, answer.Log, reader.Cursor, limits, time);
+            var eventIds = hasIds ? Encoding.ASCII.GetBytes(answer.Id) : null;
+            var dialect = answer.Owner.Dialect;
+            if (isStream) await new StreamReply(context, dialect, answer.Log, reader.Cursor, limits, time, eventIds, answer.Owner.MayBeWhole).WriteAsync();
+            else await FoldedReply.WriteAsync(context, dialect, answer.Log, reader.Cursor, limits, time);
         }
         finally
         {
@@ -34,5 +38,11 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
             // The request is over when its answer is, unless that goes on without it.
             if (answer.Log.End is not null || answer.Generation.CancellationCause is not null) await answer.Produced;
         }
+    }
+
+    private static Task OnStarting(object connection)
+    {
+        ((AnswerConnection)connection).SetSent();
+        return Task.CompletedTask;
     }
 }

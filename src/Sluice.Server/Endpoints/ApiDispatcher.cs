@@ -1,8 +1,12 @@
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
+using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 
@@ -18,27 +22,58 @@ internal sealed partial class ApiDispatcher(
     StoredCompletionsEndpoint stored,
     HealthEndpoint health,
     MetricsEndpoint metrics,
+    EmbeddingOptions embedding,
     ServerState server,
     RandomSource random,
     TimeProvider time,
     ILogger<ApiDispatcher> logger)
 {
-    private const string ModelPrefix = "/v1/models/";
+    /// <summary>What the paths of the API begin with.</summary>
+    public const string ApiPath = "/v1";
+
+    /// <summary>Where it is asked whether the process lives.</summary>
+    public const string HealthPath = "/healthz";
+
+    /// <summary>Where it is asked whether it can answer.</summary>
+    public const string ReadinessPath = "/readyz";
+
+    /// <summary>Where metrics are.</summary>
+    public const string MetricsPath = "/metrics";
+
+    /// <summary>Name of the route's parameter that has what comes behind <see cref="ApiPath"/>.</summary>
+    public const string RestOfPath = "sluicePath";
+
+    private const string ModelPrefix = ApiPath + "/models/";
 
     // Of every line that is logged on the way of the request, also those that don't name it.
     private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
 
+    /// <summary>Where the hub owns every path.</summary>
+    public Task InvokeAsync(HttpContext context) =>
+        InvokeAsync(context, context.Request.Path.Value ?? "", context.Request.PathBase.ToUriComponent());
 
-    public async Task InvokeAsync(HttpContext context)
+    /// <summary>Where the application has mapped one of the hub's paths, whatever it is called there.</summary>
+    public Task InvokeAsync(HttpContext context, string path) => InvokeAsync(context, path, "");
+
+    /// <summary>Where the application has mapped <see cref="ApiPath"/> and all below it, maybe behind a prefix.</summary>
+    public Task InvokeMappedAsync(HttpContext context)
     {
-        var scope = new RequestScope(time, random.NextId(time.GetUtcNow()), hub.Hold());
+        var rest = context.GetRouteValue(RestOfPath) as string ?? "";
+        return InvokeAsync(context, $"{ApiPath}/{rest}", FindMount(context.Request, rest));
+    }
+
+    private async Task InvokeAsync(HttpContext context, string path, string mount)
+    {
+        var scope = new RequestScope(time, random.NextId(time.GetUtcNow()), hub.Hold()) { Mount = mount };
         using var lines = s_scope(logger, scope.RequestId);
         scope.Attach(context.Response);
         // So that the next request goes to whoever takes over. HTTP/2 has a frame for that, which the server of the connections sends.
         if (server.IsStopping && HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
+        // Kestrel may have a least rate within another application, which a stream that pauses and a client that reads slowly can't hold.
+        if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
         try
         {
-            await DispatchAsync(context, scope, Normalize(context.Request.Path.Value ?? ""));
+            await DispatchAsync(context, scope, Normalize(path));
         }
         catch (ConnectionResetException)
         {
@@ -66,32 +101,47 @@ internal sealed partial class ApiDispatcher(
         {
             scope.Configuration.Release();
         }
-        LogRequest(scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode, (long)scope.Elapsed.TotalMilliseconds);
+        LogRequest(
+            scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode,
+            (long)scope.Elapsed.TotalMilliseconds);
     }
 
     private Task DispatchAsync(HttpContext context, RequestScope scope, string path)
     {
         var configuration = scope.Configuration;
         // Probes come from anywhere and learn nothing.
-        if (path is "/healthz" or "/readyz")
-            return OnGet(context, path == "/healthz" ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
+        if (path is HealthPath or ReadinessPath)
+            return OnGet(context, path == HealthPath ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
         if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
 
-        var isReadable = configuration.Origins.Apply(context);
+        // Where the application has a policy of its own for these paths, its middleware has applied it.
+        var isReadable = context.GetEndpoint()?.Metadata.GetMetadata<ICorsMetadata>() is not null || configuration.Origins.Apply(context);
         if (HttpMethods.IsOptions(context.Request.Method)) return AnswerOptionsAsync(context, isReadable);
-        if (configuration.Keys.Check(context.Request) is { } wrongKey) return JsonReply.WriteErrorAsync(context, wrongKey);
+        var (caller, refused) = Identify(context, configuration);
+        if (refused is not null) return JsonReply.WriteErrorAsync(context, refused);
+        scope.Caller = caller!;
 
         return path switch
         {
             "/v1/chat/completions" => OnPost(context, c => chat.InvokeAsync(c, scope)),
-            "/v1/cancel" => OnPost(context, stored.CancelByKeyAsync),
-            _ when path.StartsWith(AnswerReply.CompletionPath, StringComparison.Ordinal) => OnCompletion(context, path[AnswerReply.CompletionPath.Length..], configuration),
-            "/metrics" => OnGet(context, metrics.WriteAsync),
+            "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope.Caller)),
+            _ when path.StartsWith(AnswerReply.CompletionPath, StringComparison.Ordinal) =>
+                OnCompletion(context, path[AnswerReply.CompletionPath.Length..], scope),
+            MetricsPath => OnGet(context, metrics.WriteAsync),
             "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
                 OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
             _ => JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? "")),
         };
+    }
+
+    // Keys say whether a request may pass, also in an application; there its user says whose the answers are, for many may bear one key.
+    private (Caller? Caller, ApiError? Error) Identify(HttpContext context, HubSnapshot configuration)
+    {
+        var (caller, error) = configuration.Keys.Identify(context.Request);
+        if (error is not null) return (null, error);
+        var (user, unknown) = UserOwner.Find(context.User, embedding.OwnerClaim);
+        return (user ?? caller, unknown);
     }
 
     private static Task AnswerOptionsAsync(HttpContext context, bool isReadable)
@@ -103,14 +153,17 @@ internal sealed partial class ApiDispatcher(
         return Task.CompletedTask;
     }
 
-    private Task OnCompletion(HttpContext context, string rest, HubSnapshot configuration)
+    private Task OnCompletion(HttpContext context, string rest, RequestScope scope)
     {
         const string Cancel = "/cancel";
         var method = context.Request.Method;
-        if (rest.EndsWith(Cancel, StringComparison.Ordinal)) return OnPost(context, c => stored.CancelAsync(c, rest[..^Cancel.Length]));
+        if (rest.EndsWith(Cancel, StringComparison.Ordinal))
+            return OnPost(context, c => stored.CancelAsync(c, rest[..^Cancel.Length], scope.Caller));
         if (rest.Contains('/', StringComparison.Ordinal)) return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(method, context.Request.Path.Value ?? ""));
-        if (HttpMethods.IsDelete(method)) return stored.DeleteAsync(context, rest);
-        return HttpMethods.IsGet(method) || HttpMethods.IsHead(method) ? stored.GetAsync(context, rest, configuration) : RefuseMethodAsync(context, "GET, DELETE");
+        if (HttpMethods.IsDelete(method)) return stored.DeleteAsync(context, rest, scope.Caller);
+        return HttpMethods.IsGet(method) || HttpMethods.IsHead(method)
+            ? stored.GetAsync(context, rest, scope)
+            : RefuseMethodAsync(context, "GET, DELETE");
     }
 
     private static Task OnPost(HttpContext context, RequestDelegate endpoint) =>
@@ -130,6 +183,16 @@ internal sealed partial class ApiDispatcher(
     {
         while (path.Contains("//", StringComparison.Ordinal)) path = path.Replace("//", "/", StringComparison.Ordinal);
         return path.Length > 1 ? path.TrimEnd('/') : path;
+    }
+
+    // What the application puts before the hub's paths: a path base, and the prefix of a group.
+    private static string FindMount(HttpRequest request, string rest)
+    {
+        var path = (request.Path.Value ?? "").AsSpan();
+        if (!path.EndsWith(rest, StringComparison.Ordinal)) return request.PathBase.ToUriComponent();
+        var prefix = path[..^rest.Length].TrimEnd('/');
+        if (!prefix.EndsWith(ApiPath, StringComparison.OrdinalIgnoreCase)) return request.PathBase.ToUriComponent();
+        return request.PathBase.Add(new PathString(prefix[..^ApiPath.Length].ToString())).ToUriComponent();
     }
 
     private static async Task FailAsync(HttpContext context, ApiError error)

@@ -1,10 +1,11 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using Sluice.Server.Access;
 using Sluice.Server.Serving;
 
 namespace Sluice.Server.Endpoints;
 
-/// <summary>One request: its name, its time, and the configuration that it is served by from its beginning to its end.</summary>
+/// <summary>One request: its name, its time, who asks, and the configuration that it is served by from its beginning to its end.</summary>
 internal sealed class RequestScope(TimeProvider time, string id, HubSnapshot configuration)
 {
     private const string Prefix = "req_";
@@ -16,6 +17,12 @@ internal sealed class RequestScope(TimeProvider time, string id, HubSnapshot con
     public string Id => id;
 
     public HubSnapshot Configuration => configuration;
+
+    /// <summary>Who asks, once that is known.</summary>
+    public Caller Caller { get; set; } = Caller.Everybody;
+
+    /// <summary>What comes before the hub's own paths, as it stands in a URL: nothing, or <c>/prefix</c>.</summary>
+    public string Mount { get; init; } = "";
 
     /// <summary>On the hub's clock.</summary>
     public long Started { get; } = time.GetTimestamp();

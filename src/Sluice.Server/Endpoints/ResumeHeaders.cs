@@ -1,68 +1,63 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Answers;
 using Sluice.Server.Storage;
 
 namespace Sluice.Server.Endpoints;
 
-/// <summary>A place in a stream.</summary>
-/// <param name="Id">Of the completion; null where the request says otherwise which it is.</param>
-/// <param name="Position">Events that the client has.</param>
-internal readonly record struct Cursor(string? Id, long Position);
-
-/// <summary>What a request says about its connection, beside what it asks.</summary>
-/// <param name="Key"><c>Idempotency-Key</c>, without quotation marks.</param>
-/// <param name="Cursor"><c>Last-Event-ID</c>: <c>{n}</c> or <c>{id}:{n}</c>.</param>
-/// <param name="WantsEventIds"><c>Sluice-Event-Ids: 1</c>.</param>
-/// <param name="OnDisconnect"><c>Sluice-On-Disconnect: cancel | continue</c>.</param>
-internal sealed record ResumeHeaders(string? Key, Cursor? Cursor, bool WantsEventIds, DisconnectPolicy OnDisconnect)
+/// <summary>
+/// What a request says about its connection, by headers: <c>Idempotency-Key</c>, with or without quotation marks; <c>Last-Event-ID: {n}</c>
+/// or <c>{id}:{n}</c>; <c>Sluice-Event-Ids: 1</c>; <c>Sluice-On-Disconnect: cancel | continue</c>; <c>Sluice-Store: off</c>.
+/// </summary>
+internal static class ResumeHeaders
 {
-    /// <summary><c>Sluice-Store: off</c>: nothing of the answer is kept beyond those who read it.</summary>
-    public bool IsStoreOff { get; init; }
-
     private const string KeyName = "Idempotency-Key";
     private const string CursorName = "Last-Event-ID";
     private const string EventIdsName = "Sluice-Event-Ids";
     private const string StoreName = "Sluice-Store";
     private const string OnDisconnectName = "Sluice-On-Disconnect";
     private const int KeyLengthMax = 255;
-    private static readonly ResumeHeaders s_none = new(null, null, false, DisconnectPolicy.Default);
 
-    /// <summary>The headers, or what is wrong with them.</summary>
-    public static (ResumeHeaders Headers, ApiError? Error) Read(HttpRequest request)
+    /// <summary>What the headers say, or what is wrong with them.</summary>
+    public static (ResumeWish Wish, ApiError? Error) Read(HttpRequest request)
     {
-        var headers = s_none;
+        var wish = ResumeWish.None;
         if (request.Headers.TryGetValue(KeyName, out var keys))
         {
             var key = keys.ToString().Trim();
             if (key.Length >= 2 && key[0] == '"' && key[^1] == '"') key = key[1..^1];
             if (key.Length is 0 or > KeyLengthMax || key.Any(static letter => letter is <= ' ' or >= (char)0x7F))
-                return (s_none, ApiErrors.InvalidHeader(KeyName, $"1 to {KeyLengthMax} visible ASCII characters"));
-            headers = headers with { Key = key };
+                return (ResumeWish.None, ApiErrors.InvalidHeader(KeyName, $"1 to {KeyLengthMax} visible ASCII characters"));
+            wish = wish with { Key = key };
         }
         // A browser that has no id to name sends none, or an empty one.
         if (request.Headers.TryGetValue(CursorName, out var cursors) && cursors.ToString().Trim() is { Length: > 0 } cursor)
         {
-            if (ReadCursor(cursor) is not { } read) return (s_none, ApiErrors.InvalidCursor($"The header {CursorName} must be a number of events, or the id of a completion, a colon and such a number."));
-            headers = headers with { Cursor = read };
+            if (ReadCursor(cursor) is not { } read)
+            {
+                return (ResumeWish.None, ApiErrors.InvalidCursor(
+                    $"The header {CursorName} must be a number of events, or the id of a completion, a colon and such a number."));
+            }
+            wish = wish with { Cursor = read };
         }
         if (request.Headers.TryGetValue(EventIdsName, out var ids))
         {
-            if (ids != "1") return (s_none, ApiErrors.InvalidHeader(EventIdsName, "'1'"));
-            headers = headers with { WantsEventIds = true };
+            if (ids != "1") return (ResumeWish.None, ApiErrors.InvalidHeader(EventIdsName, "'1'"));
+            wish = wish with { WantsEventIds = true };
         }
         if (request.Headers.TryGetValue(OnDisconnectName, out var policies))
         {
             DisconnectPolicy? policy = policies.ToString() switch { "cancel" => DisconnectPolicy.Cancel, "continue" => DisconnectPolicy.Continue, _ => null };
-            if (policy is null) return (s_none, ApiErrors.InvalidHeader(OnDisconnectName, "'cancel' or 'continue'"));
-            headers = headers with { OnDisconnect = policy.Value };
+            if (policy is null) return (ResumeWish.None, ApiErrors.InvalidHeader(OnDisconnectName, "'cancel' or 'continue'"));
+            wish = wish with { OnDisconnect = policy.Value };
         }
         if (request.Headers.TryGetValue(StoreName, out var store))
         {
-            if (store != "off") return (s_none, ApiErrors.InvalidHeader(StoreName, "'off'"));
-            headers = headers with { IsStoreOff = true };
+            if (store != "off") return (ResumeWish.None, ApiErrors.InvalidHeader(StoreName, "'off'"));
+            wish = wish with { IsStoreOff = true };
         }
-        return (headers, null);
+        return (wish, null);
     }
 
     private static Cursor? ReadCursor(string text)

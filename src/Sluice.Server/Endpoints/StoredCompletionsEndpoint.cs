@@ -8,7 +8,6 @@ using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
-using Sluice.Server.Serving;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Endpoints;
@@ -17,55 +16,56 @@ namespace Sluice.Server.Endpoints;
 /// Answers by their id: <c>GET</c> and <c>DELETE /v1/chat/completions/{id}</c>, <c>POST …/cancel</c>, and <c>POST /v1/cancel</c> by key. Somebody
 /// else's answer is not there.
 /// </summary>
-internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProducer producer, Limits limits, TimeProvider time)
+internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission admission, Limits limits, TimeProvider time)
 {
     private readonly AnswerReply _reply = new(limits, time);
 
     /// <summary>The answer so far as an object, or with <c>stream=true</c> as events behind <c>starting_after</c>.</summary>
-    public async Task GetAsync(HttpContext context, string id, HubSnapshot configuration)
+    public async Task GetAsync(HttpContext context, string id, RequestScope scope)
     {
         var query = context.Request.Query;
         var isStream = query["stream"] == "true" && HttpMethods.IsGet(context.Request.Method);
-        var (headers, error) = ResumeHeaders.Read(context.Request);
-        var position = headers.Cursor?.Position ?? 0;
-        if (headers.Cursor is { Id: { } other } && other != id) error ??= ApiErrors.InvalidCursor("The cursor is of another completion.");
-        if (query.TryGetValue("starting_after", out var after) && headers.Cursor is null
+        var (wish, error) = ResumeHeaders.Read(context.Request);
+        var position = wish.Cursor?.Position ?? 0;
+        if (wish.Cursor is { Id: { } other } && other != id) error ??= ApiErrors.InvalidCursor("The cursor is of another completion.");
+        if (query.TryGetValue("starting_after", out var after) && wish.Cursor is null
             && !long.TryParse(after, NumberStyles.None, CultureInfo.InvariantCulture, out position))
         {
             error ??= ApiErrors.InvalidCursor("The parameter starting_after must be a number of events.");
         }
-        if (!TryFind(context, id, out var answer, out var missing)) error ??= missing;
-        if (error is not null)
+        if (!admission.TryFind(id, scope.Caller, out var answer, out var lost)) error ??= lost;
+        if (error is not null || answer is null)
         {
-            await JsonReply.WriteErrorAsync(context, error);
+            await JsonReply.WriteErrorAsync(context, error!);
             return;
         }
         if (!isStream)
         {
-            await WriteObjectAsync(context, answer!);
+            await WriteObjectAsync(context, answer);
             return;
         }
         // A browser's event source comes again after every end, until it is told that there is nothing more.
-        if (headers.Cursor is not null && answer!.Log is { End.Kind: StreamEndKind.Completed or StreamEndKind.Stopped } log && position == log.EventCount)
+        if (wish.Cursor is not null && position == answer.Log.EventCount
+            && answer.Log.End is { Kind: StreamEndKind.Completed or StreamEndKind.Stopped })
         {
             context.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
         }
-        var way = answer!.Log.End is null ? "resumed" : "replayed";
-        var (reader, refused) = await ChatCompletionsEndpoint.AttachAsync(producer, configuration, answer, position, context);
+        var way = answer.Log.End is null ? "resumed" : "replayed";
+        var (connection, refused) = await admission.AttachAsync(answer, position, scope.Configuration, context.RequestAborted);
         if (refused is not null) await JsonReply.WriteErrorAsync(context, refused);
-        else await _reply.WriteAsync(context, reader!, isStream: true, hasIds: true, way);
+        else await _reply.WriteAsync(context, scope.Mount, new Admitted(connection!, way), isStream: true, hasIds: true);
     }
 
     /// <summary>Ends the answer if it runs, and forgets it.</summary>
-    public async Task DeleteAsync(HttpContext context, string id)
+    public async Task DeleteAsync(HttpContext context, string id, Caller caller)
     {
-        if (!TryFind(context, id, out var answer, out var missing))
+        if (!admission.TryFind(id, caller, out var answer, out var lost))
         {
-            await JsonReply.WriteErrorAsync(context, missing);
+            await JsonReply.WriteErrorAsync(context, lost);
             return;
         }
-        answer!.Generation.Cancel(CancellationCause.Requested);
+        answer.Generation.Cancel(CancellationCause.Requested);
         answers.Delete(answer);
         var isGone = answers.FlushRemovalsAsync();
         await Waits.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
@@ -78,23 +78,23 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
     }
 
     /// <summary>Ends the answer in order if it runs; whoever reads it gets a regular end.</summary>
-    public async Task CancelAsync(HttpContext context, string id)
+    public async Task CancelAsync(HttpContext context, string id, Caller caller)
     {
-        if (!TryFind(context, id, out var answer, out var missing)) await JsonReply.WriteErrorAsync(context, missing);
-        else await CancelAsync(context, answer!);
+        if (!admission.TryFind(id, caller, out var answer, out var lost)) await JsonReply.WriteErrorAsync(context, lost);
+        else await CancelAsync(context, answer);
     }
 
     /// <summary>The same by the request's key, which may come before the request does.</summary>
-    public async Task CancelByKeyAsync(HttpContext context)
+    public async Task CancelByKeyAsync(HttpContext context, Caller caller)
     {
-        var (headers, error) = ResumeHeaders.Read(context.Request);
-        if (headers.Key is null) error ??= ApiErrors.InvalidHeader("Idempotency-Key", "there: it says what to cancel");
+        var (wish, error) = ResumeHeaders.Read(context.Request);
+        if (wish.Key is null) error ??= ApiErrors.InvalidHeader("Idempotency-Key", "there: it says what to cancel");
         if (error is not null)
         {
             await JsonReply.WriteErrorAsync(context, error);
             return;
         }
-        if (answers.FindOrCancelKey(headers.Key!, Principal.Of(context.Request)) is { } answer)
+        if (admission.FindOrCancelKey(wish.Key!, caller) is { } answer)
         {
             await CancelAsync(context, answer);
             return;
@@ -109,13 +109,6 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, AnswerProdu
         if (answer.Generation.CancellationCause is not null)
             await Waits.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
         await WriteObjectAsync(context, answer);
-    }
-
-    private bool TryFind(HttpContext context, string id, out Answer? answer, out ApiError missing)
-    {
-        var principal = Principal.Of(context.Request);
-        missing = answers.HasExpired(id, principal) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
-        return answers.TryFind(id, principal, out answer);
     }
 
     private async Task WriteObjectAsync(HttpContext context, Answer answer)

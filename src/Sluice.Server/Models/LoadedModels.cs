@@ -5,7 +5,7 @@ using Sluice.Protocol.Errors;
 namespace Sluice.Server.Models;
 
 /// <summary>A loaded model in use: it is not unloaded before this is disposed.</summary>
-public sealed class ModelLease<TEngine> : IDisposable
+internal sealed class ModelLease<TEngine> : IDisposable
     where TEngine : class, IDisposable
 {
     private readonly Action _release;
@@ -32,7 +32,7 @@ public sealed class ModelLease<TEngine> : IDisposable
 /// never one in use. Thread-safe.
 /// </summary>
 /// <typeparam name="TEngine">What a loaded model is.</typeparam>
-public sealed partial class LoadedModels<TEngine> : IAsyncDisposable
+internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
     where TEngine : class, IDisposable
 {
     private readonly EngineFactory<TEngine> _loading;
@@ -307,7 +307,7 @@ public sealed partial class LoadedModels<TEngine> : IAsyncDisposable
 }
 
 /// <summary>How far a model is.</summary>
-public enum ModelPresence
+internal enum ModelPresence
 {
     /// <summary>Nobody has asked for it, loading it has failed, or it made room for another one.</summary>
     Absent,
@@ -323,12 +323,13 @@ public enum ModelPresence
 /// <param name="Load">From the path of a GGUF file; blocks, for seconds or more.</param>
 /// <param name="Measure">Bytes that a loaded model takes.</param>
 /// <param name="CountGuesses">What an engine has guessed since it was loaded, also after it was disposed. Must not block: others wait meanwhile.</param>
-public sealed record EngineFactory<TEngine>(Func<string, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, DraftCounts> CountGuesses);
+internal sealed record EngineFactory<TEngine>(
+    Func<string, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, DraftCounts> CountGuesses);
 
 /// <summary>Guesses at tokens that were computed before the tokens were sampled.</summary>
 /// <param name="Drafted">All of them.</param>
 /// <param name="Accepted">Those that were right: steps that were saved.</param>
-public readonly record struct DraftCounts(long Drafted, long Accepted)
+internal readonly record struct DraftCounts(long Drafted, long Accepted)
 {
     /// <summary>Both counts of an engine.</summary>
     public static DraftCounts Of(InferenceEngine engine)

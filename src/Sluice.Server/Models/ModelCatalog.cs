@@ -29,7 +29,7 @@ public sealed record LocalModel(string Id, string Path, long FileBytes, DateTime
 /// <param name="Id">Its name.</param>
 /// <param name="Route">The servers.</param>
 /// <param name="Modified">When the configuration was last written.</param>
-public sealed record UpstreamModel(string Id, RouteOptions Route, DateTimeOffset Modified) : ModelEntry(Id, Modified);
+public sealed record UpstreamModel(string Id, ModelRouteOptions Route, DateTimeOffset Modified) : ModelEntry(Id, Modified);
 
 /// <summary>The models that the hub serves, by name. Immutable.</summary>
 public sealed class ModelCatalog
@@ -53,12 +53,12 @@ public sealed class ModelCatalog
 
     /// <summary>Looks up the configured models' files, or takes every file of the folders when no models are configured.</summary>
     /// <param name="options">The configuration.</param>
-    /// <param name="folders">See <see cref="ModelFolders.Find"/>.</param>
+    /// <param name="folders">Where files are looked for, first match wins; null for the same folders as the program <c>sluice</c>.</param>
     /// <exception cref="ConfigurationException">A configured file does not exist.</exception>
-    public static ModelCatalog Create(SluiceOptions options, IReadOnlyList<string> folders)
+    public static ModelCatalog Create(SluiceOptions options, IReadOnlyList<string>? folders = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(folders);
+        folders ??= ModelFolders.Find();
         return new ModelCatalog(options.Models is null ? FindAll(folders) : FindConfigured(options.Models, folders));
     }
 

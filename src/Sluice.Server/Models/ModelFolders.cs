@@ -1,7 +1,7 @@
 namespace Sluice.Server.Models;
 
 /// <summary>Where GGUF files are looked for.</summary>
-public static class ModelFolders
+internal static class ModelFolders
 {
     private const string FolderName = "models";
 

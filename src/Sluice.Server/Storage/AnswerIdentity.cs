@@ -30,7 +30,7 @@ internal enum Retention
 }
 
 /// <summary>Who asked, and for what.</summary>
-/// <param name="Principal">See <see cref="Access.Principal"/>.</param>
+/// <param name="Principal">The id of who asked; a store of before may have the hash of a key.</param>
 /// <param name="Key">The request's <c>Idempotency-Key</c>; null without one.</param>
 /// <param name="Fingerprint">Of the body.</param>
 /// <param name="OnDisconnect">What the request wants when its client is gone.</param>

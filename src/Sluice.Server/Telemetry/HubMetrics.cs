@@ -8,12 +8,9 @@ namespace Sluice.Server.Telemetry;
 /// </summary>
 internal sealed class HubMetrics
 {
-    /// <summary>To be named to whatever collects.</summary>
-    public const string MeterName = "Sluice";
-
     public HubMetrics(IMeterFactory meters)
     {
-        Meter = meters.Create(new MeterOptions(MeterName));
+        Meter = meters.Create(new MeterOptions(SluiceTelemetry.MeterName));
         RequestDuration = Histogram(
             "gen_ai.server.request.duration", "s", "Time from a request to the end of its answer.",
             [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]);

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 
@@ -9,23 +8,25 @@ namespace Sluice.Server.Telemetry;
 /// <summary>Spans by OpenTelemetry's conventions for generative AI: one of the request, and one of each attempt below it. No text of prompts or answers is in them.</summary>
 internal static class Tracing
 {
-    /// <summary>To be named to whatever collects.</summary>
-    public const string SourceName = "Sluice";
+    /// <summary>Names of the headers of W3C's Trace Context.</summary>
+    public const string TraceParent = "traceparent";
 
-    private const string TraceParent = "traceparent";
-    private const string TraceState = "tracestate";
-    private static readonly ActivitySource s_source = new(SourceName);
+    /// <summary>See <see cref="TraceParent"/>.</summary>
+    public const string TraceState = "tracestate";
+
+    private static readonly ActivitySource s_source = new(SluiceTelemetry.SourceName);
 
     /// <summary>The span of a request; null where nobody traces. It becomes the current one of the calling method.</summary>
-    /// <param name="context">The request. Where the application traces requests itself, its span is the parent; else the client's.</param>
+    /// <param name="traceParent">The client's span. Where the application traces requests itself, its own is the parent.</param>
+    /// <param name="traceState">What goes with it.</param>
     /// <param name="request">What is asked.</param>
     /// <param name="started">When it came.</param>
-    public static Activity? StartRequest(HttpContext context, ChatCompletionRequest request, DateTimeOffset started)
+    public static Activity? StartRequest(string? traceParent, string? traceState, ChatCompletionRequest request, DateTimeOffset started)
     {
         if (!s_source.HasListeners()) return null;
         var parent = default(ActivityContext);
         if (Activity.Current is { } current && current.Source.HasListeners()) parent = current.Context;
-        else ActivityContext.TryParse(context.Request.Headers[TraceParent], context.Request.Headers[TraceState], isRemote: true, out parent);
+        else ActivityContext.TryParse(traceParent, traceState, isRemote: true, out parent);
         // Without a parent the server's own span would be taken, which nobody sees.
         Activity.Current = null;
         var span = s_source.StartActivity($"{Tags.Chat} {request.Model}", ActivityKind.Server, parent, startTime: started);

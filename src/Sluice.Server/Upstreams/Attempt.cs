@@ -19,7 +19,7 @@ internal sealed record Attempt(
     /// <summary>Ends the attempt: the generation's end, or that of a race which another attempt has won.</summary>
     public CancellationToken Cancellation { get; init; } = Generation.Cancellation;
 
-    /// <summary>Who asks; see <see cref="Access.Principal"/>. The engine shares what prompts have in common among those of one.</summary>
+    /// <summary>Who asks, by <see cref="Access.Caller.Id"/>. The engine shares what prompts have in common among those of one.</summary>
     public string Principal { get; init; } = "";
 
     /// <summary>The model's name in the answer.</summary>

@@ -32,7 +32,9 @@ internal sealed class SimNode
         services.AddSingleton<ILoggerFactory>(new SimLog(world, this)).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
         services.AddSingleton<UpstreamTransport>((_, _) => new SimUpstream(world, this));
         if (store is not null) services.AddSingleton<IAnswerStore>(new NodeStore(world, this, store));
-        services.AddSluice(store is null ? options : options with { Store = StoreKind.Sqlite, StoreSizeBytes = world.IsTight ? 200 << 10 : null }, catalog);
+        services.AddSluice(
+            store is null ? options : options with { Store = StoreKind.Sqlite, StoreSizeBytes = world.IsTight ? 200 << 10 : null }, catalog,
+            new EmbeddingOptions { ManagesShutdown = true });
         _services = services.BuildServiceProvider();
         _dispatcher = _services.GetRequiredService<ApiDispatcher>();
         Table = _services.GetRequiredService<AnswerTable>();

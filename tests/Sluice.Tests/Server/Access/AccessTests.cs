@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
@@ -28,7 +30,8 @@ public sealed class AccessTests
     [InlineData("", "")]
     public void ApiKeys_LetOnlyTheConfiguredOnesPass(string authorization, string? code)
     {
-        var error = new ApiKeys(["sk-one-0123456789", "sk-two-0123456789"]).Check(Request(headers: ("Authorization", authorization)).Request);
+        var keys = new ApiKeys(["sk-one-0123456789", "sk-two-0123456789"]);
+        var (_, error) = keys.Identify(Request(headers: ("Authorization", authorization)).Request);
         if (code is null)
         {
             Assert.Null(error);
@@ -41,14 +44,41 @@ public sealed class AccessTests
 
     [Fact]
     public void ApiKeys_AzuresHeaderCountsToo() =>
-        Assert.Null(new ApiKeys(["k"]).Check(Request(headers: ("api-key", "k")).Request));
+        Assert.Null(new ApiKeys(["k"]).Identify(Request(headers: ("api-key", "k")).Request).Error);
 
     [Fact]
     public void ApiKeys_None_LetsEveryKeyPass()
     {
-        Assert.Null(new ApiKeys([]).Check(Request().Request));
-        Assert.Null(new ApiKeys([]).Check(Request(headers: ("Authorization", "Bearer EMPTY")).Request));
+        Assert.Null(new ApiKeys([]).Identify(Request().Request).Error);
+        Assert.Null(new ApiKeys([]).Identify(Request(headers: ("Authorization", "Bearer EMPTY")).Request).Error);
     }
+
+    [Fact]
+    public void Callers_are_those_of_the_keys_ids_and_a_key_without_one_is_its_own()
+    {
+        var keys = new ApiKeys([new ApiKey("red", "k1"), "k2", new ApiKey("red", "k3"), new ApiKey("blue", "k4")]);
+        string[] bearers = ["k1", "k2", "k3", "k4"];
+        var ids = bearers.Select(key => keys.Identify(Request(headers: ("api-key", key)).Request).Caller!.Ids).ToList();
+        Assert.Equal(["red", HashOf("k1"), HashOf("k3")], ids[0]);
+        Assert.Equal([HashOf("k2")], ids[1]);
+        Assert.Equal(ids[0], ids[2]);
+        Assert.Equal(["blue", HashOf("k4")], ids[3]);
+    }
+
+    [Fact]
+    public void Without_keys_everybody_is_one_caller_who_still_has_what_was_kept_by_key()
+    {
+        Assert.Equal([""], new ApiKeys([]).Identify(Request().Request).Caller!.Ids);
+        Assert.Equal(["", HashOf("k")], new ApiKeys([]).Identify(Request(headers: ("api-key", "k")).Request).Caller!.Ids);
+    }
+
+    [Theory]
+    [InlineData("user:5:local:alice")]
+    [InlineData("")]
+    [InlineData("6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090")]
+    public void An_id_of_a_key_is_never_that_of_somebody_else(string id) => Assert.Throws<ArgumentException>(() => new ApiKey(id, "k"));
+
+    private static string HashOf(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 
     [Theory]
     [InlineData("http://127.0.0.1:1", false, false, true)]

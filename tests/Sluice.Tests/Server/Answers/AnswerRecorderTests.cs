@@ -363,7 +363,7 @@ public sealed class AnswerRecorderTests : IDisposable
         var answer = Begin(table, "a", keeping: Retention.Off)!;
         var isTold = false;
         answer.Production.Arm(() => isTold = true, () => Progress(0));
-        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, new Microsoft.AspNetCore.Http.DefaultHttpContext().Response, adopts: false, out var reader));
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, adopts: false, out var reader));
         answer.Detach(hasSent: true);
         Assert.Equal((CancellationCause.ClientLeft, false), (answer.Generation.CancellationCause, isTold));
         Assert.NotNull(reader);

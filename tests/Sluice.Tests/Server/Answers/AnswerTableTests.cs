@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Chat;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
@@ -16,7 +15,6 @@ public sealed class AnswerTableTests : IDisposable
     private readonly ManualTimeProvider _clock = new();
     private readonly Limits _limits = new() { KeptAnswersMax = 3, KeptBytesMax = 135 << 10, Streams = new StreamLimits { GenerationsMax = 4 } };
     private readonly AnswerTable _table;
-    private readonly DefaultHttpContext _context = new();
 
     public AnswerTableTests() => _table = new AnswerTable(_limits, _clock);
 
@@ -106,10 +104,10 @@ public sealed class AnswerTableTests : IDisposable
     public void An_answer_that_goes_while_it_is_read_stays_until_the_reader_has_left()
     {
         var answer = Ended("a", Owner());
-        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, _context.Response, adopts: false, out var reader));
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, adopts: false, out var reader));
         _table.Delete(answer);
         Assert.True(answer.Log.HeldBytes > 0);
-        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, _context.Response, adopts: false, out _));
+        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, adopts: false, out _));
         reader!.Dispose();
         Assert.Equal(0, answer.Log.HeldBytes);
         Assert.Equal((0, 0L), (_table.Count, _table.KeptBytes));
@@ -125,12 +123,12 @@ public sealed class AnswerTableTests : IDisposable
         Assert.Null(_table.TakeOrphan(Owner(principal: "q")));
         Assert.Same(answer, _table.TakeOrphan(owner));
         Assert.Null(_table.TakeOrphan(owner));
-        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, _context.Response, adopts: true, out var reader));
-        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, _context.Response, adopts: true, out _));
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, adopts: true, out var reader));
+        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, adopts: true, out _));
         reader!.Dispose();
         _clock.Advance(TimeSpan.FromSeconds(15.1));
         Assert.Same(answer, _table.TakeOrphan(owner));
-        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, _context.Response, adopts: true, out _));
+        Assert.Equal(AttachOutcome.Gone, answer.TryAttach(0, adopts: true, out _));
     }
 
     [Fact]
@@ -176,7 +174,7 @@ public sealed class AnswerTableTests : IDisposable
         answer.Production.Arm(() => isSuspended = true, () => null);
         Orphan(answer);
         _clock.Advance(TimeSpan.FromSeconds(59));
-        answer.TryAttach(0, _context.Response, adopts: false, out var reader);
+        answer.TryAttach(0, adopts: false, out var reader);
         _clock.Advance(TimeSpan.FromSeconds(120));
         for (var i = 0; i < 3_000; i++) answer.Record.AddContent();
         Assert.Equal(("running", false), (answer.State, isSuspended));
@@ -196,7 +194,7 @@ public sealed class AnswerTableTests : IDisposable
 
     private void Orphan(Answer answer)
     {
-        answer.TryAttach(0, _context.Response, adopts: false, out var reader);
+        answer.TryAttach(0, adopts: false, out var reader);
         reader!.Dispose();
     }
 }

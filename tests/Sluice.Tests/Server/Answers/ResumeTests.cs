@@ -124,11 +124,13 @@ public sealed class ResumeTests
     public async Task Row_another_principal_has_keys_and_answers_of_its_own()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
-        await using var hub = await StartAsync(upstream);
+        var model = UpstreamHub.Model("m", upstream);
+        await using var hub = await UpstreamHub.StartAsync(model, configure: options => options with { ApiKeys = ["a", "b"] });
         using var first = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Authorization", "Bearer a"));
         using var second = await hub.PostAsync(UpstreamHub.Ask(), Cancellation, (Key, "k"), ("Authorization", "Bearer b"));
         Assert.Equal(("created", "created"), (Way(first), Way(second)));
         var path = $"/v1/chat/completions/{Id(first)}";
+        hub.Http.DefaultRequestHeaders.Add("api-key", "b");
         await RefusesAsync(hub.Http.GetAsync(path, Cancellation), 404, "completion_not_found");
         await RefusesAsync(hub.Http.DeleteAsync(path, Cancellation), 404, "completion_not_found");
         await RefusesAsync(hub.Http.PostAsync(path + "/cancel", null, Cancellation), 404, "completion_not_found");

@@ -19,6 +19,8 @@ public sealed class ConfigurationFileTests
             api_keys:
               - ${KEY}
               - "${MISSING:-sk-default}-$${x}"
+              - {id: team-red, key: sk-red}
+              - {id: team-red, key: "${MISSING:-sk-red-2}"}
             allowed_hosts: [hub.example.com]
             cors_origins: [https://chat.example.com/]
             memory_budget: 8GB
@@ -36,7 +38,9 @@ public sealed class ConfigurationFileTests
             """);
 
         Assert.Equal([new ListenAddress("0.0.0.0", 8080), new ListenAddress("::1", 8081, IsHttp2: true)], options.Listen);
-        Assert.Equal(["sk-from-env", "sk-default-${x}"], options.ApiKeys);
+        ApiKey[] keys = ["sk-from-env", "sk-default-${x}", new("team-red", "sk-red"), new("team-red", "sk-red-2")];
+        Assert.Equal(keys, options.ApiKeys);
+        Assert.DoesNotContain("sk-red", options.ApiKeys[2].ToString(), StringComparison.Ordinal);
         Assert.Equal(["hub.example.com"], options.AllowedHosts);
         Assert.Equal(["https://chat.example.com"], options.CorsOrigins);
         Assert.Equal(8_000_000_000, options.MemoryBudgetBytes);
@@ -46,7 +50,7 @@ public sealed class ConfigurationFileTests
         Assert.Equal([true, false], options.Models!.Select(model => model.KeepsAnswers));
         Assert.Equal(["small", "large"], options.Models!.Select(model => model.Id));
         Assert.Equal(["gpt-4o-mini", "Llama"], options.Models![0].Aliases);
-        Assert.Equal(new SourcePosition("sluice.yaml", 14, 11), options.Models![0].Position);
+        Assert.Equal(new SourcePosition("sluice.yaml", 16, 11), options.Models![0].Position);
     }
 
     [Theory]
@@ -78,6 +82,17 @@ public sealed class ConfigurationFileTests
     [InlineData("api_keys: [\"${KEY\"]", "sluice.yaml:1:12: '${' has no '}'; expected ${NAME} or ${NAME:-default}, and $$ for a dollar sign")]
     [InlineData("api_keys: [\"${EMPTY}\"]", "sluice.yaml:1:12: an element of 'api_keys' is empty")]
     [InlineData("api_keys: [\"a b\"]", "sluice.yaml:1:12: an API key contains a character that is not allowed in a header; expected visible ASCII without spaces")]
+    [InlineData("api_keys: [[a]]", "sluice.yaml:1:12: an element of 'api_keys' must be text, but this is a list")]
+    [InlineData("api_keys: [{id: a}]", "sluice.yaml:1:12: an API key has no 'key'")]
+    [InlineData("api_keys: [{key: k}]", "sluice.yaml:1:12: an API key has no 'id'")]
+    [InlineData(
+        "api_keys: [{id: a b, key: k}]",
+        "sluice.yaml:1:17: 'a b' is not a valid id; expected 1 to 63 letters, digits, dots, hyphens and underscores")]
+    [InlineData(
+        "api_keys: [{id: a, key: k l}]",
+        "sluice.yaml:1:25: an API key contains a character that is not allowed in a header; expected visible ASCII without spaces")]
+    [InlineData("api_keys: [{id: a, name: b, key: k}]", "sluice.yaml:1:20: unknown key 'name'; allowed here: id, key")]
+    [InlineData("api_keys:\n  - k\n  - {id: a, key: k}", "sluice.yaml:3:18: this API key stands in line 2 too; a key has one id")]
     [InlineData("memory_budget: lots", "sluice.yaml:1:16: 'lots' is not a valid size; expected a number with a unit, such as 8GB or 512MiB")]
     [InlineData("store: disk", "sluice.yaml:1:8: 'disk' is not a valid store; allowed here: memory, sqlite, off")]
     [InlineData("store_size: 100 kB", "sluice.yaml:1:13: a store needs at least 1MiB")]

@@ -22,6 +22,7 @@ public sealed partial class ConfigurationSchemaTests
     public static TheoryData<string, string> Mappings => new()
     {
         { "\"?\": 1", "properties" },
+        { "api_keys: [{\"?\": 1}]", "$defs/owned_key/properties" },
         { "models: [{\"?\": 1}]", "$defs/model/properties" },
         { "models: [{id: a, upstreams: [{\"?\": 1}]}]", "$defs/upstream/properties" },
         { "models: [{id: a, upstreams: [{url: http://a}], timeouts: {\"?\": 1}}]", "$defs/timeouts/properties" },
@@ -42,6 +43,7 @@ public sealed partial class ConfigurationSchemaTests
     private static readonly string[] s_beyondASchema =
     [
         "is already used in line",
+        "a key has one id",
         "environment variable",
         "is empty",
         "needs at least",
@@ -75,7 +77,7 @@ public sealed partial class ConfigurationSchemaTests
     [Fact]
     public void Every_value_in_every_form_is_valid() => Assert.Empty(s_validator.Validate(ToJson("""
         listen: ["http://0.0.0.0:8080", "h2c://[::1]:8081", localhost:0, "*:80", "${LISTEN:-http://127.0.0.1:1}"]
-        api_keys: [sk-1, "${KEY}", "a$b", "x${KEY:-y z}"]
+        api_keys: [sk-1, "${KEY}", "a$b", "x${KEY:-y z}", {id: team-red, key: sk-2}, {id: "${TEAM}", key: "${KEY}"}]
         allowed_hosts: [hub.example.com, 10.0.0.1, "::1", "*"]
         cors_origins: [https://chat.example.com, "http://localhost:3000/", "*"]
         memory_budget: 1.5 GiB

@@ -205,7 +205,7 @@ public sealed class LocalGenerationSinkTests
     [Fact]
     public void ASchema_ThatTheModelCannotWrite_IsTheRequestsFault()
     {
-        Create(Request()).OnFailed(new Sluice.Inference.Grammars.GrammarException([], "the model can't write it"));
+        Create(Request() with { ResponseSchema = new ResponseSchema("r", null) }).OnFailed(new Sluice.Inference.Grammars.GrammarException([], "the model can't write it"));
         var error = Assert.IsType<ApiError>(_generation.Log.End!.Failure);
         Assert.Equal((400, "response_format"), (error.Status, error.Param));
         Assert.Contains("the model can't write it", error.Message, StringComparison.Ordinal);

@@ -1,0 +1,223 @@
+using System.Diagnostics.CodeAnalysis;
+using Sluice.Protocol;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Access;
+using Sluice.Server.Configuration;
+using Sluice.Server.Runtime;
+using Sluice.Server.Serving;
+using Sluice.Server.Storage;
+using Sluice.Server.Telemetry;
+using Sluice.Server.Upstreams;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>A place in an answer that somebody was given.</summary>
+/// <param name="Connection">To be disposed.</param>
+/// <param name="Way">How it came to this answer: a word.</param>
+internal sealed record Admitted(AnswerConnection Connection, string Way);
+
+/// <summary>
+/// Decides which answer a request gets: a new one, one that is there already, by its key, a cursor or adoption, or none. It knows no HTTP.
+/// </summary>
+internal sealed class Admission(AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time)
+{
+    /// <summary>The answer that a request gets, which is being made or has ended; or why it gets none.</summary>
+    /// <param name="ask">What is asked for.</param>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="wish">What the request says about its connection.</param>
+    /// <param name="configuration">Whose models are used; held by the caller of this method.</param>
+    /// <param name="cancellation">The client has left.</param>
+    public async Task<(Admitted? Admitted, ApiError? Error)> AdmitAsync(
+        Ask ask, Caller caller, ResumeWish wish, HubSnapshot configuration, CancellationToken cancellation)
+    {
+        if (FindProblem(ask, wish) is { } problem) return (null, problem);
+        var position = wish.Cursor?.Position ?? 0;
+        if (wish.Cursor is { Id: { } id })
+        {
+            return TryFind(id, caller, out var found, out var lost)
+                ? await JoinAsync(found, ask, wish, position, configuration, cancellation)
+                : (null, lost);
+        }
+        // The rest of an answer that is not there can't be made: what came first is in the client's hands alone.
+        if (wish.Key is not null && position > 0)
+        {
+            return TryFindKey(wish.Key, caller, out var known)
+                ? await JoinAsync(known, ask, wish, position, configuration, cancellation)
+                : (null, FindLostKey(wish.Key, caller));
+        }
+        var retention = RetentionOf(ask, wish, configuration);
+        var owner = new AnswerIdentity(caller.Id, wish.Key, ask.Fingerprint, wish.OnDisconnect)
+        {
+            Retention = retention,
+            Dialect = ask.Dialect,
+            MayBeWhole = !ask.Request.Stream,
+        };
+        if (wish.Key is null && await TryAdoptAsync(owner, configuration) is { } adopted) return (new Admitted(adopted, "adopted"), null);
+        // One that was kept under a former id of the caller is found before a new one takes the key.
+        if (wish.Key is not null && TryFindFormer(wish.Key, caller, out var former) && !IsFree(former, ask))
+            return await JoinAsync(former, ask, wish, 0, configuration, cancellation);
+        if (server.IsStopping && !IsThere(owner)) return (null, ServerState.StoppingError);
+        // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
+        int? hotBytes = ask.Request.Stream ? null : ProtocolLimits.CompletionBytesMax;
+        var record = new RequestFigures(time, started: ask.Started);
+        if (answers.TryCreate(ask.AnswerId, owner, ask.Request.Model, record, hotBytes, out var existing) is not { } answer)
+        {
+            return existing is null
+                ? (null, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)))
+                : await JoinAsync(existing, ask, wish, 0, configuration, cancellation);
+        }
+        if (owner.Key is { } cancelled && answers.IsCancelled(cancelled, owner.Principal))
+        {
+            answers.Discard(answer);
+            return (null, ApiErrors.GenerationCancelled());
+        }
+        answer.TryAttach(0, adopts: false, out var connection);
+        Produce(answer, ask, configuration);
+        return (new Admitted(connection!, "created"), null);
+    }
+
+    /// <summary>A place behind the cursor, in an answer that is being made or has ended; or why there is none.</summary>
+    /// <param name="answer">The caller's own.</param>
+    /// <param name="position">Events that the client has.</param>
+    /// <param name="configuration">As for <see cref="AdmitAsync"/>.</param>
+    /// <param name="cancellation">As for <see cref="AdmitAsync"/>.</param>
+    public async Task<(AnswerConnection? Connection, ApiError? Error)> AttachAsync(
+        Answer answer, long position, HubSnapshot configuration, CancellationToken cancellation)
+    {
+        if (answer.IsLost) return (null, ApiErrors.StreamLost());
+        if (!answer.TryHold()) return (null, ApiErrors.StreamExpired());
+        try
+        {
+            if (await producer.ContinueAsync(answer, configuration) is { } stays) return (null, stays);
+            if (!await answer.ReachAsync(position, cancellation))
+            {
+                return answer.Log.End is null
+                    ? (null, ApiErrors.StreamDiverged())
+                    : (null, ApiErrors.InvalidCursor("The cursor is behind the end of the stream."));
+            }
+            return answer.TryAttach(position, adopts: false, out var connection) switch
+            {
+                AttachOutcome.Attached => (connection, null),
+                AttachOutcome.TooMany => (null, ApiErrors.TooManyReaders()),
+                AttachOutcome.Dropped => (null, ApiErrors.EventsDropped()),
+                _ => (null, ApiErrors.StreamExpired()),
+            };
+        }
+        finally
+        {
+            answer.Release();
+        }
+    }
+
+    /// <summary>An answer of this caller; somebody else's is not there.</summary>
+    public bool TryFind(string id, Caller caller, [NotNullWhen(true)] out Answer? answer, [NotNullWhen(false)] out ApiError? lost)
+    {
+        lost = null;
+        answer = null;
+        foreach (var principal in caller.Ids)
+        {
+            if (answers.TryFind(id, principal, out answer)) return true;
+        }
+        var hasExpired = caller.Ids.Any(principal => answers.HasExpired(id, principal));
+        lost = hasExpired ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
+        return false;
+    }
+
+    /// <summary>The answer with this caller's key; null where there is none, and then requests with it are refused for a while.</summary>
+    public Answer? FindOrCancelKey(string key, Caller caller) =>
+        TryFindFormer(key, caller, out var former) ? former : answers.FindOrCancelKey(key, caller.Id);
+
+    private static ApiError? FindProblem(Ask ask, ResumeWish wish) => wish switch
+    {
+        { Cursor: not null } when !ask.Request.Stream =>
+            ApiErrors.InvalidCursor("Only a stream can be resumed from a cursor: ask with \"stream\": true."),
+        { Cursor: { Id: null, Position: > 0 }, Key: null } => ApiErrors.InvalidCursor(
+            "A number of events alone says nothing: send the request's Idempotency-Key too, or {id}:{number} as the cursor."),
+        _ => null,
+    };
+
+    private Retention RetentionOf(Ask ask, ResumeWish wish, HubSnapshot configuration)
+    {
+        if (wish.IsStoreOff || !ask.Route.Model.KeepsAnswers || configuration.Options.Store == StoreKind.Off) return Retention.Off;
+        return answers.HasStore ? Retention.Store : Retention.Memory;
+    }
+
+    private bool TryFindKey(string key, Caller caller, [NotNullWhen(true)] out Answer? answer) =>
+        answers.TryFindKey(key, caller.Id, out answer) || TryFindFormer(key, caller, out answer);
+
+    // The key's answer under the caller's present id goes first: it is the later one.
+    private bool TryFindFormer(string key, Caller caller, [NotNullWhen(true)] out Answer? answer)
+    {
+        answer = null;
+        if (caller.Ids.Count == 1 || answers.TryFindKey(key, caller.Id, out _)) return false;
+        foreach (var principal in caller.Ids.Skip(1))
+        {
+            if (answers.TryFindKey(key, principal, out answer)) return true;
+        }
+        return false;
+    }
+
+    // One that broke off gives its key away, as within the table.
+    private static bool IsFree(Answer answer, Ask ask) => answer.IsBroken && answer.Owner.Fingerprint.Matches(ask.Fingerprint);
+
+    // A hub that stops makes no new answers, and gives those that it has.
+    private bool IsThere(AnswerIdentity owner) =>
+        owner.Key is { } key && answers.TryFindKey(key, owner.Principal, out var known) && !known.IsBroken;
+
+    private ApiError FindLostKey(string key, Caller caller) =>
+        caller.Ids.Any(principal => answers.HasKeyExpired(key, principal)) ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(key);
+
+    private async Task<AnswerConnection?> TryAdoptAsync(AnswerIdentity owner, HubSnapshot configuration)
+    {
+        if (answers.TakeOrphan(owner) is not { IsBroken: false } orphan) return null;
+        if (orphan.TryAttach(0, adopts: true, out var connection) != AttachOutcome.Attached) return null;
+        var isAdopted = false;
+        try
+        {
+            isAdopted = await producer.ContinueAsync(orphan, configuration) is null;
+        }
+        finally
+        {
+            // Nobody has seen anything of it: a new one is as good.
+            if (!isAdopted) connection!.Dispose();
+        }
+        return isAdopted ? connection : null;
+    }
+
+    private async Task<(Admitted?, ApiError?)> JoinAsync(
+        Answer answer, Ask ask, ResumeWish wish, long position, HubSnapshot configuration, CancellationToken cancellation)
+    {
+        if (!answer.Owner.Fingerprint.Matches(ask.Fingerprint))
+            return (null, wish.Key is null ? ApiErrors.RequestMismatch() : ApiErrors.KeyReused());
+        if (wish.Key is not null && answer.Log.End is { Kind: StreamEndKind.Stopped }) return (null, ApiErrors.GenerationCancelled());
+        var (isEnded, isStopped) = (answer.Log.End is not null, answer.Production.IsAsked);
+        var (connection, error) = await AttachAsync(answer, position, configuration, cancellation);
+        if (error is not null) return (null, error);
+        return (new Admitted(connection!, isEnded ? "replayed" : wish.Cursor is null && !isStopped ? "joined" : "resumed"), null);
+    }
+
+    // Runs on when the request is over.
+    private void Produce(Answer answer, Ask ask, HubSnapshot configuration)
+    {
+        // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
+        if (server.IsEnding) answer.Generation.Cancel(CancellationCause.Shutdown);
+        var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Request, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
+        var meter = new RequestMeter(metrics, ask.Route.Model.Id, span);
+        answer.Record.Attach(meter);
+        (answer.Meter, answer.RequestId) = (meter, ask.RequestId);
+        answers.Record(answer, ask.Body);
+        configuration.TryHold();
+        var attempt = new Attempt(answer.Generation, ask.Request, ask.Body, ask.Headers)
+        {
+            Principal = answer.Owner.Principal,
+            Commit = new CommitPoint(time),
+            IsRescuable = ask.IsRescuable,
+            Dialect = answer.Owner.Dialect,
+            Output = answer.CreateWriter(),
+            Record = answer.Record,
+            Production = answer.Production,
+        };
+        _ = producer.RunAsync(answer, attempt, ask.Route, configuration);
+    }
+}

@@ -1,0 +1,37 @@
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Chat;
+using Sluice.Server.Routing;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>What somebody asks for, known to be right.</summary>
+/// <param name="Request">What is asked.</param>
+/// <param name="Route">Of the model that is asked for.</param>
+/// <param name="Body">The request as the client wrote it.</param>
+/// <param name="Fingerprint">Of the body.</param>
+internal sealed record Ask(ChatCompletionRequest Request, Route Route, byte[] Body, RequestFingerprint Fingerprint)
+{
+    /// <summary>What the answer is written in.</summary>
+    public required AnswerDialect Dialect { get; init; }
+
+    /// <summary>Unique; of an answer that is made for this.</summary>
+    public required string AnswerId { get; init; }
+
+    /// <summary>Names the request in the log.</summary>
+    public required string RequestId { get; init; }
+
+    /// <summary>When it came, on the hub's clock.</summary>
+    public required long Started { get; init; }
+
+    /// <summary>The client's headers that upstreams get. The default value is none.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; } = [];
+
+    /// <summary>Whether another attempt may continue an answer that breaks off. The default value is true.</summary>
+    public bool IsRescuable { get; init; } = true;
+
+    /// <summary>The client's span, in the words of W3C's Trace Context; null without one.</summary>
+    public string? TraceParent { get; init; }
+
+    /// <summary>What goes with <see cref="TraceParent"/>.</summary>
+    public string? TraceState { get; init; }
+}

@@ -1,0 +1,24 @@
+using Sluice.Server;
+using Xunit;
+
+namespace Sluice.Tests.Repository;
+
+/// <summary>What an application that embeds the hub can use, and has to be able to rely on: a type becomes public on purpose.</summary>
+public sealed class PublicTypeTests
+{
+    private static readonly string[] s_known =
+    [
+        "AbortPolicy", "ApiKey", "ConfigurationError", "ConfigurationException", "ConfigurationFile", "ConfigurationReload",
+        "ConfigurationSource", "EmbeddingOptions", "Hub", "Limits", "ListenAddress", "LocalModel", "ModelCatalog", "ModelEntry",
+        "ModelOptions", "ModelRouteOptions", "RandomSource", "RouteTimeouts", "SluiceEndpoints", "SluiceOptions", "SluiceServer",
+        "SluiceTelemetry", "SourcePosition", "StoreException", "StoreFault", "StoreKind", "UpstreamKind", "UpstreamModel",
+        "UpstreamOptions",
+    ];
+
+    [Fact]
+    public void Public_types_of_the_server_are_the_known_ones()
+    {
+        var types = typeof(SluiceServer).Assembly.GetExportedTypes().Where(static type => !type.IsNested);
+        Assert.Equal(s_known, types.Select(static type => type.Name).Order(StringComparer.Ordinal));
+    }
+}
