@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 
@@ -21,6 +22,13 @@ public abstract class AnswerDialect
 
     /// <summary>The <c>object</c> that a whole answer is.</summary>
     public abstract string ObjectKind { get; }
+
+    /// <summary>Reads what the hub must know of a request.</summary>
+    /// <param name="body">The whole body; not kept.</param>
+    /// <param name="outline">What the hub must know.</param>
+    /// <param name="error">A 400: it is not JSON, not an object, or names no model.</param>
+    public abstract bool TryReadOutline(
+        ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error);
 
     /// <summary>Collects the events of one answer into the object that a request without a stream gets.</summary>
     public abstract AnswerFold CreateFold();

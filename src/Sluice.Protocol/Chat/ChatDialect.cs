@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat.Relay;
@@ -28,6 +29,11 @@ public sealed class ChatDialect : AnswerDialect
 
     /// <inheritdoc/>
     public override string ObjectKind => "chat.completion";
+
+    /// <inheritdoc/>
+    public override bool TryReadOutline(
+        ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error) =>
+        ChatOutlineReader.TryRead(body, out outline, out error);
 
     /// <inheritdoc/>
     public override AnswerFold CreateFold() => new ChatCompletionFold();

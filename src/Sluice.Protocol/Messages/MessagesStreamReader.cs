@@ -29,13 +29,22 @@ public sealed class MessagesStreamReader
     private readonly JsonObjectText _root = new();
     private readonly JsonObjectText _inner = new();
     private readonly ArrayBufferWriter<byte> _frame = new(1024);
-    private readonly ArrayBufferWriter<byte> _toolInput = new();
+    private readonly Dictionary<long, OpenTool> _tools = [];
     private readonly MessagesThinking _thinking = new();
     private readonly MessagesUsage _usage = new();
     private byte[] _model = "null"u8.ToArray();
     private Block _block;
     private int _toolCount;
-    private bool _hasArguments;
+
+    // Blocks may be open beside one another; what belongs to which the event's index says.
+    private sealed class OpenTool(int call, byte[] input)
+    {
+        public int Call => call;
+
+        public byte[] Input => input;
+
+        public bool HasArguments { get; set; }
+    }
 
     /// <summary>Takes one event.</summary>
     /// <param name="data">The event's data; its <c>type</c> says which event it is.</param>
@@ -54,7 +63,7 @@ public sealed class MessagesStreamReader
             var name = _root.Value(data, type);
             if (name.SequenceEqual("\"content_block_delta\""u8)) return AddDelta(data, frames, output);
             if (name.SequenceEqual("\"content_block_start\""u8)) return StartBlock(data, frames, output);
-            if (name.SequenceEqual("\"content_block_stop\""u8)) return StopBlock(frames, output);
+            if (name.SequenceEqual("\"content_block_stop\""u8)) return StopBlock(Index(data), frames, output);
             if (name.SequenceEqual("\"message_start\""u8)) return Start(data, frames, output);
             if (name.SequenceEqual("\"message_delta\""u8)) return Finish(data, frames, output);
             if (name.SequenceEqual("\"message_stop\""u8)) return frames.Add("[DONE]"u8, output);
@@ -82,7 +91,7 @@ public sealed class MessagesStreamReader
 
     private FrameKind StartBlock(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
-        var result = StopBlock(frames, output);
+        var result = StopText();
         var block = _root.Find(data, "content_block"u8);
         if (_root.TypeOf(block) != JsonTokenType.StartObject) return frames.FailAsGarbage();
         _inner.Read(data, _root.ValueStart(block));
@@ -110,10 +119,9 @@ public sealed class MessagesStreamReader
         var (id, name, input) = (_inner.Find(data, "id"u8), _inner.Find(data, "name"u8), _inner.Find(data, "input"u8));
         if (_inner.TypeOf(id) != JsonTokenType.String || _inner.TypeOf(name) != JsonTokenType.String) return frames.FailAsGarbage();
         _block = Block.Tool;
-        _hasArguments = false;
-        _toolInput.ResetWrittenCount();
         // Arguments come in pieces later, but for servers that have them whole at once.
-        JsonText.WriteRaw(_toolInput, _inner.TypeOf(input) == JsonTokenType.StartObject ? _inner.Value(data, input) : "{}"u8);
+        var whole = _inner.TypeOf(input) == JsonTokenType.StartObject ? _inner.Value(data, input) : "{}"u8;
+        _tools[Index(data)] = new OpenTool(_toolCount, whole.ToArray());
 
         Begin();
         JsonText.WriteRaw(_frame, "\"tool_calls\":[{\"index\":"u8);
@@ -146,28 +154,47 @@ public sealed class MessagesStreamReader
 
     private FrameKind AddArguments(ReadOnlySpan<byte> data, ChunkNormalizer frames, IEventOutput output)
     {
-        // The server runs that tool itself.
-        if (_block == Block.Other) return FrameKind.Empty;
         var json = _inner.Find(data, "partial_json"u8);
-        if (_block != Block.Tool || _inner.TypeOf(json) != JsonTokenType.String) return frames.FailAsGarbage();
+        if (!_tools.TryGetValue(Index(data), out var tool))
+        {
+            // The server runs that tool itself.
+            return _block == Block.Other ? FrameKind.Empty : frames.FailAsGarbage();
+        }
+        if (_inner.TypeOf(json) != JsonTokenType.String) return frames.FailAsGarbage();
         if (!_inner.HasSubstance(json)) return FrameKind.Empty;
-        _hasArguments = true;
-        BeginArguments();
+        tool.HasArguments = true;
+        BeginArguments(tool.Call);
         JsonText.WriteRaw(_frame, _inner.Value(data, json));
         JsonText.WriteRaw(_frame, "}}]"u8);
         return End(default, frames, output);
     }
 
-    private FrameKind StopBlock(ChunkNormalizer frames, IEventOutput output)
+    // Of servers that state none there is one block at a time.
+    private long Index(ReadOnlySpan<byte> data) => _root.Integer(data, _root.Find(data, "index"u8)) ?? -1;
+
+    private FrameKind StopText()
     {
-        var block = _block;
+        if (_block == Block.Thinking) _thinking.End();
         _block = Block.None;
-        if (block == Block.Thinking) _thinking.End();
-        if (block != Block.Tool || _hasArguments) return FrameKind.Empty;
+        return FrameKind.Empty;
+    }
+
+    private FrameKind StopTools(ChunkNormalizer frames, IEventOutput output)
+    {
+        var result = FrameKind.Empty;
+        foreach (var index in _tools.Keys.Order().ToArray()) result = Greater(result, StopBlock(index, frames, output));
+        return result;
+    }
+
+    private FrameKind StopBlock(long index, ChunkNormalizer frames, IEventOutput output)
+    {
+        if (!_tools.Remove(index, out var tool)) return StopText();
+        if (_block == Block.Tool) _block = Block.None;
+        if (tool.HasArguments) return FrameKind.Empty;
         // Together the fragments of a call are JSON, also of one without arguments.
-        BeginArguments();
+        BeginArguments(tool.Call);
         JsonText.WriteRaw(_frame, "\""u8);
-        JsonText.WriteEscaped(_frame, _toolInput.WrittenSpan);
+        JsonText.WriteEscaped(_frame, tool.Input);
         JsonText.WriteRaw(_frame, "\"}}]"u8);
         return End(default, frames, output);
     }
@@ -182,7 +209,8 @@ public sealed class MessagesStreamReader
         var reason = _inner.Find(data, "stop_reason"u8);
         if (_inner.TypeOf(reason) != JsonTokenType.String) return FrameKind.Empty;
 
-        var result = StopBlock(frames, output);
+        StopText();
+        var result = StopTools(frames, output);
         if (_toolCount > 0 && !_thinking.Blocks.IsEmpty)
             result = Greater(result, Pass("\"sluice\":{\"thinking\":["u8, _thinking.Blocks, "]}"u8, frames, output));
         Begin();
@@ -209,6 +237,8 @@ public sealed class MessagesStreamReader
         ReadOnlySpan<byte> name, ReadOnlySpan<byte> data, ReadOnlySpan<byte> member, ChunkNormalizer frames, IEventOutput output)
     {
         var text = _inner.Find(data, member);
+        // Some servers leave out what is empty.
+        if (_inner.TypeOf(text) is JsonTokenType.None or JsonTokenType.Null) return FrameKind.Empty;
         if (_inner.TypeOf(text) != JsonTokenType.String) return frames.FailAsGarbage();
         return _inner.HasSubstance(text) ? Pass(name, _inner.Value(data, text), default, frames, output) : FrameKind.Empty;
     }
@@ -237,11 +267,11 @@ public sealed class MessagesStreamReader
         JsonText.WriteRaw(_frame, "{\"index\":0,\"delta\":{"u8);
     }
 
-    private void BeginArguments()
+    private void BeginArguments(int call)
     {
         Begin();
         JsonText.WriteRaw(_frame, "\"tool_calls\":[{\"index\":"u8);
-        JsonText.WriteInteger(_frame, _toolCount - 1);
+        JsonText.WriteInteger(_frame, call);
         JsonText.WriteRaw(_frame, ",\"function\":{\"arguments\":"u8);
     }
 

@@ -51,7 +51,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         {
             Retention = retention,
             Dialect = ask.Dialect,
-            MayBeWhole = !ask.Request.Stream,
+            MayBeWhole = !ask.Outline.IsStream,
         };
         if (wish.Key is null && await TryAdoptAsync(owner, configuration) is { } adopted) return (new Admitted(adopted, "adopted"), null);
         // One that was kept under a former id of the caller is found before a new one takes the key.
@@ -59,9 +59,9 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
             return await JoinAsync(former, ask, wish, 0, configuration, cancellation);
         if (server.IsStopping && !IsThere(owner)) return (null, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
-        int? hotBytes = ask.Request.Stream ? null : ProtocolLimits.CompletionBytesMax;
+        int? hotBytes = ask.Outline.IsStream ? null : ProtocolLimits.CompletionBytesMax;
         var record = new RequestFigures(time, started: ask.Started);
-        if (answers.TryCreate(ask.AnswerId, owner, ask.Request.Model, record, hotBytes, out var existing) is not { } answer)
+        if (answers.TryCreate(ask.AnswerId, owner, ask.Outline.Model, record, hotBytes, out var existing) is not { } answer)
         {
             return existing is null
                 ? (null, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)))
@@ -130,7 +130,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
 
     private static ApiError? FindProblem(Ask ask, ResumeWish wish) => wish switch
     {
-        { Cursor: not null } when !ask.Request.Stream =>
+        { Cursor: not null } when !ask.Outline.IsStream =>
             ApiErrors.InvalidCursor("Only a stream can be resumed from a cursor: ask with \"stream\": true."),
         { Cursor: { Id: null, Position: > 0 }, Key: null } => ApiErrors.InvalidCursor(
             "A number of events alone says nothing: send the request's Idempotency-Key too, or {id}:{number} as the cursor."),
@@ -202,13 +202,13 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
     {
         // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
         if (server.IsEnding) answer.Generation.Cancel(CancellationCause.Shutdown);
-        var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Request, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
+        var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Outline, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
         var meter = new RequestMeter(metrics, ask.Route.Model.Id, span);
         answer.Record.Attach(meter);
         (answer.Meter, answer.RequestId) = (meter, ask.RequestId);
-        answers.Record(answer, ask.Body);
+        answers.Record(answer, ask.Client.Body);
         configuration.TryHold();
-        var attempt = new Attempt(answer.Generation, ask.Request, ask.Body, ask.Headers)
+        var attempt = new Attempt(answer.Generation, ask.Outline, ask.Client, ask.Headers)
         {
             Principal = answer.Owner.Principal,
             Commit = new CommitPoint(time),

@@ -1,15 +1,16 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Server.Routing;
+using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Answers;
 
-/// <summary>What somebody asks for, known to be right.</summary>
-/// <param name="Request">What is asked.</param>
+/// <summary>What somebody asks for.</summary>
+/// <param name="Outline">What the hub knows of it.</param>
 /// <param name="Route">Of the model that is asked for.</param>
-/// <param name="Body">The request as the client wrote it.</param>
+/// <param name="Client">The request as the client wrote it.</param>
 /// <param name="Fingerprint">Of the body.</param>
-internal sealed record Ask(ChatCompletionRequest Request, Route Route, byte[] Body, RequestFingerprint Fingerprint)
+internal sealed record Ask(RequestOutline Outline, Route Route, ClientRequest Client, RequestFingerprint Fingerprint)
 {
     /// <summary>What the answer is written in.</summary>
     public required AnswerDialect Dialect { get; init; }

@@ -1,5 +1,3 @@
-using System.Buffers;
-using Sluice.Protocol.Chat;
 using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Answers;
@@ -10,15 +8,17 @@ internal static class SuspendedRequest
     /// <summary>Null when the request is none that this hub takes; another version of it may have kept it.</summary>
     public static Attempt? TryRead(Answer answer, SuspendedGeneration from, Production stretch, TimeProvider time)
     {
-        if (!ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(from.Body), out var request, out _)) return null;
-        return new Attempt(answer.Generation, request with { Model = from.ModelName }, from.Body, [])
+        var client = new ClientRequest(from.Body);
+        var dialect = answer.Owner.Dialect;
+        if (!dialect.TryReadOutline(from.Body.Span, out var outline, out _) || !client.TryRead(out _, out _)) return null;
+        return new Attempt(answer.Generation, outline with { Model = from.ModelName }, client, [])
         {
             Principal = answer.Owner.Principal,
             ModelName = from.ModelName,
             Created = from.Created,
             Commit = new CommitPoint(time),
             IsLast = true,
-            Dialect = answer.Owner.Dialect,
+            Dialect = dialect,
             Output = answer.CreateWriter(),
             Record = answer.Record,
             Production = stretch,

@@ -4,8 +4,10 @@ using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Answers;
+using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Upstreams;
 
 namespace Sluice.Server.Endpoints;
 
@@ -26,7 +28,7 @@ internal sealed class ChatCompletionsEndpoint(Admission admission, Limits limits
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);
-        else await _reply.WriteAsync(context, scope.Mount, admitted!, ask!.Request.Stream, wish.WantsEventIds);
+        else await _reply.WriteAsync(context, scope.Mount, admitted!, ask!.Outline.IsStream, wish.WantsEventIds);
     }
 
     private static ApiError? FindProblem(HttpRequest request) => RequestBody.CheckContentType(request) ?? RescueHeader.FindProblem(request);
@@ -35,11 +37,13 @@ internal sealed class ChatCompletionsEndpoint(Admission admission, Limits limits
     {
         var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
         if (tooLarge is not null) return (null, tooLarge);
-        ChatCompletionRequestReader.TryRead(body, out var request, out var error);
-        var route = request is null ? null : scope.Configuration.Router.Find(request.Model);
-        if (route is null) error ??= ApiErrors.ModelNotFound(request!.Model);
         // The buffers are given back now; an upstream gets what the client wrote, and a suspended answer is continued from it.
-        var ask = error is not null ? null : new Ask(request!, route!, body.ToArray(), RequestFingerprint.Of(body, wish.NeedsCanonical))
+        var client = new ClientRequest(body.ToArray());
+        var route = s_dialect.TryReadOutline(client.Body.Span, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
+        if (outline is not null && route is null) error ??= ApiErrors.ModelNotFound(outline.Model);
+        // Of a model that only the local engine serves everything is known now.
+        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && !client.TryRead(out _, out var refused)) error = refused;
+        var ask = error is not null ? null : new Ask(outline!, route!, client, RequestFingerprint.Of(body, wish.NeedsCanonical))
         {
             Dialect = s_dialect,
             AnswerId = s_dialect.IdPrefix + scope.Id,

@@ -59,7 +59,7 @@ internal sealed partial class AttemptLoop(MidStreamRescue rescue, RandomSource r
             LogFallback(attempt.Generation.Id, route.Model.Id, fallback.Model.Id, result.Kind);
             attempt.Record.AddFailover(FailoverStep.Fallback);
             var name = fallback.Model.Id;
-            var asked = attempt with { ModelName = name, Request = attempt.Request with { Model = name } };
+            var asked = attempt with { ModelName = name, Outline = attempt.Outline with { Model = name } };
             var rest = route.Fallbacks.Skip(i + 1).ToArray();
             var (other, place) = await RunRouteAsync(asked, fallback, 1, rest);
             if (other.Outcome != AttemptOutcome.Failed) return await RescueAsync(asked, other, place, fallback, rest);

@@ -42,7 +42,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     {
         if (!route.Rescues) return false;
         var count = 0;
-        foreach (var step in Plan(broke, isStalled, route, fallbacks, broken.Request.Model))
+        foreach (var step in Plan(broke, isStalled, route, fallbacks, broken.Outline.Model))
         {
             if (count == limits.RescueAttemptsMax) break;
             if (ReadDelivered(broken) is not { } delivered) return false;
@@ -88,7 +88,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         }
         try
         {
-            var delivered = new DeliveredAnswer(broken.Request.N, events);
+            var delivered = new DeliveredAnswer(broken.Outline.ChoiceCount, events);
             return delivered.IsRepeatable ? delivered : null;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
@@ -111,7 +111,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         }
         return broken with
         {
-            Request = broken.Request with { Model = step.ModelName },
+            Outline = broken.Outline with { Model = step.ModelName },
             Body = body,
             ModelName = delivered.Model,
             Created = delivered.Created,

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Server.Telemetry;
@@ -21,7 +21,7 @@ internal static class Tracing
     /// <param name="traceState">What goes with it.</param>
     /// <param name="request">What is asked.</param>
     /// <param name="started">When it came.</param>
-    public static Activity? StartRequest(string? traceParent, string? traceState, ChatCompletionRequest request, DateTimeOffset started)
+    public static Activity? StartRequest(string? traceParent, string? traceState, RequestOutline request, DateTimeOffset started)
     {
         if (!s_source.HasListeners()) return null;
         var parent = default(ActivityContext);
@@ -32,10 +32,10 @@ internal static class Tracing
         var span = s_source.StartActivity($"{Tags.Chat} {request.Model}", ActivityKind.Server, parent, startTime: started);
         if (span is null) return null;
         span.SetTag(Tags.Operation, Tags.Chat).SetTag(Tags.Provider, Tags.Hub).SetTag(Tags.Model, request.Model).SetTag("gen_ai.output.type", "text");
-        if (request.MaxTokens is { } maxTokens) span.SetTag("gen_ai.request.max_tokens", maxTokens);
+        if (request.MaxTokens is { } maxTokens) span.SetTag("gen_ai.request.max_tokens", (int)long.Clamp(maxTokens, int.MinValue, int.MaxValue));
         if (request.Temperature is { } temperature) span.SetTag("gen_ai.request.temperature", temperature);
         if (request.TopP is { } topP) span.SetTag("gen_ai.request.top_p", topP);
-        if (request.N > 1) span.SetTag("gen_ai.request.choice.count", request.N);
+        if (request.ChoiceCount > 1) span.SetTag("gen_ai.request.choice.count", request.ChoiceCount);
         return span;
     }
 

@@ -7,15 +7,18 @@ namespace Sluice.Server.Upstreams;
 
 /// <summary>One try at answering a request.</summary>
 /// <param name="Generation">Whose log receives the answer.</param>
-/// <param name="Request">What is asked, validated.</param>
-/// <param name="Body">The request as the client wrote it.</param>
+/// <param name="Outline">What the hub knows of the request.</param>
+/// <param name="Client">The request as the client wrote it.</param>
 /// <param name="Headers">Those of the client that may be passed on.</param>
 internal sealed record Attempt(
     Generation Generation,
-    ChatCompletionRequest Request,
-    ReadOnlyMemory<byte> Body,
+    RequestOutline Outline,
+    ClientRequest Client,
     IReadOnlyList<KeyValuePair<string, string>> Headers)
 {
+    /// <summary>What is asked: as the client wrote it, unless the answer is to continue from a beginning.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; } = Client.Body;
+
     /// <summary>Ends the attempt: the generation's end, or that of a race which another attempt has won.</summary>
     public CancellationToken Cancellation { get; init; } = Generation.Cancellation;
 
@@ -23,7 +26,7 @@ internal sealed record Attempt(
     public string Principal { get; init; } = "";
 
     /// <summary>The model's name in the answer.</summary>
-    public string ModelName { get; init; } = Request.Model;
+    public string ModelName { get; init; } = Outline.Model;
 
     /// <summary>Unix time in seconds for an answer that is to bear this time and <see cref="ModelName"/> and no others; null where it is free.</summary>
     public long? Created { get; init; }
@@ -56,11 +59,11 @@ internal sealed record Attempt(
     /// <param name="now">Unix time in seconds, for an answer that has no time yet.</param>
     public AnswerHead HeadAt(long now) => new(Generation.Id, Created ?? now, ModelName)
     {
-        ChoiceCount = Request.N,
+        ChoiceCount = Outline.ChoiceCount,
         // A folded reply always has usage.
-        IncludesUsage = Request.IncludeUsage || !Request.Stream,
-        HasLogprobs = Request.Logprobs,
-        UsesFunctions = Request.Functions is not null,
-        ServiceTier = Request.EffectiveServiceTier,
+        IncludesUsage = Outline.IncludesUsage || !Outline.IsStream,
+        HasLogprobs = Outline.HasLogprobs,
+        UsesFunctions = Outline.UsesFunctions,
+        ServiceTier = Outline.ServiceTier,
     };
 }

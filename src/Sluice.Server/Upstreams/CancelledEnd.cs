@@ -40,7 +40,7 @@ internal static class CancelledEnd
         var log = attempt.Generation.Log;
         if (log.End is not null) return;
         var isWhole = log.FirstEvent == 0;
-        var finished = new bool[attempt.Request.N];
+        var finished = new bool[attempt.Outline.ChoiceCount];
         // What this process has no events of may be in the store alone.
         if (!isWhole && attempt.From?.Progress is { } progress)
         {

@@ -161,6 +161,12 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     // Null while the stream goes on.
     private async ValueTask<AttemptResult?> AddAsync(ServerSentEvent item)
     {
+        // An event that calls itself an error may have nothing but words.
+        if (item.Type == "error" && !_normalizer.IsFinished && item.Data.Span.TrimStart(" \t"u8) is not [(byte)'{' or (byte)'[', ..])
+        {
+            await FlushAsync();
+            return Break(UpstreamError.Read(500, item.Data.Span));
+        }
         var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
         switch (frame)
         {
@@ -236,7 +242,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     }
 
     // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.
-    private bool IsHeld => !attempt.Request.Stream;
+    private bool IsHeld => !attempt.Outline.IsStream;
 
     private TimeSpan IdleTime => (IsHeld ? !attempt.IsLast : attempt.IsRescuable)
         ? upstream.Timeouts.Idle

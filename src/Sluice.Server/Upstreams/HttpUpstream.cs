@@ -71,7 +71,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     }
 
     // What isn't streamed to the client is not asked for as a stream, unless it has to be translated.
-    private StreamWish Wants(Attempt attempt) => attempt.Request.Stream ? _shape.Current : Dialect.IsTranslated ? StreamWish.WithUsage : StreamWish.None;
+    private StreamWish Wants(Attempt attempt) => attempt.Outline.IsStream ? _shape.Current : Dialect.IsTranslated ? StreamWish.WithUsage : StreamWish.None;
 
     private async Task<AttemptResult> RunAsync(Attempt attempt, StreamWish wish)
     {
@@ -111,17 +111,16 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     public RelayOptions CreateAnswer(Attempt attempt)
     {
-        var request = attempt.Request;
-        var promptBytes = request.Messages.Sum(static message => 16L + (message.Text?.Length ?? 0));
+        var outline = attempt.Outline;
         return new RelayOptions(attempt.Generation.Id, attempt.ModelName, attempt.Created ?? Time.GetUtcNow().ToUnixTimeSeconds())
         {
             KeepsUpstreamModel = attempt.Created is null && Dialect.Model == attempt.ModelName,
             KeepsUpstreamCreated = attempt.Created is null,
-            ChoiceCount = request.N,
+            ChoiceCount = outline.ChoiceCount,
             // A folded reply always has usage.
-            IncludesUsage = request.IncludeUsage || !request.Stream,
-            HasForcedTool = request.ToolChoice is { ValueKind: System.Text.Json.JsonValueKind.Object },
-            EstimatedPromptTokens = ChunkNormalizer.EstimateTokens(promptBytes),
+            IncludesUsage = outline.IncludesUsage || !outline.IsStream,
+            HasForcedTool = outline.HasForcedTool,
+            EstimatedPromptTokens = ChunkNormalizer.EstimateTokens(outline.PromptBytes),
         };
     }
 

@@ -23,6 +23,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly IDisposable _lease;
     private readonly SuspendedGeneration _frame;
     private readonly ILogger _logger;
+    private readonly ResponseSchema? _schema;
     private readonly bool _hasLogprobs;
     private readonly List<DeltaLogprob> _logprobs = [];
     private readonly HashSet<string> _customTools;
@@ -30,12 +31,12 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private bool _hasRoles;
 
     /// <param name="attempt">Whose log is written.</param>
+    /// <param name="request">What is asked.</param>
     /// <param name="frame">What a suspension keeps beside the engine's progress.</param>
     /// <param name="lease">Disposed at the end.</param>
     /// <param name="logger">Told of failures.</param>
-    public LocalGenerationSink(Attempt attempt, SuspendedGeneration frame, IDisposable lease, ILogger logger)
+    public LocalGenerationSink(Attempt attempt, ChatCompletionRequest request, SuspendedGeneration frame, IDisposable lease, ILogger logger)
     {
-        var request = attempt.Request;
         _attempt = attempt;
         _generation = attempt.Generation;
         _output = attempt.Output;
@@ -43,6 +44,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _frame = frame;
         _hasRoles = attempt.From is { EventCount: > 0 };
         _logger = logger;
+        _schema = request.ResponseSchema;
         _hasLogprobs = request.Logprobs;
         _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
         _inputs = new CustomInputReader?[request.N];
@@ -141,8 +143,8 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         else if (error is GrammarException grammar)
         {
             // Without a format it is the grammar of a call.
-            var param = _attempt.Request.ResponseSchema is null ? "tools" : "response_format";
-            _output.Fail(ApiErrors.InvalidSchema(param, _attempt.Request.ResponseSchema?.Name ?? "", grammar.Path, grammar.Message));
+            var param = _schema is null ? "tools" : "response_format";
+            _output.Fail(ApiErrors.InvalidSchema(param, _schema?.Name ?? "", grammar.Path, grammar.Message));
         }
         else
         {

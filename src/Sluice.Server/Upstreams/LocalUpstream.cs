@@ -28,8 +28,10 @@ internal sealed partial class LocalUpstream(
     /// <summary>Completes when the engine has taken over: from then on it writes to the log, and ends it; or when the attempt was suspended before.</summary>
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
-        if (attempt.Request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Refused, refusal);
-        var (stretch, frame) = (attempt.Production, attempt.From ?? CreateFrame(attempt));
+        // Another server may well be able to, so that this costs no attempt.
+        if (!attempt.Client.TryRead(out var request, out var unreadable)) return AttemptResult.Failed(FailureKind.Inexpressible, unreadable);
+        if (request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
+        var (stretch, frame) = (attempt.Production, attempt.From ?? CreateFrame(attempt, request));
         var stop = new CancellationTokenSource();
         await using var ended = attempt.Cancellation.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), stop);
         stretch?.Arm(stop.Cancel, () => frame);
@@ -37,7 +39,7 @@ internal sealed partial class LocalUpstream(
         try
         {
             (var lease, error) = await memory.AcquireAsync(model, stop.Token);
-            error ??= await SubmitAsync(attempt, frame, lease!, stop.Token);
+            error ??= await SubmitAsync(attempt, request, frame, lease!, stop.Token);
         }
         catch (OperationCanceledException) when (stretch is { IsAsked: true } && !attempt.Cancellation.IsCancellationRequested)
         {
@@ -50,14 +52,14 @@ internal sealed partial class LocalUpstream(
         return AttemptResult.Answered;
     }
 
-    private SuspendedGeneration CreateFrame(Attempt attempt) => new()
+    private SuspendedGeneration CreateFrame(Attempt attempt, ChatCompletionRequest request) => new()
     {
         ModelId = model.Id,
         ModelName = attempt.ModelName,
         Body = attempt.Body,
         Created = attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(),
         RenderedAt = time.GetLocalNow(),
-        Seed = attempt.Request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
+        Seed = request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
     };
 
     private static FailureKind KindOf(ApiError error) => error switch
@@ -70,9 +72,9 @@ internal sealed partial class LocalUpstream(
     };
 
     // Keeps the lease for the sink when it returns null.
-    private async Task<ApiError?> SubmitAsync(Attempt attempt, SuspendedGeneration frame, ModelLease<InferenceEngine> lease, CancellationToken stop)
+    private async Task<ApiError?> SubmitAsync(
+        Attempt attempt, ChatCompletionRequest request, SuspendedGeneration frame, ModelLease<InferenceEngine> lease, CancellationToken stop)
     {
-        var request = attempt.Request;
         var handedOver = false;
         try
         {
@@ -83,7 +85,7 @@ internal sealed partial class LocalUpstream(
             if (prompt.Tokens.Count == 0) return new ApiError(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
             if (prompt.Tokens.Count >= contextLength) return ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count);
 
-            var sink = new LocalGenerationSink(attempt, frame, lease, logger);
+            var sink = new LocalGenerationSink(attempt, request, frame, lease, logger);
             var asked = ToGenerationRequest(request, prompt, grammar, contextLength) with { From = frame.Progress };
             asked = asked with { Scope = attempt.Principal, Sampling = asked.Sampling with { Seed = frame.Seed } };
             if (engine.TrySubmit(asked, sink) is not { } running)

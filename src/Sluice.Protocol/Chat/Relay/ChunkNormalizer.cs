@@ -66,6 +66,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
         if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return FrameKind.Done;
         // A comment that some gateway has wrapped as data.
         if (data.IsEmpty || data[0] == (byte)':') return FrameKind.Empty;
+        if (data[0] == (byte)'[') return FailAsList(data);
         if (data[0] != (byte)'{') return FailAsGarbage();
         if (!Utf8.IsValid(data)) data = FrameRepair.ToUtf8(data);
         if (AddRepeated(data, output)) return FrameKind.Content;
@@ -241,6 +242,19 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
 
     /// <summary>Ends the stream as one that has sent what it may not send.</summary>
     public FrameKind FailAsGarbage() => Fail(new ApiError(502, "The upstream sent an event that is not a chat completion chunk.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+
+    // Google's errors come in one.
+    private FrameKind FailAsList(ReadOnlySpan<byte> data)
+    {
+        try
+        {
+            return UpstreamError.FindInFrame(data, hasChoices: false) is { } error ? Fail(error) : FailAsGarbage();
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return FailAsGarbage();
+        }
+    }
 
     private FrameKind Fail(ApiError error)
     {

@@ -30,7 +30,7 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
     }
 
     public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output) =>
-        MessagesRequestWriter.Write(attempt.Body, attempt.Request, _messages, output);
+        attempt.Client.TryRead(out var request, out var error) ? MessagesRequestWriter.Write(attempt.Body, request, _messages, output) : error;
 
     public override MessagesStreamReader OpenTranslation() => new();
 }

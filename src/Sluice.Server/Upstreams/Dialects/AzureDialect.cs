@@ -29,7 +29,7 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
 
     public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output)
     {
-        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Request.Stream && wish == StreamWish.None, output, options.MaxTokensParameter);
+        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Outline.IsStream && wish == StreamWish.None, output, options.MaxTokensParameter);
         return null;
     }
 

@@ -24,7 +24,7 @@ internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : U
 
     public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output)
     {
-        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Request.Stream && wish == StreamWish.None, output, options.MaxTokensParameter);
+        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Outline.IsStream && wish == StreamWish.None, output, options.MaxTokensParameter);
         return null;
     }
 }

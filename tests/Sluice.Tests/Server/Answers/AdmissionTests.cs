@@ -11,6 +11,7 @@ using Sluice.Server.Configuration;
 using Sluice.Server.Models;
 using Sluice.Server.Serving;
 using Sluice.Server.Storage;
+using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
@@ -48,9 +49,9 @@ public sealed class AdmissionTests : IAsyncDisposable
     private Ask Ask(string? body = null, ResumeWish? wish = null)
     {
         var bytes = Encoding.UTF8.GetBytes(body ?? UpstreamHub.Ask());
-        ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(bytes), out var request, out _);
+        ChatDialect.Instance.TryReadOutline(bytes, out var outline, out _);
         var fingerprint = RequestFingerprint.Of(new ReadOnlySequence<byte>(bytes), (wish ?? ResumeWish.None).NeedsCanonical);
-        return new Ask(request!, Configuration.Router.Find(request!.Model)!, bytes, fingerprint)
+        return new Ask(outline!, Configuration.Router.Find(outline!.Model)!, new ClientRequest(bytes), fingerprint)
         {
             Dialect = ChatDialect.Instance,
             AnswerId = $"chatcmpl-{++_askCount}",

@@ -1,5 +1,5 @@
 using System.Net;
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
 using Sluice.Server.Runtime;
@@ -63,9 +63,8 @@ public sealed class HedgingTests
         // As many as make the slowest twentieth.
         for (var i = 0; i < 3; i++)
         {
-            var request = new ChatCompletionRequest { Model = "m", Messages = [] };
             var (generation, figures) = (new Generation("chatcmpl-1"), new RequestFigures(clock));
-            var attempt = new Attempt(generation, request, default, [])
+            var attempt = new Attempt(generation, new RequestOutline("m"), new ClientRequest(default), [])
             {
                 Commit = new CommitPoint(clock),
                 Record = figures,

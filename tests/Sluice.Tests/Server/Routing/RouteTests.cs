@@ -1,4 +1,4 @@
-using Sluice.Protocol.Chat;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
@@ -37,9 +37,8 @@ public sealed class RouteTests
 
     private Attempt NewAttempt()
     {
-        var request = new ChatCompletionRequest { Model = "m", Messages = [] };
         var (generation, figures) = (new Generation("chatcmpl-1"), new RequestFigures(_clock));
-        return new Attempt(generation, request, default, [])
+        return new Attempt(generation, new RequestOutline("m"), new ClientRequest(default), [])
         {
             Commit = new CommitPoint(_clock),
             Record = figures,

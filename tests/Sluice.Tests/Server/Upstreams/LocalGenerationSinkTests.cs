@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Scheduling;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Telemetry;
@@ -37,7 +38,7 @@ public sealed class LocalGenerationSinkTests
     private static Attempt NewAttempt(Generation generation, ChatCompletionRequest request)
     {
         var figures = new RequestFigures(TimeProvider.System);
-        return new Attempt(generation, request, default, [])
+        return new Attempt(generation, Outline(request), new ClientRequest(default), [])
         {
             Commit = new CommitPoint(TimeProvider.System),
             Record = figures,
@@ -45,8 +46,19 @@ public sealed class LocalGenerationSinkTests
         };
     }
 
+    private static RequestOutline Outline(ChatCompletionRequest request) => new(request.Model)
+    {
+        IsStream = request.Stream,
+        IncludesUsage = request.IncludeUsage,
+        ChoiceCount = request.N,
+        HasLogprobs = request.Logprobs,
+        UsesFunctions = request.Functions is not null,
+        ServiceTier = request.EffectiveServiceTier,
+    };
+
     private LocalGenerationSink Create(ChatCompletionRequest request) => new(
         NewAttempt(_generation, request),
+        request,
         s_frame,
         _lease,
         NullLogger.Instance);
@@ -216,7 +228,7 @@ public sealed class LocalGenerationSinkTests
     public void OneToken_FromTheEngineToAReadersBuffer_AllocatesNothing()
     {
         using var generation = new Generation("chatcmpl-1", new StreamLimits { HotBytes = 64 << 10 });
-        var sink = new LocalGenerationSink(NewAttempt(generation, Request()), s_frame, _lease, NullLogger.Instance);
+        var sink = new LocalGenerationSink(NewAttempt(generation, Request()), Request(), s_frame, _lease, NullLogger.Instance);
         using var reader = generation.Log.TryOpenReader()!;
         var output = new ArrayBufferWriter<byte>(1 << 16);
         Run(1000);
