@@ -53,11 +53,14 @@ public static class SluiceServer
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
             options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels")));
+        services.TryAddSingleton(CreateLocalUpstreams);
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         if (options.Store == StoreKind.Sqlite) AddStore(services, options);
         services.AddSingleton(static provider => new AnswerTable(
-            provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>(), provider.GetRequiredService<AnswerProducer>().Restore));
+            provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>(),
+            provider.GetRequiredService<AnswerJournal>()));
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
+        services.AddSingleton<AnswerJournal>();
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
         services.AddSingleton(CreateMetrics);
@@ -176,10 +179,19 @@ public static class SluiceServer
         return metrics;
     }
 
-    private static Hub CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
+    private static LocalUpstreams CreateLocalUpstreams(IServiceProvider provider)
     {
         var memory = provider.GetRequiredService<LoadedModels<InferenceEngine>>();
         var random = provider.GetRequiredService<RandomSource>();
+        var time = provider.GetRequiredService<TimeProvider>();
+        var logger = provider.GetRequiredService<ILoggerFactory>().CreateLogger<LocalUpstream>();
+        return (model, grammars) => new LocalUpstream(model, memory, grammars, random, time, logger);
+    }
+
+    private static Hub CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
+    {
+        var memory = provider.GetRequiredService<LoadedModels<InferenceEngine>>();
+        var locals = provider.GetRequiredService<LocalUpstreams>();
         var limits = provider.GetRequiredService<Limits>();
         var transport = provider.GetRequiredService<UpstreamTransport>();
         var time = provider.GetRequiredService<TimeProvider>();
@@ -188,7 +200,7 @@ public static class SluiceServer
             options,
             catalog,
             memory,
-            (models, previous) => new ModelRouter(models, previous, memory, random, limits, transport, time, loggers),
+            (models, previous) => new ModelRouter(models, previous, locals, limits, transport, time, loggers),
             loggers.CreateLogger<Hub>());
     }
 

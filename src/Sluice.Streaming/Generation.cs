@@ -9,9 +9,6 @@ public enum CancellationCause
     /// <summary>Its time is up.</summary>
     Deadline,
 
-    /// <summary>Something else answers, or it turned out to be of no use.</summary>
-    Superseded,
-
     /// <summary>The hub is stopping.</summary>
     Shutdown,
 
@@ -19,23 +16,7 @@ public enum CancellationCause
     Requested,
 }
 
-/// <summary>Where a generation stands.</summary>
-public enum GenerationState
-{
-    /// <summary>Events may still come.</summary>
-    Running,
-
-    /// <summary>See <see cref="StreamEndKind.Completed"/>.</summary>
-    Completed,
-
-    /// <summary>See <see cref="StreamEndKind.Failed"/>.</summary>
-    Failed,
-
-    /// <summary>See <see cref="StreamEndKind.Cancelled"/> and <see cref="StreamEndKind.Stopped"/>.</summary>
-    Cancelled,
-}
-
-/// <summary>One answer being made: its id, its log, and the way to stop it. It belongs to the hub, not to a connection. Thread-safe.</summary>
+/// <summary>What whoever makes an answer needs of it: its id, its log, and when to stop. Thread-safe.</summary>
 public sealed class Generation : IDisposable
 {
     private readonly CancellationTokenSource _cancellation = new();
@@ -65,16 +46,9 @@ public sealed class Generation : IDisposable
     /// <summary>The cause given to the first <see cref="Cancel"/>; null before.</summary>
     public CancellationCause? CancellationCause { get; private set; }
 
-    /// <summary>From the log's end.</summary>
-    public GenerationState State => Log.End?.Kind switch
-    {
-        null => GenerationState.Running,
-        StreamEndKind.Completed => GenerationState.Completed,
-        StreamEndKind.Failed => GenerationState.Failed,
-        _ => GenerationState.Cancelled,
-    };
-
-    /// <summary>Asks the producer to stop; what is registered with <see cref="Cancellation"/> runs before it returns, and must not block.</summary>
+    /// <summary>
+    /// Asks the producer to stop; what is registered with <see cref="Cancellation"/> runs before it returns, and must not block.
+    /// </summary>
     /// <remarks>Does nothing when the stream has ended or was cancelled before.</remarks>
     public void Cancel(CancellationCause cause)
     {
@@ -87,7 +61,10 @@ public sealed class Generation : IDisposable
         }
     }
 
-    /// <summary>Lets go of everything but the log, which must have ended: what was registered with <see cref="Cancellation"/> keeps a whole request alive.</summary>
+    /// <summary>
+    /// Lets go of everything but the log, which must have ended: what was registered with <see cref="Cancellation"/> keeps a whole request
+    /// alive.
+    /// </summary>
     public void Retire()
     {
         lock (_lock)

@@ -60,7 +60,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         if (server.IsStopping && !IsThere(owner)) return (null, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         int? hotBytes = ask.Outline.IsStream ? null : ProtocolLimits.CompletionBytesMax;
-        var record = new RequestFigures(time, started: ask.Started);
+        var record = new RequestFigures(time, started: ask.Started, requestId: ask.RequestId);
         if (answers.TryCreate(ask.AnswerId, owner, ask.Outline.Model, record, hotBytes, out var existing) is not { } answer)
         {
             return existing is null
@@ -191,7 +191,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         if (!answer.Owner.Fingerprint.Matches(ask.Fingerprint))
             return (null, wish.Key is null ? ApiErrors.RequestMismatch() : ApiErrors.KeyReused());
         if (wish.Key is not null && answer.Log.End is { Kind: StreamEndKind.Stopped }) return (null, ApiErrors.GenerationCancelled());
-        var (isEnded, isStopped) = (answer.Log.End is not null, answer.Production.IsAsked);
+        var (isEnded, isStopped) = (answer.Log.End is not null, answer.IsStopping);
         var (connection, error) = await AttachAsync(answer, position, configuration, cancellation);
         if (error is not null) return (null, error);
         return (new Admitted(connection!, isEnded ? "replayed" : wish.Cursor is null && !isStopped ? "joined" : "resumed"), null);
@@ -201,11 +201,9 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
     private void Produce(Answer answer, Ask ask, HubSnapshot configuration)
     {
         // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
-        if (server.IsEnding) answer.Generation.Cancel(CancellationCause.Shutdown);
+        if (server.IsEnding) answer.Cancel(CancellationCause.Shutdown);
         var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Outline, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
-        var meter = new RequestMeter(metrics, ask.Route.Model.Id, span);
-        answer.Record.Attach(meter);
-        (answer.Meter, answer.RequestId) = (meter, ask.RequestId);
+        answer.Record.Attach(new RequestMeter(metrics, ask.Route.Model.Id, span));
         answers.Record(answer, ask.Client.Body);
         configuration.TryHold();
         var attempt = new Attempt(answer.Generation, ask.Outline, ask.Client, ask.Headers)

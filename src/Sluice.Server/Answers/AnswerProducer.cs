@@ -1,19 +1,18 @@
-using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
-using Sluice.Server.Telemetry;
+using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
-using Sluice.Streaming;
 
 namespace Sluice.Server.Answers;
 
 /// <summary>
-/// Makes answers, whoever reads them, and writes down what they took. An answer of the local engine may be made in several stretches: each ends in
-/// a suspension, or in the end of the answer.
+/// Makes answers, whoever reads them. An answer of the local engine may be made in several productions: each ends in a suspension, or in
+/// the end of the
+/// answer.
 /// </summary>
-internal sealed partial class AnswerProducer(AttemptLoop pump, ServerState server, HubMetrics metrics, TimeProvider time, ILogger<AnswerProducer> logger)
+internal sealed class AnswerProducer(AttemptLoop loop, ServerState server, TimeProvider time)
 {
     /// <summary>Runs until the answer has ended or is suspended; never throws.</summary>
     /// <param name="answer">To be produced.</param>
@@ -24,46 +23,69 @@ internal sealed partial class AnswerProducer(AttemptLoop pump, ServerState serve
     {
         try
         {
-            await pump.RunAsync(attempt, route);
+            await loop.RunAsync(attempt, route);
         }
         finally
         {
-            await SettleAsync(answer, answer.Production, configuration);
+            await CloseAsync(answer, attempt.Production!, configuration);
         }
     }
 
-    /// <summary>Sees to it that somebody makes the answer, or that it has ended. To be called by somebody who has a reader or a hold.</summary>
-    /// <param name="answer">May be suspended.</param>
+    /// <summary>
+    /// Sees to it that somebody makes the answer, or that it has ended. To be called by somebody who has a reader or a hold.
+    /// </summary>
+    /// <param name="answer">May be suspended, or about to be.</param>
     /// <param name="configuration">Whose models are used.</param>
-    /// <returns>Why it can't be gone on with; then it stays suspended.</returns>
-    public Task<ApiError?> ContinueAsync(Answer answer, HubSnapshot configuration) =>
-        answer.ContinueAsync((from, stretch) => BeginAsync(answer, from, stretch, configuration), () => EndLater(answer));
-
-    /// <summary>Makes an answer that comes from a store suspended, as it was there.</summary>
-    public void Restore(Answer answer, SuspendedGeneration suspended)
+    /// <returns>Why it can't be continued; then it stays suspended.</returns>
+    public async Task<ApiError?> ContinueAsync(Answer answer, HubSnapshot configuration)
     {
-        // What it takes is counted when it ends, which it has not done before.
-        answer.Meter = new RequestMeter(metrics, suspended.ModelId, span: null);
-        answer.Meter.Suspend();
-        // Nothing else can be suspended.
-        answer.Record.RestoreUpstream(UpstreamIdentity.Local);
-        answer.Restore(suspended, () => EndLater(answer));
+        if (answer.TryTakeTurn(out var stopped) is not { } turn) return null;
+        if (stopped is null) return await turn.Task;
+        ApiError? error = ApiErrors.ServerError();
+        try
+        {
+            await stopped;
+            error = answer.TakeUp() is var (from, production) ? await BeginAsync(answer, from, production, configuration) : null;
+        }
+        finally
+        {
+            answer.EndTurn(error);
+        }
+        return error;
     }
 
-    private async Task<ApiError?> BeginAsync(Answer answer, SuspendedGeneration from, Production stretch, HubSnapshot configuration)
+    private async Task<ApiError?> BeginAsync(Answer answer, AnswerSnapshot from, Production production, HubSnapshot configuration)
+    {
+        ApiError? error = ApiErrors.ServerError();
+        try
+        {
+            return error = await TryBeginAsync(answer, from, production, configuration);
+        }
+        finally
+        {
+            if (error is not null)
+            {
+                answer.SetSuspended(from);
+                production.Close();
+            }
+        }
+    }
+
+    private async Task<ApiError?> TryBeginAsync(Answer answer, AnswerSnapshot from, Production production, HubSnapshot configuration)
     {
         if (server.IsEnding) return ServerState.StoppingError;
         if (configuration.Router.FindLocal(from.ModelId) is not { } upstream) return ApiErrors.ModelNotFound(from.ModelName);
-        if (SuspendedRequest.TryRead(answer, from, stretch, time) is not { } attempt || answer.Log.EventCount != from.EventCount) return ApiErrors.ContinuationDiverged();
+        var attempt = from.TryAsk(answer.Generation, answer.Owner, answer.Record, answer.CreateWriter(), production, time);
+        if (attempt is null || answer.Log.EventCount != from.EventCount) return ApiErrors.ContinuationDiverged();
         // Whoever asks holds it already, so that it can't be gone.
         configuration.TryHold();
         var isBegun = false;
         try
         {
             var result = await upstream.RunAsync(attempt);
-            isBegun = result.Outcome != AttemptOutcome.Failed;
+            isBegun = result.Outcome != Telemetry.AttemptOutcome.Failed;
             if (!isBegun) return result.Error;
-            answer.Meter?.Continue();
+            answer.Record.CountContinued();
         }
         catch (OperationCanceledException) when (answer.Generation.Cancellation.IsCancellationRequested)
         {
@@ -72,64 +94,27 @@ internal sealed partial class AnswerProducer(AttemptLoop pump, ServerState serve
         }
         finally
         {
-            if (isBegun) _ = SettleAsync(answer, stretch, configuration);
+            if (isBegun) _ = CloseAsync(answer, production, configuration);
             else configuration.Release();
         }
         return null;
     }
 
-    // When the stretch is over.
-    private async Task SettleAsync(Answer answer, Production stretch, HubSnapshot configuration)
+    // When the production is over.
+    private static async Task CloseAsync(Answer answer, Production production, HubSnapshot configuration)
     {
-        await Waits.FirstAsync(answer.Log.WhenEnded, stretch.Suspended);
+        await Waits.FirstAsync(answer.Log.WhenEnded, production.Suspended);
         configuration.Release();
-        if (answer.Log.End is null && stretch.Suspended.IsCompletedSuccessfully)
+        if (answer.Log.End is null && production.Suspended.IsCompletedSuccessfully)
         {
-            answer.Meter?.Suspend();
-            answer.SetSuspended(await stretch.Suspended, () => EndLater(answer));
+            // One that must not be kept ends with it.
+            if (answer.Owner.Retention != Retention.Off) answer.Record.CountSuspended();
+            answer.SetSuspended(await production.Suspended);
         }
         else
         {
-            End(answer);
+            answer.End();
         }
-        stretch.Settle();
+        production.Close();
     }
-
-    // Called within a cancel, which must not wait.
-    private void EndLater(Answer answer) => _ = EndSuspendedAsync(answer);
-
-    private async Task EndSuspendedAsync(Answer answer)
-    {
-        await Task.Yield();
-        if (answer.TakeSuspended() is not { } suspended) return;
-        if (SuspendedRequest.TryRead(answer, suspended, answer.Production, time) is { } attempt) CancelledEnd.Write(attempt);
-        else answer.Log.Cancel();
-        await answer.Log.WhenEnded;
-        End(answer);
-    }
-
-    private void End(Answer answer)
-    {
-        var (generation, record) = (answer.Generation, answer.Record);
-        try
-        {
-            answer.Meter?.End(generation, record);
-            if (record.IsLeftToStore) return;
-            LogEnded(
-                answer.RequestId, generation.Id, answer.Model, record.Upstream, generation.State, (long?)record.TimeToFirstToken?.TotalMilliseconds,
-                (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,
-                record.AttemptCount, record.HedgeCount, record.RescueCount);
-        }
-        finally
-        {
-            answer.SetProduced();
-        }
-    }
-
-    [LoggerMessage(1, LogLevel.Information,
-        "{RequestId} {Id}: {Model} by {Upstream}: {Outcome}; first token {FirstTokenMs} ms, all {ElapsedMs} ms; {PromptTokens} tokens asked and "
-        + "{CompletionTokens} answered (estimated: {IsEstimated}); {Attempts} attempts, {Hedges} hedges, {Rescues} rescues")]
-    private partial void LogEnded(
-        string? requestId, string id, string model, string? upstream, GenerationState outcome, long? firstTokenMs, long elapsedMs, int? promptTokens, int? completionTokens,
-        bool isEstimated, int attempts, int hedges, int rescues);
 }

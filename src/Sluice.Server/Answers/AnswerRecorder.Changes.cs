@@ -53,14 +53,13 @@ internal sealed partial class AnswerRecorder
         var answer = entry.Answer;
         // Before its events: what has ended is there as a whole.
         var isProduced = answer.Produced.IsCompleted;
-        var stretch = answer.Production;
         // What the engine had made when it stopped is counted, also where no event has come since its last snapshot.
-        var usage = !isProduced && stretch.Suspended.IsCompletedSuccessfully && answer.Record is { IsUsageEstimated: false } record ? record.Usage : null;
+        var usage = !isProduced && answer.HasStopped && answer.Record is { IsUsageEstimated: false } record ? record.Usage : null;
         var isCounted = usage is not null && !entry.HasUsage;
         var eventCount = answer.Log.EventCount;
         if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced && !isCounted) return null;
-        // What the local engine could be gone on from, and no event beyond that.
-        var snapshot = isProduced ? null : stretch.TrySnapshot();
+        // What the local engine could continue from, and no event beyond that.
+        var snapshot = isProduced ? null : answer.TrySnapshot();
         if (snapshot is not null) eventCount = long.Max(entry.RecordedCount, snapshot.EventCount);
         var (events, ends) = (new ArrayBufferWriter<byte>(), new List<int>());
         if (eventCount > entry.RecordedCount) answer.Log.CopyTo(entry.RecordedCount, events, ends, bytesMax, eventCount);
@@ -68,11 +67,12 @@ internal sealed partial class AnswerRecorder
         var progress = (ReadOnlyMemory<byte>?)null;
         if (snapshot is not null && isWhole && snapshot.EventCount == eventCount && (entry.ProgressCount != eventCount || isCounted))
         {
-            progress = StoredProgress.Write(snapshot with { Usage = usage });
+            progress = (snapshot with { Usage = usage }).Write();
             hasUsage = usage is not null;
         }
         // Something else than the engine has gone on with it.
-        if (snapshot is null && entry.ProgressCount >= 0 && answer.Record.Upstream is { } upstream && upstream != UpstreamIdentity.Local) progress = ReadOnlyMemory<byte>.Empty;
+        if (snapshot is null && entry.ProgressCount >= 0 && answer.Record.Upstream is not (null or UpstreamIdentity.Local))
+            progress = ReadOnlyMemory<byte>.Empty;
         var end = isProduced && isWhole ? answer.Log.End : null;
         if (entry.IsBegun && ends.Count == 0 && progress is null && end is null) return null;
         return new AnswerChange(answer.Id, entry.RecordedCount)

@@ -7,11 +7,13 @@ using Sluice.Server.Storage;
 namespace Sluice.Server.Answers;
 
 /// <summary>
-/// Brings answers into a store while they are made: every <see cref="Limits.StoreInterval"/> one commit for all that has come to all of them. It asks
+/// Brings answers into a store while they are made: every <see cref="Limits.StoreInterval"/> one commit for all that has come to all of
+/// them. It asks
 /// the logs; whoever appends to them knows nothing of it. Thread-safe.
 /// </summary>
 /// <remarks>
-/// While the store fails, answers go on in memory, which lets go of nothing that the store has not got, and the commit is tried again. When memory is
+/// While the store fails, answers go on in memory, which lets go of nothing that the store has not got, and the commit is tried again. When
+/// memory is
 /// used up too, <see cref="IsFull"/> says so, and no new answers may be begun.
 /// </remarks>
 internal sealed partial class AnswerRecorder : IDisposable
@@ -278,7 +280,8 @@ internal sealed partial class AnswerRecorder : IDisposable
     {
         if (_fault is null) LogDegraded(fault.Message);
         _fault = fault;
-        // A commit didn't fit into what is left, so that with the next answer that ends others go. Where the disk is full, they would go for nothing.
+        // A commit didn't fit into what is left, so that with the next answer that ends others go. Where the disk is full, they would go
+        // for nothing.
         if (fault.Fault == StoreFault.Full && _store.UsedBytes > _bytesMax / 2) lock (_lock) Measure(_bytesMax);
         Relieve();
     }

@@ -32,13 +32,16 @@ internal sealed partial class AnswerTable : IHostedService
         {
             foreach (var trace in contents.Tombstones) RestoreTrace(trace);
             // The last one with a key has it.
-            foreach (var stored in contents.Answers.Where(static answer => answer.Owner.Key is not null)) _storedKeys[new OwnKey(stored.Owner.Principal, stored.Owner.Key!)] = stored.Id;
+            foreach (var stored in contents.Answers)
+                if (stored.Owner.Key is { } key) _storedKeys[new OwnKey(stored.Owner.Principal, key)] = stored.Id;
             // Those that ended first come first, as if they had ended here. What was cut off ends at this moment.
-            foreach (var stored in contents.Answers.OrderBy(static answer => answer.End?.At ?? answer.ChangedAt).ThenBy(static answer => answer.End is null))
+            var inOrder = contents.Answers.OrderBy(static answer => answer.End?.At ?? answer.ChangedAt);
+            foreach (var stored in inOrder.ThenBy(static answer => answer.End is null))
                 Restore(stored, suspended.GetValueOrDefault(stored.Id));
             _storedKeys.Clear();
             Relieve();
             Sweep(_kept, _timer);
+            Sweep(_suspended, _suspendedTimer);
         }
     }
 
@@ -53,7 +56,8 @@ internal sealed partial class AnswerTable : IHostedService
     }
 
     /// <summary>
-    /// Ends what runs, because the hub stops. What the local engine makes, and the store keeps, is suspended there, so that it can be gone on with after the
+    /// Ends what runs, because the hub stops. What the local engine makes, and the store keeps, is suspended there, so that it can be gone
+    /// on with after the
     /// next start; its readers get the same error as all others.
     /// </summary>
     public async Task EndAllAsync(CancellationToken cancellation)
@@ -62,26 +66,32 @@ internal sealed partial class AnswerTable : IHostedService
         if (_recorder is not null)
         {
             suspended = [.. Running().Where(static answer => answer.Owner.Retention == Retention.Store)];
-            foreach (var answer in suspended) answer.Suspend();
-            var settled = Task.WhenAll(suspended.Where(static answer => answer.Production.IsAsked).Select(static answer => answer.Production.Settled));
-            await Waits.WaitAsync(settled, _limits.CancelWait, _time, cancellation);
-            lock (_lock) suspended = [.. _byId.Values.Where(static answer => answer.IsSuspended && answer.Owner.Retention == Retention.Store)];
+            var stopped = Task.WhenAll(suspended.Select(static answer => answer.SuspendAsync()));
+            await Waits.WaitAsync(stopped, _limits.CancelWait, _time, cancellation);
+            lock (_lock)
+                suspended = [.. _byId.Values.Where(static answer => answer is { IsSuspended: true, Owner.Retention: Retention.Store })];
         }
-        foreach (var answer in Running()) answer.Generation.Cancel(CancellationCause.Shutdown);
+        foreach (var answer in Running()) answer.Cancel(CancellationCause.Shutdown);
         await Waits.WaitAsync(WhenProducedAsync(cancellation), _limits.CancelWait, _time, cancellation);
         if (_recorder is not null) await Waits.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellation);
         // What follows is of this process alone: in the store they stay as they are.
-        foreach (var answer in suspended) answer.Record.IsLeftToStore = _recorder!.Release(answer) && answer.Production.TrySnapshot() is { ChoiceCount: 1 };
+        foreach (var answer in suspended)
+        {
+            if (_recorder!.Release(answer) && answer.TrySnapshot() is { ChoiceCount: 1 }) answer.LeaveToStore();
+        }
         CancelAll(CancellationCause.Shutdown);
     }
 
-    /// <summary>Completes when no answer is being made, those that begin meanwhile included, or with the cancellation; never throws.</summary>
+    /// <summary>
+    /// Completes when no answer is being made, those that begin meanwhile included, or with the cancellation; never throws.
+    /// </summary>
     public async Task WhenProducedAsync(CancellationToken cancellation)
     {
         while (!cancellation.IsCancellationRequested && Running() is [var running, ..])
         {
-            await Waits.WaitAsync(Waits.FirstAsync(running.Produced, running.Production.Settled), Timeout.InfiniteTimeSpan, _time, cancellation);
-            // Between a suspension that was cancelled and the end that is written for it somebody else has to have a turn.
+            var closed = running.Production?.Closed ?? Task.CompletedTask;
+            await Waits.WaitAsync(Waits.FirstAsync(running.Produced, closed), Timeout.InfiniteTimeSpan, _time, cancellation);
+            // Between a production that is over and what its answer makes of that somebody else has to have a turn.
             await Task.Yield();
         }
     }
@@ -105,16 +115,16 @@ internal sealed partial class AnswerTable : IHostedService
     /// <summary>Completes when what was deleted is gone from the store too; false when that can't be now.</summary>
     public Task<bool> FlushRemovalsAsync() => _recorder?.FlushRemovalsAsync() ?? Task.FromResult(true);
 
-    private async Task<Dictionary<string, SuspendedGeneration>> FindSuspendedAsync(IReadOnlyList<StoredAnswer> answers, CancellationToken cancellation)
+    private async Task<Dictionary<string, AnswerSnapshot>> FindSuspendedAsync(
+        IReadOnlyList<StoredAnswer> answers, CancellationToken cancellation)
     {
-        var suspended = new Dictionary<string, SuspendedGeneration>(StringComparer.Ordinal);
-        if (_restore is null) return suspended;
+        var suspended = new Dictionary<string, AnswerSnapshot>(StringComparer.Ordinal);
         foreach (var answer in answers.Where(static answer => answer is { End: null, HasProgress: true }))
         {
             // Several choices may interleave otherwise when they are made again, and a client may have seen more of them than the store.
-            if (await _recorder!.FindRequestAsync(answer.Id, cancellation) is { } request && StoredProgress.TryRead(request) is { ChoiceCount: 1 } progress
-                && progress.EventCount <= answer.EventCount)
-                suspended[answer.Id] = progress;
+            if (await _recorder!.FindRequestAsync(answer.Id, cancellation) is not { } request) continue;
+            if (AnswerSnapshot.TryRead(request) is not { ChoiceCount: 1 } snapshot || snapshot.EventCount > answer.EventCount) continue;
+            suspended[answer.Id] = snapshot;
         }
         return suspended;
     }
@@ -136,32 +146,36 @@ internal sealed partial class AnswerTable : IHostedService
         if (trace.Key is { } key) _expiredKeys.Add(new OwnKey(trace.Principal, key), true, age);
     }
 
-    private void Restore(StoredAnswer stored, SuspendedGeneration? suspended)
+    private void Restore(StoredAnswer stored, AnswerSnapshot? suspended)
     {
-        var record = new RequestFigures(_time);
-        if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
-        else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
-        // The process was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
-        else if (suspended?.Progress is { } progress)
-            record.SetUsage(new AnswerUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, progress.Choices.Sum(static choice => choice.Tokens.Count)), isEstimated: true);
+        var record = RestoreFigures(stored, suspended);
         // Events behind those that the engine's progress accounts for are made again, the same ones.
         var generation = new Generation(stored.Id, _limits.Streams, suspended?.EventCount ?? stored.EventCount);
-        var answer = new Answer(this, generation, stored.Owner with { Retention = Retention.Store }, stored.Model, record, _limits, _time) { Created = stored.Created };
+        if (suspended is null) End(generation.Log, stored.End);
+        var owner = stored.Owner with { Retention = Retention.Store };
+        var answer = new Answer(this, generation, owner, stored.Model, record, _limits, _time, suspended) { Created = stored.Created };
         _byId.Add(stored.Id, answer);
-        if (stored.Owner.Key is { } key && _storedKeys[new OwnKey(stored.Owner.Principal, key)] == stored.Id) _byKey[new OwnKey(stored.Owner.Principal, key)] = answer;
-        if (suspended is not null)
-        {
-            answer.SuspendedAge = AgeOf(stored.ChangedAt);
-            _recorder!.Resume(answer, isSuspended: true);
-            _restore!(answer, suspended);
-            return;
-        }
-        End(generation.Log, stored.End);
-        if (stored.End is null) _recorder!.Resume(answer, isSuspended: false);
+        var own = new OwnKey(owner.Principal, owner.Key ?? "");
+        if (owner.Key is not null && _storedKeys[own] == stored.Id) _byKey[own] = answer;
+        if (stored.End is null) _recorder!.Resume(answer, isSuspended: suspended is not null);
         else _recorder!.Attach(answer);
-        answer.SetRestored();
-        generation.Log.Shed(0);
-        _kept.Add(answer, generation.Log.HeldBytes + _limits.AnswerOverheadBytes, AgeOf(stored.End?.At ?? _time.GetUtcNow()));
+        if (suspended is null) generation.Log.Shed(0);
+        Place(answer, AgeOf(suspended is not null ? stored.ChangedAt : stored.End?.At ?? _time.GetUtcNow()));
+    }
+
+    private RequestFigures RestoreFigures(StoredAnswer stored, AnswerSnapshot? suspended)
+    {
+        var record = new RequestFigures(_time);
+        if (suspended is not null) Journal?.Restore(record, suspended.ModelId);
+        if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
+        else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
+        else if (suspended?.Progress is { } progress)
+        {
+            // The process was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
+            var tokens = progress.Choices.Sum(static choice => choice.Tokens.Count);
+            record.SetUsage(new AnswerUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, tokens), isEstimated: true);
+        }
+        return record;
     }
 
     private static void End(StreamLog log, StoredEnd? end)

@@ -2,13 +2,13 @@ using System.Diagnostics.CodeAnalysis;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
-using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Answers;
 
 /// <summary>
-/// The answers that the hub knows: those that run, those that are suspended, for <see cref="Limits.SuspendedRetention"/>, and those that have ended,
+/// The answers that the hub knows: those that run, those that are suspended, for <see cref="Limits.SuspendedRetention"/>, and those that
+/// have ended,
 /// for <see cref="Limits.Retention"/>; both within bounds, and the one that came first goes first. Thread-safe.
 /// </summary>
 internal sealed partial class AnswerTable : IDisposable
@@ -19,7 +19,6 @@ internal sealed partial class AnswerTable : IDisposable
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private readonly AnswerRecorder? _recorder;
-    private readonly Action<Answer, SuspendedGeneration>? _restore;
     private readonly ITimer _suspendedTimer;
 
     // Guards all below. An answer's own lock may be taken under it, never the other way round.
@@ -36,10 +35,10 @@ internal sealed partial class AnswerTable : IDisposable
     /// <param name="limits">Bounds.</param>
     /// <param name="time">Clock of all times.</param>
     /// <param name="recorder">Brings answers into a store; null keeps them in memory alone.</param>
-    /// <param name="restore">Makes one that comes from the store suspended as it was there; null where there is nobody to go on with it.</param>
-    public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null, Action<Answer, SuspendedGeneration>? restore = null)
+    /// <param name="journal">Writes down what answers took; null for nobody.</param>
+    public AnswerTable(Limits limits, TimeProvider time, AnswerRecorder? recorder = null, AnswerJournal? journal = null)
     {
-        (_limits, _time, _recorder, _restore) = (limits, time, recorder, restore);
+        (_limits, _time, _recorder, Journal) = (limits, time, recorder, journal);
         Blocks = new PackedBlocks(limits.Streams);
         _expired = new Tombstones<string, string>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _expiredKeys = new Tombstones<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
@@ -53,6 +52,9 @@ internal sealed partial class AnswerTable : IDisposable
     /// <summary>Where the events of answers that have ended are.</summary>
     public PackedBlocks Blocks { get; }
 
+    /// <summary>Writes down what answers took; null for nobody.</summary>
+    public AnswerJournal? Journal { get; }
+
     /// <summary>Answers in the table.</summary>
     public int Count
     {
@@ -65,7 +67,9 @@ internal sealed partial class AnswerTable : IDisposable
         get { lock (_lock) return _kept.Bytes; }
     }
 
-    /// <summary>The answer with this owner's key if there is one to join; else one that has yet to be produced, or nothing where the table is full.</summary>
+    /// <summary>
+    /// The answer with this owner's key if there is one to join; else one that has yet to be produced, or nothing where the table is full.
+    /// </summary>
     /// <param name="id">Unique; of an answer that is made here.</param>
     /// <param name="owner">Who asks.</param>
     /// <param name="model">What is asked for.</param>
@@ -124,10 +128,13 @@ internal sealed partial class AnswerTable : IDisposable
     {
         answer.Log.Cancel();
         Delete(answer);
-        answer.SetProduced();
+        answer.SetEnded();
     }
 
-    /// <summary>An answer to the same request that nobody has seen anything of, and that is kept as this one wants it; it may have been taken when it is attached to.</summary>
+    /// <summary>
+    /// An answer to the same request that nobody has seen anything of, and that is kept as this one wants it; it may have been taken when
+    /// it is attached to.
+    /// </summary>
     public Answer? TakeOrphan(AnswerIdentity owner)
     {
         lock (_lock)
@@ -152,7 +159,10 @@ internal sealed partial class AnswerTable : IDisposable
         }
     }
 
-    /// <summary>The answer with this principal's key. Where there is none, a request with the key is not wanted for <see cref="Limits.CancelledKey"/>.</summary>
+    /// <summary>
+    /// The answer with this principal's key. Where there is none, a request with the key is not wanted for
+    /// <see cref="Limits.CancelledKey"/>.
+    /// </summary>
     public Answer? FindOrCancelKey(string key, string principal)
     {
         lock (_lock)
@@ -163,47 +173,25 @@ internal sealed partial class AnswerTable : IDisposable
         }
     }
 
-    /// <summary>See <see cref="FindOrCancelKey"/>; to be asked when an answer with the key is in the table, so that one of the two sees the other.</summary>
+    /// <summary>
+    /// See <see cref="FindOrCancelKey"/>; to be asked when an answer with the key is in the table, so that one of the two sees the other.
+    /// </summary>
     public bool IsCancelled(string key, string principal)
     {
         lock (_lock) return _cancelledKeys.TryFind(new OwnKey(principal, key), out _);
     }
 
-    /// <summary>It has ended, and is kept from now on.</summary>
-    public void Retain(Answer answer)
+    /// <summary>
+    /// Keeps the answer as it stands now. To be called after every change of that, in any order: the last call sees the last change.
+    /// </summary>
+    public void Place(Answer answer)
     {
         lock (_lock)
         {
-            if (!_byId.ContainsKey(answer.Id)) return;
-            if (answer.Owner.Retention == Retention.Off)
-            {
-                Remove(answer);
-                return;
-            }
-            // The log, and what the table and the answer itself are made of.
-            _kept.Add(answer, answer.Log.HeldBytes + _limits.AnswerOverheadBytes);
-            Relieve();
+            Place(answer, TimeSpan.Zero);
             Sweep(_kept, _timer);
-        }
-    }
-
-    /// <summary>It is suspended, and is kept from now on.</summary>
-    /// <param name="answer">Not kept yet.</param>
-    /// <param name="bytes">What its suspension keeps.</param>
-    public void RetainSuspended(Answer answer, long bytes)
-    {
-        lock (_lock)
-        {
-            if (!_byId.ContainsKey(answer.Id)) return;
-            _suspended.Add(answer, answer.Log.HeldBytes + bytes + _limits.AnswerOverheadBytes, answer.SuspendedAge);
             Sweep(_suspended, _suspendedTimer);
         }
-    }
-
-    /// <summary>It is suspended no more.</summary>
-    public void ReleaseSuspended(Answer answer)
-    {
-        lock (_lock) _suspended.Remove(answer);
     }
 
     /// <summary>Takes an answer out at its owner's wish: nothing tells that it was there.</summary>
@@ -223,7 +211,7 @@ internal sealed partial class AnswerTable : IDisposable
     {
         Answer[] answers;
         lock (_lock) answers = [.. _byId.Values];
-        foreach (var answer in answers) answer.Generation.Cancel(cause);
+        foreach (var answer in answers) answer.Cancel(cause);
     }
 
     /// <inheritdoc/>
@@ -254,9 +242,38 @@ internal sealed partial class AnswerTable : IDisposable
         _expired.Add(answer.Id, answer.Owner.Principal);
         if (answer.Owner.Key is { } key) _expiredKeys.Add(new OwnKey(answer.Owner.Principal, key), true);
         Remove(answer);
-        if (answer.Owner.Retention == Retention.Store) _recorder?.Expire(new StoredTombstone(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
-        // Nobody makes a suspended one, and its memory goes when it has ended. Not under the lock, for a cancel calls others.
-        if (answer.Log.End is null) ThreadPool.UnsafeQueueUserWorkItem(static answer => answer.Generation.Cancel(CancellationCause.ClientLeft), answer, preferLocal: false);
+        if (answer.Owner.Retention == Retention.Store)
+            _recorder?.Expire(new StoredTombstone(answer.Id, answer.Owner.Principal, answer.Owner.Key, _time.GetUtcNow()));
+        if (answer.Log.End is null) _ = CancelLaterAsync(answer);
+    }
+
+    // Nobody makes a suspended one, and its memory goes when it has ended. Not under the lock, for a cancel calls others.
+    private static async Task CancelLaterAsync(Answer answer)
+    {
+        await Task.Yield();
+        answer.Cancel(CancellationCause.ClientLeft);
+    }
+
+    // Age is how long it has been like that elsewhere.
+    private void Place(Answer answer, TimeSpan age)
+    {
+        if (!_byId.ContainsKey(answer.Id)) return;
+        _kept.Remove(answer);
+        _suspended.Remove(answer);
+        if (answer.IsEnded && answer.Owner.Retention == Retention.Off)
+        {
+            Remove(answer);
+        }
+        else if (answer.IsEnded)
+        {
+            // The log, and what the table and the answer itself are made of.
+            _kept.Add(answer, answer.Log.HeldBytes + _limits.AnswerOverheadBytes, age);
+            Relieve();
+        }
+        else if (answer.Suspended is { } snapshot)
+        {
+            _suspended.Add(answer, answer.Log.HeldBytes + snapshot.Bytes + _limits.AnswerOverheadBytes, age);
+        }
     }
 
     private void Remove(Answer answer)

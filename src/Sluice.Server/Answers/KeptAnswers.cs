@@ -1,6 +1,9 @@
 namespace Sluice.Server.Answers;
 
-/// <summary>Answers that are kept for a time, up to a number and to an amount of memory; the one that came first goes first. For one thread at a time.</summary>
+/// <summary>
+/// Answers that are kept for a time, up to a number and to an amount of memory; the one that came first goes first. For one thread at a
+/// time.
+/// </summary>
 /// <param name="countMax">Answers.</param>
 /// <param name="bytesMax">Memory of all of them.</param>
 /// <param name="lifetime">Of each.</param>

@@ -2,7 +2,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Sluice.Server.Answers;
 
-/// <summary>What is remembered of things that are gone, for a time and up to a number; the oldest goes first. For one thread at a time.</summary>
+/// <summary>
+/// What is remembered of things that are gone, for a time and up to a number; the oldest goes first. For one thread at a time.
+/// </summary>
 internal sealed class Tombstones<TKey, TValue>(int countMax, TimeSpan lifetime, TimeProvider time)
     where TKey : notnull
 {

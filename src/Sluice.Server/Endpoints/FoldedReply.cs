@@ -43,6 +43,8 @@ internal static class FoldedReply
 
     private static async Task EndAsync(HttpContext context, StreamEnd end, AnswerFold fold, Limits limits, TimeProvider time)
     {
+        // Nobody gets it, and who asks again may be given it.
+        if (context.RequestAborted.IsCancellationRequested) return;
         switch (end.Kind)
         {
             case StreamEndKind.Failed:

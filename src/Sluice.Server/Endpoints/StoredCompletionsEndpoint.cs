@@ -65,7 +65,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
             await JsonReply.WriteErrorAsync(context, lost);
             return;
         }
-        answer.Generation.Cancel(CancellationCause.Requested);
+        answer.Cancel(CancellationCause.Requested);
         answers.Delete(answer);
         var isGone = answers.FlushRemovalsAsync();
         await Waits.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
@@ -105,7 +105,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
 
     private async Task CancelAsync(HttpContext context, Answer answer)
     {
-        answer.Generation.Cancel(CancellationCause.Requested);
+        answer.Cancel(CancellationCause.Requested);
         if (answer.Generation.CancellationCause is not null)
             await Waits.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
         await WriteObjectAsync(context, answer);

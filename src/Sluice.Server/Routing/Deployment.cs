@@ -33,7 +33,7 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         Interlocked.Increment(ref _inFlight);
-        var span = attempt.Record.BeginAttempt(upstream.Identity);
+        var entry = attempt.Entry = attempt.Record.BeginAttempt(upstream.Identity);
         breaker.Enter();
         AttemptResult? known = null;
         try
@@ -52,9 +52,16 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
         {
             Interlocked.Decrement(ref _inFlight);
             if (known is null || IsInexpressible(known)) breaker.Forget();
-            attempt.Record.EndAttempt(span, upstream.Identity, known);
+            attempt.Record.EndAttempt(entry, known, RoleOf(attempt, known));
         }
     }
+
+    private static AttemptRole RoleOf(Attempt attempt, AttemptResult? result) => attempt switch
+    {
+        { Commit.Winner: { } winner } when !ReferenceEquals(winner, attempt) => AttemptRole.HedgeLost,
+        { Output: SplicingWriter { IsRescued: false } } => AttemptRole.RescueLost,
+        _ => result is { Outcome: AttemptOutcome.Failed } ? AttemptRole.Failed : AttemptRole.Answer,
+    };
 
     private static bool IsInexpressible(AttemptResult? result) => result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Inexpressible };
 }

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
-using Sluice.Inference.Scheduling;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
@@ -16,23 +15,21 @@ internal sealed class ModelRouter : IDisposable
 
     /// <param name="catalog">The models.</param>
     /// <param name="previous">The router that this one takes the place of, not disposed yet: upstreams that both have keep their connections and state. Null at the start.</param>
-    /// <param name="memory">The local models.</param>
-    /// <param name="random">Source of seeds.</param>
+    /// <param name="locals">Answers for local models.</param>
     /// <param name="limits">Bounds.</param>
     /// <param name="transport">Opens the ways to upstreams.</param>
     /// <param name="time">Clock of breakers, pauses and timeouts.</param>
     /// <param name="loggers">Told of failures.</param>
     public ModelRouter(
-        ModelCatalog catalog, ModelRouter? previous, LoadedModels<InferenceEngine> memory, RandomSource random, Limits limits, UpstreamTransport transport, TimeProvider time,
+        ModelCatalog catalog, ModelRouter? previous, LocalUpstreams locals, Limits limits, UpstreamTransport transport, TimeProvider time,
         ILoggerFactory loggers)
     {
-        var local = loggers.CreateLogger<LocalUpstream>();
         var remote = loggers.CreateLogger<HttpUpstream>();
         var grammars = new GrammarCache(limits);
         var routes = catalog.Models.ToDictionary(model => model, model => model switch
         {
             UpstreamModel upstream => CreateRoute(upstream, previous, limits, transport, time, remote),
-            LocalModel file => new Route(file, [[Deploy(new LocalUpstream(file, memory, grammars, random, time, local), 1, limits, time)]], 0, null),
+            LocalModel file => new Route(file, [[Deploy(locals(file, grammars), 1, limits, time)]], 0, null),
             _ => throw new ArgumentException($"Unknown kind of model: {model.GetType()}.", nameof(catalog)),
         });
         foreach (var (model, route) in routes)

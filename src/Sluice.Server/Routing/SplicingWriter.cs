@@ -114,7 +114,7 @@ internal sealed class SplicingWriter(
         if (!IsRescued)
         {
             IsRescued = true;
-            figures.AddRescue(method);
+            figures.AddRescue(method, isRerun: continuedTokens == 0);
             // The comment belongs to the event behind it.
             ChatChunkWriter.WriteRescue(answer, method);
             if (_usage is { } early) SetUsage(early.Usage, early.IsEstimated);

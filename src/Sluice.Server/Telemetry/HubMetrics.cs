@@ -34,6 +34,8 @@ internal sealed class HubMetrics
         RequestsInFlight = Meter.CreateUpDownCounter<long>("sluice.requests.in_flight", "{request}", "Running requests.");
         RequestsAborted = Meter.CreateCounter<long>("sluice.requests.aborted", "{request}", "Stopped answers.");
         Attempts = Meter.CreateCounter<long>("sluice.attempts", "{attempt}", "Attempts at an answer.");
+        AttemptTokens = Meter.CreateCounter<long>(
+            "sluice.attempt.tokens", "{token}", "Tokens that attempts took, those too whose answer came to nothing.");
         Failovers = Meter.CreateCounter<long>("sluice.failovers", "{attempt}", "Attempts that followed a failed one.");
         Rescues = Meter.CreateCounter<long>("sluice.rescues", "{answer}", "Answers that broke off and were continued.");
         Hedges = Meter.CreateCounter<long>("sluice.hedges", "{attempt}", "Second attempts because the content of the first was late.");
@@ -61,6 +63,8 @@ internal sealed class HubMetrics
     public Counter<long> RequestsAborted { get; }
 
     public Counter<long> Attempts { get; }
+
+    public Counter<long> AttemptTokens { get; }
 
     public Counter<long> Failovers { get; }
 

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using Sluice.Protocol.Answers;
+using Sluice.Streaming;
 
 namespace Sluice.Server.Telemetry;
 
@@ -11,12 +11,10 @@ internal sealed class RequestFigures
 {
     private readonly TimeProvider _time;
     private RequestMeter? _meter;
-    private readonly RequestFigures _request;
     private readonly long _started;
-    private int _attemptCount;
+    private readonly List<UsageEntry> _entries = [];
     private long _firstContent;
     private long _lastContent;
-    private int _contentMax = int.MaxValue;
     private long? _suspendedAt;
     private TimeSpan _suspended;
     private TimeSpan _contentPause;
@@ -25,13 +23,27 @@ internal sealed class RequestFigures
     /// <param name="time">Clock of all times.</param>
     /// <param name="meter">Told of everything as it happens; null for nobody.</param>
     /// <param name="started">When the request came, on that clock; null for now.</param>
-    public RequestFigures(TimeProvider time, RequestMeter? meter = null, long? started = null) =>
-        (_time, _meter, _request, _started) = (time, meter, this, started ?? time.GetTimestamp());
+    /// <param name="requestId">Of the request, for the log; null without one.</param>
+    public RequestFigures(TimeProvider time, RequestMeter? meter = null, long? started = null, string? requestId = null) =>
+        (_time, _meter, _started, RequestId) = (time, meter, started ?? time.GetTimestamp(), requestId);
 
-    private RequestFigures(RequestFigures request) => (_time, _request, _started) = (request._time, request, request._started);
 
-    /// <summary>Attempts at upstreams and the local engine, those of hedges and rescues too, and those not that an upstream's API has no words for.</summary>
-    public int AttemptCount => Volatile.Read(ref _attemptCount);
+    /// <summary>Of the request that began the answer, for the log; null where it began in an earlier process.</summary>
+    public string? RequestId { get; }
+
+    /// <summary>
+    /// One for each attempt at an upstream or the local engine, in the order in which they began: those of hedges and rescues too, and
+    /// those not that an
+    /// upstream's API has no words for.
+    /// </summary>
+    public IReadOnlyList<UsageEntry> Entries
+    {
+        get { lock (_entries) return [.. _entries]; }
+    }
+
+    /// <summary>Tokens of prompts and answers that attempts took whose answer is not the client's.</summary>
+    public long UnusedTokens => Entries.Where(static entry => entry.Role != AttemptRole.Answer && entry.Usage is not null)
+        .Sum(static entry => (long)entry.Usage!.Value.PromptTokens + entry.Usage.Value.CompletionTokens);
 
     /// <summary>Attempts that followed a failed one.</summary>
     public int FailoverCount { get; private set; }
@@ -54,23 +66,13 @@ internal sealed class RequestFigures
     /// <summary>Pieces of content.</summary>
     public int ContentCount { get; private set; }
 
-    /// <summary>Pieces of content from which on <see cref="ContentSpent"/> is called. May be set from any thread.</summary>
-    public int ContentMax
-    {
-        set => Volatile.Write(ref _contentMax, value);
-    }
-
-    /// <summary>Called by the one that makes the answer, with each piece beyond the bound; must not block.</summary>
-    public Action? ContentSpent { get; set; }
-
-    /// <summary>Tokens, of the last attempt that knew or guessed them.</summary>
+    /// <summary>
+    /// Tokens of the answer as the client has it, of the last attempt that knew or guessed them. What others took is in their entries.
+    /// </summary>
     public AnswerUsage? Usage { get; private set; }
 
     /// <summary>Whether <see cref="Usage"/> is a guess: the answer broke off, or nobody has counted.</summary>
     public bool IsUsageEstimated { get; private set; }
-
-    /// <summary>Whether another process goes on with the answer, and counts and logs the whole of it.</summary>
-    public bool IsLeftToStore { get; set; }
 
     /// <summary>Seconds, on the clock of all times.</summary>
     public long UnixTime => _time.GetUtcNow().ToUnixTimeSeconds();
@@ -81,31 +83,39 @@ internal sealed class RequestFigures
     /// <summary>Tells a meter of everything that happens from now on.</summary>
     public void Attach(RequestMeter meter) => _meter = meter;
 
-    /// <summary>A record for attempts whose answer is not the client's as it is: they count for the request, and their content doesn't.</summary>
-    public RequestFigures CreateScratch() => new(_request);
-
-    /// <summary>The answer was begun in an earlier process, by an upstream of that name.</summary>
-    public void RestoreUpstream(string name) => Upstream = name;
-
-    /// <summary>An attempt begins.</summary>
-    /// <returns>Its span, current in the calling method from now on; null where nobody traces.</returns>
-    public Activity? BeginAttempt(UpstreamIdentity upstream)
+    /// <summary>The answer was begun in an earlier process, by this upstream.</summary>
+    public void Restore(UpstreamIdentity upstream)
     {
-        Interlocked.Increment(ref _request._attemptCount);
-        _request.Upstream = upstream.Name;
-        return _request._meter is null ? null : Tracing.StartAttempt(upstream);
+        lock (_entries) _entries.Add(new UsageEntry(upstream, span: null));
+        Upstream = upstream.Name;
     }
 
-    /// <summary>An attempt has ended.</summary>
-    /// <param name="span">Of <see cref="BeginAttempt"/>.</param>
-    /// <param name="upstream">Where it was made.</param>
+    /// <summary>An attempt begins. Its span is current in the calling method from now on, where somebody traces.</summary>
+    public UsageEntry BeginAttempt(UpstreamIdentity upstream)
+    {
+        var entry = new UsageEntry(upstream, _meter is null ? null : Tracing.StartAttempt(upstream));
+        lock (_entries) _entries.Add(entry);
+        Upstream = upstream.Name;
+        return entry;
+    }
+
+    /// <summary>The last attempt that began.</summary>
+    public UsageEntry? LastEntry
+    {
+        get { lock (_entries) return _entries.Count > 0 ? _entries[^1] : null; }
+    }
+
+    /// <summary>An attempt has ended; where the local engine makes the answer, it has been handed over.</summary>
+    /// <param name="entry">Of <see cref="BeginAttempt"/>.</param>
     /// <param name="result">Null when it was cancelled.</param>
-    public void EndAttempt(Activity? span, UpstreamIdentity upstream, AttemptResult? result)
+    /// <param name="role">What its answer is to the client.</param>
+    public void EndAttempt(UsageEntry entry, AttemptResult? result, AttemptRole role)
     {
         // Of two that were asked at a time, it is the one that answered.
-        if (result is { Outcome: not AttemptOutcome.Failed }) _request.Upstream = upstream.Name;
-        if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Inexpressible }) Interlocked.Decrement(ref _request._attemptCount);
-        _request._meter?.EndAttempt(span, upstream, result);
+        if (result is { Outcome: not AttemptOutcome.Failed }) Upstream = entry.Upstream.Name;
+        if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Inexpressible }) lock (_entries) _entries.Remove(entry);
+        (entry.Result, entry.Role) = (result, role);
+        _meter?.EndAttempt(entry);
     }
 
     /// <summary>An attempt will follow a failed one.</summary>
@@ -124,22 +134,42 @@ internal sealed class RequestFigures
 
     /// <summary>An answer that broke off goes on.</summary>
     /// <param name="method">In what way: a word.</param>
-    public void AddRescue(string method)
+    /// <param name="isRerun">Whether the last attempt made all of it, so that what others made is there twice.</param>
+    public void AddRescue(string method, bool isRerun)
     {
         RescueCount++;
         _meter?.Rescue(method);
+        lock (_entries)
+        {
+            foreach (var entry in _entries) if (isRerun && entry.Role == AttemptRole.Answer) entry.Role = AttemptRole.Replaced;
+            if (_entries.Count > 0) _entries[^1].Role = AttemptRole.Answer;
+        }
     }
 
     /// <summary>Nobody makes the answer any more, for the time being.</summary>
     public void Pause() => _suspendedAt = _time.GetTimestamp();
 
-    /// <summary>It will be gone on with. Before anybody is at it.</summary>
+    /// <summary>It will be continued. Before anybody is at it.</summary>
     public void Resume()
     {
         if (_suspendedAt is { } since) _suspended += _time.GetElapsedTime(since);
         _suspendedAt = null;
         _isResumed = true;
     }
+
+    /// <summary>One request more or less is being answered.</summary>
+    public void AddInFlight(int count) => _meter?.AddInFlight(count);
+
+    /// <summary>The local engine has stopped at the answer because nobody reads it.</summary>
+    public void CountSuspended() => _meter?.Suspend();
+
+    /// <summary>The local engine continues the answer.</summary>
+    public void CountContinued() => _meter?.Continue();
+
+    /// <summary>The log has ended, and the reply with it.</summary>
+    /// <param name="generation">Not disposed yet.</param>
+    /// <param name="isLeftToStore">Whether another process counts its tokens.</param>
+    public void End(Generation generation, bool isLeftToStore) => _meter?.End(generation, this, isLeftToStore);
 
     /// <summary>Text, reasoning, a refusal or a part of a tool call has come. Allocates nothing.</summary>
     public void AddContent()
@@ -164,7 +194,6 @@ internal sealed class RequestFigures
             _meter?.NextContent(_time.GetElapsedTime(_lastContent, now));
         }
         (_lastContent, _isResumed) = (now, false);
-        if (ContentCount >= Volatile.Read(ref _contentMax)) ContentSpent?.Invoke();
     }
 
     public void SetUsage(AnswerUsage usage, bool isEstimated) => (Usage, IsUsageEstimated) = (usage, isEstimated);

@@ -13,7 +13,6 @@ internal sealed class RequestMeter
     private readonly HubMetrics _metrics;
     private readonly Activity? _span;
     private readonly KeyValuePair<string, object?>[] _tags;
-    private bool _isInFlight = true;
 
     /// <param name="metrics">The hub's.</param>
     /// <param name="model">Id of the model that was asked for, which the configuration names.</param>
@@ -50,40 +49,31 @@ internal sealed class RequestMeter
     /// <param name="method">In what way: a word.</param>
     public void Rescue(string method) => _metrics.Rescues.Add(1, Model, new KeyValuePair<string, object?>(Tags.Method, method));
 
-    /// <summary>The answer stands still: nobody reads it.</summary>
-    public void Suspend()
-    {
-        _metrics.Suspended.Add(1, Model);
-        _metrics.RequestsInFlight.Add(-1, Model);
-        _isInFlight = false;
-    }
+    /// <summary>One request more or less is being answered.</summary>
+    public void AddInFlight(int count) => _metrics.RequestsInFlight.Add(count, Model);
 
-    /// <summary>It goes on.</summary>
-    public void Continue()
-    {
-        _metrics.Continued.Add(1, Model);
-        _metrics.RequestsInFlight.Add(1, Model);
-        _isInFlight = true;
-    }
+    /// <summary>The local engine has stopped at the answer, for nobody reads it.</summary>
+    public void Suspend() => _metrics.Suspended.Add(1, Model);
 
-    /// <summary>An attempt has ended.</summary>
-    /// <param name="span">Its own, to be disposed here; null where nobody traces.</param>
-    /// <param name="upstream">Where it was made.</param>
-    /// <param name="result">Null when it was cancelled.</param>
-    public void EndAttempt(Activity? span, UpstreamIdentity upstream, AttemptResult? result)
+    /// <summary>The local engine continues it.</summary>
+    public void Continue() => _metrics.Continued.Add(1, Model);
+
+    /// <summary>An attempt has ended, and its span with it.</summary>
+    public void EndAttempt(UsageEntry entry)
     {
-        var outcome = OutcomeOf(result);
-        _metrics.Attempts.Add(1, Model, new KeyValuePair<string, object?>(Tags.Upstream, upstream.Name), new KeyValuePair<string, object?>(Tags.Outcome, outcome));
-        if (span is null) return;
+        var outcome = OutcomeOf(entry.Result);
+        _metrics.Attempts.Add(1, Model, new(Tags.Upstream, entry.Upstream.Name), new(Tags.Outcome, outcome));
+        if (entry.Span is not { } span) return;
         span.SetTag(Tags.Outcome, outcome);
-        if (result?.Error is { } error) Tracing.SetError(span, error);
+        if (entry.Result?.Error is { } error) Tracing.SetError(span, error);
         span.Dispose();
     }
 
     /// <summary>The log has ended, and the reply with it.</summary>
     /// <param name="generation">Not disposed yet.</param>
     /// <param name="record">What the request took.</param>
-    public void End(Generation generation, RequestFigures record)
+    /// <param name="isLeftToStore">Whether another process counts its tokens.</param>
+    public void End(Generation generation, RequestFigures record, bool isLeftToStore)
     {
         var end = generation.Log.End;
         var error = end?.Failure as ApiError;
@@ -91,8 +81,8 @@ internal sealed class RequestMeter
         var errorType = cause ?? (error is null ? null : Tracing.ErrorTypeOf(error));
         _metrics.RequestDuration.Record(record.Elapsed.TotalSeconds, errorType is null ? _tags : [.. _tags, new(Tags.ErrorType, errorType)]);
         if (cause is not null) _metrics.RequestsAborted.Add(1, Model, new KeyValuePair<string, object?>(Tags.Cause, cause));
-        if (!record.IsLeftToStore) RecordUsage(record);
-        if (_isInFlight) _metrics.RequestsInFlight.Add(-1, Model);
+        if (!isLeftToStore) RecordUsage(record);
+        _metrics.RequestsInFlight.Add(-1, Model);
         if (_span is null) return;
         _span.SetTag("gen_ai.response.id", generation.Id);
         if (record.Usage is { } usage) _span.SetTag("gen_ai.usage.input_tokens", usage.PromptTokens).SetTag("gen_ai.usage.output_tokens", usage.CompletionTokens);
@@ -103,6 +93,7 @@ internal sealed class RequestMeter
 
     private void RecordUsage(RequestFigures record)
     {
+        foreach (var entry in record.Entries) RecordUsage(entry);
         if (record.Usage is not { } usage) return;
         var estimated = new KeyValuePair<string, object?>(Tags.Estimated, record.IsUsageEstimated ? "true" : "false");
         _metrics.TokenUsage.Record(usage.PromptTokens, [.. _tags, new(Tags.TokenType, "input"), estimated]);
@@ -110,6 +101,26 @@ internal sealed class RequestMeter
         if (usage.CachedTokens > 0) _metrics.CachedPromptTokens.Add(usage.CachedTokens, Model);
         if (record.ContentTime is { } time && usage.CompletionTokens > 1) _metrics.TimePerOutputToken.Record(time.TotalSeconds / (usage.CompletionTokens - 1), _tags);
     }
+
+    private void RecordUsage(UsageEntry entry)
+    {
+        if (entry.Usage is not { } usage) return;
+        KeyValuePair<string, object?>[] tags =
+        [
+            Model, new(Tags.Upstream, entry.Upstream.Name), new(Tags.Role, WordFor(entry.Role)), new(Tags.Estimated, entry.IsEstimated ? "true" : "false"),
+        ];
+        _metrics.AttemptTokens.Add(usage.PromptTokens, [.. tags, new(Tags.TokenType, "input")]);
+        _metrics.AttemptTokens.Add(usage.CompletionTokens, [.. tags, new(Tags.TokenType, "output")]);
+    }
+
+    private static string WordFor(AttemptRole role) => role switch
+    {
+        AttemptRole.Answer => "answer",
+        AttemptRole.Failed => "failed",
+        AttemptRole.HedgeLost => "hedge_lost",
+        AttemptRole.RescueLost => "rescue_lost",
+        _ => "replaced",
+    };
 
     private static string WordFor(CancellationCause cause) => cause switch
     {

@@ -14,6 +14,7 @@ internal static class Tags
     public const string Step = "sluice.step";
     public const string Method = "sluice.method";
     public const string Estimated = "sluice.estimated";
+    public const string Role = "sluice.role";
 
     /// <summary>The only operation.</summary>
     public const string Chat = "chat";

@@ -28,7 +28,9 @@ internal sealed record Attempt(
     /// <summary>The model's name in the answer.</summary>
     public string ModelName { get; init; } = Outline.Model;
 
-    /// <summary>Unix time in seconds for an answer that is to bear this time and <see cref="ModelName"/> and no others; null where it is free.</summary>
+    /// <summary>
+    /// Unix time in seconds for an answer that is to bear this time and <see cref="ModelName"/> and no others; null where it is free.
+    /// </summary>
     public long? Created { get; init; }
 
     /// <summary>To be passed with the first content.</summary>
@@ -44,7 +46,7 @@ internal sealed record Attempt(
     public Production? Production { get; init; }
 
     /// <summary>What the local engine goes on from; null from the beginning.</summary>
-    public SuspendedGeneration? From { get; init; }
+    public AnswerSnapshot? From { get; init; }
 
     /// <summary>What the answer is written in.</summary>
     public AnswerDialect Dialect { get; init; } = ChatDialect.Instance;
@@ -54,6 +56,28 @@ internal sealed record Attempt(
 
     /// <summary>Where the request's figures are kept.</summary>
     public required RequestFigures Record { get; init; }
+
+    /// <summary>What this attempt takes; null before it begins. An attempt is made once.</summary>
+    public UsageEntry? Entry { get; set; }
+
+    /// <summary>What it took, known when it has ended, or about to end.</summary>
+    /// <param name="usage">Tokens.</param>
+    /// <param name="isEstimated">Whether that is a guess.</param>
+    /// <param name="isAnswers">Whether its answer is the client's, so that it is what the answer took too.</param>
+    public void SetUsage(AnswerUsage usage, bool isEstimated, bool isAnswers = true)
+    {
+        Entry?.SetUsage(usage, isEstimated);
+        if (isAnswers) Output.SetUsage(usage, isEstimated);
+    }
+
+    /// <summary>The answer is whole.</summary>
+    /// <param name="usage">What the attempt took.</param>
+    /// <param name="isEstimated">Whether that is a guess.</param>
+    public void Complete(AnswerUsage usage, bool isEstimated)
+    {
+        Entry?.SetUsage(usage, isEstimated);
+        Output.Complete(usage, isEstimated);
+    }
 
     /// <summary>What every event of the answer says.</summary>
     /// <param name="now">Unix time in seconds, for an answer that has no time yet.</param>

@@ -26,6 +26,9 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
     private HttpResponseMessage? _response;
     private bool _hasContent;
+
+    // It has the prompt and has not refused it, so that it computes, and counts, whether somebody gets the answer or not.
+    private bool _isAnswering;
     private long _contentCount;
     private bool _isDelivered;
     private bool _isHandedOver;
@@ -70,7 +73,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         finally
         {
             await left.DisposeAsync();
-            if (_hasContent) attempt.Output.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+            if (_isAnswering) attempt.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage, isAnswers: _hasContent);
             if (!_isHandedOver) Dispose();
         }
     }
@@ -88,14 +91,24 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         if (!response.IsSuccessStatusCode)
             return UpstreamFailure.FromStatus(response.StatusCode, response.Headers, (await ReadBodyAsync(upstream.Limits.ErrorBodyBytes)).Span, upstream.Options, upstream.Time);
 
+        _isAnswering = true;
         // Not disposed here: it goes with the response, which may be drained after this.
         var stream = new PeekedStream(await OpenAsync(response.Content));
-        var first = await stream.PeekAsync(_deadline.Token);
+        var first = await PeekAsync(stream);
         // What begins like an object is one, and what begins like a page is no answer, whatever the header says.
         if (first is '{' or '[') return await ReadWholeAsync(stream);
         if (first == '<' || (first is not (-1 or 'd' or 'e' or ':' or 'i' or 'r' or ' ') && !IsEventStream(response)))
             return Break(UpstreamFailure.NoStream);
         return await ReadEventsAsync(stream);
+    }
+
+    private ValueTask<int> PeekAsync(PeekedStream stream) => _drains ? PeekOrHandOverAsync(stream) : stream.PeekAsync(_deadline.Token);
+
+    private async ValueTask<int> PeekOrHandOverAsync(PeekedStream stream)
+    {
+        var peeking = stream.PeekAsync(_deadline.Token).AsTask();
+        if (await IsUnwantedAsync(peeking)) throw HandOver(peeking, null);
+        return await peeking;
     }
 
     // Null when there is a response that isn't sent elsewhere.
@@ -193,7 +206,9 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     // An object: an answer as a whole, which for a stream is taken apart, or an error.
     private async Task<AttemptResult> ReadWholeAsync(Stream stream)
     {
-        var content = await ReadToEndAsync(stream, ProtocolLimits.CompletionBytesMax);
+        var reading = ReadToEndAsync(stream, ProtocolLimits.CompletionBytesMax);
+        if (await IsUnwantedAsync(reading)) throw HandOver(reading, null);
+        var content = await reading;
         if (content.Length == ProtocolLimits.CompletionBytesMax) return Break(UpstreamFailure.Oversized);
         if (_translation is null && IsHeld && WholeAnswer.TryRead(content.Span, _answer, out var whole))
         {
@@ -203,8 +218,8 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
             if (attempt.Output.IsAhead(whole.Json.Length)) await attempt.Output.WaitAsync(whole.Json.Length, _cancellation);
             attempt.Output.AppendQuietly(whole.Json.Span);
             attempt.Output.Publish();
-            attempt.Output.Complete(whole.Usage, whole.IsUsageEstimated);
-            _hasContent = false;
+            attempt.Complete(whole.Usage, whole.IsUsageEstimated);
+            (_hasContent, _isAnswering) = (false, false);
             return AttemptResult.Answered;
         }
         try
@@ -292,12 +307,13 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         Commit();
         _normalizer.WriteEnd(_events);
         await FlushAsync(isEnd: true);
-        attempt.Output.Complete(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+        attempt.Complete(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
         return AttemptResult.Answered;
     }
 
     private AttemptResult Break(ApiError error)
     {
+        _isAnswering &= _hasContent;
         var result = UpstreamFailure.Classify(error, upstream.Options);
         if (!_isDelivered) return result;
         // What came in one piece with the break; to go on elsewhere takes time.
@@ -363,14 +379,14 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         try
         {
             await pending;
-            if (pending is Task<HttpResponseMessage> sending)
+            if (pending is Task<HttpResponseMessage> sending) _response = await sending;
+            if (events is null)
             {
-                _response = await sending;
-                var stream = await _response.Content.ReadAsStreamAsync(_deadline.Token);
+                var stream = await _response!.Content.ReadAsStreamAsync(_deadline.Token);
                 await stream.CopyToAsync(Stream.Null, _deadline.Token);
                 return;
             }
-            while (await events!.MoveNextAsync())
+            while (await events.MoveNextAsync())
             {
             }
         }

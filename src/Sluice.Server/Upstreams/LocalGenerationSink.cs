@@ -21,7 +21,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly AnswerWriter _output;
     private readonly DeltaWriter _writer;
     private readonly IDisposable _lease;
-    private readonly SuspendedGeneration _frame;
+    private readonly AnswerSnapshot _frame;
     private readonly ILogger _logger;
     private readonly ResponseSchema? _schema;
     private readonly bool _hasLogprobs;
@@ -35,7 +35,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     /// <param name="frame">What a suspension keeps beside the engine's progress.</param>
     /// <param name="lease">Disposed at the end.</param>
     /// <param name="logger">Told of failures.</param>
-    public LocalGenerationSink(Attempt attempt, ChatCompletionRequest request, SuspendedGeneration frame, IDisposable lease, ILogger logger)
+    public LocalGenerationSink(Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, IDisposable lease, ILogger logger)
     {
         _attempt = attempt;
         _generation = attempt.Generation;
@@ -54,7 +54,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
         if (_output.HasEnded) return;
-        _output.AddContent();
+        AddContent();
         BeginContent(isText: true);
         if (_hasLogprobs) Convert(tokens);
         _writer.Text(_output, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs));
@@ -63,7 +63,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
     {
         if (_output.HasEnded) return;
-        _output.AddContent();
+        AddContent();
         BeginContent(isText: false);
         _writer.Reasoning(_output, choiceIndex, utf8);
     }
@@ -71,7 +71,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnToolCall(int choiceIndex, int callIndex, string tool)
     {
         if (_output.HasEnded) return;
-        _output.AddContent();
+        AddContent();
         BeginContent(isText: false);
         var isCustom = _customTools.Contains(tool);
         _inputs[choiceIndex] = isCustom ? new CustomInputReader() : null;
@@ -81,7 +81,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
     {
         if (_output.HasEnded) return;
-        _output.AddContent();
+        AddContent();
         BeginContent(isText: false);
         if (_inputs[choiceIndex] is not { } input)
         {
@@ -112,14 +112,14 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnCompleted(GenerationUsage usage)
     {
         if (!_output.HasEnded) _writer.Usage(_output, Convert(usage));
-        _output.Complete(Convert(usage), isEstimated: false);
+        _attempt.Complete(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogCompleted(_generation.Id, usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
     }
 
     public void OnCancelled(GenerationUsage usage)
     {
-        _output.SetUsage(Convert(usage), isEstimated: false);
+        _attempt.SetUsage(Convert(usage), isEstimated: false);
         _output.Cancel(_attempt);
         _lease.Dispose();
         LogCancelled(_generation.Id, _generation.CancellationCause, usage.CompletionTokens);
@@ -127,7 +127,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnSuspended(GenerationProgress progress, GenerationUsage usage)
     {
-        _output.SetUsage(Convert(usage), isEstimated: false);
+        _attempt.SetUsage(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogSuspended(_generation.Id, usage.CompletionTokens);
         _attempt.Production!.Suspend(_frame with { Progress = progress, EventCount = _output.EventCount });
@@ -152,6 +152,12 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
             _output.Fail(ApiErrors.ServerError());
         }
         _lease.Dispose();
+    }
+
+    private void AddContent()
+    {
+        _output.AddContent();
+        _attempt.Production?.AddContent();
     }
 
     // Not before there is something to say, for until the first event a failure is still an HTTP status.

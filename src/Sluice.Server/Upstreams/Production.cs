@@ -1,98 +1,124 @@
 namespace Sluice.Server.Upstreams;
 
+/// <summary>What makes an answer, and can stop at it and be continued: the local engine.</summary>
+internal interface ISuspendable
+{
+    /// <summary>Stops it, soon. Never blocks, and may be called more than once.</summary>
+    void Suspend();
+
+    /// <summary>Ends it, soon. Never blocks, and may be called more than once.</summary>
+    void Cancel();
+
+    /// <summary>
+    /// What it could be continued from now; null once it has ended. The engine waits for as long as it takes to copy the tokens.
+    /// </summary>
+    AnswerSnapshot? TrySnapshot();
+}
+
 /// <summary>
-/// The making of an answer from its beginning, or from where it was suspended, to the next suspension or the end. Only the local engine can be
-/// suspended; where something else makes the answer, asking for it has no effect. Thread-safe.
+/// The making of an answer from its beginning, or from where it was suspended, to the next suspension or the end. Only what <see
+/// cref="Begin"/> was
+/// called for can be suspended; where something else makes the answer, a request for it has no effect. Thread-safe.
 /// </summary>
 internal sealed class Production
 {
-    private readonly TaskCompletionSource<SuspendedGeneration> _suspended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<AnswerSnapshot> _suspended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Guards all below. Nothing is called under it.
     private readonly Lock _lock = new();
-    private Action? _suspend;
-    private Func<SuspendedGeneration?>? _snapshot;
+    private ISuspendable? _work;
     private bool _isWanted;
-    private bool _isAsked;
-    private SuspendedGeneration? _end;
+    private bool _isRequested;
+    private AnswerSnapshot? _stopped;
     private CancellationTokenRegistration _whenCancelled;
+    private int _contentLeft = int.MaxValue;
 
-    /// <summary>Completes when the engine has given everything back.</summary>
-    public Task<SuspendedGeneration> Suspended => _suspended.Task;
+    /// <summary>Completes when the work has stopped at a request, and everything is given back.</summary>
+    public Task<AnswerSnapshot> Suspended => _suspended.Task;
 
-    /// <summary>Completes, always successfully, when the stretch is over and its answer knows how.</summary>
-    public Task Settled => _settled.Task;
+    /// <summary>Completes, always successfully, when it is over and its answer knows how.</summary>
+    public Task Closed => _closed.Task;
 
     /// <summary>Whether it has been told to stop: then it ends in a suspension, or the answer has ended.</summary>
-    public bool IsAsked
+    public bool IsRequested
     {
-        get { lock (_lock) return _isAsked; }
+        get { lock (_lock) return _isRequested; }
     }
 
-    /// <summary>Whether the local engine is at it.</summary>
-    public bool IsArmed
+    /// <summary>Whether something that can be suspended is at it.</summary>
+    public bool IsBegun
     {
-        get { lock (_lock) return _suspend is not null; }
+        get { lock (_lock) return _work is not null; }
     }
 
-    /// <summary>A stretch that is over.</summary>
-    public static Production EndedAt(SuspendedGeneration suspended)
+    /// <summary>Pieces of content after which it is suspended by itself. May be set from any thread.</summary>
+    public int ContentLeft
     {
-        var stretch = new Production { _isAsked = true };
-        stretch.Suspend(suspended);
-        stretch.Settle();
-        return stretch;
+        set => Volatile.Write(ref _contentLeft, value);
     }
 
-    /// <summary>Decides for a suspension, now or as soon as the local engine takes over.</summary>
-    /// <returns>Whether it is decided for now; then <see cref="Deliver"/> is to be called, outside of every lock.</returns>
-    public bool Ask()
+    /// <summary>A piece of content was made. Called by the thread that makes it alone, must not block, and allocates nothing.</summary>
+    public void AddContent()
+    {
+        var left = Volatile.Read(ref _contentLeft);
+        // Where another bound was set in this moment, that one holds.
+        if (left == int.MaxValue || Interlocked.CompareExchange(ref _contentLeft, left - 1, left) != left || left > 1) return;
+        if (RequestSuspend()) SendSuspend();
+    }
+
+    /// <summary>Decides for a suspension, where something that can be suspended is at it.</summary>
+    /// <returns>Whether it was decided for here; then <see cref="SendSuspend"/> is to be called, outside of every lock.</returns>
+    public bool RequestSuspend()
     {
         lock (_lock)
         {
-            _isWanted = true;
-            if (_suspend is null || _isAsked) return false;
-            return _isAsked = true;
+            if (_work is null || _isRequested) return false;
+            return _isRequested = true;
         }
     }
 
-    /// <summary>Tells the engine what was decided.</summary>
-    public void Deliver()
+    /// <summary>Decides for a suspension as soon as something takes over that can be suspended.</summary>
+    public void RequestSuspendLater()
     {
-        Action? suspend;
-        lock (_lock) suspend = _suspend;
-        suspend?.Invoke();
+        lock (_lock) _isWanted = true;
+    }
+
+    /// <summary>Tells what is at it what was decided.</summary>
+    public void SendSuspend()
+    {
+        ISuspendable? work;
+        lock (_lock) work = _work;
+        work?.Suspend();
     }
 
     /// <summary>Takes back what has not been decided for yet.</summary>
-    public void Withdraw()
+    public void TakeBack()
     {
         lock (_lock) _isWanted = false;
+        ContentLeft = int.MaxValue;
     }
 
-    /// <summary>The local engine is at it.</summary>
-    /// <param name="suspend">Stops it; never blocks, and may be called more than once.</param>
-    /// <param name="snapshot">What it could be gone on from; null once it has ended.</param>
-    public void Arm(Action suspend, Func<SuspendedGeneration?> snapshot)
+    /// <summary>Something that can be suspended is at it from now on, in the place of what was there before.</summary>
+    public void Begin(ISuspendable work)
     {
-        bool isAsked;
+        bool isRequested;
         lock (_lock)
         {
-            (_suspend, _snapshot) = (suspend, snapshot);
-            isAsked = _isAsked |= _isWanted;
+            _work = work;
+            isRequested = _isRequested |= _isWanted;
         }
-        if (isAsked) suspend();
+        if (isRequested) work.Suspend();
     }
 
-    /// <summary>The local engine won't do it.</summary>
+    /// <summary>What began has refused the work, and something else may be asked.</summary>
     /// <returns>False when it had been told to stop, and <see cref="Suspend"/> has to follow.</returns>
-    public bool TryDisarm()
+    public bool TryRefuse()
     {
         lock (_lock)
         {
-            if (_isAsked) return false;
-            (_suspend, _snapshot) = (null, null);
+            if (_isRequested) return false;
+            _work = null;
             return true;
         }
     }
@@ -102,7 +128,7 @@ internal sealed class Production
     {
         lock (_lock)
         {
-            if (_end is null)
+            if (_stopped is null)
             {
                 _whenCancelled = whenCancelled;
                 return;
@@ -111,39 +137,39 @@ internal sealed class Production
         whenCancelled.Unregister();
     }
 
-    /// <summary>It has stopped, and everything is given back.</summary>
-    public void Suspend(SuspendedGeneration suspended)
+    /// <summary>The work has stopped, and everything is given back.</summary>
+    public void Suspend(AnswerSnapshot snapshot)
     {
         lock (_lock)
         {
-            _end = suspended;
             // Doesn't wait for a callback that runs.
             _whenCancelled.Unregister();
-            (_suspend, _snapshot) = (null, null);
+            (_work, _stopped) = (null, snapshot);
         }
-        _suspended.TrySetResult(suspended);
+        _suspended.TrySetResult(snapshot);
     }
 
     /// <summary>How its end was is written down.</summary>
-    public void Settle()
+    public void Close()
     {
-        // What they hold on to is a whole generation.
-        lock (_lock) (_suspend, _snapshot) = (null, null);
-        _settled.TrySetResult();
+        // What it holds on to is a whole generation.
+        lock (_lock) _work = null;
+        _closed.TrySetResult();
     }
 
     /// <summary>
-    /// What the answer could be gone on from as it is now, or was suspended at; null where it can't be, or has ended. May be called at any time; the
-    /// engine waits for as long as it takes to copy the tokens.
+    /// What the answer could be continued from as it is now, or where the work has stopped; null where it can't be, or has ended. May be
+    /// called at any
+    /// time.
     /// </summary>
-    public SuspendedGeneration? TrySnapshot()
+    public AnswerSnapshot? TrySnapshot()
     {
-        Func<SuspendedGeneration?>? snapshot;
+        ISuspendable? work;
         lock (_lock)
         {
-            if (_end is not null) return _end;
-            snapshot = _snapshot;
+            if (_stopped is not null) return _stopped;
+            work = _work;
         }
-        return snapshot?.Invoke();
+        return work?.TrySnapshot();
     }
 }

@@ -1,6 +1,9 @@
 namespace Sluice.Tests.Simulation;
 
-/// <summary>The time of a simulation. A timer that runs out is posted to the scheduler, so that whatever is ready may come before it, or dispose of it.</summary>
+/// <summary>
+/// The time of a simulation. A timer that runs out is posted to the scheduler, so that whatever is ready may come before it, or dispose of
+/// it.
+/// </summary>
 internal sealed class SimClock(SimScheduler scheduler) : TimeProvider
 {
     private static readonly long s_start = new DateTime(2026, 1, 1, 0, 0, 0, DateTimeKind.Utc).Ticks;

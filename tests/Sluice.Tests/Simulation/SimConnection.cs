@@ -19,7 +19,8 @@ internal enum BodyEnd
 }
 
 /// <summary>
-/// One request and its response over a pipe in place of a socket: the server's features on one side, a client on the other. As with Kestrel an abort
+/// One request and its response over a pipe in place of a socket: the server's features on one side, a client on the other. As with Kestrel
+/// an abort
 /// cancels the request on another turn, writes after it go nowhere, and what the client has not read may be lost.
 /// </summary>
 internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponseFeature, IHttpResponseBodyFeature, IRequestBodyPipeFeature
@@ -85,6 +86,9 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
     /// <summary>Whether the server still works for it.</summary>
     public bool IsOpen { get; private set; } = true;
 
+    /// <summary>When the server's work for it was over; zero before.</summary>
+    public TimeSpan ClosedAt { get; private set; }
+
     /// <summary>Whether the client has left.</summary>
     public bool IsDropped { get; private set; }
 
@@ -124,7 +128,7 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
         {
             if (Node is not { IsDead: true }) _world.Violate($"the server threw {error}");
         }
-        IsOpen = false;
+        (IsOpen, ClosedAt) = (false, _world.Clock.Elapsed);
         if (IsOver) return;
         Start();
         _isEnded = true;
@@ -146,7 +150,7 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
     /// <summary>The server is gone.</summary>
     public void Sever()
     {
-        IsOpen = false;
+        (IsOpen, ClosedAt) = (false, _world.Clock.Elapsed);
         if (IsOver) return;
         _isBroken = true;
         _isLost = _world.Random.Next(3) == 0;

@@ -23,6 +23,7 @@ internal sealed class SimNode
     private readonly SimLifetime _lifetime = new();
     private readonly NodeClock _clock;
     private readonly ApiDispatcher _dispatcher;
+    private readonly bool _isStarting;
 
     public SimNode(SimWorld world, SluiceOptions options, ModelCatalog catalog, MemoryAnswerStore? store)
     {
@@ -31,6 +32,8 @@ internal sealed class SimNode
         services.AddSingleton<TimeProvider>(_clock).AddSingleton(new RandomSource(world.Random.Next())).AddSingleton(world.Limits).AddSingleton<IHostApplicationLifetime>(_lifetime);
         services.AddSingleton<ILoggerFactory>(new SimLog(world, this)).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
         services.AddSingleton<UpstreamTransport>((_, _) => new SimUpstream(world, this));
+        services.AddSingleton<LocalUpstreams>(provider =>
+            (model, _) => new SimEngine(world, this, model, provider.GetRequiredService<RandomSource>(), provider.GetRequiredService<TimeProvider>()));
         if (store is not null) services.AddSingleton<IAnswerStore>(new NodeStore(world, this, store));
         services.AddSluice(
             store is null ? options : options with { Store = StoreKind.Sqlite, StoreSizeBytes = world.IsTight ? 200 << 10 : null }, catalog,
@@ -38,7 +41,10 @@ internal sealed class SimNode
         _services = services.BuildServiceProvider();
         _dispatcher = _services.GetRequiredService<ApiDispatcher>();
         Table = _services.GetRequiredService<AnswerTable>();
+        // A store that fails in it would keep the hub from starting, and rightly.
+        _isStarting = true;
         var starting = Table.StartAsync(CancellationToken.None);
+        _isStarting = false;
         if (!starting.IsCompletedSuccessfully) world.Violate($"the hub does not start: {starting.Exception}");
     }
 
@@ -114,7 +120,8 @@ internal sealed class SimNode
         }
     }
 
-    // The way to a store that outlives the process: slow at times, with faults before and after a commit has taken effect, and closed with the process.
+    // The way to a store that outlives the process: slow at times, with faults before and after a commit has taken effect, and closed with
+    // the process.
     private sealed class NodeStore(SimWorld world, SimNode node, MemoryAnswerStore store) : IAnswerStore
     {
         public string Name => store.Name;
@@ -148,6 +155,7 @@ internal sealed class SimNode
 
         private async Task AccessAsync(string what)
         {
+            if (node._isStarting) return;
             if (world.Random.Next(2) == 0) await world.DelayAsync(world.Random.Next(10) == 0 ? 400 : 5);
             if (node.IsDead) await new TaskCompletionSource().Task;
             if (!world.HasStoreFaults || world.Random.Next(10) > 0) return;

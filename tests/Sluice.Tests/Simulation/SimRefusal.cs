@@ -22,16 +22,20 @@ internal sealed class SimRefusal(SimWorld world, Story story)
             (409, "stream_diverged") => facts.IsShared,
             (410, "events_dropped") => world.IsTight,
             // What is kept is bounded in time, and in a small hub in number.
-            (410, "stream_expired") => world.IsTight || world.Clock.Elapsed > world.Limits.Retention,
+            // One that is deleted while somebody waits for its continuation.
+            (410, "stream_expired") => world.IsTight || facts.IsDeleted || world.Clock.Elapsed > world.Limits.Retention,
             (422, _) => facts.IsStolen,
             (429, "too_many_readers") => story.Connections.Count > world.Limits.ReadersPerAnswer,
             (429, _) => story.Acts.Contains(UpstreamAct.Refuses),
             // What it had from a process that ended may be more than the store got.
             (400 or 409, "invalid_cursor" or "stream_diverged") when world.HasCrashed => true,
             (410, "stream_lost") => world.EndCount > 0,
-            // What the store keeps of an answer that a stop ended before its first event: a client that knows its id is told the same again.
+            // What the store keeps of an answer that a stop ended before its first event: a client that knows its id is told the same
+            // again.
             (503, "server_shutdown") when world.Store is not null && world.EndCount > 0 && position == 0 => true,
             (503, _) when world.HasStoreFaults => true,
+            // An answer as one object after a restart: what the store can't give, or a small log no longer has, is lost to its reader.
+            (500, null) when world.EndCount > 0 && !story.IsStream => world.HasStoreFaults || world.IsTight,
             (503, _) when world.IsStopping || world.IsTight => true,
             (502 or 503 or 504, _) => world.HasUpstreamFaults,
             _ => false,

@@ -49,6 +49,9 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
 
     public bool MayRetry { get; private set; } = true;
 
+    /// <summary>Where the answer stands, of its object; null before.</summary>
+    public string? State { get; private set; }
+
     /// <summary>Reads an event stream.</summary>
     /// <param name="position">Events that the client has, and has said so.</param>
     /// <param name="hasIds">Whether it has asked for ids.</param>
@@ -60,6 +63,7 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
         if (Status != 200) return await ReadErrorAsync();
         _trace = world.Ledger.Trace(connection.Headers["Sluice-Stream-Id"].ToString(), story);
         story.Facts.IsSeen = true;
+        var (heardAt, lagThen, heard) = (world.Clock.Elapsed, world.Clock.Lag, Count);
         while (true)
         {
             if (_bytes >= manner.LeavesAfterBytes)
@@ -78,6 +82,11 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
             _bytes += bytes.Length;
             _pending.AddRange(bytes);
             TakeBlocks(hasIds);
+            if (Count > heard) (heardAt, lagThen, heard) = (world.Clock.Elapsed, world.Clock.Lag, Count);
+            var unheard = world.Clock.Elapsed - heardAt - (world.Clock.Lag - lagThen);
+            // The engine is never silent for longer than that, so nobody is at it.
+            if (story.Model == SimWorld.LocalModel && manner.PauseMilliseconds == 0 && end == BodyEnd.None && unheard > SimEngine.LongestPause)
+                world.Violate($"I9: a reader of {Id} has heard nothing but heartbeats for {unheard}");
             if (end == BodyEnd.None) continue;
             if (end == BodyEnd.Broken) world.Count(_hasFailed ? "reply failed" : "reply broken");
             if (end == BodyEnd.Broken) return _hasFailed ? ReplyEnd.Failed : ReplyEnd.Cut;
@@ -127,7 +136,10 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
         if (!connection.HasStarted || connection.IsDropped) return false;
         var silence = world.Clock.Elapsed - from - (world.Clock.Lag - lag);
         // Headers of a stream are held for so long, a cursor that is ahead for so long, and a request is on its way.
-        if (story.IsStream && silence > world.Limits.HeadersHeld + world.Limits.CursorWait + TimeSpan.FromSeconds(1)) world.Violate($"I9: a client of story {story.Number} waited {silence} for headers");
+        // The engine has to stop before it can continue, and after a restart it makes anew what a client has seen and the store has not.
+        var longest = world.Limits.HeadersHeld + world.Limits.CursorWait + TimeSpan.FromSeconds(1);
+        if (story.EngineCallCount > 0) longest += TimeSpan.FromSeconds(1) + (world.EndCount > 0 ? world.Limits.RestoredCursorWait : TimeSpan.Zero);
+        if (story.IsStream && silence > longest) world.Violate($"I9: a client of story {story.Number} waited {silence} for headers");
         Status = connection.StatusCode;
         world.Scheduler.Note(Status);
         if (Status is not 200) world.Count($"status {Status}");
@@ -191,6 +203,7 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
         using var document = JsonDocument.Parse(text);
         var completion = document.RootElement;
         var state = isSoFar ? completion.GetProperty("sluice").GetProperty("state").GetString() : "completed";
+        State = state;
         var isCancelled = completion.TryGetProperty("sluice", out var own) && own.TryGetProperty("cancelled", out _);
         var isWhole = state == "completed" && !isCancelled;
         var texts = completion.GetProperty("choices").EnumerateArray().Select(choice =>

@@ -1,7 +1,8 @@
 namespace Sluice.Tests.Simulation;
 
 /// <summary>
-/// Everything that waits to run on the one thread of a simulation; what runs next is drawn from a seed. Whatever another thread posts has escaped:
+/// Everything that waits to run on the one thread of a simulation; what runs next is drawn from a seed. Whatever another thread posts has
+/// escaped:
 /// its time would be the machine's and not the seed's.
 /// </summary>
 internal sealed class SimScheduler(Random random) : SynchronizationContext

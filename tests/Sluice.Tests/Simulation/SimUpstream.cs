@@ -5,7 +5,9 @@ using Sluice.Testing;
 
 namespace Sluice.Tests.Simulation;
 
-/// <summary>The upstreams of a simulation, in place of their connections: each call finds its story in the request and does what that has for it.</summary>
+/// <summary>
+/// The upstreams of a simulation, in place of their connections: each call finds its story in the request and does what that has for it.
+/// </summary>
 internal sealed class SimUpstream(SimWorld world, SimNode node) : HttpMessageHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -13,8 +15,7 @@ internal sealed class SimUpstream(SimWorld world, SimNode node) : HttpMessageHan
         world.Scheduler.CheckThread();
         if (node.IsDead) await new TaskCompletionSource().Task;
         var body = Encoding.UTF8.GetString(await request.Content!.ReadAsByteArrayAsync(CancellationToken.None));
-        var start = body.IndexOf("story ", StringComparison.Ordinal) + 6;
-        var story = world.Stories[int.Parse(body[start..body.IndexOf('.', start)], System.Globalization.CultureInfo.InvariantCulture)];
+        var story = world.StoryOf(body);
         var number = story.CallCount++;
         var act = number < story.Acts.Count ? story.Acts[number] : UpstreamAct.Answers;
         var call = new SimCall(world, node, story, act);
@@ -176,6 +177,10 @@ internal sealed class SimUpstream(SimWorld world, SimNode node) : HttpMessageHan
 /// <summary>One call of an upstream.</summary>
 internal sealed class SimCall(SimWorld world, SimNode node, Story story, UpstreamAct act)
 {
+    public override string ToString() => $"{act} of {story.Model} since {Began}, suspendable: {IsSuspendable}, working: {IsWorking}";
+
+    public SimWorld World => world;
+
     /// <summary>Who asks.</summary>
     public SimNode Node => node;
 
@@ -190,6 +195,25 @@ internal sealed class SimCall(SimWorld world, SimNode node, Story story, Upstrea
 
     /// <summary>Whether it generates.</summary>
     public bool IsWorking { get; set; } = true;
+
+    /// <summary>Whether it is the hub's own engine, and its answer can be suspended.</summary>
+    public bool IsSuspendable { get; init; }
+
+    /// <summary>Whether the engine has heard that it is to stop, and does with its next step.</summary>
+    public bool IsTold { get; set; }
+
+    /// <summary>Pieces that the engine has made since the last reader left, as far as that is known.</summary>
+    public int PiecesAlone { get; private set; }
+
+    private int _connectionCount;
+
+    /// <summary>The engine makes a piece.</summary>
+    public void NotePiece()
+    {
+        // Whoever came meanwhile may have left again.
+        var isRead = story.Connections.Any(static connection => !connection.IsGone) || story.Connections.Count != _connectionCount;
+        (PiecesAlone, _connectionCount) = (isRead ? 0 : PiecesAlone + 1, story.Connections.Count);
+    }
 
     /// <summary>Whether it has said all that it will ever say, without an end.</summary>
     public bool IsSilent { get; set; }

@@ -9,6 +9,9 @@ namespace Sluice.Tests.Simulation;
 /// <summary>A hub between clients and upstreams, on one thread and with a clock of its own. A seed says all that happens.</summary>
 internal sealed class SimWorld
 {
+    /// <summary>The model of the hub's own engine.</summary>
+    public const string LocalModel = "local";
+
     private const string Models = """
         api_keys: [key-0, key-1, key-2]
         models:
@@ -17,10 +20,15 @@ internal sealed class SimWorld
           - {id: m3, retries: 0, fallbacks: [m1], upstreams: [{url: "http://u3"}]}
           - {id: m4, upstreams: [{url: "http://u2", weight: 2}, {url: "http://u3", weight: 1}]}
           - {id: m5, rescue: false, upstreams: [{url: "http://u4", on_abort: drain}]}
+          - {id: m6, retries: 0, upstreams: [{url: "http://u3"}]}
         """;
 
     private static readonly SluiceOptions s_options = ConfigurationFile.Parse(Models, "sluice.yaml", static _ => null);
-    private static readonly ModelCatalog s_catalog = ModelCatalog.Create(s_options, []);
+    private static readonly ModelCatalog s_catalog = new(
+    [
+        .. ModelCatalog.Create(s_options, []).Models.Select(static model => model.Id == "m6" ? model with { Fallbacks = [LocalModel] } : model),
+        new LocalModel(LocalModel, "/nowhere.gguf", 1, DateTimeOffset.UnixEpoch),
+    ]);
 
     private readonly List<SimNode> _dead = [];
     private SimNode? _node;
@@ -49,6 +57,10 @@ internal sealed class SimWorld
                 HotBytesMax = Random.Next(4, 20) << 10,
                 HotBytesMin = 512,
                 StoreBatchBytes = 2 << 10,
+                SuspendedAnswersMax = Random.Next(1, 4),
+                SuspendedRetention = TimeSpan.FromMinutes(1),
+                Detached = TimeSpan.FromSeconds(4),
+                DetachedContentMax = 6,
             }
             : new Limits();
         HasStoreFaults = Random.Next(3) == 0;
@@ -140,11 +152,18 @@ internal sealed class SimWorld
     /// <summary>Answers that the hub knows.</summary>
     public int AnswerCount => _node!.Table.Count;
 
+    /// <summary>The story that a request is of.</summary>
+    public Story StoryOf(string body)
+    {
+        var start = body.IndexOf("story ", StringComparison.Ordinal) + 6;
+        return Stories[int.Parse(body[start..body.IndexOf('.', start)], System.Globalization.CultureInfo.InvariantCulture)];
+    }
+
     public void Begin(SimCall call)
     {
         _calls.Add(call);
-        if (call.Story.Facts.Key is not null && call.Story.Model != "m5" && _calls.Count(other => other.Story == call.Story && other.IsWorking) > 1)
-            Violate($"I3: two upstreams work for story {call.Story.Number}, which has a key");
+        if (call.Story.Facts.Key is not null && call.Story.Model != "m5" && _calls.Count(other => other.Story == call.Story && other.IsWorking && !other.IsTold) > 1)
+            Violate($"I3: two upstreams work for story {call.Story.Number}, which has a key: {string.Join(", ", _calls.Where(other => other.Story == call.Story))}");
     }
 
     public void NoteSilent(SimCall call) => call.IsSilent = true;
@@ -269,15 +288,30 @@ internal sealed class SimWorld
         {
             if (!call.IsWorking || call.Story.Model == "m5") continue;
             var (facts, lag) = (call.Story.Facts, Clock.Lag - call.LagBefore);
-            foreach (var connection in call.Story.Connections) if (connection.IsOpen && !connection.IsDropped) facts.LeftAt = null;
-            if (call.Story.Connections.All(static connection => connection.IsGone)) facts.LeftAt ??= Clock.Elapsed;
+            // Whoever has the engine continue an answer holds it until the engine has begun, even if their client has left meanwhile.
+            bool IsThere(SimConnection connection) => connection.IsOpen && (call.IsSuspendable || !connection.IsDropped);
+            if (call.Story.Connections.Any(IsThere)) facts.LeftAt = null;
+            else if (call.Story.Connections.All(static connection => connection.IsGone)) facts.LeftAt ??= Clock.Elapsed;
             // A client may come and leave between two looks.
+            foreach (var connection in call.Story.Connections) if (facts.LeftAt < connection.ClosedAt) facts.LeftAt = connection.ClosedAt;
             if (facts.LeftAt < call.Began) facts.LeftAt = call.Began;
             if (facts.LeftAt is not { } left || facts.OnDisconnect == "continue") continue;
-            var grace = facts.OnDisconnect == "cancel" ? TimeSpan.Zero : facts.Key is null ? Limits.UnseenGrace : TimeSpan.MaxValue;
-            if (grace < TimeSpan.MaxValue && Clock.Elapsed - left > grace + lag) Violate($"I8: nobody reads story {call.Story.Number} since {left}, and it is worked on ({call.Act} since {call.Began}; {facts.OnDisconnect ?? "no policy"}): {string.Join("; ", call.Story.Connections)}");
+            if (Clock.Elapsed - left > GraceOf(call) + lag || (call.IsSuspendable && facts.Key is not null && call.PiecesAlone > Limits.DetachedContentMax + 2))
+                Violate(
+                    $"I8: nobody reads story {call.Story.Number} since {left}, and it is worked on ({call.Act} since {call.Began}, {call.PiecesAlone} pieces; "
+                    + $"{facts.OnDisconnect ?? "no policy"}): {string.Join("; ", call.Story.Connections)}");
         }
     }
+
+    // How long somebody may work on what nobody reads.
+    private TimeSpan GraceOf(SimCall call) => (call.Story.Facts, call.IsSuspendable) switch
+    {
+        ({ OnDisconnect: "cancel" }, false) => TimeSpan.Zero,
+        ({ OnDisconnect: "cancel" } or { Key: null }, true) => SimEngine.Step,
+        ({ Key: null }, false) => Limits.UnseenGrace,
+        (_, true) => Limits.Detached + SimEngine.Step,
+        _ => TimeSpan.MaxValue / 2,
+    };
 
     private void CheckRest()
     {

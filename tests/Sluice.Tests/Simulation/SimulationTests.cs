@@ -5,7 +5,8 @@ using Xunit;
 namespace Sluice.Tests.Simulation;
 
 /// <summary>
-/// The hub between clients and upstreams that fail in every way there is, seed after seed: docs/testing.md says which invariants are held, and
+/// The hub between clients and upstreams that fail in every way there is, seed after seed: docs/testing.md says which invariants are held,
+/// and
 /// how to run more seeds, or one again.
 /// </summary>
 public sealed class SimulationTests

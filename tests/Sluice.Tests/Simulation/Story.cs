@@ -43,12 +43,14 @@ internal enum UpstreamAct
 }
 
 /// <summary>
-/// One question and its answers, all of which are known: each piece of text names the story, the call of an upstream, the choice and its place, so
+/// One question and its answers, all of which are known: each piece of text names the story, the call of an upstream, the choice and its
+/// place, so
 /// whatever a client gets can be told from what it should have got.
 /// </summary>
 internal sealed class Story
 {
     private readonly int _salt;
+    private readonly Dictionary<ulong, int> _callsBySeed = [];
 
     public Story(int number, Random random, bool hasUpstreamFaults, bool? isStream = null, string? principal = null)
     {
@@ -60,7 +62,7 @@ internal sealed class Story
         ChoiceCount = random.Next(6) == 0 ? 2 : 1;
         PieceCount = random.Next(8) switch { 0 => 0, 1 => 1, 7 => random.Next(20, 60), _ => random.Next(2, 16) };
         PadBytes = random.Next(12) == 0 ? random.Next(200, 2000) : 0;
-        Model = $"m{random.Next(1, 6)}";
+        Model = random.Next(9) switch { 0 => "m6", 1 or 2 => SimWorld.LocalModel, _ => $"m{random.Next(1, 6)}" };
         IncludesUsage = random.Next(2) == 0;
         IsStream = isStream ?? random.Next(6) > 0;
         if (hasUpstreamFaults)
@@ -102,6 +104,16 @@ internal sealed class Story
 
     /// <summary>Calls of upstreams so far.</summary>
     public int CallCount { get; set; }
+
+    /// <summary>Calls of the hub's own engine so far, continuations included.</summary>
+    public int EngineCallCount { get; set; }
+
+    /// <summary>The engine says what follows from its seed: the number of the call that it had the seed in first.</summary>
+    public int CallOf(ulong seed)
+    {
+        if (!_callsBySeed.TryGetValue(seed, out var call)) _callsBySeed.Add(seed, call = CallCount++);
+        return call;
+    }
 
     /// <summary>What its clients have said and done, which makes some replies right that would be wrong otherwise.</summary>
     public StoryFacts Facts { get; } = new();

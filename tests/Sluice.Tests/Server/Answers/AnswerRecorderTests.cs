@@ -4,7 +4,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
-using Sluice.Protocol.Errors;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
@@ -65,7 +64,7 @@ public sealed class AnswerRecorderTests : IDisposable
     {
         answer.Record.SetUsage(new AnswerUsage(3, 0, 4), isEstimated: false);
         answer.Log.Complete();
-        answer.SetProduced();
+        answer.SetEnded();
     }
 
     private static async Task<string> ReadAsync(Answer answer, long position = 0)
@@ -180,7 +179,7 @@ public sealed class AnswerRecorderTests : IDisposable
         Assert.Null(answer.Log.FindLag(1 << 20));
     }
 
-    private static SuspendedGeneration Progress(long eventCount) => new()
+    private static AnswerSnapshot Progress(long eventCount) => new()
     {
         ModelId = "local",
         ModelName = "m",
@@ -201,11 +200,11 @@ public sealed class AnswerRecorderTests : IDisposable
         Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
     };
 
-    private async Task<AnswerTable> RestartAsync(Action<Answer, SuspendedGeneration> restore)
+    private async Task<AnswerTable> RestartAsync()
     {
         _recorder.Dispose();
         _recorder = new AnswerRecorder(_store, _limits, 200_000, _clock, NullLogger.Instance);
-        var table = new AnswerTable(_limits, _clock, _recorder, restore);
+        var table = new AnswerTable(_limits, _clock, _recorder);
         _tables.Add(table);
         await table.StartAsync(CancellationToken.None);
         return table;
@@ -217,7 +216,7 @@ public sealed class AnswerRecorderTests : IDisposable
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
         var known = 5L;
-        answer.Production.Arm(() => { }, () => Progress(known));
+        answer.Production!.Begin(new ScriptedWork(() => Progress(known)));
         Append(answer, 0, 8);
         Tick();
         // No event without the progress that accounts for it.
@@ -226,21 +225,20 @@ public sealed class AnswerRecorderTests : IDisposable
         Tick();
         Assert.Equal(Events("a", 8), await StoredAsync("a"));
         // The engine is done, and the end isn't there yet: these have no progress any more.
-        answer.Production.Settle();
+        answer.Production!.Close();
         Append(answer, 8, 4);
         Tick();
         Assert.Equal(Events("a", 12), await StoredAsync("a"));
 
         _clock.Advance(TimeSpan.FromMinutes(40));
-        SuspendedGeneration? suspended = null;
-        table = await RestartAsync((restored, progress) => restored.Restore(suspended = progress, () => { }));
+        table = await RestartAsync();
         Assert.True(table.TryFindKey("k", "p", out var found));
         Assert.Equal(("suspended", 8L, 0), (found.State, found.Log.EventCount, table.RunningCount));
-        Assert.Equal(StoredProgress.Write(Progress(8)).ToArray(), StoredProgress.Write(suspended!).ToArray());
-        Assert.Equal("body", Encoding.ASCII.GetString(suspended!.Body.Span));
+        Assert.Equal(Progress(8).Write().ToArray(), found.Suspended!.Write().ToArray());
+        Assert.Equal("body", Encoding.ASCII.GetString(found.Suspended.Body.Span));
         // It goes when its time since then is over, and not a restart later.
         _clock.Advance(TimeSpan.FromMinutes(15));
-        table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+        table = await RestartAsync();
         Assert.True(table.TryFind("a", "p", out _));
         _clock.Advance(TimeSpan.FromMinutes(5));
         Assert.True(table.HasExpired("a", "p"));
@@ -255,18 +253,18 @@ public sealed class AnswerRecorderTests : IDisposable
         var (suspended, cut) = (Begin(table, "suspended")!, Begin(table, "cut")!);
         foreach (var answer in (Answer[])[suspended, cut])
         {
-            answer.Production.Arm(() => { }, () => Progress(5));
+            answer.Production!.Begin(new ScriptedWork(() => Progress(5)));
             Append(answer, 0, 5);
         }
         Tick();
         // Its events and its progress are in the store already.
         suspended.Record.SetUsage(new AnswerUsage(20, 4, 3, 2), isEstimated: false);
-        suspended.Production.Suspend(Progress(5));
-        suspended.Production.Settle();
+        suspended.Production!.Suspend(Progress(5));
+        suspended.Production!.Close();
         Tick();
         for (var restart = 0; restart < 2; restart++)
         {
-            table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+            table = await RestartAsync();
             Assert.True(table.TryFind("suspended", "p", out var found));
             Assert.Equal((new AnswerUsage(20, 4, 3, 2), false), (found.Record.Usage, found.Record.IsUsageEstimated));
             Assert.True(table.TryFind("cut", "p", out found));
@@ -296,10 +294,10 @@ public sealed class AnswerRecorderTests : IDisposable
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
         var one = Progress(4);
-        answer.Production.Arm(() => { }, () => one with { Progress = one.Progress! with { Choices = [one.Progress.Choices[0], one.Progress.Choices[0]] } });
+        answer.Production!.Begin(new ScriptedWork(() => one with { Progress = one.Progress! with { Choices = [one.Progress.Choices[0], one.Progress.Choices[0]] } }));
         Append(answer, 0, 4);
         Tick();
-        table = await RestartAsync((_, _) => Assert.Fail("It can't be gone on with."));
+        table = await RestartAsync();
         Assert.True(table.TryFind("a", "p", out var found));
         Assert.Equal(("failed", true), (found.State, found.IsLost));
     }
@@ -309,16 +307,12 @@ public sealed class AnswerRecorderTests : IDisposable
     {
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
-        answer.Production.Arm(() => { }, () => Progress(8));
+        answer.Production!.Begin(new ScriptedWork(() => Progress(8)));
         Append(answer, 0, 8);
         Tick();
-        table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+        table = await RestartAsync();
         Assert.True(table.TryFind("a", "p", out var found) && found.TryHold());
-        Assert.Null(await found.ContinueAsync((_, stretch) =>
-        {
-            stretch.Arm(() => { }, () => Progress(18));
-            return Task.FromResult<ApiError?>(null);
-        }, () => { }));
+        found.TakeUp()!.Value.Production.Begin(new ScriptedWork(() => Progress(18)));
         var reaching = found.ReachAsync(10, CancellationToken.None);
         // Longer than a cursor may be ahead of a stream that says something.
         _clock.Advance(_limits.CursorWait * 3);
@@ -333,25 +327,21 @@ public sealed class AnswerRecorderTests : IDisposable
     {
         var table = await StartAsync();
         var answer = Begin(table, "a", "k")!;
-        answer.Production.Arm(() => { }, () => Progress(8));
+        answer.Production!.Begin(new ScriptedWork(() => Progress(8)));
         Append(answer, 0, 8);
         Tick();
-        answer.Production.Settle();
+        answer.Production!.Close();
         Append(answer, 8, 4);
         Tick();
-        table = await RestartAsync((restored, progress) => restored.Restore(progress, () => { }));
+        table = await RestartAsync();
         Assert.True(table.TryFind("a", "p", out var found) && found.TryHold());
-        Assert.Null(await found.ContinueAsync((_, stretch) =>
-        {
-            stretch.Arm(() => { }, () => Progress(18));
-            return Task.FromResult<ApiError?>(null);
-        }, () => { }));
+        found.TakeUp()!.Value.Production.Begin(new ScriptedWork(() => Progress(18)));
         Append(found, 8, 10);
         Tick();
         Assert.Equal((Events("a", 18), Events("a", 18)), (await ReadAsync(found), await StoredAsync("a")));
         End(found);
         Tick();
-        table = await RestartAsync((_, _) => Assert.Fail("It has ended."));
+        table = await RestartAsync();
         Assert.True(table.TryFind("a", "p", out found));
         Assert.Equal(("completed", Events("a", 18)), (found.State, await ReadAsync(found)));
     }
@@ -361,11 +351,11 @@ public sealed class AnswerRecorderTests : IDisposable
     {
         var table = await StartAsync();
         var answer = Begin(table, "a", keeping: Retention.Off)!;
-        var isTold = false;
-        answer.Production.Arm(() => isTold = true, () => Progress(0));
+        var work = new ScriptedWork(() => Progress(0));
+        answer.Production!.Begin(work);
         Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, adopts: false, out var reader));
         answer.Detach(hasSent: true);
-        Assert.Equal((CancellationCause.ClientLeft, false), (answer.Generation.CancellationCause, isTold));
+        Assert.Equal((CancellationCause.ClientLeft, false), (answer.Generation.CancellationCause, work.IsTold));
         Assert.NotNull(reader);
     }
 
@@ -506,7 +496,7 @@ public sealed class AnswerRecorderTests : IDisposable
         table.Delete(ended);
         Assert.True(await table.FlushRemovalsAsync());
         running.Log.Cancel();
-        running.SetProduced();
+        running.SetEnded();
         Tick();
         Assert.Equal((0, 0), ((await _store.LoadAsync(default)).Answers.Count, (await _store.LoadAsync(default)).Tombstones.Count));
         Assert.Equal(0, _recorder.StoredBytes);

@@ -3,6 +3,7 @@ using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 using Sluice.Testing;
 using Xunit;
@@ -30,7 +31,7 @@ public sealed class AnswerTableTests : IDisposable
         var answer = Create(id, owner, out _)!;
         answer.Log.Append(new byte[bytes]);
         answer.Log.Complete();
-        answer.SetProduced();
+        answer.SetEnded();
         return answer;
     }
 
@@ -60,7 +61,7 @@ public sealed class AnswerTableTests : IDisposable
         var first = Create("a", Owner(), out _)!;
         foreach (var id in (string[])["b", "c"]) Ended(id, Owner());
         first.Log.Complete();
-        first.SetProduced();
+        first.SetEnded();
         Ended("d", Owner());
         Assert.Equal((true, false, true, true), (Has("a"), Has("b"), Has("c"), Has("d")));
     }
@@ -152,35 +153,89 @@ public sealed class AnswerTableTests : IDisposable
         {
             var answer = Create(name + isTime, Owner($"{name}{isTime}"), out _)!;
             answer.Record.BeginAttempt(new UpstreamIdentity(name, "x", "m"));
-            var isSuspended = false;
-            if (isLocal) answer.Production.Arm(() => isSuspended = true, () => null);
-            answer.Record.AddContent();
+            var work = new ScriptedWork();
+            if (isLocal) answer.Production!.Begin(work);
+            answer.Production!.AddContent();
             Orphan(answer);
-            for (var i = 0; i < 1_999; i++) answer.Record.AddContent();
+            for (var i = 0; i < 1_999; i++) answer.Production!.AddContent();
             if (isTime) _clock.Advance(TimeSpan.FromSeconds(59.9));
-            Assert.Equal(("detached", false), (answer.State, isSuspended));
+            Assert.Equal(("detached", false), (answer.State, work.IsTold));
             if (isTime) _clock.Advance(TimeSpan.FromSeconds(0.1));
-            else answer.Record.AddContent();
-            Assert.Equal((isLocal, null), (isSuspended, answer.Generation.CancellationCause));
+            else answer.Production!.AddContent();
+            Assert.Equal((isLocal, null), (work.IsTold, answer.Generation.CancellationCause));
             Assert.False(answer.IsBroken);
         }
     }
 
     [Fact]
+    public async Task What_must_not_be_kept_ends_when_its_budget_has_stopped_it()
+    {
+        var answer = Create("a", Owner("k") with { Retention = Retention.Off }, out _)!;
+        var work = new ScriptedWork();
+        answer.Production!.Begin(work);
+        Orphan(answer);
+        for (var i = 0; i < 2_000; i++) answer.Production.AddContent();
+        Assert.Equal((true, null), (work.IsTold, answer.Generation.CancellationCause));
+        answer.SetSuspended(Snapshot());
+        Assert.Equal(CancellationCause.ClientLeft, answer.Generation.CancellationCause);
+        await answer.Produced;
+        Assert.Equal(("cancelled", false), (answer.State, Has("a")));
+    }
+
+    [Fact]
+    public async Task A_cancel_that_overtakes_a_suspension_ends_the_answer_all_the_same()
+    {
+        var answer = Create("a", Owner("k"), out _)!;
+        answer.Production!.Begin(new ScriptedWork());
+        answer.Cancel(CancellationCause.Shutdown);
+        answer.SetSuspended(Snapshot());
+        Assert.False(answer.IsSuspended);
+        await answer.Produced;
+        Assert.Equal("failed", answer.State);
+    }
+
+    [Fact]
+    public void One_that_is_taken_up_at_once_is_not_kept_among_the_suspended()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            var answer = Create($"{i}", Owner($"k{i}"), out _)!;
+            Assert.True(answer.TryHold());
+            answer.SetSuspended(Snapshot());
+            Assert.NotNull(answer.TakeUp());
+            Assert.Null(answer.TakeUp());
+            // However late it hears of it.
+            _table.Place(answer);
+        }
+        _clock.Advance(_limits.SuspendedRetention);
+        Assert.Equal((3, 3), (_table.Count, _table.RunningCount));
+    }
+
+    private static AnswerSnapshot Snapshot() => new()
+    {
+        ModelId = "m",
+        ModelName = "m",
+        Body = """{"model":"m","messages":[{"role":"user","content":"?"}]}"""u8.ToArray(),
+        Created = 0,
+        RenderedAt = DateTimeOffset.UnixEpoch,
+        Seed = 0,
+    };
+
+    [Fact]
     public void A_reader_that_comes_back_ends_the_time_of_grace()
     {
         var answer = Create("a", Owner("k"), out _)!;
-        var isSuspended = false;
-        answer.Production.Arm(() => isSuspended = true, () => null);
+        var work = new ScriptedWork();
+        answer.Production!.Begin(work);
         Orphan(answer);
         _clock.Advance(TimeSpan.FromSeconds(59));
         answer.TryAttach(0, adopts: false, out var reader);
         _clock.Advance(TimeSpan.FromSeconds(120));
-        for (var i = 0; i < 3_000; i++) answer.Record.AddContent();
-        Assert.Equal(("running", false), (answer.State, isSuspended));
+        for (var i = 0; i < 3_000; i++) answer.Production!.AddContent();
+        Assert.Equal(("running", false), (answer.State, work.IsTold));
         reader!.Dispose();
         _clock.Advance(TimeSpan.FromSeconds(60));
-        Assert.True(isSuspended);
+        Assert.True(work.IsTold);
     }
 
     // Beyond its bound an answer gives its count back, whatever has become of it.

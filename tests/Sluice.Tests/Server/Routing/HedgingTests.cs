@@ -7,6 +7,7 @@ using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
 using Sluice.Testing;
+using Sluice.Tests.Server.Telemetry;
 using Xunit;
 
 namespace Sluice.Tests.Server.Routing;
@@ -138,6 +139,10 @@ public sealed class HedgingTests
         using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("from the second"), ScriptedUpstream.Finish(), "[DONE]"], await UpstreamHub.EventsAsync(response));
         await first.Calls[^1].Aborted.WaitAsync(Patience);
+        // It has read the prompt all the same.
+        var scrape = await Scrape.WhenIdleAsync(hub.Http);
+        Assert.InRange(scrape.Sum("sluice_attempt_tokens_total", "type=\"input\"", "sluice_role=\"hedge_lost\"", "sluice_estimated=\"true\"", first.Url) ?? 0, 1, 1_000);
+        Assert.Null(scrape.Sum("sluice_attempt_tokens_total", "sluice_role=\"hedge_lost\"", second.Url));
     }
 
     [Fact]

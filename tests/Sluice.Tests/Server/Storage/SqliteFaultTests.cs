@@ -90,13 +90,13 @@ public sealed class SqliteFaultTests : IDisposable
             if (number % 50 == 49) Assert.StartsWith(await ReadAsync(answers[0]), Events("a"), StringComparison.Ordinal);
         }
         gone.Log.Cancel();
-        gone.SetProduced();
+        gone.SetEnded();
         table.Delete(gone);
         foreach (var answer in answers)
         {
             answer.Record.SetUsage(new AnswerUsage(1, 0, EventCount), isEstimated: false);
             answer.Log.Complete();
-            answer.SetProduced();
+            answer.SetEnded();
         }
         clock.Advance(_limits.StoreInterval);
     }

@@ -37,7 +37,7 @@ public sealed class SqliteRoomTests : IDisposable
     {
         answer.Record.SetUsage(new AnswerUsage(1, 0, 1), isEstimated: false);
         answer.Log.Complete();
-        answer.SetProduced();
+        answer.SetEnded();
         _clock.Advance(_limits.StoreInterval);
     }
 

@@ -132,6 +132,10 @@ public sealed class MetricsTests
         Assert.Equal(1, scrape.Sum("sluice_rescues_total", Model, "sluice_method=\"rerun\""));
         Assert.Equal(1, scrape.Sum("sluice_attempts_total", Model, "broken", cut.Url));
         Assert.Equal(1, scrape.Sum("sluice_attempts_total", Model, "answered", sound.Url));
+        // The prompt was paid twice, and the client got one answer.
+        foreach (var (role, url) in (ReadOnlySpan<(string, string)>)[("replaced", cut.Url), ("answer", sound.Url)])
+            Assert.InRange(scrape.Sum("sluice_attempt_tokens_total", Model, "type=\"input\"", $"sluice_role=\"{role}\"", url) ?? 0, 1, 1_000);
+        Assert.Null(scrape.Sum("sluice_attempt_tokens_total", Model, "sluice_role=\"replaced\"", sound.Url));
         Assert.Equal(1, scrape.Sum("gen_ai_server_time_to_first_token_seconds_count", Model));
         Assert.Equal(1, scrape.Sum("gen_ai_server_request_duration_seconds_count", Model));
         Assert.Null(scrape.Sum("sluice_failovers_total", Model));

@@ -22,7 +22,7 @@ public sealed class LocalGenerationSinkTests
         public void Dispose() => DisposeCount++;
     }
 
-    private static readonly SuspendedGeneration s_frame = new()
+    private static readonly AnswerSnapshot s_frame = new()
     {
         ModelId = "m",
         ModelName = "m",
@@ -115,7 +115,7 @@ public sealed class LocalGenerationSinkTests
         ];
         const string Head = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"the-name-asked-for","choices":""";
         Assert.Equal(expected.Select(tail => Head + tail), Events());
-        Assert.Equal(GenerationState.Completed, _generation.State);
+        Assert.Equal(StreamEndKind.Completed, _generation.Log.End!.Kind);
         Assert.Equal(1, _lease.DisposeCount);
     }
 

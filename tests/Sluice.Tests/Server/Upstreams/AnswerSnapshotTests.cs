@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Sluice.Tests.Server.Upstreams;
 
-public sealed class SuspendedGenerationTests
+public sealed class AnswerSnapshotTests
 {
     [Theory]
     [InlineData("""{"n":3,"messages":[]}""", 3)]
@@ -13,7 +13,7 @@ public sealed class SuspendedGenerationTests
     [InlineData("""{"n":null}""", 1)]
     public void Choices_of_an_answer_that_had_not_begun_are_those_of_its_request(string body, int count)
     {
-        var suspended = new SuspendedGeneration
+        var suspended = new AnswerSnapshot
         {
             ModelId = "m",
             ModelName = "m",

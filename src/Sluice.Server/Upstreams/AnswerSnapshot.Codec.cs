@@ -5,32 +5,34 @@ using System.Text.Json;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
 using Sluice.Server.Storage;
-using Sluice.Server.Upstreams;
 
-namespace Sluice.Server.Answers;
+namespace Sluice.Server.Upstreams;
 
-/// <summary>How far the hub's own engine has come with an answer, as bytes for a store: JSON, tokens in base64.</summary>
-internal static class StoredProgress
+// As bytes for a store: JSON, tokens in base64.
+internal sealed partial record AnswerSnapshot
 {
     /// <summary>Everything but the request itself, which the store has.</summary>
-    public static ReadOnlyMemory<byte> Write(SuspendedGeneration suspended)
+    public ReadOnlyMemory<byte> Write()
     {
         var output = new ArrayBufferWriter<byte>();
         using var writer = new Utf8JsonWriter(output);
         writer.WriteStartObject();
-        writer.WriteString("model"u8, suspended.ModelId);
-        writer.WriteString("name"u8, suspended.ModelName);
-        writer.WriteNumber("created"u8, suspended.Created);
-        writer.WriteString("rendered"u8, suspended.RenderedAt.ToString("O", CultureInfo.InvariantCulture));
-        writer.WriteNumber("seed"u8, suspended.Seed);
-        writer.WriteNumber("events"u8, suspended.EventCount);
-        if (suspended.Usage is { } usage)
+        writer.WriteString("model"u8, ModelId);
+        writer.WriteString("name"u8, ModelName);
+        writer.WriteNumber("created"u8, Created);
+        writer.WriteString("rendered"u8, RenderedAt.ToString("O", CultureInfo.InvariantCulture));
+        writer.WriteNumber("seed"u8, Seed);
+        writer.WriteNumber("events"u8, EventCount);
+        if (Usage is { } usage)
         {
             writer.WriteStartArray("usage"u8);
-            foreach (var count in (ReadOnlySpan<int>)[usage.PromptTokens, usage.CachedTokens, usage.CompletionTokens, usage.ReasoningTokens]) writer.WriteNumberValue(count);
+            writer.WriteNumberValue(usage.PromptTokens);
+            writer.WriteNumberValue(usage.CachedTokens);
+            writer.WriteNumberValue(usage.CompletionTokens);
+            writer.WriteNumberValue(usage.ReasoningTokens);
             writer.WriteEndArray();
         }
-        if (suspended.Progress is { } progress)
+        if (Progress is { } progress)
         {
             writer.WriteString("identity"u8, progress.ModelIdentity);
             writer.WriteNumber("prompt"u8, progress.PromptDigest);
@@ -46,14 +48,14 @@ internal static class StoredProgress
     }
 
     /// <summary>Null where there is none, or another version has written it that meant something else.</summary>
-    public static SuspendedGeneration? TryRead(StoredRequest request)
+    public static AnswerSnapshot? TryRead(StoredRequest request)
     {
         if (request.Progress is null) return null;
         try
         {
             using var document = JsonDocument.Parse(request.Progress);
             var root = document.RootElement;
-            return new SuspendedGeneration
+            return new AnswerSnapshot
             {
                 ModelId = root.GetProperty("model"u8).GetString()!,
                 ModelName = root.GetProperty("name"u8).GetString()!,
@@ -62,17 +64,14 @@ internal static class StoredProgress
                 RenderedAt = DateTimeOffset.ParseExact(root.GetProperty("rendered"u8).GetString()!, "O", CultureInfo.InvariantCulture),
                 Seed = root.GetProperty("seed"u8).GetUInt64(),
                 EventCount = root.GetProperty("events"u8).GetInt64(),
-                Usage = root.TryGetProperty("usage"u8, out var usage) ? new AnswerUsage(usage[0].GetInt32(), usage[1].GetInt32(), usage[2].GetInt32(), usage[3].GetInt32()) : null,
-                Progress = root.TryGetProperty("choices"u8, out var choices)
-                    ? new GenerationProgress(root.GetProperty("identity"u8).GetString()!, root.GetProperty("prompt"u8).GetUInt64(), [.. choices.EnumerateArray().Select(ReadChoice)])
-                    {
-                        CachedPromptTokens = root.GetProperty("cached"u8).GetInt32(),
-                        ReachedPromptTokens = root.GetProperty("reached"u8).GetInt32(),
-                    }
+                Usage = root.TryGetProperty("usage"u8, out var usage)
+                    ? new AnswerUsage(usage[0].GetInt32(), usage[1].GetInt32(), usage[2].GetInt32(), usage[3].GetInt32())
                     : null,
+                Progress = root.TryGetProperty("choices"u8, out var choices) ? ReadProgress(root, choices) : null,
             };
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or FormatException or InvalidOperationException or IndexOutOfRangeException)
+        catch (Exception exception) when (exception
+            is JsonException or KeyNotFoundException or FormatException or InvalidOperationException or IndexOutOfRangeException)
         {
             return null;
         }
@@ -104,6 +103,16 @@ internal static class StoredProgress
         writer.WriteNumberValue(BitConverter.SingleToInt32Bits(logprob));
     }
 
+    private static GenerationProgress ReadProgress(JsonElement root, JsonElement choices) =>
+        new(
+            root.GetProperty("identity"u8).GetString()!,
+            root.GetProperty("prompt"u8).GetUInt64(),
+            [.. choices.EnumerateArray().Select(ReadChoice)])
+        {
+            CachedPromptTokens = root.GetProperty("cached"u8).GetInt32(),
+            ReachedPromptTokens = root.GetProperty("reached"u8).GetInt32(),
+        };
+
     private static ChoiceProgress ReadChoice(JsonElement choice) => new()
     {
         Tokens = MemoryMarshal.Cast<byte, int>(choice.GetProperty("tokens"u8).GetBytesFromBase64()).ToArray(),
@@ -117,7 +126,8 @@ internal static class StoredProgress
     {
         var numbers = held.EnumerateArray().Select(static number => number.GetInt32()).ToArray();
         var top = new TokenAlternative[(numbers.Length / 2) - 1];
-        for (var i = 0; i < top.Length; i++) top[i] = new TokenAlternative(numbers[(2 * i) + 2], default, BitConverter.Int32BitsToSingle(numbers[(2 * i) + 3]));
+        for (var i = 0; i < top.Length; i++)
+            top[i] = new TokenAlternative(numbers[(2 * i) + 2], default, BitConverter.Int32BitsToSingle(numbers[(2 * i) + 3]));
         return new TokenLogprob(numbers[0], default, BitConverter.Int32BitsToSingle(numbers[1]), top);
     }
 }

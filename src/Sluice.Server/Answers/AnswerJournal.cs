@@ -1,0 +1,44 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Server.Telemetry;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>Writes down what answers took when they have ended: in the metrics, and as a line in the log.</summary>
+internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJournal> logger)
+{
+    /// <summary>
+    /// Counts an answer that comes from a store suspended. What it takes is counted when it ends, which it has not done before.
+    /// </summary>
+    public void Restore(RequestFigures figures, string modelId)
+    {
+        figures.Attach(new RequestMeter(metrics, modelId, span: null));
+        // Nothing else can be suspended.
+        figures.Restore(new UpstreamIdentity(UpstreamIdentity.Local, Tags.Hub, modelId));
+        figures.CountSuspended();
+    }
+
+    /// <summary>The answer's log has ended.</summary>
+    /// <param name="answer">Not disposed yet.</param>
+    /// <param name="isLeftToStore">Whether another process continues it, and counts and logs the whole of it.</param>
+    public void End(Answer answer, bool isLeftToStore)
+    {
+        var record = answer.Record;
+        record.End(answer.Generation, isLeftToStore);
+        if (isLeftToStore) return;
+        var outcome = answer.Log.End!.Kind is StreamEndKind.Stopped ? StreamEndKind.Cancelled : answer.Log.End.Kind;
+        LogEnded(
+            record.RequestId, answer.Id, answer.Model, record.Upstream, outcome, (long?)record.TimeToFirstToken?.TotalMilliseconds,
+            (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,
+            record.Entries.Count, record.HedgeCount, record.RescueCount, record.UnusedTokens);
+    }
+
+    [LoggerMessage(1, LogLevel.Information,
+        "{RequestId} {Id}: {Model} by {Upstream}: {Outcome}; first token {FirstTokenMs} ms, all {ElapsedMs} ms; "
+        + "{PromptTokens} tokens asked and {CompletionTokens} answered (estimated: {IsEstimated}); "
+        + "{Attempts} attempts, {Hedges} hedges, {Rescues} rescues, "
+        + "{UnusedTokens} tokens unused")]
+    private partial void LogEnded(
+        string? requestId, string id, string model, string? upstream, StreamEndKind outcome, long? firstTokenMs, long elapsedMs,
+        int? promptTokens, int? completionTokens, bool isEstimated, int attempts, int hedges, int rescues, long unusedTokens);
+}
