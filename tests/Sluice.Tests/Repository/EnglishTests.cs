@@ -25,7 +25,7 @@ public sealed partial class EnglishTests
     ];
 
     /// <summary>Documents that are not held to the table yet, nor to the width. To widen the lint, delete an entry.</summary>
-    private static readonly string[] s_documentsLeftOut = ["docs/ARCHITECTURE.md", "bench/RESULTS.md", "models/README.md"];
+    private static readonly string[] s_documentsLeftOut = ["bench/RESULTS.md", "models/README.md"];
 
     /// <summary>The glossary names the words that we do not use, so it is held to the width only.</summary>
     private const string Glossary = "docs/glossary.md";
