@@ -18,8 +18,8 @@ public static class ProtocolLimits
     /// <summary>Choices of one request, as in the API's schema.</summary>
     public const int ChoicesMax = 128;
 
-    /// <summary>Stop sequences of one request, as in the API's schema.</summary>
-    public const int StopSequencesMax = 4;
+    /// <summary>Stop sequences of one request: four times what the API allows, as other servers take them.</summary>
+    public const int StopSequencesMax = 16;
 
     /// <summary>UTF-16 units of one stop sequence. Text that might begin one is held back, so its length is a delay.</summary>
     public const int StopSequenceLengthMax = 1024;
@@ -41,6 +41,9 @@ public static class ProtocolLimits
 
     /// <summary>Characters of a metadata value, as in the API's schema.</summary>
     public const int MetadataValueLengthMax = 512;
+
+    /// <summary>Variables that one request gives to a chat template; templates know one or two.</summary>
+    public const int TemplateVariablesMax = 64;
 
     /// <summary>Tools, or functions, of one request, as in the API's schema.</summary>
     public const int ToolsMax = 128;

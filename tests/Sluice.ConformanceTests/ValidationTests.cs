@@ -136,10 +136,9 @@ public sealed class ValidationTests(ScriptedHub fixture) : IClassFixture<Scripte
     }
 
     [Theory]
-    [InlineData("\"tool_choice\":\"auto\"", "tool_choice")]
+    [InlineData("\"tool_choice\":\"required\"", "tool_choice")]
     [InlineData("\"tools\":[" + WeatherTool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"other\"}}", "tool_choice")]
     [InlineData("\"tools\":[" + WeatherTool + "],\"tool_choice\":{}", "tool_choice.type")]
-    [InlineData("\"tools\":[]", "tools")]
     [InlineData("\"tools\":[{\"type\":\"function\"}]", "tools[0].function")]
     [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{}}]", "tools[0].function.name")]
     [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get weather\"}}]", "tools[0].function.name")]

@@ -12,6 +12,8 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
     private const string ThinkingKey = "thinking";
     private const string IdAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
 
+    private static readonly Dictionary<string, JsonElement> s_none = [];
+
     // OpenAI's newer name for system; a template that does not know it would print it as a role that no model was trained on.
     private readonly bool _knowsDeveloper = templateSource.Contains("developer", StringComparison.Ordinal);
 
@@ -23,7 +25,11 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
         templateSource.Contains("reasoning_content", StringComparison.Ordinal) ? "reasoning_content"
         : templateSource.Contains("message.thinking", StringComparison.Ordinal) ? ThinkingKey : null;
 
-    public IReadOnlyDictionary<string, TemplateValue> Create(IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools)
+    /// <param name="messages">The conversation.</param>
+    /// <param name="tools">What may be called.</param>
+    /// <param name="more">Variables of the request, such as <c>enable_thinking</c>; the template's own names are not replaced.</param>
+    public IReadOnlyDictionary<string, TemplateValue> Create(
+        IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools, IReadOnlyDictionary<string, JsonElement>? more = null)
     {
         var variables = new Dictionary<string, TemplateValue>
         {
@@ -35,6 +41,14 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
         if (tools.Count > 0)
         {
             variables["tools"] = TemplateValue.FromList([.. tools.Select(FromTool)]);
+        }
+
+        foreach (KeyValuePair<string, JsonElement> variable in more ?? s_none)
+        {
+            if (variable.Key != "tools")
+            {
+                variables.TryAdd(variable.Key, TemplateValue.FromJson(variable.Value, isInput: true));
+            }
         }
 
         return variables;

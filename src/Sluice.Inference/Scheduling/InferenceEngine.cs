@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Collections.Concurrent;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Grammars;
@@ -105,11 +106,13 @@ public sealed class InferenceEngine : IDisposable
     /// <param name="messages">At least one.</param>
     /// <param name="tools">What the answer may call; null is nothing.</param>
     /// <param name="time">For templates that print the date.</param>
+    /// <param name="variables">Further variables for the template; it ignores what it doesn't know.</param>
     /// <returns>The prompt, with the plan that belongs into <see cref="GenerationRequest.Answer"/>.</returns>
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
-    public ChatPrompt EncodeChat(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time) =>
-        _prompts.Encode(messages, tools, time);
+    public ChatPrompt EncodeChat(
+        IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time, IReadOnlyDictionary<string, JsonElement>? variables = null) =>
+        _prompts.Encode(messages, tools, time, variables);
 
     /// <summary>Queues a generation.</summary>
     /// <param name="request">What to generate.</param>

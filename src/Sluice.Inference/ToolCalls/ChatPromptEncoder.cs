@@ -52,7 +52,7 @@ internal sealed class ChatPromptEncoder
 
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
-    public ChatPrompt Encode(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time)
+    public ChatPrompt Encode(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time, IReadOnlyDictionary<string, JsonElement>? variables = null)
     {
         IReadOnlyList<PromptTool> callable = tools == null ? []
             : tools.Required is { } name ? [.. tools.Tools.Where(tool => tool.Name == name)] : tools.Tools;
@@ -61,7 +61,7 @@ internal sealed class ChatPromptEncoder
         bool isForced = tools != null && (tools.IsRequired || tools.Required != null);
         bool isAnswerToResult = _isGeneric && !isForced && GenericToolPrompt.AnswersResult(messages);
         IReadOnlyList<PromptTool> shown = tools == null || isAnswerToResult ? [] : _isGeneric ? callable : tools.Tools;
-        RenderedPrompt prompt = _template.Render(_variables.Create(Prepare(messages, shown), _isGeneric ? [] : shown), time);
+        RenderedPrompt prompt = _template.Render(_variables.Create(Prepare(messages, shown), _isGeneric ? [] : shown, variables), time);
         List<int> tokens = Tokenize(prompt);
         string begun = _knowsReasoning && EndsWithThinkOpener(prompt.Text) ? ThinkOpener : "";
         if (tools != null && isForced && begun.Length == 0)

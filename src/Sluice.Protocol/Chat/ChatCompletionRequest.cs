@@ -99,6 +99,9 @@ public sealed record ChatCompletionRequest
     /// <summary>What the answer has to be; null is text.</summary>
     public ResponseSchema? ResponseSchema { get; init; }
 
+    /// <summary>Variables for the chat template of a local model, such as <c>enable_thinking</c>; templates ignore what they don't know.</summary>
+    public IReadOnlyDictionary<string, JsonElement> TemplateVariables { get; init; } = new Dictionary<string, JsonElement>();
+
     /// <summary>Whether the reply is to be spoken.</summary>
     public bool AsksForAudio { get; init; }
 

@@ -58,8 +58,8 @@ public static class ChatCompletionRequestReader
         var tools = ToolParameters.ReadTools(parameters);
         var toolChoice = ToolParameters.ReadToolChoice(parameters, tools);
         var parallelToolCalls = parameters.Boolean("parallel_tool_calls") ?? true;
-        var maxCompletionTokens = parameters.Integer("max_completion_tokens", 1, int.MaxValue);
-        var maxTokens = parameters.Integer("max_tokens", 1, int.MaxValue);
+        var maxCompletionTokens = ReadTokenLimit(parameters, "max_completion_tokens");
+        var maxTokens = ReadTokenLimit(parameters, "max_tokens");
         var n = parameters.Integer("n", 1, ProtocolLimits.ChoicesMax);
         var stop = ReadStop(parameters);
         var temperature = parameters.Decimal("temperature", 0, 2);
@@ -82,7 +82,7 @@ public static class ChatCompletionRequestReader
         var includeUsage = ReadStreamOptions(parameters, streamOptions);
         _ = parameters.Boolean("store");
         var metadata = ReadMetadata(parameters);
-        var responseSchema = ReadResponseFormat(parameters);
+        var responseSchema = ReadResponseFormat(parameters) ?? GuidedParameters.Read(parameters);
 
         if (streamOptions is not null && !stream) parameters.Fail(ApiErrors.OnlyAllowedWhenEnabled("stream_options", "stream"));
         if (topLogprobs is not null && logprobs != true) parameters.Fail(ApiErrors.OnlyAllowedWhenEnabled("top_logprobs", "logprobs"));
@@ -118,6 +118,7 @@ public static class ChatCompletionRequestReader
             ParallelToolCalls = parallelToolCalls,
             ResponseSchema = responseSchema is null ? null : responseSchema with { Schema = responseSchema.Schema?.Clone() },
             AsksForAudio = AsksForAudio(parameters),
+            TemplateVariables = ReadTemplateVariables(parameters),
         };
     }
 
@@ -144,7 +145,6 @@ public static class ChatCompletionRequestReader
         }
 
         var count = value.GetArrayLength();
-        if (count == 0) parameters.Fail(ApiErrors.EmptyArray("stop"));
         const int Max = ProtocolLimits.StopSequencesMax;
         if (count > Max) parameters.Fail(ApiErrors.ArrayTooLong("stop", Max, count));
         var stop = new List<string>();
@@ -257,7 +257,9 @@ public static class ChatCompletionRequestReader
         var format = new ParameterReader(value, "response_format");
         if (format.Find("type") is null) format.Fail(ApiErrors.MissingParameter("response_format.type"));
         var type = format.Choice("type", ["json_object", "json_schema", "text"]);
-        ResponseSchema? result = type == "json_object" ? new ResponseSchema("", null) : null;
+        // llama.cpp and Together take a schema here.
+        ResponseSchema? result = type != "json_object" ? null
+            : format.Find("schema") is { ValueKind: JsonValueKind.Object } given ? new ResponseSchema(type, given) : new ResponseSchema("", null);
         if (type == "json_schema" && format.Require("json_schema", JsonValueKind.Object, "an object") is { } definition)
         {
             var named = new ParameterReader(definition, "response_format.json_schema");
@@ -271,6 +273,27 @@ public static class ChatCompletionRequestReader
 
         parameters.Fail(format.Error);
         return result;
+    }
+
+    // -1 is "no limit" in llama.cpp and others.
+    private static long? ReadTokenLimit(ParameterReader parameters, string name) =>
+        parameters.Find(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out var limit) && limit == -1
+            ? null : parameters.Integer(name, 1, int.MaxValue);
+
+    private static Dictionary<string, JsonElement> ReadTemplateVariables(ParameterReader parameters)
+    {
+        var variables = new Dictionary<string, JsonElement>();
+        if (parameters.Find("chat_template_kwargs", JsonValueKind.Object, "an object") is { } given)
+        {
+            if (given.GetPropertyCount() > ProtocolLimits.TemplateVariablesMax)
+                parameters.Fail(ApiErrors.TooManyProperties("chat_template_kwargs", ProtocolLimits.TemplateVariablesMax, given.GetPropertyCount()));
+            else
+                foreach (var variable in given.EnumerateObject()) variables[variable.Name] = variable.Value.Clone();
+        }
+
+        // The short form of Alibaba's API and others.
+        if (parameters.Boolean("enable_thinking") is { } thinks) variables.TryAdd("enable_thinking", JsonElement.Parse(thinks ? "true" : "false"));
+        return variables;
     }
 
     private static bool AsksForAudio(ParameterReader parameters)

@@ -105,6 +105,8 @@ internal static class ChatMessagesReader
                 return content.GetString();
             case JsonValueKind.Array:
                 return ReadParts(message, content, index, media);
+            case JsonValueKind.Object when role is ChatRole.Tool or ChatRole.Function:
+                return content.GetRawText();
             default:
                 message.Fail(ApiErrors.InvalidType(
                     message.PathOf("content"), "one of a string or array of objects", ApiErrors.Describe(content)));
@@ -153,7 +155,7 @@ internal static class ChatMessagesReader
     {
         if (message.Find("tool_calls", JsonValueKind.Array, "an array of objects") is not { } calls) return null;
         var path = message.PathOf("tool_calls");
-        if (calls.GetArrayLength() == 0) message.Fail(ApiErrors.EmptyArray(path));
+        if (calls.GetArrayLength() == 0) return null;
         var index = 0;
         foreach (var element in calls.EnumerateArray())
         {
@@ -178,7 +180,8 @@ internal static class ChatMessagesReader
     {
         var members = new ParameterReader(call, path);
         _ = members.RequireText("name");
-        _ = members.RequireText(argumentsName);
+        // Some clients send the arguments as the object that they are.
+        if (argumentsName == "input" || members.Find(argumentsName) is not { ValueKind: JsonValueKind.Object }) _ = members.RequireText(argumentsName);
         owner.Fail(members.Error);
     }
 }

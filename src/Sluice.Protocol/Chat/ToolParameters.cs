@@ -9,6 +9,8 @@ internal static class ToolParameters
 {
     private const string NamePattern = "^[a-zA-Z0-9_-]+$";
 
+    private static readonly JsonElement s_required = JsonElement.Parse("\"required\"");
+
     private static readonly SearchValues<char> NameCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 
@@ -46,6 +48,13 @@ internal static class ToolParameters
         switch (choice.ValueKind)
         {
             case JsonValueKind.String:
+                // Other servers call it so.
+                if (choice.ValueEquals("any"u8))
+                {
+                    choice = s_required;
+                    break;
+                }
+
                 _ = parameters.Choice("tool_choice", ["none", "auto", "required"]);
                 break;
             case JsonValueKind.Object:
@@ -65,7 +74,13 @@ internal static class ToolParameters
                 break;
         }
 
-        if (tools is null) parameters.Fail(ApiErrors.OnlyAllowedWithTools("tool_choice", "tools"));
+        if (tools is null)
+        {
+            // A word that asks for no call means the same without tools.
+            if (choice.ValueKind == JsonValueKind.String && (choice.ValueEquals("none"u8) || choice.ValueEquals("auto"u8))) return null;
+            parameters.Fail(ApiErrors.OnlyAllowedWithTools("tool_choice", "tools"));
+        }
+
         return choice;
     }
 
@@ -95,7 +110,12 @@ internal static class ToolParameters
                 break;
         }
 
-        if (functions is null) parameters.Fail(ApiErrors.OnlyAllowedWithTools("function_call", "functions"));
+        if (functions is null)
+        {
+            if (call.ValueKind == JsonValueKind.String) return null;
+            parameters.Fail(ApiErrors.OnlyAllowedWithTools("function_call", "functions"));
+        }
+
         return call;
     }
 
@@ -203,7 +223,7 @@ internal static class ToolParameters
     {
         if (parameters.Find(name, JsonValueKind.Array, expected) is not { } array) return null;
         var count = array.GetArrayLength();
-        if (count == 0) parameters.Fail(ApiErrors.EmptyArray(name));
+        if (count == 0) return null;
         if (count > ProtocolLimits.ToolsMax) parameters.Fail(ApiErrors.ArrayTooLong(name, ProtocolLimits.ToolsMax, count));
         return array;
     }

@@ -33,34 +33,51 @@ internal static class JsonBody
             return false;
         }
 
-        if (!HasUnpairedSurrogate(bytes.Span)) return true;
+        if (FindUnpairedSurrogate(bytes.Span) < 0) return true;
         document.Dispose();
-        document = null;
-        return false;
+        document = JsonDocument.Parse(ReplaceUnpairedSurrogates(bytes.ToArray()), Options);
+        return true;
     }
 
-    /// <summary>Whether an escape such as <c>\ud83d</c> stands without its other half, which is no text. Expects valid JSON.</summary>
-    private static bool HasUnpairedSurrogate(ReadOnlySpan<byte> json)
+    // Some editors and terminals cut a character in two. What is left of it is no text, and becomes U+FFFD, as in JavaScript and Python.
+    private static byte[] ReplaceUnpairedSurrogates(byte[] json)
+    {
+        for (int at = FindUnpairedSurrogate(json), from = 0; at >= 0;)
+        {
+            from += at;
+            "\\ufffd"u8.CopyTo(json.AsSpan(from));
+            at = FindUnpairedSurrogate(json.AsSpan(from));
+        }
+
+        return json;
+    }
+
+    /// <summary>Where an escape such as <c>\ud83d</c> stands without its other half; -1 if none does. Expects valid JSON.</summary>
+    private static int FindUnpairedSurrogate(ReadOnlySpan<byte> json)
     {
         const int EscapeBytes = 6;
-        while (true)
+        for (var at = 0; ;)
         {
             // In valid JSON a backslash begins an escape, always inside a string.
-            var at = json.IndexOf((byte)'\\');
-            if (at < 0) return false;
-            json = json[at..];
-            if (json[1] != (byte)'u')
+            var next = json[at..].IndexOf((byte)'\\');
+            if (next < 0) return -1;
+            at += next;
+            if (json[at + 1] != (byte)'u')
             {
-                json = json[2..];
+                at += 2;
                 continue;
             }
 
-            var unit = (char)ReadHex(json[2..EscapeBytes]);
-            json = json[EscapeBytes..];
-            if (!char.IsSurrogate(unit)) continue;
-            if (char.IsLowSurrogate(unit) || !json.StartsWith("\\u"u8)) return true;
-            if (!char.IsLowSurrogate((char)ReadHex(json[2..EscapeBytes]))) return true;
-            json = json[EscapeBytes..];
+            var unit = (char)ReadHex(json.Slice(at + 2, EscapeBytes - 2));
+            if (char.IsSurrogate(unit))
+            {
+                var rest = json[(at + EscapeBytes)..];
+                if (char.IsLowSurrogate(unit) || !rest.StartsWith("\\u"u8)) return at;
+                if (!char.IsLowSurrogate((char)ReadHex(rest[2..EscapeBytes]))) return at;
+                at += EscapeBytes;
+            }
+
+            at += EscapeBytes;
         }
     }
 

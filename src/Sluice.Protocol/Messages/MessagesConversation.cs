@@ -149,7 +149,8 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
             writer.WritePropertyName("name"u8);
             function.GetProperty("name"u8).WriteTo(writer);
             writer.WritePropertyName("input"u8);
-            if (!TryWriteArguments(function.GetProperty("arguments"u8).GetString()!))
+            var arguments = function.GetProperty("arguments"u8);
+            if (!TryWriteArguments(arguments.ValueKind == JsonValueKind.Object ? arguments.GetRawText() : arguments.GetString()!))
                 return ApiErrors.ValueNotInMessages($"{callPath}.function.arguments", "arguments are a JSON object");
             writer.WriteEndObject();
             index++;
@@ -201,6 +202,10 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
                 writer.WritePropertyName("content"u8);
                 content.WriteTo(writer);
             }
+        }
+        else if (content.ValueKind == JsonValueKind.Object)
+        {
+            writer.WriteString("content"u8, content.GetRawText());
         }
         else
         {

@@ -98,7 +98,7 @@ internal sealed partial class LocalUpstream(
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema, format.IsStrict) : Grammar.JsonObject : null;
-            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then), grammar);
+            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then, request.TemplateVariables), grammar);
         }
         finally
         {

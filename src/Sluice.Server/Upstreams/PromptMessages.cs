@@ -71,5 +71,7 @@ internal static class PromptMessages
         }
     }
 
-    private static string Text(JsonElement element, string name) => element.GetProperty(name).GetString()!;
+    // Arguments may also be an object.
+    private static string Text(JsonElement element, string name) =>
+        element.GetProperty(name) is { ValueKind: JsonValueKind.Object } value ? value.GetRawText() : element.GetProperty(name).GetString()!;
 }

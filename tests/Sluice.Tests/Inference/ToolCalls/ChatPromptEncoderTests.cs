@@ -69,6 +69,19 @@ public sealed class ChatPromptEncoderTests
     }
 
     [Fact]
+    public void ATemplate_GetsTheVariablesOfTheRequest()
+    {
+        var encoder = new ChatPromptEncoder(Tokenizer, ChatTemplate.Parse(TemplateReference.ReadShared("Qwen-Qwen3-0.6B.jinja")));
+        string Prompt(string variables) => Text(encoder.Encode(
+            [s_question], null, TemplateReference.Clock, JsonElement.Parse(variables).EnumerateObject().ToDictionary(v => v.Name, v => v.Value)));
+
+        Assert.EndsWith("assistant\n", Prompt("{}"), StringComparison.Ordinal);
+        Assert.EndsWith("assistant\n<think>\n\n</think>\n\n", Prompt("""{"enable_thinking":false}"""), StringComparison.Ordinal);
+        // Neither the conversation nor the tools can be replaced.
+        Assert.Equal(Prompt("{}"), Prompt("""{"messages":[],"tools":[{"x":1}],"add_generation_prompt":false}"""));
+    }
+
+    [Fact]
     public void Llama_GetsOneCallAMessage()
     {
         string template = TemplateReference.ReadShared("meta-llama-Llama-3.2-3B-Instruct.jinja");

@@ -29,11 +29,6 @@ public sealed class RequestBodyTests
     [InlineData("{\"a\":1} // comment")]
     [InlineData("nope")]
     [InlineData("{\"a\":\"\n\"}")]
-    [InlineData("{\"a\":\"\\ud83d\"}")]
-    [InlineData("{\"a\":\"\\ude00\"}")]
-    [InlineData("{\"a\":\"\\ud83d\\ud83d\"}")]
-    [InlineData("{\"a\":\"\\ud83dx\\ude00\"}")]
-    [InlineData("{\"\\ud83d\":1}")]
     public void Text_that_is_not_one_JSON_text_is_refused(string body) => Refuse(body, ParseText, null, null);
 
     [Theory]
@@ -41,6 +36,16 @@ public sealed class RequestBodyTests
     [InlineData("{\"a\":\"\\uD83D\\uDE00 \\\\ud83d \\u0041\"}")]
     public void Pairs_of_surrogates_and_escaped_backslashes_are_text(string body) =>
         Refuse(body, "you must provide a model parameter", null, null);
+
+    [Theory]
+    [InlineData("\\ud83d", "\uFFFD")]
+    [InlineData("\\ude00", "\uFFFD")]
+    [InlineData("\\ud83d\\ud83d\\ude00", "\uFFFD\U0001F600")]
+    [InlineData("\\ud83dx\\ude00", "\uFFFDx\uFFFD")]
+    [InlineData("\\ude00\\ud83d", "\uFFFD\uFFFD")]
+    [InlineData("\\\\ud83d \\uDBFF", "\\ud83d \uFFFD")]
+    public void Half_a_pair_of_surrogates_reads_as_a_replacement_character(string json, string text) =>
+        Assert.Equal(text, Accept(Body($"\"user\":\"{json}\"")).User);
 
     [Fact]
     public void Ill_formed_UTF8_is_refused() => Assert.Equal(

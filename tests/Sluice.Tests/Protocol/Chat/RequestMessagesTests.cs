@@ -44,11 +44,6 @@ public sealed class RequestMessagesTests
         "messages[0].name",
         "invalid_value")]
     [InlineData(
-        "[{\"role\":\"assistant\",\"content\":\"x\",\"tool_calls\":[]}]",
-        "Invalid 'messages[0].tool_calls': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-        "messages[0].tool_calls",
-        "empty_array")]
-    [InlineData(
         "[{\"role\":\"assistant\",\"tool_calls\":\"x\"}]",
         "Invalid type for 'messages[0].tool_calls': expected an array of objects, but got a string instead.",
         "messages[0].tool_calls",

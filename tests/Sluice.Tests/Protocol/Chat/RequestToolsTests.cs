@@ -11,7 +11,6 @@ public sealed class RequestToolsTests
 
     [Theory]
     [InlineData("\"tools\":\"none\"", "Invalid type for 'tools': expected an array of objects, but got a string instead.", "tools", "invalid_type")]
-    [InlineData("\"tools\":[]", "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.", "tools", "empty_array")]
     [InlineData("\"tools\":[{}]", "Missing required parameter: 'tools[0].type'.", "tools[0].type", "missing_required_parameter")]
     [InlineData("\"tools\":[{\"type\":\"x\"}]", "Invalid value: 'x'. Supported values are: 'function' and 'custom'.", "tools[0].type", "invalid_value")]
     [InlineData("\"tools\":[{\"type\":\"function\"}]", "Missing required parameter: 'tools[0].function'.", "tools[0].function", "missing_required_parameter")]
@@ -29,8 +28,8 @@ public sealed class RequestToolsTests
     [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":7}}]", "Invalid type for 'tools[0].function.parameters': expected an object, but got an integer instead.", "tools[0].function.parameters", "invalid_type")]
     [InlineData("\"functions\":[{\"parameters\":{}}]", "Missing required parameter: 'functions[0].name'.", "functions[0].name", "missing_required_parameter")]
     [InlineData("\"functions\":\"x\"", "Invalid type for 'functions': expected an array of function definitions, but got a string instead.", "functions", "invalid_type")]
-    [InlineData("\"tool_choice\":\"auto\"", "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice", null)]
-    [InlineData("\"function_call\":\"auto\"", "Invalid value for 'function_call': 'function_call' is only allowed when 'functions' are specified.", "function_call", null)]
+    [InlineData("\"tool_choice\":\"required\"", "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice", null)]
+    [InlineData("\"function_call\":{\"name\":\"f\"}", "Invalid value for 'function_call': 'function_call' is only allowed when 'functions' are specified.", "function_call", null)]
     [InlineData("\"tool_choice\":7", "Invalid type for 'tool_choice': expected one of one of 'none', 'auto', or 'required' or object, but got an integer instead.", "tool_choice", "invalid_type")]
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":\"bogus\"", "Invalid value: 'bogus'. Supported values are: 'none', 'auto', and 'required'.", "tool_choice", "invalid_value")]
     [InlineData("\"tools\":[" + Tool + "],\"tool_choice\":{}", "Missing required parameter: 'tool_choice.type'.", "tool_choice.type", "missing_required_parameter")]

@@ -1,0 +1,81 @@
+using System.Text.Json;
+using Sluice.Protocol.Chat;
+using Xunit;
+using static Sluice.Tests.Protocol.Chat.RequestReading;
+
+namespace Sluice.Tests.Protocol.Chat;
+
+/// <summary>What clients of other servers send, and what has only one meaning: the local engine takes it.</summary>
+public sealed class LenientRequestTests
+{
+    private const string Tool = "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}";
+
+    [Theory]
+    [InlineData("\"tools\":[]")]
+    [InlineData("\"tools\":[],\"tool_choice\":\"auto\"")]
+    [InlineData("\"tool_choice\":\"none\"")]
+    [InlineData("\"functions\":[],\"function_call\":\"auto\"")]
+    public void No_tools_are_no_tools(string members)
+    {
+        var request = Accept(Body(members));
+        Assert.Null(LocalTools.Find(request));
+        Assert.Null(request.ToolChoice);
+    }
+
+    [Fact]
+    public void Any_tool_is_a_required_call() =>
+        Assert.True(LocalTools.Find(Accept(Body($"\"tools\":[{Tool}],\"tool_choice\":\"any\"")))!.IsRequired);
+
+    [Fact]
+    public void No_stop_sequence_ends_nothing_and_sixteen_are_taken()
+    {
+        Assert.Empty(Accept(Body("\"stop\":[]")).Stop);
+        Assert.Equal(16, Accept(Body($"\"stop\":[{string.Join(',', Enumerable.Range(0, 16).Select(i => $"\"{i}\""))}]")).Stop.Count);
+    }
+
+    [Theory]
+    [InlineData("\"max_tokens\":-1")]
+    [InlineData("\"max_completion_tokens\":-1")]
+    [InlineData("\"max_tokens\":-1,\"top_k\":-1")]
+    public void Minus_one_is_no_limit(string members)
+    {
+        var request = Accept(Body(members));
+        Assert.Null(request.MaxTokens);
+        Assert.Null(request.TopK);
+    }
+
+    [Fact]
+    public void Arguments_and_results_may_be_objects_and_calls_may_be_empty()
+    {
+        var messages = Accept("""
+            {"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y","tool_calls":[]},{"role":"user","content":"x"},
+            {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":{"a":1}}}]},
+            {"role":"tool","tool_call_id":"c","content":{"b": 2}}]}
+            """).Messages;
+        Assert.Null(messages[1].ToolCalls);
+        Assert.Equal("{\"b\": 2}", messages[4].Text);
+    }
+
+    [Theory]
+    [InlineData("\"response_format\":{\"type\":\"json_object\",\"schema\":{\"type\":\"array\"}}")]
+    [InlineData("\"guided_json\":{\"type\":\"array\"}")]
+    [InlineData("\"guided_json\":\"{\\\"type\\\":\\\"array\\\"}\"")]
+    [InlineData("\"structured_outputs\":{\"json\":{\"type\":\"array\"}}")]
+    public void A_schema_is_taken_in_the_forms_of_other_servers(string members) =>
+        Assert.Equal("array", Accept(Body(members)).ResponseSchema!.Schema!.Value.GetProperty("type").GetString());
+
+    [Theory]
+    [InlineData("\"guided_regex\":\"a+\"", "guided_regex")]
+    [InlineData("\"guided_choice\":[\"a\"]", "guided_choice")]
+    [InlineData("\"structured_outputs\":{\"choice\":[\"a\"]}", "structured_outputs.choice")]
+    public void What_would_have_to_be_ignored_is_refused(string members, string param) => Refuse(
+        Body(members), $"Unsupported parameter: '{param}' is not supported with this model: use 'response_format' with a JSON schema.", param, "unsupported_parameter");
+
+    [Fact]
+    public void A_template_gets_the_variables_of_the_request()
+    {
+        var variables = Accept(Body("\"chat_template_kwargs\":{\"enable_thinking\":false,\"depth\":3},\"enable_thinking\":true")).TemplateVariables;
+        Assert.Equal((JsonValueKind.False, 3), (variables["enable_thinking"].ValueKind, variables["depth"].GetInt32()));
+        Assert.Equal(JsonValueKind.True, Accept(Body("\"enable_thinking\":true")).TemplateVariables["enable_thinking"].ValueKind);
+    }
+}
