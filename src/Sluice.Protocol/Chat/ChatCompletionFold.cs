@@ -18,7 +18,8 @@ namespace Sluice.Protocol.Chat;
 public sealed class ChatCompletionFold : AnswerFold
 {
     private readonly SortedDictionary<int, FoldedChoice> _choices = [];
-    private readonly FoldedMembers _members = new(["id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation"]);
+    private readonly FoldedMembers _members = 
+        new(Pieces.Restated, "id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation");
     private string? _id;
     private string? _model;
     private string? _serviceTier;
@@ -128,7 +129,7 @@ public sealed class ChatCompletionFold : AnswerFold
             JsonText.WriteRaw(output, ",\"sluice\":{"u8);
             JsonText.WriteRaw(output, sluiceMembers);
             // What stands there already is one of our own objects: {"usage_estimated":true}.
-            if (_members.Take("sluice") is { Length: > 2 } own) WriteText(output, "," + own[1..^1]);
+            _members.Take("sluice")?.WriteMembers(output, isFirst: false);
             JsonText.WriteRaw(output, "}"u8);
         }
 

@@ -15,8 +15,11 @@ internal sealed class FoldedChoice
     private readonly StringBuilder _contentLogprobs = new();
     private readonly StringBuilder _refusalLogprobs = new();
     private readonly FoldedToolCalls _tools = new();
-    private readonly FoldedMembers _deltaMembers = new(["role", "content", "refusal", "tool_calls", "function_call"]);
-    private readonly FoldedMembers _members = new(["index", "delta", "logprobs", "finish_reason"]);
+    private readonly FoldedMembers _deltaMembers = new(Pieces.Continued, "role", "content", "refusal", "tool_calls", "function_call");
+    private readonly FoldedMembers _members = new(Pieces.Restated, "index", "delta", "logprobs", "finish_reason");
+
+    // The older form of log probabilities, and whatever else stands beside them.
+    private readonly FoldedMembers _logprobMembers = new(Pieces.Appended, "content", "refusal");
     private bool _hasContent;
     private bool _hasRefusal;
     private bool _hasContentLogprobs;
@@ -39,6 +42,7 @@ internal sealed class FoldedChoice
         {
             _hasContentLogprobs |= AppendElements(logprobs, "content"u8, _contentLogprobs);
             _hasRefusalLogprobs |= AppendElements(logprobs, "refusal"u8, _refusalLogprobs);
+            _logprobMembers.Add(logprobs);
         }
 
         if (choice.TryGetProperty("finish_reason"u8, out var reason) && reason.ValueKind == JsonValueKind.String)
@@ -61,12 +65,13 @@ internal sealed class FoldedChoice
         if (!_deltaMembers.Contains("annotations")) JsonText.WriteRaw(output, ",\"annotations\":[]"u8);
         _deltaMembers.WriteTo(output);
         JsonText.WriteRaw(output, "},\"logprobs\":"u8);
-        if (_hasContentLogprobs || _hasRefusalLogprobs)
+        if (_hasContentLogprobs || _hasRefusalLogprobs || !_logprobMembers.IsEmpty)
         {
             JsonText.WriteRaw(output, "{\"content\":"u8);
             WriteElements(output, _hasContentLogprobs, _contentLogprobs);
             JsonText.WriteRaw(output, ",\"refusal\":"u8);
             WriteElements(output, _hasRefusalLogprobs, _refusalLogprobs);
+            _logprobMembers.WriteTo(output);
             JsonText.WriteRaw(output, "}"u8);
         }
         else
@@ -83,7 +88,7 @@ internal sealed class FoldedChoice
     private static bool Append(JsonElement delta, ReadOnlySpan<byte> name, StringBuilder text)
     {
         if (!delta.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return false;
-        text.Append(value.GetString());
+        text.Append(JsonStrings.Read(value));
         return true;
     }
 

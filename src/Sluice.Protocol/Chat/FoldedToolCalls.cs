@@ -16,6 +16,9 @@ internal sealed class FoldedToolCalls
         public bool IsCustom;
         // Arguments of a function, or the input of a custom tool.
         public StringBuilder Text { get; } = new();
+        // What servers add: Gemini's signature, for one, without which it refuses the next request.
+        public FoldedMembers Members { get; } = new(Pieces.Continued, "index", "id", "type", "function", "custom");
+        public FoldedMembers CalledMembers { get; } = new(Pieces.Continued, "name", "arguments", "input");
     }
 
     private readonly SortedDictionary<int, Call> _calls = [];
@@ -49,6 +52,7 @@ internal sealed class FoldedToolCalls
                 JsonText.WriteRaw(output, call.IsCustom ? ",\"custom\":"u8 : ",\"function\":"u8);
                 if (call.IsCustom) WriteCustom(output, call);
                 else WriteFunction(output, call);
+                call.Members.WriteTo(output);
                 JsonText.WriteRaw(output, "}"u8);
             }
             JsonText.WriteRaw(output, "]"u8);
@@ -65,15 +69,18 @@ internal sealed class FoldedToolCalls
         if (!_calls.TryGetValue(index, out var call)) _calls.Add(index, call = new Call());
         call.Id ??= Text(fragment, "id"u8);
         call.Type ??= Text(fragment, "type"u8);
+        call.Members.Add(fragment);
         if (fragment.TryGetProperty("function"u8, out var function) && function.ValueKind == JsonValueKind.Object) AddFunction(call, function);
         if (!fragment.TryGetProperty("custom"u8, out var custom) || custom.ValueKind != JsonValueKind.Object) return;
         call.IsCustom = true;
+        call.CalledMembers.Add(custom);
         call.Name += Text(custom, "name"u8);
         call.Text.Append(Text(custom, "input"u8));
     }
 
     private static void AddFunction(Call call, JsonElement function)
     {
+        call.CalledMembers.Add(function);
         call.Name += Text(function, "name"u8);
         call.Text.Append(Text(function, "arguments"u8));
     }
@@ -85,6 +92,7 @@ internal sealed class FoldedToolCalls
         JsonText.WriteStringOrNull(output, call.Name);
         JsonText.WriteRaw(output, ",\"arguments\":"u8);
         JsonText.WriteStringOrNull(output, call.Text.Length > 0 ? call.Text.ToString() : "{}");
+        call.CalledMembers.WriteTo(output);
         JsonText.WriteRaw(output, "}"u8);
     }
 
@@ -94,9 +102,10 @@ internal sealed class FoldedToolCalls
         JsonText.WriteStringOrNull(output, call.Name);
         JsonText.WriteRaw(output, ",\"input\":"u8);
         JsonText.WriteStringOrNull(output, call.Text.ToString());
+        call.CalledMembers.WriteTo(output);
         JsonText.WriteRaw(output, "}"u8);
     }
 
     private static string? Text(JsonElement element, ReadOnlySpan<byte> name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? JsonStrings.Read(value) : null;
 }
