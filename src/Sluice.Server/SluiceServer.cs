@@ -1,4 +1,6 @@
+using System.Text;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -89,10 +91,14 @@ public static class SluiceServer
         }
         services.AddSingleton<MidStreamRescue>().AddSingleton<AttemptLoop>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<BodyBudget>();
+        services.AddSingleton<RequestBody>();
         services.AddSingleton<ChatCompletionsEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();
+        services.AddSingleton<ConnectionErrors>();
+        services.AddSingleton<ConnectionBound>();
         services.AddSingleton<StartupLoad>();
         services.AddHostedService(static provider => provider.GetRequiredService<StartupLoad>());
         return services;
@@ -141,7 +147,13 @@ public static class SluiceServer
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         // And its scope would give each a second id, and a span that nobody has asked for.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        builder.WebHost.UseSluiceConnections().ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options));
+        // What is listened on is what the configuration says: the check of exposed addresses looks at nothing else.
+        builder.WebHost.UseSluiceConnections().PreferHostingUrls(false).UseUrls().ConfigureKestrel(kestrel =>
+        {
+            // In place of the section "Kestrel", which any variable "Kestrel__Endpoints__…" adds to.
+            kestrel.Configure();
+            ConfigureKestrel(kestrel, options);
+        });
         builder.Services.Configure<SocketTransportOptions>(static sockets =>
         {
             sockets.NoDelay = true;
@@ -150,7 +162,9 @@ public static class SluiceServer
         });
         configure?.Invoke(builder);
         builder.Services.AddSluice(options, catalog, new EmbeddingOptions { ManagesShutdown = true });
+        builder.Services.AddSingleton<IConnectionListenerFactory, BoundedListenerFactory>();
         var application = builder.Build();
+        ConnectionErrors.Attach(application.Services);
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
         return application;
     }
@@ -207,11 +221,20 @@ public static class SluiceServer
     private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)
     {
         kestrel.AddServerHeader = false;
+        // Bytes that are not UTF-8 are nobody's fault: each stays the character of its number. What matters to the hub is ASCII.
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         // The endpoints have a limit of their own, which answers with JSON.
         kestrel.Limits.MaxRequestBodySize = null;
         foreach (var address in options.Listen)
         {
-            void Configure(ListenOptions listen) => listen.Protocols = address.IsHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+            void Configure(ListenOptions listen)
+            {
+                listen.Protocols = address.IsHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+                // HTTP/2 has frames for what goes wrong below a request.
+                if (!address.IsHttp2) listen.Use(ConnectionErrors.Prepare);
+                listen.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionBound>().Prepare);
+            }
+
             if (address.IsWildcard) kestrel.ListenAnyIP(address.Port, Configure);
             else if (System.Net.IPAddress.TryParse(address.Host, out var ip)) kestrel.Listen(ip, address.Port, Configure);
             else if (HostNames.IsLoopback(address.Host) && address.Port != 0) kestrel.ListenLocalhost(address.Port, Configure);

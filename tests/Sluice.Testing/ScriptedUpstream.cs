@@ -108,10 +108,15 @@ public sealed class ScriptedUpstream : IAsyncDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, address =>
+        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
-            if (certificate is not null) address.UseHttps(certificate);
-        }));
+            // A test sees bytes, as characters of the same number.
+            kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+            kestrel.Listen(IPAddress.Loopback, 0, address =>
+            {
+                if (certificate is not null) address.UseHttps(certificate);
+            });
+        });
         var application = builder.Build();
         var upstream = new ScriptedUpstream(application, script);
         application.Run(upstream.AnswerAsync);

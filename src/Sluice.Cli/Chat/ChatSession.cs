@@ -62,6 +62,12 @@ internal sealed class ChatSession(Terminal terminal, InferenceEngine engine, Cha
             return Refuse(string.Create(CultureInfo.InvariantCulture, $"The message is longer than the model's context of {engine.Model.ContextLength} tokens."));
         }
 
+        if (prompt.Count == 0)
+        {
+            _messages.RemoveAt(_messages.Count - 1);
+            return Refuse("The model's chat template makes an empty prompt of the messages: there is nothing to answer.");
+        }
+
         var answer = new AnswerStream(terminal.Time);
         var request = new GenerationRequest
         {

@@ -48,19 +48,35 @@ internal static class ServeCommand
         var command = new Command("serve", "Serve models over HTTP") { config, urls, models, logFormat, insecure };
         command.SetAction((result, _) =>
         {
+            IReadOnlyList<ListenAddress> bound = [];
             (SluiceOptions Options, ModelCatalog Catalog) Load(ConfigurationLookup lookup)
             {
                 var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
                 options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
-                return OpenHubCheck.FindProblem(options.Listen, options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem
-                    ? throw new CliException(problem)
-                    : (options, FindModels(terminal, lookup));
+                RequireAccess(options);
+                return (options, FindModels(terminal, lookup));
+            }
+
+            // What a new configuration wants to listen on counts from the next start; what is listened on counts now.
+            void RequireAccess(SluiceOptions options)
+            {
+                if (OpenHubCheck.FindProblem([.. bound, .. options.Listen], options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem)
+                {
+                    throw new CliException(problem);
+                }
             }
 
             ConfigurationLookup Find() => ConfigurationLookup.Load(terminal, result.GetValue(config), result.GetValue(models));
             var lookup = Find();
             var (options, catalog) = Load(lookup);
-            return RunAsync(terminal, options, catalog, new ConfigurationSource(lookup.File, () => Load(Find())), result.GetValue(logFormat));
+            void Bind(IReadOnlyList<ListenAddress> addresses)
+            {
+                bound = addresses;
+                RequireAccess(options);
+            }
+
+            var source = new ConfigurationSource(lookup.File, () => Load(Find()));
+            return RunAsync(terminal, options, catalog, source, result.GetValue(logFormat), Bind);
         });
         return command;
     }
@@ -115,7 +131,15 @@ internal static class ServeCommand
         return usable.Count > 0 ? new ModelCatalog(usable) : throw new CliException(fault);
     }
 
-    private static async Task<int> RunAsync(Terminal terminal, SluiceOptions options, ModelCatalog catalog, ConfigurationSource source, LogFormat logFormat)
+    /// <param name="terminal">Where it says what.</param>
+    /// <param name="options">Validated.</param>
+    /// <param name="catalog">At least one model.</param>
+    /// <param name="source">Where a reload finds both again.</param>
+    /// <param name="logFormat">Of the lines on the error stream.</param>
+    /// <param name="bind">Told what is listened on; throws where that must not be.</param>
+    private static async Task<int> RunAsync(
+        Terminal terminal, SluiceOptions options, ModelCatalog catalog, ConfigurationSource source, LogFormat logFormat,
+        Action<IReadOnlyList<ListenAddress>> bind)
     {
         RequireNames(options);
         var isStarted = false;
@@ -132,6 +156,7 @@ internal static class ServeCommand
         });
         using var export = TelemetryExport.Start(terminal.GetVariable);
         await StartAsync(application, options);
+        bind(BoundAddresses(application));
         var signalCount = 0;
         void Stop()
         {
@@ -201,6 +226,10 @@ internal static class ServeCommand
             throw new CliException($"{Addresses(options)} can't be listened on: {exception.Message.TrimEnd('.')}; choose another address with --urls.", exception);
         }
     }
+
+    // A name may have led anywhere; these are addresses.
+    private static List<ListenAddress> BoundAddresses(WebApplication application) =>
+        [.. application.Urls.Select(static url => ListenAddress.TryParse(url, out var address, out _) ? address : null).OfType<ListenAddress>()];
 
     private static string Addresses(SluiceOptions options) => string.Join(" or ", options.Listen);
 

@@ -55,7 +55,7 @@ public sealed class GgufFile : IDisposable
     public static GgufFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var info = new FileInfo(path);
+        var info = FindTarget(path);
         if (Directory.Exists(path))
         {
             throw GgufErrors.Create(path, "expected a GGUF file, found a folder");
@@ -80,6 +80,21 @@ public sealed class GgufFile : IDisposable
         catch (Exception error) when (error is UnauthorizedAccessException or IOException and not (GgufException or FileNotFoundException))
         {
             throw new GgufException($"{path}: expected a readable GGUF file, found: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The file that a path leads to: a link has a length and a time of its own.</summary>
+    public static FileInfo FindTarget(string path)
+    {
+        var file = new FileInfo(path);
+        try
+        {
+            return file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
+        }
+        catch (IOException)
+        {
+            // Links in a circle. Opening it says so.
+            return file;
         }
     }
 

@@ -8,14 +8,12 @@ namespace Sluice.Inference.Transformer;
 /// <summary>A model loaded from a GGUF file.</summary>
 internal sealed class TransformerModel : LanguageModel
 {
-    private readonly GgufFile _file;
     private readonly TransformerWeights _weights;
     private readonly WorkerTeam _team;
     private readonly TransformerForward _forward;
 
     private TransformerModel(GgufFile file, TransformerConfig config, int threadCount, int slotCount, long kvTokenCapacity, int contextLength)
     {
-        _file = file;
         // The vocabulary is one thread's work, and weights are read in the meantime. A failure of both is the tokenizer's.
         Task<Tokenizer> tokenizer = Task.Run(() => Tokenizer.Load(file.Metadata));
         try
@@ -57,7 +55,7 @@ internal sealed class TransformerModel : LanguageModel
             Tokenizer.VocabularySize,
             file.Tensors.Values.Sum(tensor => tensor.RowLength * tensor.RowCount),
             file.SizeBytes,
-            _weights.SizeBytes + _forward.SizeBytes)
+            _weights.MemoryBytes + _forward.SizeBytes)
         {
             Identity = ModelIdentity.Of(file.Path),
         };
@@ -91,29 +89,22 @@ internal sealed class TransformerModel : LanguageModel
     /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
     public static TransformerModel Load(string path, int threadCount, int slotCount, long? kvTokenCapacity)
     {
-        GgufFile file = GgufFile.Open(path);
-        try
+        // Everything is copied out of it.
+        using GgufFile file = GgufFile.Open(path);
+        var config = TransformerConfig.Read(file);
+        long weights = TransformerWeights.EstimateBytes(file);
+        long free = MemoryBudget.FreeBytes();
+        long tokenBytes = 2L * config.BlockCount * config.KeyValueLength * sizeof(ushort);
+        long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
+        int contextLength = kvTokenCapacity == null ? (int)Math.Min(config.ContextLength, affordable) : config.ContextLength;
+        if (contextLength < Math.Min(config.ContextLength, TransformerLimits.ContextLengthMin))
         {
-            var config = TransformerConfig.Read(file);
-            long weights = TransformerWeights.EstimateBytes(file);
-            long free = MemoryBudget.FreeBytes();
-            long tokenBytes = 2L * config.BlockCount * config.KeyValueLength * sizeof(ushort);
-            long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
-            int contextLength = kvTokenCapacity == null ? (int)Math.Min(config.ContextLength, affordable) : config.ContextLength;
-            if (contextLength < Math.Min(config.ContextLength, TransformerLimits.ContextLengthMin))
-            {
-                throw new InsufficientMemoryException(
-                    $"{path}: the model needs about {weights >> 20} MiB of memory and some for its context, {free >> 20} MiB are free; use a smaller model or a stronger quantization.");
-            }
+            throw new InsufficientMemoryException(
+                $"{path}: the model needs about {weights >> 20} MiB of memory and some for its context, {free >> 20} MiB are free; use a smaller model or a stronger quantization.");
+        }
 
-            long capacity = Math.Min((long)slotCount * config.ContextLength, affordable);
-            return new TransformerModel(file, config, threadCount, slotCount, capacity, contextLength);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        long capacity = Math.Min((long)slotCount * config.ContextLength, affordable);
+        return new TransformerModel(file, config, threadCount, slotCount, capacity, contextLength);
     }
 
     private static ChatTemplate? ParseTemplate(GgufFile file)
@@ -140,7 +131,6 @@ internal sealed class TransformerModel : LanguageModel
         _forward.Dispose();
         Cache.Dispose();
         _weights.Dispose();
-        _file.Dispose();
         base.Dispose();
     }
 }

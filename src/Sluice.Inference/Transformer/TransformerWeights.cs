@@ -4,9 +4,15 @@ using Sluice.Inference.Quantization;
 
 namespace Sluice.Inference.Transformer;
 
-/// <summary>All weights of a model, repacked. The embedding is read row by row from the file itself, which stays open.</summary>
+/// <summary>
+/// All weights of a model, repacked, and the embedding as the file has it. Nothing is read from the file afterwards: one that is cut short or
+/// written anew in its place would end the process, or change what a running answer means.
+/// </summary>
 internal sealed unsafe class TransformerWeights : IDisposable
 {
+    private const string EmbeddingName = "token_embd.weight";
+    private const string HeadName = "output.weight";
+
     private readonly GgufFile _file;
     private readonly GgufTensor _embedding;
     private readonly byte* _embeddingRows;
@@ -20,7 +26,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     {
         _file = file;
         _arena = new WeightArena(EstimateBytes(file));
-        _embedding = file.GetTensor("token_embd.weight");
+        _embedding = file.GetTensor(EmbeddingName);
         if (_embedding.RowLength != config.EmbeddingLength || _embedding.RowCount is < 1 or > int.MaxValue)
         {
             throw new GgufException(
@@ -28,10 +34,10 @@ internal sealed unsafe class TransformerWeights : IDisposable
         }
 
         VocabularySize = (int)_embedding.RowCount;
-        _embeddingRows = file.GetPointer(_embedding);
         _embeddingRowBytes = _embedding.SizeBytes / _embedding.RowCount;
         try
         {
+            _embeddingRows = CopyEmbedding();
             Layers = new LayerWeights[config.BlockCount];
             for (int i = 0; i < Layers.Length; i++)
             {
@@ -39,7 +45,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
             }
 
             OutputNorm = Vector("output_norm.weight", config.EmbeddingLength);
-            string head = file.Tensors.ContainsKey("output.weight") ? "output.weight" : _embedding.Name;
+            string head = file.Tensors.ContainsKey(HeadName) ? HeadName : _embedding.Name;
             Head = Matrix(head, VocabularySize, config.EmbeddingLength);
             if (file.Tensors.TryGetValue("rope_freqs.weight", out GgufTensor? factors))
             {
@@ -80,10 +86,18 @@ internal sealed unsafe class TransformerWeights : IDisposable
     /// <summary>Divisors of the rotary frequencies, or null.</summary>
     public float[]? RopeDivisors { get; }
 
+    /// <summary>Of what a step reads all of: everything but the embedding.</summary>
     public long SizeBytes { get; private set; }
 
+    /// <summary>Of everything.</summary>
+    public long MemoryBytes => SizeBytes + _embedding.SizeBytes;
+
     /// <summary>Bytes that a file's weights take when they are repacked, to within the padding of rows.</summary>
-    public static long EstimateBytes(GgufFile file) => file.Tensors.Values.Sum(static tensor => tensor.RowLength * tensor.RowCount * (tensor.Type switch
+    public static long EstimateBytes(GgufFile file) =>
+        // Where there is no output matrix the embedding is repacked too.
+        PackedBytes(file) + (file.Tensors.ContainsKey(HeadName) ? 0 : file.Tensors.GetValueOrDefault(EmbeddingName)?.SizeBytes ?? 0);
+
+    private static long PackedBytes(GgufFile file) => file.Tensors.Values.Sum(static tensor => tensor.RowLength * tensor.RowCount * (tensor.Type switch
     {
         GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => QuantizedKernel.BlockBytes<NibbleHalf>(),
         GgufTensorType.Q4_K => QuantizedKernel.BlockBytes<NibbleSingle>(),
@@ -99,6 +113,13 @@ internal sealed unsafe class TransformerWeights : IDisposable
         RowReader.Read(_embedding.Type, _embeddingRows + (token * _embeddingRowBytes), destination, _embedding.RowLength);
 
     public void Dispose() => _arena.Dispose();
+
+    private byte* CopyEmbedding()
+    {
+        byte* rows = (byte*)_arena.Take(_embedding.SizeBytes);
+        Buffer.MemoryCopy(_file.GetPointer(_embedding), rows, _embedding.SizeBytes, _embedding.SizeBytes);
+        return rows;
+    }
 
     private LayerWeights ReadLayer(TransformerConfig config, int index)
     {

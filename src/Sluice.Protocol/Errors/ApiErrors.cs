@@ -75,6 +75,33 @@ public static partial class ApiErrors
         Param: null,
         Code: "unsupported_content_type");
 
+    /// <summary>415: the body is compressed in a way that isn't read.</summary>
+    /// <param name="encoding">The header as it was sent.</param>
+    /// <param name="accepted">What is read, as a header says it.</param>
+    public static ApiError UnsupportedContentEncoding(string encoding, string accepted) => new(
+        415,
+        $"Unsupported content encoding: '{Elide(encoding)}'. Send the body uncompressed, or with one of: {accepted}.",
+        InvalidRequestType,
+        Param: null,
+        Code: "unsupported_content_encoding");
+
+    /// <summary>400: the body is not compressed as its header says.</summary>
+    /// <param name="encoding">The header as it was sent.</param>
+    public static ApiError UndecodableBody(string encoding) =>
+        Invalid($"The request body can't be decompressed as '{Elide(encoding)}'.", param: null, code: null);
+
+    /// <summary>400: where the body ends can't be told.</summary>
+    public static ApiError UnreadableBody() =>
+        Invalid("The request body can't be read: its length or the size of one of its chunks is not valid.", param: null, code: null);
+
+    /// <summary>What came is not a request that can be read.</summary>
+    /// <param name="status">Such as 400 or 431.</param>
+    /// <param name="reason">One sentence.</param>
+    public static ApiError UnreadableRequest(int status, string reason) => new(status, reason, InvalidRequestType, Param: null, Code: null);
+
+    /// <summary>408: the body did not arrive in time.</summary>
+    public static ApiError BodyTimeout() => new(408, "The request body did not arrive in time.", InvalidRequestType, Param: null, Code: null);
+
     /// <summary>400: the prompt alone is longer than the model's context.</summary>
     /// <param name="limitTokens">The model's context length.</param>
     /// <param name="promptTokens">Length of the prompt.</param>

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using Sluice.Server.Configuration;
@@ -36,12 +37,14 @@ internal sealed class CrossOrigin
         headers.AccessControlAllowMethods = AllowedMethods;
         headers.AccessControlMaxAge = "600";
         var requested = context.Request.Headers.AccessControlRequestHeaders;
-        if (!StringValues.IsNullOrEmpty(requested)) headers.AccessControlAllowHeaders = requested.ToString();
+        // Kestrel writes ASCII only.
+        if (!StringValues.IsNullOrEmpty(requested) && Ascii.IsValid(requested.ToString())) headers.AccessControlAllowHeaders = requested.ToString();
         if (context.Request.Headers.ContainsKey("Access-Control-Request-Private-Network")) headers["Access-Control-Allow-Private-Network"] = "true";
     }
 
     private bool IsAllowed(string origin, HttpRequest request)
     {
+        if (!Ascii.IsValid(origin)) return false;
         if (_origins.Contains("*") || _origins.Contains(origin)) return true;
         if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Host.Length == 0) return false;
         return HostNames.IsLoopback(uri.Host)

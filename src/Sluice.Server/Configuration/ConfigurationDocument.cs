@@ -21,12 +21,18 @@ internal sealed class ConfigurationSection(string name, YamlMappingNode node, Di
 
     /// <summary>Null also when the value is null in the file: that is the same as absent.</summary>
     public YamlNode? Find(string key) =>
-        values.TryGetValue(key, out var value) && value is not YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or null or "~" or "null" } ? value : null;
+        values.TryGetValue(key, out var value) && !ConfigurationYaml.IsNull(value) ? value : null;
 }
 
 /// <summary>Reads typed values of one YAML file and collects what is wrong with them.</summary>
 internal sealed class ConfigurationDocument(string fileName, Func<string, string?> environment)
 {
+    // What YAML 1.1 and 1.2 call a boolean.
+    private static readonly Dictionary<string, string> s_switches = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["true"] = "true", ["yes"] = "true", ["on"] = "on", ["false"] = "false", ["no"] = "false", ["off"] = "off",
+    };
+
     private readonly List<ConfigurationError> _errors = [];
 
     // Values that came from variables, and what stands in the file.
@@ -94,6 +100,10 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
     /// <summary>Null when absent or wrong.</summary>
     public Located? String(ConfigurationSection section, string key) =>
         section.Find(key) is { } node ? Text(node, $"'{key}'") : null;
+
+    /// <summary>One of a few words, which YAML writes in any case: in lower case here. Null when absent or wrong.</summary>
+    public Located? Word(ConfigurationSection section, string key) =>
+        String(section, key) is var (text, mark) ? new Located(s_switches.GetValueOrDefault(text, text), mark) : null;
 
     /// <summary>Null when absent or wrong, which is reported.</summary>
     public Located? RequiredString(ConfigurationSection section, string key)

@@ -1,4 +1,4 @@
-using YamlDotNet.Core;
+using System.Text;
 using YamlDotNet.RepresentationModel;
 
 namespace Sluice.Server.Configuration;
@@ -7,6 +7,9 @@ namespace Sluice.Server.Configuration;
 public static class ConfigurationFile
 {
     private const long StoreSizeMin = 1 << 20;
+
+    // A thousand models with ten upstreams each are 1 MiB.
+    private const int CharactersMax = 4 << 20;
 
     private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain"];
 
@@ -17,7 +20,7 @@ public static class ConfigurationFile
     /// <exception cref="IOException">The file can't be read.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static SluiceOptions Load(string path, Func<string, string?>? environment = null) =>
-        Parse(File.ReadAllText(path), path, environment);
+        Parse(ReadText(path), path, environment);
 
     /// <summary>Options of a hub without a configuration file: the defaults, and keys from the environment.</summary>
     /// <param name="environment">As for <see cref="Load"/>.</param>
@@ -30,35 +33,39 @@ public static class ConfigurationFile
     {
         environment ??= Environment.GetEnvironmentVariable;
         var document = new ConfigurationDocument(fileName, environment);
-        var stream = new YamlStream();
-        try
-        {
-            using var text = new StringReader(yaml);
-            stream.Load(text);
-        }
-        catch (YamlException error)
-        {
-            document.Report(error.Start, $"not valid YAML: {FirstLine(error)}");
-            throw new ConfigurationException(document.Errors);
-        }
-
-        if (stream.Documents.Count > 1) document.Report(stream.Documents[1].RootNode.Start, "a configuration must be one YAML document; a second one begins here");
-        var options = stream.Documents is [var first, ..] && !IsEmpty(first.RootNode)
-            ? ReadRoot(document, first.RootNode, fileName, environment)
-            : Default(environment);
+        var root = ConfigurationYaml.Read(yaml, document);
+        var options = root is not null ? ReadRoot(document, root, fileName, environment) : new SluiceOptions();
         return document.Errors.Count == 0 ? options : throw new ConfigurationException(document.Errors);
     }
 
-    private static bool IsEmpty(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or null or "~" or "null" };
+    /// <summary>The text of a file, which may be a device that never ends.</summary>
+    /// <exception cref="ConfigurationException">It is larger than any configuration.</exception>
+    /// <exception cref="IOException">The file can't be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    internal static string ReadText(string path)
+    {
+        using var reader = new StreamReader(path);
+        var text = new StringBuilder();
+        var buffer = new char[16 << 10];
+        while (reader.Read(buffer) is > 0 and var count)
+        {
+            text.Append(buffer, 0, count);
+            if (text.Length <= CharactersMax) continue;
+            throw new ConfigurationException([new ConfigurationError(new SourcePosition(path, 1, 1), "larger than 4 MiB, which no configuration is")]);
+        }
+        return text.ToString();
+    }
 
     private static SluiceOptions ReadRoot(ConfigurationDocument document, YamlNode node, string fileName, Func<string, string?> environment)
     {
         if (document.Mapping(node, "the configuration", s_rootKeys) is not { } root) return new SluiceOptions();
+        var keys = ApiKeySection.Read(document, root);
         return new SluiceOptions
         {
             Listen = ReadListen(document, root),
             Models = ModelSection.Read(document, root),
-            ApiKeys = ApiKeySection.Read(document, root) ?? KeysOf(environment),
+            ApiKeys = keys ?? KeysOf(environment),
+            AllowsEveryone = keys is [],
             AllowedHosts = ReadHosts(document, root),
             CorsOrigins = ReadOrigins(document, root),
             MemoryBudgetBytes = ReadSize(document, root, "memory_budget"),
@@ -106,7 +113,7 @@ public static class ConfigurationFile
 
     private static StoreKind ReadStore(ConfigurationDocument document, ConfigurationSection root)
     {
-        if (document.String(root, "store") is not var (text, mark) || text == "memory") return StoreKind.Memory;
+        if (document.Word(root, "store") is not var (text, mark) || text == "memory") return StoreKind.Memory;
         if (text is not ("sqlite" or "off")) document.Report(mark, $"'{text}' is not a valid store; allowed here: memory, sqlite, off");
         return text == "sqlite" ? StoreKind.Sqlite : StoreKind.Off;
     }
@@ -139,10 +146,4 @@ public static class ConfigurationFile
         .. (environment("SLUICE_API_KEYS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(ApiKey.FromString),
     ];
-
-    private static string FirstLine(YamlException error)
-    {
-        var message = error.InnerException?.Message ?? error.Message;
-        return message.ReplaceLineEndings("\n").Split('\n')[0].TrimEnd('.');
-    }
 }

@@ -51,7 +51,7 @@ internal static class ModelSection
     // Where answers are kept is one place for all models; a model can only have none.
     private static bool ReadStore(ConfigurationDocument document, ConfigurationSection section)
     {
-        if (document.String(section, "store") is not var (text, mark)) return true;
+        if (document.Word(section, "store") is not var (text, mark)) return true;
         if (text != "off") document.Report(mark, $"'{text}' is not a valid value of a model's 'store'; allowed here: off");
         return false;
     }
@@ -149,7 +149,7 @@ internal static class ModelSection
 
     private static bool ReadSwitch(ConfigurationDocument document, ConfigurationSection section, string key, bool fallback)
     {
-        if (document.String(section, key) is not var (text, mark)) return fallback;
+        if (document.Word(section, key) is not var (text, mark)) return fallback;
         if (text is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{text}' is not a valid value of '{key}'; allowed here: true, false");
         return text is "true" or "on";
     }

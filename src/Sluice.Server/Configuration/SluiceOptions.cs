@@ -15,6 +15,12 @@ public sealed record SluiceOptions
     public IReadOnlyList<ApiKey> ApiKeys { get; init; } = [];
 
     /// <summary>
+    /// Whether it is said in so many words that no key is needed, as <c>api_keys: []</c> does in a file. Only then can a hub that has keys
+    /// lose them while it runs. The default value is false.
+    /// </summary>
+    public bool AllowsEveryone { get; init; }
+
+    /// <summary>
     /// Host names, without port, under which the hub may be addressed beside loopback and its listen addresses; <c>*</c> is any.
     /// The default value is none.
     /// </summary>

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -45,12 +44,14 @@ internal sealed partial class ApiDispatcher(
 
     private const string ModelPrefix = ApiPath + "/models/";
 
+    private static readonly string[] s_apiRoots = ["/chat/completions", "/models"];
+
     // Of every line that is logged on the way of the request, also those that don't name it.
     private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
 
     /// <summary>Where the hub owns every path.</summary>
     public Task InvokeAsync(HttpContext context) =>
-        InvokeAsync(context, context.Request.Path.Value ?? "", context.Request.PathBase.ToUriComponent());
+        InvokeAsync(context, WithApiPath(context.Request.Path.Value ?? ""), context.Request.PathBase.ToUriComponent());
 
     /// <summary>Where the application has mapped one of the hub's paths, whatever it is called there.</summary>
     public Task InvokeAsync(HttpContext context, string path) => InvokeAsync(context, path, "");
@@ -64,7 +65,9 @@ internal sealed partial class ApiDispatcher(
 
     private async Task InvokeAsync(HttpContext context, string path, string mount)
     {
-        var scope = new RequestScope(time, random.NextId(time.GetUtcNow()), hub.Hold()) { Mount = mount };
+        var scope = new RequestScope(time, random, hub.Hold()) { Mount = mount };
+        var seat = context.Features.Get<ConnectionBound.Seat>();
+        seat?.Enter();
         using var lines = s_scope(logger, scope.RequestId);
         scope.Attach(context.Response);
         // So that the next request goes to whoever takes over. HTTP/2 has a frame for that, which the server of the connections sends.
@@ -75,7 +78,7 @@ internal sealed partial class ApiDispatcher(
         {
             await DispatchAsync(context, scope, Normalize(path));
         }
-        catch (ConnectionResetException)
+        catch (IOException error) when (RequestBody.HasLeft(error, context))
         {
             // Nobody is there to be told. Without the abort Kestrel tries to read the rest of the request, and logs as an error that it can't.
             if (!context.Response.HasStarted) context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
@@ -100,6 +103,7 @@ internal sealed partial class ApiDispatcher(
         finally
         {
             scope.Configuration.Release();
+            seat?.Leave();
         }
         LogRequest(
             scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode,
@@ -176,6 +180,17 @@ internal sealed partial class ApiDispatcher(
     {
         context.Response.Headers.Allow = allowed;
         return JsonReply.WriteErrorAsync(context, ApiErrors.MethodNotAllowed(allowed));
+    }
+
+    // A base URL without "/v1" is a slip that means only one thing.
+    private static string WithApiPath(string path)
+    {
+        var normal = Normalize(path);
+        foreach (var root in s_apiRoots)
+        {
+            if (normal.StartsWith(root, StringComparison.Ordinal) && (normal.Length == root.Length || normal[root.Length] == '/')) return ApiPath + normal;
+        }
+        return normal;
     }
 
     // A base URL with a slash at its end gives "//", and some clients add one themselves.

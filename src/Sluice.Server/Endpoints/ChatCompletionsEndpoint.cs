@@ -15,7 +15,7 @@ namespace Sluice.Server.Endpoints;
 /// <c>POST /v1/chat/completions</c>. There is one path for both kinds of reply: the upstream appends events to a log, an event
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events. A request may find that its answer is being made already.
 /// </summary>
-internal sealed class ChatCompletionsEndpoint(Admission admission, Limits limits, TimeProvider time)
+internal sealed class ChatCompletionsEndpoint(RequestBody bodies, Admission admission, Limits limits, TimeProvider time)
 {
     private static readonly AnswerDialect s_dialect = ChatDialect.Instance;
     private readonly AnswerReply _reply = new(limits, time);
@@ -35,18 +35,19 @@ internal sealed class ChatCompletionsEndpoint(Admission admission, Limits limits
 
     private async Task<(Ask?, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, ResumeWish wish)
     {
-        var (body, tooLarge) = await RequestBody.ReadAsync(context, limits);
-        if (tooLarge is not null) return (null, tooLarge);
-        // The buffers are given back now; an upstream gets what the client wrote, and a suspended answer is continued from it.
-        var client = new ClientRequest(body.ToArray());
+        var (bytes, unread) = await bodies.ReadAsync(context);
+        if (unread is not null) return (null, unread);
+        // An upstream gets what the client wrote, and a suspended answer is continued from it.
+        var client = new ClientRequest(bytes);
         var route = s_dialect.TryReadOutline(client.Body.Span, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
         if (outline is not null && route is null) error ??= ApiErrors.ModelNotFound(outline.Model);
         // Of a model that only the local engine serves everything is known now.
         if (route is { Model: LocalModel, Fallbacks.Count: 0 } && !client.TryRead(out _, out var refused)) error = refused;
+        var body = new ReadOnlySequence<byte>(bytes);
         var ask = error is not null ? null : new Ask(outline!, route!, client, RequestFingerprint.Of(body, wish.NeedsCanonical))
         {
             Dialect = s_dialect,
-            AnswerId = s_dialect.IdPrefix + scope.Id,
+            AnswerId = s_dialect.IdPrefix + scope.NewAnswerId(),
             RequestId = scope.RequestId,
             Started = scope.Started,
             Headers = ForwardedHeaders.Of(context.Request),
@@ -54,7 +55,6 @@ internal sealed class ChatCompletionsEndpoint(Admission admission, Limits limits
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],
         };
-        context.Request.BodyReader.AdvanceTo(body.End);
         return (ask, error);
     }
 }

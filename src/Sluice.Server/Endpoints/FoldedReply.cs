@@ -18,7 +18,15 @@ internal static class FoldedReply
         while (true)
         {
             var outcome = reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent);
-            if (outcome == ReadOutcome.Spilled) outcome = await reader.ReadSpilledAsync(events, limits.ReadBatchBytes, events.AddEvent) ? ReadOutcome.Events : ReadOutcome.OffsetLost;
+            if (outcome == ReadOutcome.Spilled)
+            {
+                if (!await reader.ReadSpilledAsync(events, limits.ReadBatchBytes, events.AddEvent))
+                {
+                    await EndAsync(context, StreamReply.Unread, fold, limits, time);
+                    return;
+                }
+                outcome = ReadOutcome.Events;
+            }
             switch (outcome)
             {
                 case ReadOutcome.Events:

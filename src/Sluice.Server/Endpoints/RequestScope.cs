@@ -1,20 +1,21 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Access;
+using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 
 namespace Sluice.Server.Endpoints;
 
 /// <summary>One request: its name, its time, who asks, and the configuration that it is served by from its beginning to its end.</summary>
-internal sealed class RequestScope(TimeProvider time, string id, HubSnapshot configuration)
+internal sealed class RequestScope(TimeProvider time, RandomSource random, HubSnapshot configuration)
 {
     private const string Prefix = "req_";
 
     /// <summary>Unique; in the response's <c>x-request-id</c> and in the log.</summary>
-    public string RequestId { get; } = Prefix + id;
+    public string RequestId { get; } = NameOf(random.NextId(time.GetUtcNow()));
 
-    /// <summary>Unique; the part of <see cref="RequestId"/> that the completion's id has too, so that one word finds every line of the log.</summary>
-    public string Id => id;
+    /// <summary>Unique, for an answer that is created: nobody can tell it from <see cref="RequestId"/>, which is in many a log.</summary>
+    public string NewAnswerId() => random.NextId(time.GetUtcNow());
 
     public HubSnapshot Configuration => configuration;
 
@@ -28,6 +29,9 @@ internal sealed class RequestScope(TimeProvider time, string id, HubSnapshot con
     public long Started { get; } = time.GetTimestamp();
 
     public TimeSpan Elapsed => time.GetElapsedTime(Started);
+
+    /// <summary>What a request of this id is called, in headers and in the log.</summary>
+    public static string NameOf(string id) => Prefix + id;
 
     /// <summary>Headers are set now, for whatever the response becomes; the time is taken when they go out.</summary>
     public void Attach(HttpResponse response)

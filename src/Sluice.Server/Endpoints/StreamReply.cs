@@ -42,6 +42,9 @@ internal sealed class StreamReply(
     public static StreamEnd Lost { get; } = new(
         StreamEndKind.Failed, ApiErrors.ServerError("The connection was too slow for this stream; a part of it is no longer there."));
 
+    /// <summary>The end of a reader whose events the store can't give.</summary>
+    public static StreamEnd Unread { get; } = new(StreamEndKind.Failed, ApiErrors.EventsDropped());
+
     private PipeWriter Output => context.Response.BodyWriter;
 
     /// <summary>Completes when everything is on the wire, or the client has left.</summary>
@@ -63,7 +66,7 @@ internal sealed class StreamReply(
                 case ReadOutcome.Spilled:
                     if (!await ReadSpilledAsync())
                     {
-                        await EndAsync(Lost);
+                        await EndUnreadAsync();
                         return;
                     }
                     if (!await FlushAsync()) return;
@@ -182,6 +185,18 @@ internal sealed class StreamReply(
                 context.Abort();
                 return;
         }
+    }
+
+    // The store has not got what it should have.
+    private async Task EndUnreadAsync()
+    {
+        if (context.Response.HasStarted)
+        {
+            await EndAsync(Unread);
+            return;
+        }
+        context.Response.Headers.CacheControl = default;
+        await JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
     }
 
     private async Task LetArriveAsync()

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Inference.Gguf;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Errors;
 
@@ -286,7 +287,7 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
 
     private static (long, DateTime) StampOf(LocalModel entry)
     {
-        var file = new FileInfo(entry.Path);
+        var file = GgufFile.FindTarget(entry.Path);
         return file.Exists ? (file.Length, file.LastWriteTimeUtc) : default;
     }
 

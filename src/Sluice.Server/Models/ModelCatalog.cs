@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Sluice.Inference.Gguf;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Models;
@@ -128,7 +129,7 @@ public sealed class ModelCatalog
 
     private static LocalModel Describe(string id, string path)
     {
-        var file = new FileInfo(path);
-        return new LocalModel(id, file.FullName, file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
+        var file = GgufFile.FindTarget(path);
+        return new LocalModel(id, Path.GetFullPath(path), file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
     }
 }

@@ -17,6 +17,24 @@ public sealed record Limits
     public long DiscardedBodyBytes { get; init; } = 256L << 20;
 
     /// <summary>
+    /// Bytes of the bodies of all requests in work together; at most an eighth of the memory that the process may use. A request beyond it
+    /// gets 503. The default value is 1 GiB: thirty of the largest, many thousands of usual ones.
+    /// </summary>
+    public long RequestBodiesBytes { get; init; } = 1L << 30;
+
+    /// <summary>How long a whole body may take to come. The default value is 5 min: the largest at 1 Mbit/s.</summary>
+    public TimeSpan RequestBodyRead { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Connections at a time, of a hub that is a program of its own; fewer where the process may open fewer files. The default value is 20,000:
+    /// twice the answers that can run.
+    /// </summary>
+    public int ConnectionsMax { get; init; } = 20_000;
+
+    /// <summary>How long a connection is without a request before another one can have its place. The default value is 1 s: a new one sends its first within that.</summary>
+    public TimeSpan ConnectionIdle { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
     /// How long the response headers wait for the first event. Until then a failure is a real HTTP status, which every client
     /// can retry; after it silence would look like a dead server. The default value is 10 s.
     /// </summary>

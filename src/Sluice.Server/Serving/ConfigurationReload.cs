@@ -121,7 +121,12 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
     {
         try
         {
-            return File.ReadAllText(file);
+            return ConfigurationFile.ReadText(file);
+        }
+        catch (ConfigurationException exception)
+        {
+            // As good as a text: it is refused once, and not again before it is another one.
+            return exception.Message;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -49,6 +49,9 @@ public sealed partial class Hub : IDisposable
     /// the log.
     /// </param>
     /// <param name="catalog">Its models.</param>
+    /// <exception cref="InvalidOperationException">
+    /// It would let everyone in where a key is needed now, and doesn't say so: <see cref="SluiceOptions.AllowsEveryone"/>. The current one stays.
+    /// </exception>
     public void Apply(SluiceOptions options, ModelCatalog catalog)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -56,6 +59,9 @@ public sealed partial class Hub : IDisposable
         lock (_lock)
         {
             var old = _current;
+            // A file that was emptied, or cut short by a full disk, has no keys either.
+            if (old.Options.ApiKeys.Count > 0 && options is { ApiKeys.Count: 0, AllowsEveryone: false })
+                throw new InvalidOperationException("it has no API keys, and the current one has; write 'api_keys: []' to let everyone in.");
             if (!options.Listen.SequenceEqual(old.Options.Listen)) LogListenStays(string.Join(" and ", options.Listen), string.Join(" and ", old.Options.Listen));
             var kept = options with
             {

@@ -51,6 +51,7 @@ internal sealed partial class SqliteAnswerStore
 
     private void Commit(StoreBatch batch)
     {
+        RequireFile();
         var writer = _writer ??= Connect();
         using var transaction = writer.Begin();
         foreach (var change in batch.Changes) Apply(writer, change);
@@ -90,7 +91,10 @@ internal sealed partial class SqliteAnswerStore
         {
             var ends = MemoryMarshal.AsBytes<int>(change.Ends.ToArray()).ToArray();
             if (writer.Execute(CountRun, change.Id, change.FirstEvent, change.FirstEvent + change.Ends.Count, (long)change.Events.Length) == 0)
+            {
+                if (_isRenewed) return;
                 throw new StoreException(StoreFault.Failed, $"The store of answers {_path} lacks events of {change.Id} before {change.FirstEvent}: somebody else has changed it.");
+            }
             writer.Execute(InsertRun, change.Id, change.FirstEvent, (long)change.Ends.Count, ends, change.Events.ToArray());
         }
         if (change.Progress is { } progress)
@@ -110,23 +114,51 @@ internal sealed partial class SqliteAnswerStore
     private StoreContents Load()
     {
         var reader = _writer ??= Connect();
-        var answers = new List<StoredAnswer>();
+        var (answers, traces) = (new List<StoredAnswer>(), new List<StoredTombstone>());
         using (var rows = reader.Query("""
             select answer.id, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, event_count, byte_count,
               end_kind, ended_at, failure, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, is_estimated, progress is not null, changed_at, dialect
             from answer left join request on request.id = answer.id order by answer.rowid
             """))
         {
-            while (rows.Read()) answers.Add(ReadAnswer(rows));
+            while (rows.Read())
+            {
+                if (TryReadAnswer(rows) is { } answer) answers.Add(answer);
+                else if (TombstoneOf(rows) is { } trace) traces.Add(trace);
+            }
         }
-        var traces = new List<StoredTombstone>();
         using (var rows = reader.Query("select id, principal, idempotency_key, at from trace order by number"))
         {
-            while (rows.Read()) traces.Add(new StoredTombstone(rows.GetString(0), rows.GetString(1), TextOrNull(rows, 2), TimeOf(rows, 3)));
+            while (rows.Read())
+            {
+                if (TryRead(() => new StoredTombstone(rows.GetString(0), rows.GetString(1), TextOrNull(rows, 2), TimeOf(rows, 3))) is { } trace) traces.Add(trace);
+            }
         }
         Measure(reader);
         return new StoreContents(answers, traces);
     }
+
+    // Null where the row is damaged; it takes no other with it.
+    private static T? TryRead<T>(Func<T> read)
+        where T : class
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            return null;
+        }
+    }
+
+    private static StoredAnswer? TryReadAnswer(SqliteDataReader row) =>
+        TryRead(() => ReadAnswer(row)) is { EventCount: >= 0, ByteCount: >= 0 } answer
+        && Enum.IsDefined(answer.Owner.OnDisconnect) && (answer.End is null || Enum.IsDefined(answer.End.Kind)) ? answer : null;
+
+    // Of a damaged answer: it can't be read any more, from now on, whatever its times say.
+    private static StoredTombstone? TombstoneOf(SqliteDataReader row) => TryRead(() =>
+        new StoredTombstone(row.GetString(0), TextOrNull(row, 1) ?? "", TextOrNull(row, 2), DateTimeOffset.MaxValue));
 
     private static StoredAnswer ReadAnswer(SqliteDataReader row)
     {
@@ -175,14 +207,14 @@ internal sealed partial class SqliteAnswerStore
             var first = rows.GetInt64(0);
             // What is missing is not passed over.
             if (first > position) break;
-            var ends = MemoryMarshal.Cast<byte, int>((byte[])rows.GetValue(1));
+            var (ends, events) = ReadRun(rows);
             var skipped = (int)(position - first);
             if (skipped >= ends.Length) continue;
             var start = skipped == 0 ? 0 : ends[skipped - 1];
             var last = skipped;
             while (last < ends.Length && (count + last - skipped == 0 || copied + ends[last] - start <= bytesMax)) last++;
             if (last == skipped) break;
-            output.Write(((byte[])rows.GetValue(2)).AsSpan(start, ends[last - 1] - start));
+            output.Write(events.AsSpan(start, ends[last - 1] - start));
             for (var i = skipped; addEvent is not null && i < last; i++) addEvent(ends[i] - (i == 0 ? 0 : ends[i - 1]));
             copied += ends[last - 1] - start;
             count += last - skipped;
@@ -190,6 +222,16 @@ internal sealed partial class SqliteAnswerStore
             if (last < ends.Length) break;
         }
         return count;
+    }
+
+    private static (int[] Ends, byte[] Events) ReadRun(SqliteDataReader row)
+    {
+        var (ends, events) = (MemoryMarshal.Cast<byte, int>((byte[])row.GetValue(1)).ToArray(), (byte[])row.GetValue(2));
+        for (var i = 0; i < ends.Length; i++)
+        {
+            if (ends[i] <= (i == 0 ? 0 : ends[i - 1]) || ends[i] > events.Length) throw new FormatException("The events of an answer don't end where they should.");
+        }
+        return (ends, events);
     }
 
     private StoredRequest? FindRequest(string id)
@@ -200,7 +242,7 @@ internal sealed partial class SqliteAnswerStore
         command.CommandText = "select body, progress from request where id = $1";
         command.Parameters.AddWithValue("$1", id);
         using var rows = command.ExecuteReader();
-        return rows.Read() ? new StoredRequest((byte[])rows.GetValue(0), rows.IsDBNull(1) ? null : (byte[])rows.GetValue(1)) : null;
+        return rows.Read() && rows.GetValue(0) is byte[] body ? new StoredRequest(body, rows.GetValue(1) as byte[]) : null;
     }
 
     private SqliteConnection OpenReader()

@@ -8,8 +8,8 @@ internal static class SqliteSchema
     /// <summary>Of the tables that all steps make; stands in the file as <c>user_version</c>.</summary>
     public static long Version => s_steps.Length;
 
-    // "Slui": says of a file that it is ours.
-    private const long ApplicationId = 0x536C7569;
+    /// <summary>"Slui": says of a file that it is ours.</summary>
+    public const int ApplicationId = 0x536C7569;
 
     // Each leads from its index to the next version, also with answers in the file. What is here never changes: files have been made by it.
     private static readonly string[] s_steps =
@@ -41,7 +41,7 @@ internal static class SqliteSchema
         }
         else if (application != ApplicationId)
         {
-            throw new StoreException(StoreFault.Corrupt, $"{path} is a database of another program; name another file with store_path.");
+            throw Foreign(path);
         }
         else if (version > Version)
         {
@@ -51,6 +51,21 @@ internal static class SqliteSchema
         if (version < Version) Execute(connection, $"pragma user_version = {Version}");
         transaction.Commit();
     }
+
+    /// <summary>Looks whether a file is a store, or has no tables; nothing of it is changed.</summary>
+    /// <param name="readOnly">Opens it.</param>
+    /// <param name="path">For the message.</param>
+    /// <exception cref="StoreException">The file is another program's.</exception>
+    /// <exception cref="SqliteException">It can't be read.</exception>
+    public static void RequireOurs(string readOnly, string path)
+    {
+        using var connection = new SqliteConnection(readOnly + ";Pooling=False");
+        connection.Open();
+        if (Read(connection, "pragma application_id") != ApplicationId && Read(connection, "select count(*) from sqlite_schema") > 0) throw Foreign(path);
+    }
+
+    private static StoreException Foreign(string path) =>
+        new(StoreFault.Corrupt, $"{path} is a database of another program; name another file with store_path.");
 
     public static void Execute(SqliteConnection connection, string sql)
     {

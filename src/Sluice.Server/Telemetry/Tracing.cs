@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Telemetry;
 
@@ -56,7 +57,7 @@ internal static class Tracing
         request.Headers.Remove(TraceParent);
         request.Headers.Remove(TraceState);
         request.Headers.TryAddWithoutValidation(TraceParent, id);
-        if (current.TraceStateString is { Length: > 0 } state) request.Headers.TryAddWithoutValidation(TraceState, state);
+        if (current.TraceStateString is { Length: > 0 } state && HeaderText.IsSendable(state)) request.Headers.TryAddWithoutValidation(TraceState, state);
     }
 
     public static void SetError(Activity span, ApiError error) => span.SetStatus(ActivityStatusCode.Error).SetTag(Tags.ErrorType, ErrorTypeOf(error));

@@ -35,7 +35,10 @@ internal static class UpstreamProbe
     {
         using var deadline = new CancellationTokenSource(limits.HealthProbe, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        using var http = new HttpMessageInvoker(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = limits.HealthProbe });
+        using var http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            Proxy = EnvironmentProxy.Create(Environment.GetEnvironmentVariable), AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = limits.HealthProbe,
+        });
         using var request = CreateRequest(options);
         try
         {

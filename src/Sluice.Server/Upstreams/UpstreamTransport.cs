@@ -1,3 +1,4 @@
+using System.Text;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 
@@ -12,6 +13,9 @@ internal static class NetworkTransport
     /// <summary>The <see cref="UpstreamTransport"/> of a hub.</summary>
     public static HttpMessageHandler Open(RouteTimeouts timeouts, Limits limits) => new SocketsHttpHandler
     {
+        Proxy = EnvironmentProxy.Create(Environment.GetEnvironmentVariable),
+        // Values of a client's headers are bytes; without it the handler throws, and the upstream would be blamed.
+        RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
         // Its own connections have Nagle's algorithm off.
         ConnectTimeout = timeouts.Connect,
         AllowAutoRedirect = false,

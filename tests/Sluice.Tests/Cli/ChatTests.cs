@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Sluice.Tests.Repository;
+using Sluice.Testing;
 using Xunit;
 
 namespace Sluice.Tests.Cli;
@@ -78,6 +79,23 @@ public sealed class ChatTests
         var terminal = new TestTerminal { Input = new StringReader(string.Concat(Enumerable.Repeat("one two three ", 3000))) };
         Assert.Equal(2, await ChatAsync(terminal));
         Assert.Equal("sluice: The message is longer than the model's context of 8192 tokens.\n", terminal.Error);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{% if false %}x{% endif %}")]
+    public async Task B117_A_template_that_makes_nothing_of_a_message_is_one_sentence(string template)
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-chat-").FullName;
+        await File.WriteAllBytesAsync(Path.Combine(folder, "empty.gguf"), new TinyModel("empty") { ChatTemplate = template }.ToArray());
+        var terminal = new TestTerminal { Input = new StringReader("Hi") };
+        Assert.Equal(2, await terminal.RunAsync(["chat", "empty", "--models", folder]));
+        Assert.Equal("sluice: The model's chat template makes an empty prompt of the messages: there is nothing to answer.\n", terminal.Error);
+
+        terminal = new TestTerminal { IsInteractive = true, Input = new StringReader("Hi\nHi\n") };
+        Assert.Equal(0, await terminal.RunAsync(["chat", "empty", "--models", folder]));
+        Assert.Equal(2, terminal.Error.AsSpan().Count('\n'));
+        Directory.Delete(folder, recursive: true);
     }
 
     [Theory]

@@ -20,13 +20,19 @@ internal sealed partial class ServeProcess : IAsyncDisposable
     /// <param name="configuration">Path of its file.</param>
     /// <param name="models">Where its models are.</param>
     /// <param name="address">Where it serves; null is a free port.</param>
-    public static async Task<ServeProcess> StartAsync(string configuration, string models, Uri? address = null)
+    /// <param name="variables">Added to the environment.</param>
+    /// <param name="files">How many files it may open; null for as many as this process.</param>
+    public static async Task<ServeProcess> StartAsync(
+        string configuration, string models, Uri? address = null, IReadOnlyDictionary<string, string>? variables = null, int? files = null)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "sluice"), ["serve", "--config", configuration, "--models", models, "--urls", address?.ToString() ?? "http://127.0.0.1:0"])
+        string[] command = [Path.Combine(AppContext.BaseDirectory, "sluice"), "serve", "--config", configuration, "--models", models, "--urls", address?.ToString() ?? "http://127.0.0.1:0"];
+        if (files is not null) command = ["/bin/sh", "-c", $"ulimit -n {files}; exec \"$@\"", "sh", .. command];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        foreach (var (name, value) in variables ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
         if (await process.StandardOutput.ReadLineAsync() is not { } line) throw new InvalidOperationException(await errors);

@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using Sluice.Testing;
 using Sluice.Tests.Repository;
+using Sluice.Tests.Server.Routing;
 using Xunit;
 
 namespace Sluice.Tests.Cli;
@@ -77,6 +79,31 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_reload_looks_at_the_addresses_that_are_listened_on()
+    {
+        var models = $"models:\n  - id: small\n    gguf: {ModelFile}\n";
+        var file = Write($"listen: http://0.0.0.0:0\napi_keys: [sk-a]\n{models}");
+        var serve = ServeAsync("--config", file);
+        var url = Announcement().Match((await AnnouncementAsync(serve)).Replace(" -H 'Authorization: Bearer KEY'", "", StringComparison.Ordinal)).Groups["url"].Value;
+        using var http = new HttpClient();
+
+        Write($"listen: http://127.0.0.1:0\napi_keys: []\n{models}");
+        _terminal.HangUp!();
+        Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync(new Uri(new Uri(url), "/v1/models"))).StatusCode);
+
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+    }
+
+    [Fact]
+    public async Task An_empty_configuration_is_one_sentence()
+    {
+        var file = Write("");
+        Assert.Equal(2, await ServeAsync("--config", file));
+        Assert.Equal($"{file}:1:1: the file has no content; write {{}} for the defaults, or remove it\n", _terminal.Error);
+    }
+
+    [Fact]
     public async Task A_log_format_that_is_none_is_one_sentence()
     {
         Assert.Equal(2, await ServeAsync("--log-format", "xml"));
@@ -131,6 +158,72 @@ public sealed partial class ServeTests : IDisposable
         var file = Write("listen: x:y\n");
         Assert.Equal(2, await ServeAsync("--config", file));
         Assert.StartsWith($"{file}:1:9: ", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task B105_Nothing_but_the_configuration_says_what_is_listened_on()
+    {
+        var ports = new int[2];
+        for (var i = 0; i < ports.Length; i++)
+        {
+            using var free = new TcpListener(IPAddress.Loopback, 0);
+            free.Start();
+            ports[i] = ((IPEndPoint)free.LocalEndpoint).Port;
+        }
+
+        var file = Write($"models:\n  - id: small\n    gguf: {ModelFile}\n");
+        var variables = new Dictionary<string, string>
+        {
+            ["Kestrel__Endpoints__X__Url"] = $"http://0.0.0.0:{ports[0]}",
+            ["ASPNETCORE_Kestrel__Endpoints__Y__Url"] = $"http://0.0.0.0:{ports[0]}",
+            ["ASPNETCORE_URLS"] = $"http://0.0.0.0:{ports[1]}",
+            ["ASPNETCORE_PREFERHOSTINGURLS"] = "true",
+            ["ASPNETCORE_HTTP_PORTS"] = $"{ports[1]}",
+            ["DOTNET_URLS"] = $"http://0.0.0.0:{ports[1]}",
+        };
+        await using var serve = await ServeProcess.StartAsync(file, Models, variables: variables);
+        Assert.Equal(HttpStatusCode.OK, (await serve.Http.GetAsync(new Uri("/v1/models", UriKind.Relative))).StatusCode);
+        foreach (var port in ports)
+        {
+            using var client = new TcpClient();
+            await Assert.ThrowsAnyAsync<SocketException>(async () => await client.ConnectAsync(IPAddress.Loopback, port));
+        }
+    }
+
+    [Fact]
+    public async Task With_few_files_clients_are_refused_and_the_hub_goes_on()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
+        var file = Write($"models:\n{UpstreamHub.Model("m", upstream)}    retries: 0\n");
+        await using var serve = await ServeProcess.StartAsync(file, Models, files: 256);
+        var address = serve.Http.BaseAddress!;
+        async Task<int> StatusAsync()
+        {
+            using var http = new HttpClient { BaseAddress = address };
+            using var content = new StringContent(UpstreamHub.Ask(), Encoding.UTF8, "application/json");
+            using var response = await http.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content);
+            return (int)response.StatusCode;
+        }
+
+        var idle = new List<TcpClient>();
+        for (var i = 0; i < 400; i++)
+        {
+            var client = new TcpClient();
+            await client.ConnectAsync(address.Host, address.Port);
+            idle.Add(client);
+            if (i % 40 == 39) Assert.True(await StatusAsync() is 200 or 503);
+        }
+
+        // They are idle long enough to give their places.
+        await Task.Delay(1_500);
+        Assert.Equal(200, await StatusAsync());
+
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => StatusAsync()));
+        Assert.All(statuses, status => Assert.True(status is 200 or 503, $"{status}"));
+        foreach (var client in idle) client.Dispose();
+        await Task.Delay(1_500);
+        Assert.Equal(200, await StatusAsync());
     }
 
     private Task<int> ServeAsync(params string[] options) => _terminal.RunAsync(["serve", "--models", Models, .. options]);

@@ -46,6 +46,7 @@ internal sealed class SimConnection : IHttpRequestLifetimeFeature, IHttpResponse
             Scheme = "http",
             Path = question < 0 ? target : target[..question],
             QueryString = question < 0 ? "" : target[question..],
+            Body = new MemoryStream(body),
         };
         request.Headers.Host = "localhost";
         if (body.Length > 0) request.Headers.ContentType = "application/json";

@@ -54,8 +54,7 @@ public sealed class ConfigurationFileTests
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("# only a comment\n")]
+    [InlineData("{}")]
     [InlineData("listen:\nmodels: null\n")]
     public void Parse_NothingInIt_IsTheDefault(string yaml)
     {

@@ -44,6 +44,26 @@ public sealed class ModelCatalogTests : IDisposable
     }
 
     [Fact]
+    public void B122_A_link_has_the_size_and_the_time_of_what_it_leads_to()
+    {
+        var folder = Folder("snapshots");
+        var blob = Path.Combine(Folder("blobs"), "abc");
+        File.WriteAllBytes(blob, new byte[12_345]);
+        File.SetLastWriteTimeUtc(blob, new DateTime(2020, 1, 2, 0, 0, 0, DateTimeKind.Utc));
+        File.CreateSymbolicLink(Path.Combine(_root, "between"), blob);
+        File.CreateSymbolicLink(Path.Combine(folder, "a.gguf"), Path.Combine("..", "between"));
+        File.CreateSymbolicLink(Path.Combine(folder, "circle.gguf"), "circle.gguf");
+        var options = ConfigurationFile.Parse($"models: [{{id: m, gguf: '{folder}/a.gguf'}}]", "sluice.yaml", _ => null);
+        foreach (var catalog in (ModelCatalog[])[ModelCatalog.Create(options, []), ModelCatalog.Create(new SluiceOptions(), [folder])])
+        {
+            var model = (LocalModel)catalog.Models[0];
+            Assert.Equal((12_345, 2020), (model.FileBytes, model.Modified.Year));
+            // Under its own name, so that another blob can take its place.
+            Assert.Equal(Path.Combine(folder, "a.gguf"), model.Path);
+        }
+    }
+
+    [Fact]
     public void Create_WithACollision_KeepsBothSuffixes()
     {
         var folder = Folder("models", "A.Q4_1.gguf", "A.Q8_0.gguf", "C.Q8_0.gguf");

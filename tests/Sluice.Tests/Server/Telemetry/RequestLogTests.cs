@@ -28,10 +28,12 @@ public sealed partial class RequestLogTests
         await UpstreamHub.EventsAsync(response);
         await Scrape.WhenIdleAsync(hub.Http);
 
-        var id = requestId["req_".Length..];
+        var id = response.Headers.GetValues("Sluice-Stream-Id").Single();
+        // Who knows a request's id from a log must not be able to name its answer: 80 bits are the answer's own.
+        Assert.NotEqual(requestId["req_".Length..][10..], id["chatcmpl-".Length..][10..]);
         var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
         Assert.Equal(
-            $"Information: {requestId} chatcmpl-{id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; 7 tokens asked and 3 answered (estimated: False); 2 attempts, 0 hedges, 0 rescues, 0 tokens unused", end);
+            $"Information: {requestId} {id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; 7 tokens asked and 3 answered (estimated: False); 2 attempts, 0 hedges, 0 rescues, 0 tokens unused", end);
         var hubLines = log.Lines.Where(line => HubLine().IsMatch(line)).ToList();
         Assert.True(hubLines.Count(line => line.Contains(id, StringComparison.Ordinal)) >= 3, log.ToString());
         Assert.Contains($"RequestId:{requestId}", log.Scopes);
