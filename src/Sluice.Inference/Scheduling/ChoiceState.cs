@@ -27,6 +27,9 @@ internal sealed class ChoiceState
 
     public int Index { get; }
 
+    /// <summary>Its caller's.</summary>
+    public CallerShare Share => Generation.Share;
+
     /// <summary>Most tokens to generate.</summary>
     public int TokenLimit { get; }
 
@@ -108,7 +111,7 @@ internal sealed class ChoiceState
         Held = IsFinished ? [] : [.. HeldTokens, .. _text?.GetHeldTokens() ?? []],
     };
 
-    /// <summary>Order of admission: the youngest gives way when the cache is full. 0 before the first one.</summary>
+    /// <summary>Order of admission: the youngest gives way first. 0 before the first one.</summary>
     public long Admission { get; set; }
 
     /// <summary>Takes up the prompt, at the first admission: what waits in the queue holds no copy of it, unless it goes on from somewhere. Once is enough.</summary>

@@ -6,6 +6,7 @@ public sealed class EngineGeneration
     private readonly InferenceEngine _engine;
     private volatile bool _cancelled;
     private volatile bool _suspended;
+    private volatile bool _refused;
 
     internal EngineGeneration(InferenceEngine engine, GenerationRequest request, IGenerationSink sink, int contextLength)
     {
@@ -28,6 +29,21 @@ public sealed class EngineGeneration
     internal ulong PromptDigest { get; }
 
     internal ChoiceState[] Choices { get; }
+
+    /// <summary>What its caller holds and waits for; set when the engine's thread accepts it.</summary>
+    internal CallerShare Share { get; set; } = null!;
+
+    /// <summary>Age: the order in which the engine's thread accepted it.</summary>
+    internal long Number { get; set; }
+
+    /// <summary>
+    /// Whether another caller's generation took its place in the queue. Written by <see cref="GenerationQueue"/>, never after a start.
+    /// </summary>
+    internal bool IsRefused
+    {
+        get => _refused;
+        set => _refused = value;
+    }
 
     /// <summary>Whether the first choice has read the prompt, so that the others find it in the cache.</summary>
     internal bool IsPromptRead { get; set; }

@@ -6,7 +6,9 @@ internal static class EngineLimits
     /// <summary>Sequences in one batch: beyond 16 columns a CPU gains little throughput and every stream gets slower.</summary>
     public const int SlotCount = 16;
 
-    /// <summary>Waiting generations: with 16 slots and a few seconds each, about half a minute of waiting.</summary>
+    /// <summary>
+    /// Waiting generations: with 16 slots and a few seconds each, about half a minute of waiting. A caller alone can fill the queue.
+    /// </summary>
     public const int QueueCapacity = 128;
 
     /// <summary>

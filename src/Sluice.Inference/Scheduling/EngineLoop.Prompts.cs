@@ -111,5 +111,14 @@ internal sealed partial class EngineLoop
         {
             _model.Cache.KeepTail(choice.Cache, choice.Tokens);
         }
+
+        // Where the first choice had ended before, the others have waited from the beginning.
+        if (choice.Index == 0)
+        {
+            foreach (ChoiceState further in generation.Choices.AsSpan(1))
+            {
+                Queue(further);
+            }
+        }
     }
 }

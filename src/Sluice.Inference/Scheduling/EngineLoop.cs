@@ -21,8 +21,7 @@ internal sealed partial class EngineLoop
     private readonly RowCost _rowCost;
     private readonly int _draftTokensMax;
     private readonly TokenWriter _writer;
-    private readonly Action _onStarted;
-    private readonly LinkedList<ChoiceState> _waiting = new();
+    private readonly GenerationQueue _queue;
     private readonly List<ChoiceState> _active = [];
     private readonly List<ChoiceState> _order = [];
     private readonly List<(ChoiceState Choice, int Count)> _planned = [];
@@ -31,10 +30,11 @@ internal sealed partial class EngineLoop
     private readonly List<EngineGeneration> _generations = [];
     private readonly Dictionary<EngineGeneration, long> _startTimes = [];
     private long _admissions;
+    // Running mean of the time from a generation's first slot to its end.
     private double _meanGenerationSeconds = 1;
     private volatile int _activeCount;
 
-    public EngineLoop(LanguageModel model, EngineOptions options, Lazy<TokenTrie> tokenTrie, TimeProvider time, Action onStarted)
+    public EngineLoop(LanguageModel model, EngineOptions options, Lazy<TokenTrie> tokenTrie, TimeProvider time, GenerationQueue queue)
     {
         _model = model;
         _slotCount = options.SlotCount;
@@ -44,26 +44,15 @@ internal sealed partial class EngineLoop
         _cost = new StepCost(model.AttentionShare);
         _rowCost = new RowCost(Math.Max(options.SlotCount, model.DraftedRowCapacity));
         _writer = new TokenWriter(model.Tokenizer, tokenTrie);
-        _onStarted = onStarted;
+        _queue = queue;
         _isAbandoned = IsAbandoned;
     }
 
     public int ActiveCount => _activeCount;
 
-    /// <summary>Running mean of the time from a generation's first slot to its end, in seconds.</summary>
-    public double MeanGenerationSeconds => Volatile.Read(ref _meanGenerationSeconds);
-
-    public void Accept(EngineGeneration generation)
-    {
-        _generations.Add(generation);
-        foreach (ChoiceState choice in generation.Choices)
-        {
-            if (!choice.IsFinished)
-            {
-                _waiting.AddLast(choice);
-            }
-        }
-    }
+    /// <summary>Estimate of the time until a waiting generation starts: 1 to 60 s.</summary>
+    public TimeSpan RetryAfter => TimeSpan.FromSeconds(Math.Clamp(
+        Math.Ceiling(Volatile.Read(ref _meanGenerationSeconds) * (_queue.Count + 1) / _slotCount), 1, EngineLimits.RetryAfterSecondsMax));
 
     /// <summary>Runs one step.</summary>
     /// <returns>False when there was nothing to compute.</returns>
@@ -75,7 +64,7 @@ internal sealed partial class EngineLoop
         if (_planned.Count == 0)
         {
             // Whoever waited for others that then failed or gave their blocks away goes on in the next step.
-            return _active.Count + _waiting.Count > 0;
+            return _active.Count + _waitingCount > 0;
         }
 
         _batch.Clear();
@@ -182,84 +171,27 @@ internal sealed partial class EngineLoop
     {
         for (int i = _generations.Count - 1; i >= 0; i--)
         {
-            EngineGeneration generation = _generations[i];
-            if (generation.IsCancelled)
-            {
-                End(generation);
-                generation.Sink.OnCancelled(generation.Usage);
-            }
-            else if (generation.IsSuspended)
-            {
-                GenerationProgress progress = generation.Progress;
-                End(generation);
-                generation.Sink.OnSuspended(progress, generation.Usage);
-            }
+            DropIfStopped(_generations[i]);
         }
     }
 
-    private void Admit()
+    private void DropIfStopped(EngineGeneration generation)
     {
-        LinkedListNode<ChoiceState>? node = _waiting.First;
-        while (node != null && _active.Count < _slotCount)
+        if (generation.IsCancelled)
         {
-            LinkedListNode<ChoiceState>? next = node.Next;
-            ChoiceState choice = node.Value;
-            EngineGeneration generation = choice.Generation;
-
-            // Further choices start from the first one's prompt, so they wait until it has been read.
-            if (choice.Index == 0 || choice.Admission > 0 || generation.IsPromptRead || generation.Choices[0].IsFinished)
-            {
-                if (!HasRoomToStart(choice))
-                {
-                    break;
-                }
-
-                _waiting.Remove(node);
-                Start(choice);
-            }
-
-            node = next;
+            End(generation);
+            generation.Sink.OnCancelled(generation.Usage);
         }
-
-        _activeCount = _active.Count;
-    }
-
-    // All its tokens and one block for every stream that is running: else it would be evicted again at once.
-    private bool HasRoomToStart(ChoiceState choice)
-    {
-        if (_active.Count == 0)
+        else if (generation.IsSuspended)
         {
-            return true;
+            GenerationProgress progress = generation.Progress;
+            End(generation);
+            generation.Sink.OnSuspended(progress, generation.Usage);
         }
-
-        IReadOnlyList<int> tokens = choice.Tokens.Count > 0 ? choice.Tokens : choice.Generation.Request.PromptTokens;
-        int shared = _model.Cache.CountInUse(choice.Cache.Scope, tokens, tokens.Count - 1);
-        return _model.Cache.AvailableCount >= (tokens.Count / TransformerLimits.KvBlockTokens) + 1 - shared + _active.Count;
-    }
-
-    private void Start(ChoiceState choice)
-    {
-        EngineGeneration generation = choice.Generation;
-        if (choice.Admission == 0)
+        else if (generation.IsRefused)
         {
-            lock (generation.Gate)
-            {
-                choice.Begin();
-            }
+            Fail(generation, new GenerationDisplacedException(RetryAfter));
         }
-
-        Reuse(choice);
-        if (choice.Admission == 0)
-        {
-            generation.StartedCount++;
-            if (_startTimes.TryAdd(generation, _time.GetTimestamp()))
-            {
-                _onStarted();
-            }
-        }
-
-        choice.Admission = ++_admissions;
-        _active.Add(choice);
     }
 
     private void Plan()
@@ -291,7 +223,8 @@ internal sealed partial class EngineLoop
         _activeCount = _active.Count;
     }
 
-    // Takes blocks from the youngest choices until there is room; they wait and are computed again, to the same tokens.
+    // Takes blocks from the callers with the most slots, the youngest choice first, until there is room; they wait and
+    // are computed again, to the same tokens.
     private bool HasRoom(ChoiceState choice, int count)
     {
         while (_active.Contains(choice))
@@ -308,15 +241,7 @@ internal sealed partial class EngineLoop
                 return false;
             }
 
-            ChoiceState youngest = choice;
-            foreach (ChoiceState other in _active)
-            {
-                youngest = other.Admission > youngest.Admission ? other : youngest;
-            }
-
-            _active.Remove(youngest);
-            Retire(youngest);
-            _waiting.AddFirst(youngest);
+            Evict(FindLast());
         }
 
         return false;
@@ -326,7 +251,7 @@ internal sealed partial class EngineLoop
     {
         EngineGeneration generation = choice.Generation;
         TokenWriter.Flush(choice);
-        _active.Remove(choice);
+        Release(choice);
         Retire(choice);
         generation.FinishedCount++;
         choice.Finish(reason);
@@ -356,11 +281,12 @@ internal sealed partial class EngineLoop
         _generations.Remove(generation);
         foreach (ChoiceState choice in generation.Choices)
         {
-            _active.Remove(choice);
-            _waiting.Remove(choice);
+            Release(choice);
+            Unqueue(choice);
             Retire(choice);
         }
 
+        Leave(generation.Share);
         if (_startTimes.Remove(generation, out long start))
         {
             double seconds = _time.GetElapsedTime(start).TotalSeconds;
@@ -368,7 +294,7 @@ internal sealed partial class EngineLoop
         }
         else
         {
-            _onStarted();
+            _queue.Remove(generation);
         }
 
         _activeCount = _active.Count;

@@ -29,7 +29,8 @@ public sealed record GenerationRequest
     public AnswerPlan? Answer { get; init; }
 
     /// <summary>
-    /// Whose prompt it is: what prompts begin with alike is computed once among those of one scope. The default value is the empty string.
+    /// Whose prompt it is, the caller: what prompts begin with alike is computed once among those of one scope, and slots and places in the
+    /// queue are shared out between scopes. The default value is the empty string.
     /// </summary>
     public string Scope { get; init; } = "";
 

@@ -58,7 +58,10 @@ public interface IGenerationSink
     /// <summary>The generation was suspended, and can be gone on with by <see cref="GenerationRequest.From"/>; <paramref name="usage"/> counts what was computed.</summary>
     void OnSuspended(GenerationProgress progress, GenerationUsage usage);
 
-    /// <summary>The engine could not go on; a <see cref="Grammars.GrammarException"/> says that the request is at fault.</summary>
+    /// <summary>
+    /// The engine could not go on. A <see cref="Grammars.GrammarException"/> says that the request is at fault, and a
+    /// <see cref="GenerationDisplacedException"/> that the generation never started, because other callers need its place.
+    /// </summary>
     void OnFailed(Exception error);
 }
 

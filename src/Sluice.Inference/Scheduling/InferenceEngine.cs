@@ -18,14 +18,13 @@ public sealed class InferenceEngine : IDisposable
     private const string StoppingMessage = "The engine is stopping.";
 
     private readonly LanguageModel _model;
-    private readonly EngineOptions _options;
     private readonly ChatPromptEncoder _prompts;
     private readonly ConcurrentQueue<EngineGeneration> _submitted = new();
     private readonly SemaphoreSlim _wakeup = new(0);
     private readonly Lazy<TokenTrie> _tokenTrie;
+    private readonly GenerationQueue _queue;
     private readonly EngineLoop _loop;
     private readonly Thread _thread;
-    private int _unstarted;
     private volatile bool _stopping;
 
     internal InferenceEngine(LanguageModel model, EngineOptions options, TimeProvider? time = null)
@@ -34,10 +33,10 @@ public sealed class InferenceEngine : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.QueueCapacity, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(options.DraftTokensMax);
         _model = model;
-        _options = options;
+        _queue = new GenerationQueue(options.QueueCapacity);
         _prompts = new ChatPromptEncoder(model.Tokenizer, model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate));
         _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
-        _loop = new EngineLoop(model, options, _tokenTrie, time ?? TimeProvider.System, () => Interlocked.Decrement(ref _unstarted));
+        _loop = new EngineLoop(model, options, _tokenTrie, time ?? TimeProvider.System, _queue);
         _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
         _thread.Start();
     }
@@ -55,7 +54,7 @@ public sealed class InferenceEngine : IDisposable
     public int ActiveCount => _loop.ActiveCount;
 
     /// <summary>Generations accepted that have no slot yet.</summary>
-    public int QueuedCount => Volatile.Read(ref _unstarted);
+    public int QueuedCount => _queue.Count;
 
     /// <summary>Tokens since the start that were guessed and computed before they were sampled.</summary>
     public long DraftedTokenCount => _loop.DraftedCount;
@@ -64,8 +63,7 @@ public sealed class InferenceEngine : IDisposable
     public long AcceptedTokenCount => _loop.AcceptedCount;
 
     /// <summary>Estimate of the time until a waiting generation starts: 1 to 60 s.</summary>
-    public TimeSpan RetryAfter => TimeSpan.FromSeconds(Math.Clamp(
-        Math.Ceiling(_loop.MeanGenerationSeconds * (QueuedCount + 1) / _options.SlotCount), 1, EngineLimits.RetryAfterSecondsMax));
+    public TimeSpan RetryAfter => _loop.RetryAfter;
 
     // ChatML: what instruction-tuned files without a template most often mean.
     private static string DefaultTemplate =>
@@ -117,7 +115,10 @@ public sealed class InferenceEngine : IDisposable
     /// <summary>Queues a generation.</summary>
     /// <param name="request">What to generate.</param>
     /// <param name="sink">Receives it.</param>
-    /// <returns>A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again.</returns>
+    /// <returns>
+    /// A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again. Until it has a slot, the generation
+    /// can still lose its place to a caller with fewer in the queue: then it fails with a <see cref="GenerationDisplacedException"/>.
+    /// </returns>
     /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
     /// <exception cref="GenerationDivergedException"><see cref="GenerationRequest.From"/> is of another model or another request.</exception>
     /// <exception cref="GrammarException">The grammar asks for a character that the model's vocabulary can't write.</exception>
@@ -150,9 +151,8 @@ public sealed class InferenceEngine : IDisposable
             Replay(generation, progress);
         }
 
-        if (Interlocked.Increment(ref _unstarted) > _options.QueueCapacity)
+        if (!_queue.TryAdd(generation))
         {
-            Interlocked.Decrement(ref _unstarted);
             return null;
         }
 
@@ -256,7 +256,7 @@ public sealed class InferenceEngine : IDisposable
     {
         while (_submitted.TryDequeue(out EngineGeneration? generation))
         {
-            Interlocked.Decrement(ref _unstarted);
+            _queue.Remove(generation);
             generation.Sink.OnFailed(new OperationCanceledException(StoppingMessage));
         }
     }

@@ -146,6 +146,10 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
             var param = _schema is null ? "tools" : "response_format";
             _output.Fail(ApiErrors.InvalidSchema(param, _schema?.Name ?? "", grammar.Path, grammar.Message));
         }
+        else if (error is GenerationDisplacedException displaced)
+        {
+            _output.Fail(ApiErrors.RateLimited(displaced.RetryAfter));
+        }
         else
         {
             LogFailed(error, _generation.Id);

@@ -18,7 +18,8 @@ internal sealed record LoopRun(string[] Answers, long DraftedCount, long Accepte
 
     public static LoopRun Run(LanguageModel model, EngineOptions options, GenerationRequest[] requests, TimeProvider clock)
     {
-        var loop = new EngineLoop(model, options, new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer)), clock, () => { });
+        var loop = new EngineLoop(model, options, new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer)), clock,
+            new GenerationQueue(EngineLimits.QueueCapacity));
         SuspendedRun[] sinks = [.. requests.Select(static _ => SuspendedRun.Into([]))];
         for (int i = 0; i < requests.Length; i++)
         {

@@ -227,7 +227,8 @@ public sealed class SchedulerTests
         private const int StepsMax = 100_000;
 
         private readonly EngineLoop _loop = new(
-            model, new EngineOptions(), new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")), model.Clock, () => { });
+            model, new EngineOptions(), new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")),
+            model.Clock, new GenerationQueue(EngineLimits.QueueCapacity));
 
         public PacedSink Start(int[] tokens, int maxTokens, int choices = 1, string scope = "")
         {

@@ -24,7 +24,9 @@ public sealed class StepsPerTokenTests
         const int TokenCount = 60;
         using var tiny = TinyModelFile.Load("llama");
         using var model = new WorkModel(tiny.Model.Tokenizer);
-        var loop = new EngineLoop(model, new EngineOptions(), new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")), model.Clock, () => { });
+        var loop = new EngineLoop(
+            model, new EngineOptions(), new Lazy<TokenTrie>(() => throw new InvalidOperationException("No grammar is asked for.")),
+            model.Clock, new GenerationQueue(EngineLimits.QueueCapacity));
         var sinks = new List<CollectingSink>();
         for (var i = 0; i < streamCount; i++)
         {

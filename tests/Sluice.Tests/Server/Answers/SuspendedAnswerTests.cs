@@ -208,7 +208,7 @@ public sealed class SuspendedAnswerTests : IAsyncDisposable
     {
         await StartAsync();
         await LeaveUnseenAsync();
-        _clock.Advance(TimeSpan.FromSeconds(15));
+        _clock.Advance(TimeSpan.FromSeconds(15) + TimeSpan.FromMilliseconds(1));
         _gate.Open();
         using var another = await PostAsync(Ask("unseen"));
         Assert.Equal("created", Way(another));
