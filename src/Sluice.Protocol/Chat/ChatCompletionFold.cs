@@ -18,7 +18,7 @@ namespace Sluice.Protocol.Chat;
 public sealed class ChatCompletionFold : AnswerFold
 {
     private readonly SortedDictionary<int, FoldedChoice> _choices = [];
-    private readonly FoldedMembers _members = 
+    private readonly FoldedMembers _members =
         new(Pieces.Restated, "id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation");
     private string? _id;
     private string? _model;

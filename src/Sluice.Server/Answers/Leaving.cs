@@ -68,16 +68,16 @@ internal readonly record struct Leaving(LeavingAct Act, LeavingTimer Timer = Lea
     /// <param name="stage">What is at it.</param>
     public static Leaving Decide(
         DisconnectPolicy policy, bool hasKey, bool hasSent, Retention retention, ProductionStage stage) => (policy, stage) switch
-    {
-        (DisconnectPolicy.Cancel, _) => new(LeavingAct.Cancel),
-        (DisconnectPolicy.Continue, _) => new(LeavingAct.Stay),
-        (_, ProductionStage.Suspending) => new(LeavingAct.Stay),
-        (_, ProductionStage.Suspended) => DecideSuspended(hasKey, hasSent, retention),
-        _ when hasKey => new(LeavingAct.Stay, LeavingTimer.Detached),
-        (_, ProductionStage.Suspendable) when retention != Retention.Off => new(LeavingAct.Suspend),
-        _ when hasSent => new(LeavingAct.Cancel),
-        _ => new(LeavingAct.Stay, LeavingTimer.Unseen, SuspendsLater: retention != Retention.Off),
-    };
+        {
+            (DisconnectPolicy.Cancel, _) => new(LeavingAct.Cancel),
+            (DisconnectPolicy.Continue, _) => new(LeavingAct.Stay),
+            (_, ProductionStage.Suspending) => new(LeavingAct.Stay),
+            (_, ProductionStage.Suspended) => DecideSuspended(hasKey, hasSent, retention),
+            _ when hasKey => new(LeavingAct.Stay, LeavingTimer.Detached),
+            (_, ProductionStage.Suspendable) when retention != Retention.Off => new(LeavingAct.Suspend),
+            _ when hasSent => new(LeavingAct.Cancel),
+            _ => new(LeavingAct.Stay, LeavingTimer.Unseen, SuspendsLater: retention != Retention.Off),
+        };
 
     /// <summary>The engine has stopped at it, and nobody reads it.</summary>
     /// <param name="hasKey">As in <see cref="Decide"/>.</param>

@@ -30,7 +30,12 @@ internal sealed class ConfigurationDocument(string fileName, Func<string, string
     // What YAML 1.1 and 1.2 call a boolean.
     private static readonly Dictionary<string, string> s_switches = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["true"] = "true", ["yes"] = "true", ["on"] = "on", ["false"] = "false", ["no"] = "false", ["off"] = "off",
+        ["true"] = "true",
+        ["yes"] = "true",
+        ["on"] = "on",
+        ["false"] = "false",
+        ["no"] = "false",
+        ["off"] = "off",
     };
 
     private readonly List<ConfigurationError> _errors = [];

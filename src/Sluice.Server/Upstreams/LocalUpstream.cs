@@ -108,26 +108,26 @@ internal sealed partial class LocalUpstream(
 
     private static GenerationRequest ToGenerationRequest(
         ChatCompletionRequest request, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
-    {
-        PromptTokens = prompt.Tokens,
-        MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
-        ChoiceCount = request.N,
-        StopSequences = request.Stop,
-        Grammar = grammar,
-        Answer = prompt.Answer,
-        Sampling = new SamplingParameters
         {
-            Temperature = (float)(request.Temperature ?? 1),
-            TopP = (float)(request.TopP ?? 1),
-            TopK = request.TopK ?? 0,
-            MinP = (float)(request.MinP ?? 0),
-            RepetitionPenalty = (float)(request.RepetitionPenalty ?? 1),
-            PresencePenalty = (float)request.PresencePenalty,
-            FrequencyPenalty = (float)request.FrequencyPenalty,
-            LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),
-            TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
-        },
-    };
+            PromptTokens = prompt.Tokens,
+            MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
+            ChoiceCount = request.N,
+            StopSequences = request.Stop,
+            Grammar = grammar,
+            Answer = prompt.Answer,
+            Sampling = new SamplingParameters
+            {
+                Temperature = (float)(request.Temperature ?? 1),
+                TopP = (float)(request.TopP ?? 1),
+                TopK = request.TopK ?? 0,
+                MinP = (float)(request.MinP ?? 0),
+                RepetitionPenalty = (float)(request.RepetitionPenalty ?? 1),
+                PresencePenalty = (float)request.PresencePenalty,
+                FrequencyPenalty = (float)request.FrequencyPenalty,
+                LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),
+                TopLogprobs = request.Logprobs ? request.TopLogprobs : null,
+            },
+        };
 
     [LoggerMessage(1, LogLevel.Warning, "{Id} can't be continued: its model or its prompt is not what it was.")]
     private partial void LogDiverged(string id);

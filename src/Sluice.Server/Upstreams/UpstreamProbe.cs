@@ -37,7 +37,10 @@ internal static class UpstreamProbe
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         using var http = new HttpMessageInvoker(new SocketsHttpHandler
         {
-            Proxy = EnvironmentProxy.Create(Environment.GetEnvironmentVariable), AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = limits.HealthProbe,
+            Proxy = EnvironmentProxy.Create(Environment.GetEnvironmentVariable),
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ConnectTimeout = limits.HealthProbe,
         });
         using var request = CreateRequest(options);
         try
