@@ -129,12 +129,20 @@ public sealed class HedgingTests
     [Fact]
     public async Task The_first_content_wins_and_the_other_attempt_is_aborted()
     {
+        var isStalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var first = await ScriptedUpstream.StartAsync(OkThen(async reply =>
         {
             await reply.EventAsync(ScriptedUpstream.Role());
+            isStalled.SetResult();
             await reply.StallAsync();
         }));
-        await using var second = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("from the second"));
+        await using var second = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            // An attempt that loses before its headers have come costs nothing that the hub knows of, so they get the time to arrive.
+            await isStalled.Task;
+            await Task.Delay(200, reply.Aborted);
+            await ScriptedUpstream.Says("from the second")(reply);
+        });
         await using var hub = await StartWarmAsync(first, second);
         using var response = await hub.PostAsync(UpstreamHub.Ask());
         Assert.Equal([ScriptedUpstream.Role(), ScriptedUpstream.Text("from the second"), ScriptedUpstream.Finish(), "[DONE]"], await UpstreamHub.EventsAsync(response));

@@ -154,6 +154,8 @@ public sealed class RestartTests : IDisposable
         await WholeAsync(hub.PostAsync(UpstreamHub.Ask(), Cancellation));
         Volatile.Write(ref isBroken, false);
         while ((await hub.Http.GetStringAsync("/healthz", Cancellation)).Contains("degraded", StringComparison.Ordinal)) await Task.Delay(5, Cancellation);
+        // The deletion is committed first, and heals the store before the answer is in it.
+        while ((await store.LoadAsync(Cancellation)).Answers.Count == 0) await Task.Delay(5, Cancellation);
         Assert.Single((await store.LoadAsync(Cancellation)).Answers);
         Assert.Single(log.Lines, line => line.StartsWith("Error: There is no room", StringComparison.Ordinal));
         Assert.Single(log.Lines, line => line.Contains("works again", StringComparison.Ordinal));
