@@ -93,7 +93,7 @@ public static class SluiceServer
         services.AddSingleton<Admission>();
         services.AddSingleton<BodyBudget>();
         services.AddSingleton<RequestBody>();
-        services.AddSingleton<ChatCompletionsEndpoint>();
+        services.AddSingleton<AnswersEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();

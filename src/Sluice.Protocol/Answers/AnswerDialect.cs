@@ -23,6 +23,9 @@ public abstract class AnswerDialect
     /// <summary>The <c>object</c> that a whole answer is.</summary>
     public abstract string ObjectKind { get; }
 
+    /// <summary>The <c>object</c> that tells of a deletion.</summary>
+    public abstract string DeletedKind { get; }
+
     /// <summary>Reads what the hub must know of a request.</summary>
     /// <param name="body">The whole body; not kept.</param>
     /// <param name="outline">What the hub must know.</param>
@@ -30,8 +33,41 @@ public abstract class AnswerDialect
     public abstract bool TryReadOutline(
         ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error);
 
+    /// <summary>
+    /// Writes the request in the neutral form, which is a chat request with members of the hub's own under <c>sluice</c>. Pure: equal
+    /// requests give equal bytes, because caches of prompts depend on that.
+    /// </summary>
+    /// <param name="body">A body that <see cref="TryReadOutline"/> has accepted.</param>
+    /// <param name="form">Who reads it.</param>
+    /// <param name="output">Receives the body; of no use after an error.</param>
+    /// <returns>A 400 that names what can't be said in that form; null where there is nothing.</returns>
+    public abstract ApiError? WriteNeutral(ReadOnlyMemory<byte> body, NeutralForm form, IBufferWriter<byte> output);
+
+    /// <summary>Passes the events of an upstream on that speaks this dialect too.</summary>
+    public abstract AnswerRelay CreateRelay(RelayOptions answer);
+
+    /// <summary>Events that a client has which names <paramref name="startingAfter"/> as the last one.</summary>
+    public virtual long PositionAfter(long startingAfter) => startingAfter;
+
+    /// <summary>The status that tells of an error at this door.</summary>
+    public virtual int StatusOf(ApiError error)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        return error.Status;
+    }
+
+    /// <summary>Writes the body of a reply that is an error.</summary>
+    public virtual void WriteErrorBody(IBufferWriter<byte> output, ApiError error, string requestId)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        error.WriteTo(output);
+    }
+
     /// <summary>Collects the events of one answer into the object that a request without a stream gets.</summary>
     public abstract AnswerFold CreateFold();
+
+    /// <summary>Whether an event depends on those before it, so that a writer that continues an answer must know them.</summary>
+    public virtual bool WritesFromPast => false;
 
     /// <summary>Turns what a model says into events.</summary>
     public abstract DeltaWriter CreateWriter(AnswerHead head);
@@ -60,7 +96,7 @@ public abstract class AnswerDialect
     public abstract void WriteEnd(IBufferWriter<byte> output);
 
     /// <summary>Writes the end of a stream that failed, in place of everything that a regular end has.</summary>
-    public abstract void WriteError(IBufferWriter<byte> output, ApiError error);
+    public abstract void WriteFailure(IBufferWriter<byte> output, StreamFailure failure);
 
     /// <summary>Writes a comment that keeps the connection from looking idle. Not an event.</summary>
     /// <param name="output">Receives the comment.</param>

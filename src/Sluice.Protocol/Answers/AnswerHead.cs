@@ -20,4 +20,13 @@ public sealed record AnswerHead(string Id, long Created, string Model)
 
     /// <summary>The tier that the answer names; null for none.</summary>
     public string? ServiceTier { get; init; }
+
+    /// <summary>The request as the client wrote it: some dialects repeat parts of it in the answer.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; }
+
+    /// <summary>Seals reasoning for the client; null gives none out.</summary>
+    public ReasoningSeal? Seal { get; init; }
+
+    /// <summary>Tokens of the prompt, counted or guessed; 0 where nobody knows. Some dialects state them at the beginning.</summary>
+    public int PromptTokens { get; init; }
 }

@@ -7,6 +7,9 @@ namespace Sluice.Protocol.Answers;
 /// <param name="ReasoningTokens">Those generated that were reasoning.</param>
 public readonly record struct AnswerUsage(int PromptTokens, int CachedTokens, int CompletionTokens, int ReasoningTokens = 0)
 {
+    /// <summary>Tokens of the prompt that were written to a cache, which some providers charge for.</summary>
+    public int CacheWrittenTokens { get; init; }
+
     /// <summary>Prompt and completion together.</summary>
     public long TotalTokens => (long)PromptTokens + CompletionTokens;
 }

@@ -18,6 +18,25 @@ public enum AnswerEnd
     ContentFilter,
 }
 
+/// <summary>How a choice ended.</summary>
+/// <param name="End">Why.</param>
+public readonly record struct AnswerFinish(AnswerEnd End)
+{
+    /// <summary>The stop sequence that ended it; null where none did, or nobody knows which.</summary>
+    public string? StopText { get; init; }
+
+    /// <summary>Whether the hub concluded it from the answer, because the upstream gave no reason.</summary>
+    public bool IsDerived { get; init; }
+
+    /// <summary>An end without details.</summary>
+    public static implicit operator AnswerFinish(AnswerEnd end) => new(end);
+}
+
+/// <summary>Reasoning in the form that its producer wants back, signature and all. Nobody else can read it.</summary>
+/// <param name="Origin">Who made it: dialect, server and model. Nobody else gets it back.</param>
+/// <param name="Json">The producer's own JSON, unchanged.</param>
+public readonly record struct ReasoningBlob(string Origin, ReadOnlyMemory<byte> Json);
+
 /// <summary>What a tool's input is.</summary>
 public enum CallKind
 {
@@ -39,6 +58,12 @@ public abstract class DeltaWriter
     /// <param name="isText">False where the answer begins with something else than text; it may still have some later.</param>
     public abstract void Begin(IEventOutput output, bool isText);
 
+    /// <summary>Takes up an answer that another writer has begun. Only where <see cref="AnswerDialect.WritesFromPast"/>.</summary>
+    /// <param name="past">All its events so far.</param>
+    public virtual void Restore(EventBuffer past)
+    {
+    }
+
     /// <summary>More text.</summary>
     /// <param name="output">Receives the events.</param>
     /// <param name="choice">0 to the number of choices - 1.</param>
@@ -46,8 +71,16 @@ public abstract class DeltaWriter
     /// <param name="logprobs">The tokens that ended in this text, where log probabilities were asked for.</param>
     public abstract void Text(IEventOutput output, int choice, ReadOnlySpan<byte> utf8, ReadOnlySpan<DeltaLogprob> logprobs);
 
+    /// <summary>More of a refusal. Dialects without a place for one write it as text.</summary>
+    public virtual void Refusal(IEventOutput output, int choice, ReadOnlySpan<byte> utf8) => Text(output, choice, utf8, default);
+
     /// <summary>More reasoning, before the text.</summary>
     public abstract void Reasoning(IEventOutput output, int choice, ReadOnlySpan<byte> utf8);
+
+    /// <summary>
+    /// A piece of reasoning is complete, and its producer wants it back in this form. Without visible reasoning before it, it has none.
+    /// </summary>
+    public abstract void EndReasoning(IEventOutput output, int choice, ReasoningBlob blob);
 
     /// <summary>A call begins; the one before it is complete.</summary>
     /// <param name="output">Receives the events.</param>
@@ -62,8 +95,11 @@ public abstract class DeltaWriter
     public abstract void Input(IEventOutput output, int choice, int call, CallKind kind, ReadOnlySpan<byte> utf8);
 
     /// <summary>A choice has finished.</summary>
-    public abstract void Finish(IEventOutput output, int choice, AnswerEnd end);
+    public abstract void Finish(IEventOutput output, int choice, AnswerFinish finish);
 
-    /// <summary>All choices have finished. Writes nothing where usage is no part of the events.</summary>
-    public abstract void Usage(IEventOutput output, in AnswerUsage usage);
+    /// <summary>All choices have finished. Writes usage where it is part of the events, and the events that close an answer.</summary>
+    /// <param name="output">Receives the events.</param>
+    /// <param name="usage">Tokens.</param>
+    /// <param name="isEstimated">Whether that is a guess.</param>
+    public abstract void Usage(IEventOutput output, in AnswerUsage usage, bool isEstimated);
 }

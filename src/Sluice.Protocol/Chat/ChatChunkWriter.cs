@@ -110,6 +110,31 @@ public sealed class ChatChunkWriter
         EndDelta(output, "\""u8);
     }
 
+    /// <summary>More of a refusal.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="utf8Text">Whole code points; what is not well-formed becomes U+FFFD.</param>
+    public void WriteRefusal(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> utf8Text)
+    {
+        Begin(output, choiceIndex, "{\"refusal\":\""u8);
+        JsonText.WriteEscaped(output, utf8Text);
+        EndDelta(output, "\""u8);
+    }
+
+    /// <summary>A delta that carries a list of the hub's own.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="name">Name of a member of <c>sluice</c>, which is an array.</param>
+    /// <param name="elements">JSON with commas between the elements.</param>
+    internal void WriteSluice(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> name, ReadOnlySpan<byte> elements)
+    {
+        Begin(output, choiceIndex, "{\"sluice\":{\""u8);
+        JsonText.WriteRaw(output, name);
+        JsonText.WriteRaw(output, "\":["u8);
+        JsonText.WriteRaw(output, elements);
+        EndDelta(output, "]}"u8);
+    }
+
     /// <summary>The first chunk of a tool call: all but its arguments.</summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>

@@ -223,7 +223,7 @@ public static class ChatCompletionRequestReader
 
         foreach (var pair in map.EnumerateObject())
         {
-            var length = ParameterReader.CountCharacters(pair.Name);
+            var length = JsonStrings.CountCharacters(pair.Name);
             if (length > ProtocolLimits.MetadataKeyLengthMax)
             {
                 parameters.Fail(ApiErrors.PropertyNameTooLong("metadata", pair.Name, ProtocolLimits.MetadataKeyLengthMax, length));
@@ -238,7 +238,7 @@ public static class ChatCompletionRequestReader
             }
 
             var value = pair.Value.GetString()!;
-            length = ParameterReader.CountCharacters(value);
+            length = JsonStrings.CountCharacters(value);
             if (length > ProtocolLimits.MetadataValueLengthMax)
             {
                 parameters.Fail(ApiErrors.StringTooLong(path, ProtocolLimits.MetadataValueLengthMax, length));

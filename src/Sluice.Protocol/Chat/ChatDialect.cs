@@ -31,9 +31,22 @@ public sealed class ChatDialect : AnswerDialect
     public override string ObjectKind => "chat.completion";
 
     /// <inheritdoc/>
+    public override string DeletedKind => "chat.completion.deleted";
+
+    /// <inheritdoc/>
     public override bool TryReadOutline(
         ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error) =>
-        ChatOutlineReader.TryRead(body, out outline, out error);
+        OutlineReader.TryRead(body, out outline, out error);
+
+    /// <inheritdoc/>
+    public override ApiError? WriteNeutral(ReadOnlyMemory<byte> body, NeutralForm form, IBufferWriter<byte> output)
+    {
+        output.Write(body.Span);
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public override AnswerRelay CreateRelay(RelayOptions answer) => new ChunkNormalizer(answer);
 
     /// <inheritdoc/>
     public override AnswerFold CreateFold() => new ChatCompletionFold();
@@ -62,7 +75,7 @@ public sealed class ChatDialect : AnswerDialect
     public override void WriteStreamed(ReadOnlySpan<byte> answerEvent, IEventOutput output)
     {
         ArgumentNullException.ThrowIfNull(output);
-        if (answerEvent.StartsWith("{"u8)) WholeAnswer.WriteChunk(answerEvent, output);
+        if (answerEvent.StartsWith("{"u8)) WholeCompletion.WriteChunk(answerEvent, output);
         else output.Write(answerEvent);
         output.EndEvent();
     }
@@ -71,7 +84,7 @@ public sealed class ChatDialect : AnswerDialect
     public override void WriteEnd(IBufferWriter<byte> output) => ChatChunkWriter.WriteDone(output);
 
     /// <inheritdoc/>
-    public override void WriteError(IBufferWriter<byte> output, ApiError error) => ChatChunkWriter.WriteError(output, error);
+    public override void WriteFailure(IBufferWriter<byte> output, StreamFailure failure) => ChatChunkWriter.WriteError(output, failure.Error);
 
     /// <inheritdoc/>
     public override void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds) => ChatChunkWriter.WriteHeartbeat(output, hasIds);

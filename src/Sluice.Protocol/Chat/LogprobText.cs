@@ -1,11 +1,13 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Text;
+using System.Text.Json;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Chat;
 
-/// <summary>Writes the elements of a <c>logprobs.content</c> array.</summary>
+/// <summary>Writes and reads the elements of a <c>logprobs.content</c> array.</summary>
 internal static class LogprobText
 {
     // The API's number for "so unlikely that it is not computed".
@@ -29,6 +31,34 @@ internal static class LogprobText
             JsonText.WriteRaw(output, "]}"u8);
         }
     }
+
+    /// <summary>Reads one element; what it leaves out is empty.</summary>
+    public static DeltaLogprob Read(JsonElement token)
+    {
+        var top = new List<DeltaLogprob>();
+        if (token.TryGet("top_logprobs"u8, JsonValueKind.Array, out var others))
+        {
+            foreach (var other in others.EnumerateArray()) top.Add(new DeltaLogprob(ReadBytes(other), ReadLogprob(other)));
+        }
+        return new DeltaLogprob(ReadBytes(token), ReadLogprob(token), top);
+    }
+
+    private static ReadOnlyMemory<byte> ReadBytes(JsonElement token)
+    {
+        if (token.TryGet("bytes"u8, JsonValueKind.Array, out var bytes))
+        {
+            var read = new List<byte>();
+            foreach (var value in bytes.EnumerateArray())
+            {
+                if (value.ValueKind == JsonValueKind.Number && value.TryGetByte(out var single)) read.Add(single);
+            }
+            return read.ToArray();
+        }
+        return token.TryGet("token"u8, JsonValueKind.String, out var text) ? Encoding.UTF8.GetBytes(text.GetString()!) : default;
+    }
+
+    private static float ReadLogprob(JsonElement token) =>
+        token.TryGet("logprob"u8, JsonValueKind.Number, out var value) && value.TryGetSingle(out var logprob) ? logprob : LogprobMin;
 
     private static void WriteMembers(IBufferWriter<byte> output, in DeltaLogprob token)
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Chat;
 
@@ -132,18 +133,6 @@ internal sealed class ParameterReader(JsonElement element, string path = "")
         return !isInt64 || result < min ? ApiErrors.OutOfRange(path, "integer", isAbove: false, $">= {min}", raw) : null;
     }
 
-    /// <summary>Characters as the API counts them: code points.</summary>
-    public static int CountCharacters(string text)
-    {
-        var count = text.Length;
-        foreach (var unit in text)
-        {
-            if (char.IsLowSurrogate(unit)) count--;
-        }
-
-        return count;
-    }
-
     /// <summary><c>'a', 'b', and 'c'</c>; of two <c>'a' and 'b'</c>.</summary>
     public static string Join(ReadOnlySpan<string> values, string conjunction)
     {
@@ -156,7 +145,7 @@ internal sealed class ParameterReader(JsonElement element, string path = "")
     {
         if (found is not { } value) return null;
         var text = value.GetString()!;
-        var length = CountCharacters(text);
+        var length = JsonStrings.CountCharacters(text);
         if (length <= lengthMax) return text;
         Fail(ApiErrors.StringTooLong(PathOf(name), lengthMax, length));
         return null;

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Sluice.Protocol.Json;
 
-/// <summary>Reads JSON strings whose text may end or begin in the middle of a pair of surrogates.</summary>
+/// <summary>Strings of JSON, whose text may end or begin in the middle of a pair of surrogates.</summary>
 internal static class JsonStrings
 {
     /// <summary>The text of a string, with unpaired surrogates as they are: the other half may come in the next piece.</summary>
@@ -19,6 +19,18 @@ internal static class JsonStrings
         {
             return Unescape(value.GetRawText().AsSpan()[1..^1]);
         }
+    }
+
+    /// <summary>Characters as the API counts them: code points.</summary>
+    public static int CountCharacters(string text)
+    {
+        var count = text.Length;
+        foreach (var unit in text)
+        {
+            if (char.IsLowSurrogate(unit)) count--;
+        }
+
+        return count;
     }
 
     private static string Unescape(ReadOnlySpan<char> json)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Json;
 using Sluice.Protocol.ServerSentEvents;

@@ -370,7 +370,7 @@ internal sealed partial class Answer
     {
         // It is called within a cancel, which must not wait.
         await Task.Yield();
-        if (from.TryAsk(Generation, Owner, Record, CreateWriter(), production, _time) is { } attempt) CancelledEnd.Write(attempt);
+        if (from.TryAsk(Generation, Owner, Record, CreateWriter(), production, seal: null, _time) is { } attempt) CancelledEnd.Write(attempt);
         else Log.Cancel();
         await Log.WhenEnded;
         End();

@@ -1,3 +1,4 @@
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Routing;
 using Sluice.Server.Runtime;
@@ -12,7 +13,7 @@ namespace Sluice.Server.Answers;
 /// the end of the
 /// answer.
 /// </summary>
-internal sealed class AnswerProducer(AttemptLoop loop, ServerState server, TimeProvider time)
+internal sealed class AnswerProducer(AttemptLoop loop, ServerState server, TimeProvider time, ReasoningSeal? seal = null)
 {
     /// <summary>Runs until the answer has ended or is suspended; never throws.</summary>
     /// <param name="answer">To be produced.</param>
@@ -75,7 +76,7 @@ internal sealed class AnswerProducer(AttemptLoop loop, ServerState server, TimeP
     {
         if (server.IsEnding) return ServerState.StoppingError;
         if (configuration.Router.FindLocal(from.ModelId) is not { } upstream) return ApiErrors.ModelNotFound(from.ModelName);
-        var attempt = from.TryAsk(answer.Generation, answer.Owner, answer.Record, answer.CreateWriter(), production, time);
+        var attempt = from.TryAsk(answer.Generation, answer.Owner, answer.Record, answer.CreateWriter(), production, seal, time);
         if (attempt is null || answer.Log.EventCount != from.EventCount) return ApiErrors.ContinuationDiverged();
         // Whoever asks holds it already, so that it can't be gone.
         configuration.TryHold();

@@ -8,8 +8,6 @@ namespace Sluice.Server.Endpoints;
 /// <summary>Sends an answer to one client, from its place to the end.</summary>
 internal sealed class AnswerReply(Limits limits, TimeProvider time)
 {
-    public const string CompletionPath = "/v1/chat/completions/";
-
     /// <param name="context">Gets the reply.</param>
     /// <param name="mount">See <see cref="RequestScope.Mount"/>.</param>
     /// <param name="admitted">The client's place, which is disposed here.</param>
@@ -22,14 +20,18 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
         var headers = context.Response.Headers;
         headers["Sluice-Stream-Id"] = answer.Id;
         headers["Sluice-Stream-Attempt"] = admitted.Way;
-        headers.ContentLocation = $"{mount}{CompletionPath}{answer.Id}{(isStream ? "?stream=true" : "")}";
+        headers.ContentLocation = $"{mount}{answer.Owner.Dialect.Path}/{answer.Id}{(isStream ? "?stream=true" : "")}";
         try
         {
             context.Response.OnStarting(OnStarting, reader);
             await using var left = context.RequestAborted.UnsafeRegister(static state => ((AnswerConnection)state!).Leave(), reader);
             var eventIds = hasIds ? Encoding.ASCII.GetBytes(answer.Id) : null;
             var dialect = answer.Owner.Dialect;
-            if (isStream) await new StreamReply(context, dialect, answer.Log, reader.Cursor, limits, time, eventIds, answer.Owner.MayBeWhole).WriteAsync();
+            if (isStream)
+            {
+                var mayBeWhole = answer.Owner.MayBeWhole;
+                await new StreamReply(context, dialect, answer.Log, reader.Cursor, limits, time, eventIds, mayBeWhole, answer.Id).WriteAsync();
+            }
             else await FoldedReply.WriteAsync(context, dialect, answer.Log, reader.Cursor, limits, time);
         }
         finally

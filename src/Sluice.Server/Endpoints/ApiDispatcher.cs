@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
@@ -17,7 +18,7 @@ namespace Sluice.Server.Endpoints;
 /// </summary>
 internal sealed partial class ApiDispatcher(
     Hub hub,
-    ChatCompletionsEndpoint chat,
+    AnswersEndpoint answers,
     StoredCompletionsEndpoint stored,
     HealthEndpoint health,
     MetricsEndpoint metrics,
@@ -44,7 +45,7 @@ internal sealed partial class ApiDispatcher(
 
     private const string ModelPrefix = ApiPath + "/models/";
 
-    private static readonly string[] s_apiRoots = ["/chat/completions", "/models"];
+    private static readonly string[] s_apiRoots = [.. Dialects.All.Select(static dialect => dialect.Path[ApiPath.Length..]), "/models"];
 
     // Of every line that is logged on the way of the request, also those that don't name it.
     private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
@@ -116,6 +117,7 @@ internal sealed partial class ApiDispatcher(
         // Probes come from anywhere and learn nothing.
         if (path is HealthPath or ReadinessPath)
             return OnGet(context, path == HealthPath ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
+        if (Dialects.FindByPath(path, out _) is { } door) context.Features.Set(new Door(door));
         if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
 
         // Where the application has a policy of its own for these paths, its middleware has applied it.
@@ -127,10 +129,8 @@ internal sealed partial class ApiDispatcher(
 
         return path switch
         {
-            "/v1/chat/completions" => OnPost(context, c => chat.InvokeAsync(c, scope)),
+            _ when Dialects.FindByPath(path, out var rest) is { } dialect => OnDoor(context, dialect, rest, scope),
             "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope.Caller)),
-            _ when path.StartsWith(AnswerReply.CompletionPath, StringComparison.Ordinal) =>
-                OnCompletion(context, path[AnswerReply.CompletionPath.Length..], scope),
             MetricsPath => OnGet(context, metrics.WriteAsync),
             "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
@@ -157,7 +157,11 @@ internal sealed partial class ApiDispatcher(
         return Task.CompletedTask;
     }
 
-    private Task OnCompletion(HttpContext context, string rest, RequestScope scope)
+    // The door itself, or an answer below it.
+    private Task OnDoor(HttpContext context, AnswerDialect dialect, string rest, RequestScope scope) =>
+        rest.Length == 0 ? OnPost(context, c => answers.InvokeAsync(c, scope, dialect)) : OnAnswer(context, rest, scope);
+
+    private Task OnAnswer(HttpContext context, string rest, RequestScope scope)
     {
         const string Cancel = "/cancel";
         var method = context.Request.Method;

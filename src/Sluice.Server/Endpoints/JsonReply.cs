@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 
@@ -15,13 +16,14 @@ internal static class JsonReply
     public static Task WriteErrorAsync(HttpContext context, ApiError error)
     {
         var response = context.Response;
-        response.StatusCode = error.Status;
+        var dialect = context.Features.Get<Door>()?.Dialect ?? ChatDialect.Instance;
+        response.StatusCode = dialect.StatusOf(error);
         if (error.RetryAfter is { } retryAfter)
             response.Headers.RetryAfter = ((long)Math.Ceiling(retryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (error.ShouldRetry is { } shouldRetry) response.Headers["x-should-retry"] = shouldRetry ? "true" : "false";
         if (error.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Bearer";
         var body = new ArrayBufferWriter<byte>();
-        error.WriteTo(body);
+        dialect.WriteErrorBody(body, error, response.Headers[RequestScope.IdHeader].ToString());
         return WriteAsync(context, body.WrittenMemory);
     }
 

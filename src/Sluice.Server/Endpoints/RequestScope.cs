@@ -9,6 +9,9 @@ namespace Sluice.Server.Endpoints;
 /// <summary>One request: its name, its time, who asks, and the configuration that it is served by from its beginning to its end.</summary>
 internal sealed class RequestScope(TimeProvider time, RandomSource random, HubSnapshot configuration)
 {
+    /// <summary>The header that names the request.</summary>
+    public const string IdHeader = "x-request-id";
+
     private const string Prefix = "req_";
 
     /// <summary>Unique; in the response's <c>x-request-id</c> and in the log.</summary>
@@ -36,7 +39,7 @@ internal sealed class RequestScope(TimeProvider time, RandomSource random, HubSn
     /// <summary>Headers are set now, for whatever the response becomes; the time is taken when they go out.</summary>
     public void Attach(HttpResponse response)
     {
-        response.Headers["x-request-id"] = RequestId;
+        response.Headers[IdHeader] = RequestId;
         response.Headers["openai-version"] = "2020-10-01";
         response.Headers.XContentTypeOptions = "nosniff";
         response.OnStarting(

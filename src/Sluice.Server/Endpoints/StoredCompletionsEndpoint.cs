@@ -34,6 +34,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
             error ??= ApiErrors.InvalidCursor("The parameter starting_after must be a number of events.");
         }
         if (!admission.TryFind(id, scope.Caller, out var answer, out var lost)) error ??= lost;
+        else if (after.Count > 0 && wish.Cursor is null) position = answer.Owner.Dialect.PositionAfter(position);
         if (error is not null || answer is null)
         {
             await JsonReply.WriteErrorAsync(context, error!);
@@ -74,7 +75,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
             await JsonReply.WriteErrorAsync(context, ApiErrors.NotDeletedYet());
             return;
         }
-        await JsonReply.WriteAsync(context, Encoding.UTF8.GetBytes($"{{\"object\":\"chat.completion.deleted\",\"id\":\"{answer.Id}\",\"deleted\":true}}"));
+        await JsonReply.WriteAsync(context, Encoding.UTF8.GetBytes($"{{\"object\":\"{answer.Owner.Dialect.DeletedKind}\",\"id\":\"{answer.Id}\",\"deleted\":true}}"));
     }
 
     /// <summary>Ends the answer in order if it runs; whoever reads it gets a regular end.</summary>

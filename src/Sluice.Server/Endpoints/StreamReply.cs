@@ -26,9 +26,11 @@ namespace Sluice.Server.Endpoints;
 /// <param name="limits">Bounds.</param>
 /// <param name="time">Clock of the timer.</param>
 /// <param name="eventIds">What ids of events begin with, in UTF-8; null sends none.</param>
+/// <param name="answerId">For the end of a stream that fails.</param>
 /// <param name="mayBeWhole">Whether an event may hold a whole answer, for the request that began it did not ask for a stream.</param>
 internal sealed class StreamReply(
-    HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null, bool mayBeWhole = false)
+    HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time, byte[]? eventIds = null, bool mayBeWhole = false,
+    string answerId = "")
 {
     private static readonly ApiError s_abandoned = ApiErrors.ServerError("The answer was given up because nobody was reading it.");
     // Events that aren't sent as they are in the log.
@@ -180,7 +182,8 @@ internal sealed class StreamReply(
                 return;
             default:
                 // No [DONE] and no clean end: Python and Node raise on the event, .NET only on the aborted body.
-                dialect.WriteError(Output, end.Failure as ApiError ?? s_abandoned);
+                var requestId = context.Response.Headers[RequestScope.IdHeader].ToString();
+                dialect.WriteFailure(Output, new StreamFailure(end.Failure as ApiError ?? s_abandoned, answerId, requestId, reader.Position));
                 if (await FlushAsync()) await LetArriveAsync();
                 context.Abort();
                 return;

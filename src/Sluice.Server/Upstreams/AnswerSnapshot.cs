@@ -67,12 +67,13 @@ internal sealed partial record AnswerSnapshot
     /// <param name="figures">The answer's.</param>
     /// <param name="output">Where the rest of the answer goes.</param>
     /// <param name="production">How the attempt is suspended in its turn.</param>
+    /// <param name="seal">Of the hub.</param>
     /// <param name="time">Clock of the commit.</param>
     /// <returns>Null when this hub does not take the request: another version of it may have kept it.</returns>
     public Attempt? TryAsk(
-        Generation generation, AnswerIdentity owner, RequestFigures figures, AnswerWriter output, Production production, TimeProvider time)
+        Generation generation, AnswerIdentity owner, RequestFigures figures, AnswerWriter output, Production production, ReasoningSeal? seal, TimeProvider time)
     {
-        var client = new ClientRequest(Body);
+        var client = new ClientRequest(Body, owner.Dialect, seal);
         if (!owner.Dialect.TryReadOutline(Body.Span, out var outline, out _) || !client.TryRead(out _, out _)) return null;
         return new Attempt(generation, outline with { Model = ModelName }, client, [])
         {

@@ -83,6 +83,9 @@ internal sealed record Attempt(
     /// <param name="now">Unix time in seconds, for an answer that has no time yet.</param>
     public AnswerHead HeadAt(long now) => new(Generation.Id, Created ?? now, ModelName)
     {
+        Body = Client.Body,
+        Seal = Client.Seal,
+        PromptTokens = AnswerRelay.EstimateTokens(Outline.PromptBytes),
         ChoiceCount = Outline.ChoiceCount,
         // A folded reply always has usage.
         IncludesUsage = Outline.IncludesUsage || !Outline.IsStream,

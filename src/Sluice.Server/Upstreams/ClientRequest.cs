@@ -1,30 +1,90 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Server.Upstreams;
 
 /// <summary>
-/// A request as the client wrote it. It is read in full, and held to the rules of the API, only by what must understand all of it: the local
-/// engine, and a dialect that translates. Thread-safe.
+/// A request as the client wrote it. It is translated, read in full and held to the rules of the API only for what must understand all of
+/// it: the local engine, and an upstream of another dialect. Thread-safe.
 /// </summary>
-internal sealed class ClientRequest(ReadOnlyMemory<byte> body)
+/// <param name="body">As the client wrote it.</param>
+/// <param name="dialect">Of the door; null for chat completions.</param>
+/// <param name="seal">Of the hub; null where no reasoning is given out or taken back.</param>
+internal sealed class ClientRequest(ReadOnlyMemory<byte> body, AnswerDialect? dialect = null, ReasoningSeal? seal = null)
 {
+    private readonly AnswerDialect _dialect = dialect ?? ChatDialect.Instance;
     private readonly Lock _lock = new();
-    private ChatCompletionRequest? _request;
-    private ApiError? _error;
+    private readonly List<Neutral> _neutrals = [];
+
+    private sealed class Neutral(NeutralForm form)
+    {
+        public NeutralForm Form => form;
+
+        public ReadOnlyMemory<byte> Body { get; set; }
+
+        public ChatCompletionRequest? Request { get; set; }
+
+        public ApiError? Error { get; set; }
+    }
 
     public ReadOnlyMemory<byte> Body => body;
 
-    /// <summary>Reads it, once for all attempts.</summary>
-    public bool TryRead([NotNullWhen(true)] out ChatCompletionRequest? request, [NotNullWhen(false)] out ApiError? error)
+    public ReasoningSeal? Seal => seal;
+
+    /// <summary>Reads it for the local engine, once for all attempts.</summary>
+    public bool TryRead([NotNullWhen(true)] out ChatCompletionRequest? request, [NotNullWhen(false)] out ApiError? error) =>
+        TryRead(NeutralForm.Engine, out _, out request, out error);
+
+    /// <summary>Brings it into the neutral form, once for all attempts that want the same.</summary>
+    /// <param name="form">Who reads it; its seal is set here.</param>
+    /// <param name="neutral">A chat request; where the door is chat, the body itself.</param>
+    /// <param name="error">A 400 for what can't be said in that form.</param>
+    public bool TryTranslate(NeutralForm form, out ReadOnlyMemory<byte> neutral, [NotNullWhen(false)] out ApiError? error)
     {
         lock (_lock)
         {
-            if (_request is null && _error is null) ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(body), out _request, out _error);
-            (request, error) = (_request, _error);
+            var found = Translate(form);
+            (neutral, error) = (found.Body, found.Request is null ? found.Error : null);
+            return error is null;
+        }
+    }
+
+    /// <summary>The same, and reads it in full.</summary>
+    public bool TryRead(
+        NeutralForm form, out ReadOnlyMemory<byte> neutral, [NotNullWhen(true)] out ChatCompletionRequest? request,
+        [NotNullWhen(false)] out ApiError? error)
+    {
+        lock (_lock)
+        {
+            var found = Translate(form);
+            if (found.Request is null && found.Error is null)
+            {
+                ChatCompletionRequestReader.TryRead(new ReadOnlySequence<byte>(found.Body), out var read, out var refused);
+                (found.Request, found.Error) = (read, refused);
+            }
+            (neutral, request, error) = (found.Body, found.Request, found.Error);
             return request is not null;
         }
+    }
+
+    private Neutral Translate(NeutralForm form)
+    {
+        if (_neutrals.Find(known => known.Form == form) is { } found) return found;
+        var made = new Neutral(form);
+        if (_dialect is ChatDialect)
+        {
+            made.Body = body;
+        }
+        else
+        {
+            var output = new ArrayBufferWriter<byte>(body.Length + 256);
+            made.Error = _dialect.WriteNeutral(body, form with { Seal = seal }, output);
+            made.Body = output.WrittenMemory;
+        }
+        _neutrals.Add(made);
+        return made;
     }
 }

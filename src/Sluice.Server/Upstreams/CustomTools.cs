@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using Sluice.Inference.Prompting;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;
@@ -8,8 +9,7 @@ namespace Sluice.Server.Upstreams;
 /// <summary>Tools whose input is a text, as models know them: functions whose only argument is that text.</summary>
 internal static class CustomTools
 {
-    /// <summary>Name of the argument.</summary>
-    public const string Argument = "input";
+    private const string Argument = CustomInputReader.Argument;
 
     /// <summary>The function that stands for a custom tool. Strict, so that a pattern which can't be followed is refused.</summary>
     public static PromptTool ToFunction(LocalTool tool)
@@ -39,9 +39,6 @@ internal static class CustomTools
         }
         return new PromptTool(tool.Name, JsonElement.Parse(buffer.WrittenSpan), IsStrict: true);
     }
-
-    /// <summary>The arguments of that function.</summary>
-    public static string ToArguments(string input) => $"{{\"{Argument}\": \"{JsonEncodedText.Encode(input, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"}}";
 
     private static bool IsAnchored(string pattern) => pattern.StartsWith('^') && pattern.EndsWith('$') && !pattern.EndsWith("\\$", StringComparison.Ordinal) && !pattern.Contains('|', StringComparison.Ordinal);
 }

@@ -2,9 +2,9 @@ using System.Buffers;
 using System.IO.Compression;
 using System.Text.Json;
 using Sluice.Protocol;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
-using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
@@ -18,9 +18,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     private const int RedirectsMax = 3;
 
     private readonly AttemptDeadline _deadline = new(upstream.Time);
-    private readonly RelayOptions _answer = upstream.CreateAnswer(attempt);
-    private readonly ChunkNormalizer _normalizer = new(upstream.CreateAnswer(attempt));
-    private readonly MessagesStreamReader? _translation = upstream.Dialect.OpenTranslation();
+    private readonly AnswerRelay _relay = upstream.Dialect.CreateRelay(attempt, upstream.CreateAnswer(attempt));
     private readonly EventBuffer _events = new();
     private readonly CancellationToken _cancellation = attempt.Cancellation;
     private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
@@ -49,7 +47,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         }
         catch (OperationCanceledException) when (_deadline.IsExpired)
         {
-            if (_normalizer.IsFinished) return await CompleteAsync();
+            if (_relay.IsFinished) return await CompleteAsync();
             return _hasContent ? Break(UpstreamFailure.Stalled) with { Kind = FailureKind.Silent } : UpstreamFailure.NoToken();
         }
         catch (OperationCanceledException)
@@ -67,13 +65,13 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
             _cancellation.ThrowIfCancellationRequested();
-            if (_normalizer.IsFinished) return await CompleteAsync();
+            if (_relay.IsFinished) return await CompleteAsync();
             return _response is null ? UpstreamFailure.Unreachable() : Break(UpstreamFailure.Truncated);
         }
         finally
         {
             await left.DisposeAsync();
-            if (_isAnswering) attempt.SetUsage(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage, isAnswers: _hasContent);
+            if (_isAnswering) attempt.SetUsage(_relay.ReadUsage(), isEstimated: !_relay.HasUsage, isAnswers: _hasContent);
             if (!_isHandedOver) Dispose();
         }
     }
@@ -151,7 +149,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
                 var moving = MoveNextAsync(events);
                 // Events that came in one piece go on in one piece, on this thread: it would only wait.
                 if (!moving.IsCompleted) attempt.Output.Publish();
-                if (!await moving) return _normalizer.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
+                if (!await moving) return _relay.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
                 if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
                 if (await AddAsync(events.Current) is { } result) return result;
             }
@@ -175,27 +173,27 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     private async ValueTask<AttemptResult?> AddAsync(ServerSentEvent item)
     {
         // An event that calls itself an error may have nothing but words.
-        if (item.Type == "error" && !_normalizer.IsFinished && item.Data.Span.TrimStart(" \t"u8) is not [(byte)'{' or (byte)'[', ..])
+        if (item.Type == "error" && !_relay.IsFinished && item.Data.Span.TrimStart(" \t"u8) is not [(byte)'{' or (byte)'[', ..])
         {
             await FlushAsync();
             return Break(UpstreamError.Read(500, item.Data.Span));
         }
-        var frame = _translation?.Add(item.Data.Span, _normalizer, _events) ?? _normalizer.Add(item.Data.Span, _events);
+        var frame = _relay.Add(item.Data.Span, _events);
         switch (frame)
         {
             case FrameKind.Done:
                 // An end in order, also without a reason; an answer from which nothing could be read is none.
-                return _normalizer.HasAnswer ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
+                return _relay.HasAnswer ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
             case FrameKind.Failed:
                 await FlushAsync();
-                return _normalizer.IsFinished ? await CompleteAsync() : Break(_normalizer.Error!);
-            case FrameKind.Empty when item.Type == "error" && !_normalizer.IsFinished:
+                return _relay.IsFinished ? await CompleteAsync() : Break(_relay.Error!);
+            case FrameKind.Empty when item.Type == "error" && !_relay.IsFinished:
                 return Break(UpstreamError.Read(500, item.Data.Span));
             case FrameKind.Content:
                 Commit();
                 AddContent();
                 // Between a finish and usage there is no token to wait for.
-                _deadline.Restart(_normalizer.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
+                _deadline.Restart(_relay.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
                 break;
         }
         await FlushAsync();
@@ -210,7 +208,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         if (await IsUnwantedAsync(reading)) throw HandOver(reading, null);
         var content = await reading;
         if (content.Length == ProtocolLimits.CompletionBytesMax) return Break(UpstreamFailure.Oversized);
-        if (_translation is null && IsHeld && WholeAnswer.TryRead(content.Span, _answer, out var whole))
+        if (IsHeld && _relay.TryReadWhole(content.Span, out var whole))
         {
             Commit();
             attempt.Output.AddContent();
@@ -230,10 +228,9 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         {
             return Break(content.Span[^1] is (byte)'}' or (byte)']' ? UpstreamFailure.NoStream : UpstreamFailure.Truncated);
         }
-        if (_translation is not null) return Break(UpstreamFailure.NoStream);
-        var frame = _normalizer.Add(content.Span, _events);
-        if (frame == FrameKind.Failed) return Break(_normalizer.Error!);
-        if (!_normalizer.HasAnswer) return Break(UpstreamFailure.NoStream);
+        var frame = _relay.AddWhole(content.Span, _events);
+        if (frame == FrameKind.Failed) return Break(_relay.Error!);
+        if (!_relay.HasAnswer) return Break(UpstreamFailure.NoStream);
         Commit();
         AddContent();
         return await CompleteAsync();
@@ -251,8 +248,8 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     // A finish reason alone is no token.
     private void AddContent()
     {
-        if (_normalizer.ContentCount == _contentCount) return;
-        _contentCount = _normalizer.ContentCount;
+        if (_relay.ContentCount == _contentCount) return;
+        _contentCount = _relay.ContentCount;
         attempt.Output.AddContent();
     }
 
@@ -291,7 +288,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
             attempt.Output.AppendQuietly(_events[next]);
             next = Append(next + 1);
         }
-        _deadline.Restart(_normalizer.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
+        _deadline.Restart(_relay.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
         _events.Clear();
     }
 
@@ -305,9 +302,9 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     private async ValueTask<AttemptResult> CompleteAsync()
     {
         Commit();
-        _normalizer.WriteEnd(_events);
+        _relay.WriteEnd(_events);
         await FlushAsync(isEnd: true);
-        attempt.Complete(_normalizer.ReadUsage(), isEstimated: !_normalizer.HasUsage);
+        attempt.Complete(_relay.ReadUsage(), isEstimated: !_relay.HasUsage);
         return AttemptResult.Answered;
     }
 

@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging;
-using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
@@ -18,6 +20,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     private readonly StreamShape _shape;
     private readonly ILogger _logger;
+    private readonly string _origin;
 
     /// <param name="options">The server.</param>
     /// <param name="modelId">The model's id here, which is its name there unless the options say otherwise.</param>
@@ -35,6 +38,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         Time = time;
         _logger = logger;
         _shape = new StreamShape(limits, time);
+        _origin = OriginOf(Dialect.Wire, options.Url, Dialect.Model);
         Identity = new UpstreamIdentity(options.Url, Dialect.Provider, Dialect.Model);
         Http = new HttpMessageInvoker(open(timeouts, limits));
     }
@@ -71,12 +75,12 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     }
 
     // What isn't streamed to the client is not asked for as a stream, unless it has to be translated.
-    private StreamWish Wants(Attempt attempt) => attempt.Outline.IsStream ? _shape.Current : Dialect.IsTranslated ? StreamWish.WithUsage : StreamWish.None;
+    private StreamWish Wants(Attempt attempt) => attempt.Outline.IsStream ? _shape.Current : Dialect.Translates(attempt) ? StreamWish.WithUsage : StreamWish.None;
 
     private async Task<AttemptResult> RunAsync(Attempt attempt, StreamWish wish)
     {
         var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
-        if (Dialect.WriteBody(attempt, wish, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
+        if (Dialect.WriteBody(attempt, wish, _origin, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
         return await new HttpExchange(this, attempt, body.WrittenMemory, asksForStream: wish != StreamWish.None).RunAsync();
     }
 
@@ -120,9 +124,14 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
             // A folded reply always has usage.
             IncludesUsage = outline.IncludesUsage || !outline.IsStream,
             HasForcedTool = outline.HasForcedTool,
-            EstimatedPromptTokens = ChunkNormalizer.EstimateTokens(outline.PromptBytes),
+            Origin = _origin,
+            EstimatedPromptTokens = AnswerRelay.EstimateTokens(outline.PromptBytes),
         };
     }
+
+    // The address itself is no business of those who hold sealed reasoning, though they can't read it.
+    private static string OriginOf(string wire, string url, string model) =>
+        $"{wire}/{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(url)).AsSpan(0, 4))}/{model}";
 
     [LoggerMessage(1, LogLevel.Warning, "{Id}: {Upstream}: {Outcome} ({Kind}): {Status} {Code}")]
     private partial void LogFailure(string id, string upstream, AttemptOutcome outcome, FailureKind kind, int status, string? code);

@@ -6,6 +6,7 @@ using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
@@ -35,7 +36,9 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     /// <param name="frame">What a suspension keeps beside the engine's progress.</param>
     /// <param name="lease">Disposed at the end.</param>
     /// <param name="logger">Told of failures.</param>
-    public LocalGenerationSink(Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, IDisposable lease, ILogger logger)
+    /// <param name="past">Events of the answer before this production, where the dialect needs them; null at the beginning.</param>
+    public LocalGenerationSink(
+        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, IDisposable lease, ILogger logger, EventBuffer? past = null)
     {
         _attempt = attempt;
         _generation = attempt.Generation;
@@ -49,6 +52,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
         _inputs = new CustomInputReader?[request.N];
         _writer = attempt.Dialect.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created));
+        if (past is not null) _writer.Restore(past);
     }
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
@@ -111,7 +115,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnCompleted(GenerationUsage usage)
     {
-        if (!_output.HasEnded) _writer.Usage(_output, Convert(usage));
+        if (!_output.HasEnded) _writer.Usage(_output, Convert(usage), isEstimated: false);
         _attempt.Complete(Convert(usage), isEstimated: false);
         _lease.Dispose();
         LogCompleted(_generation.Id, usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens);
@@ -176,7 +180,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     // Unlike every other id: that of the completion is in it.
     private string CallId(int choiceIndex, int callIndex) =>
-        string.Create(CultureInfo.InvariantCulture, $"call_{_generation.Id.AsSpan(_generation.Id.IndexOf('-', StringComparison.Ordinal) + 1)}_{choiceIndex}_{callIndex}");
+        string.Create(CultureInfo.InvariantCulture, $"call_{_generation.Id.AsSpan(_generation.Id.AsSpan().IndexOfAny('-', '_') + 1)}_{choiceIndex}_{callIndex}");
 
     private static AnswerUsage Convert(GenerationUsage usage) =>
         new(usage.PromptTokens, usage.CachedPromptTokens, usage.CompletionTokens, usage.ReasoningTokens);

@@ -6,8 +6,10 @@ using Sluice.Inference.Sampling;
 using Sluice.Inference.ToolCalls;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
+using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
 
@@ -55,7 +57,8 @@ internal sealed partial class LocalUpstream(
             if (prompt.Tokens.Count == 0) return (null, s_emptyPrompt);
             if (prompt.Tokens.Count >= contextLength) return (null, ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count));
 
-            var sink = new LocalGenerationSink(attempt, request, frame, lease, logger);
+            var past = await ReadPastAsync(attempt);
+            var sink = new LocalGenerationSink(attempt, request, frame, lease, logger, past);
             var asked = ToGenerationRequest(request, prompt, grammar, contextLength) with { From = frame.Progress };
             asked = asked with { Scope = attempt.Principal, Sampling = asked.Sampling with { Seed = frame.Seed } };
             if (engine.TrySubmit(asked, sink) is not { } running) return (null, ApiErrors.RateLimited(engine.RetryAfter));
@@ -88,6 +91,21 @@ internal sealed partial class LocalUpstream(
         {
             if (!handedOver) lease.Dispose();
         }
+    }
+
+    // Null where nobody needs it.
+    private static async Task<EventBuffer?> ReadPastAsync(Attempt attempt)
+    {
+        if (!attempt.Dialect.WritesFromPast || attempt.From is not { EventCount: > 0 and var count }) return null;
+        var events = new EventBuffer();
+        using var reader = attempt.Generation.Log.TryOpenReader();
+        while (reader is not null && reader.Position < count)
+        {
+            var outcome = reader.TryRead(events, int.MaxValue, events.AddEvent);
+            if (outcome == ReadOutcome.Spilled && await reader.ReadSpilledAsync(events, int.MaxValue, events.AddEvent)) continue;
+            if (outcome != ReadOutcome.Events) break;
+        }
+        return events.Count == count ? events : throw new GenerationDivergedException("The events of the answer's beginning are gone.");
     }
 
     private async Task<(ChatPrompt Prompt, Grammar? Grammar)> EncodeAsync(

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Sluice.Inference.Grammars;
 using Sluice.Inference.Prompting;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 
 namespace Sluice.Server.Upstreams;
@@ -67,7 +68,7 @@ internal static class PromptMessages
         {
             var isFunction = Text(call, "type") == "function";
             var called = call.GetProperty(isFunction ? "function" : "custom");
-            yield return new PromptToolCall(Text(call, "id"), Text(called, "name"), isFunction ? Text(called, "arguments") : CustomTools.ToArguments(Text(called, "input")));
+            yield return new PromptToolCall(Text(call, "id"), Text(called, "name"), isFunction ? Text(called, "arguments") : CustomInputReader.ToArguments(Text(called, "input")));
         }
     }
 

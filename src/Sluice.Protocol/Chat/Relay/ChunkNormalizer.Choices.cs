@@ -16,7 +16,7 @@ public sealed partial class ChunkNormalizer
         var error = _choice.Find(json, "error"u8);
         if (error >= 0 && UpstreamError.IsError(_choice.Value(json, error)))
         {
-            Error = UpstreamError.ReadEvent(_choice.Value(json, error));
+            Fail(UpstreamError.ReadEvent(_choice.Value(json, error)));
             return false;
         }
         _choice.Drop(error);
@@ -35,7 +35,7 @@ public sealed partial class ChunkNormalizer
         if (FinishReasons.IsNone(finish)) finish = null;
         if (finish is not null && FinishReasons.IsFailure(finish))
         {
-            Error = ApiErrors.ServerError($"The upstream broke its answer off: {ApiErrors.Elide(finish)}.") with { Status = 502 };
+            Fail(ApiErrors.ServerError($"The upstream broke its answer off: {ApiErrors.Elide(finish)}.") with { Status = 502 });
             return false;
         }
 

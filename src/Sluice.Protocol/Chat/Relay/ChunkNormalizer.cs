@@ -13,10 +13,8 @@ namespace Sluice.Protocol.Chat.Relay;
 /// <c>model</c>, <c>created</c> and <c>usage</c>; what is known to break clients is put right. For one thread at a time.
 /// </summary>
 /// <param name="answer">What is known before the first frame.</param>
-public sealed partial class ChunkNormalizer(RelayOptions answer)
+public sealed partial class ChunkNormalizer(RelayOptions answer) : AnswerRelay
 {
-    private const int EstimatedBytesPerToken = 4;
-
     private static readonly byte[] s_null = "null"u8.ToArray();
     private static readonly byte[] s_emptyObject = "{}"u8.ToArray();
     private static readonly byte[] s_object = "\"chat.completion.chunk\""u8.ToArray();
@@ -42,25 +40,20 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
     private byte[]? _usageFrame;
     private long _contentBytes;
 
-    /// <summary>How the stream failed; null while it has not.</summary>
-    public ApiError? Error { get; private set; }
+    /// <inheritdoc/>
+    public override bool IsFinished => Array.TrueForAll(_choices, static choice => choice is { IsFinished: true });
 
-    /// <summary>Whether every choice has its finish reason. It is held until <see cref="WriteEnd"/>: what follows it is content still, and the last one counts.</summary>
-    public bool IsFinished => Array.TrueForAll(_choices, static choice => choice is { IsFinished: true });
+    /// <inheritdoc/>
+    public override bool HasAnswer => ContentCount > 0 || Array.Exists(_choices, static choice => choice is { IsFinished: true });
 
-    /// <summary>Whether the upstream may end here: something has been said, or a reason says why not.</summary>
-    public bool HasAnswer => ContentCount > 0 || Array.Exists(_choices, static choice => choice is { IsFinished: true });
+    /// <inheritdoc/>
+    public override bool HasUsage => _usage.IsKnown;
 
-    /// <summary>Whether the upstream has stated usage.</summary>
-    public bool HasUsage => _usage.IsKnown;
+    /// <inheritdoc/>
+    public override bool TryReadWhole(ReadOnlySpan<byte> json, out WholeAnswer whole) => WholeCompletion.TryRead(json, answer, out whole);
 
-    /// <summary>Pieces of content so far: whatever a model says or thinks in, known member or not. Roles, pings, empty deltas and finish reasons are none.</summary>
-    public long ContentCount { get; private set; }
-
-    /// <summary>Takes one frame.</summary>
-    /// <param name="data">The event's data.</param>
-    /// <param name="output">Receives any number of whole events.</param>
-    public FrameKind Add(ReadOnlySpan<byte> data, IEventOutput output)
+    /// <inheritdoc/>
+    public override FrameKind Add(ReadOnlySpan<byte> data, IEventOutput output)
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.SequenceEqual("[DONE]"u8) || data.SequenceEqual("\"[DONE]\""u8)) return FrameKind.Done;
@@ -74,9 +67,9 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
         return TryAddObject(data, output) ?? (FrameRepair.EscapeControls(data) is { } mended ? TryAddObject(mended, output) : null) ?? FailAsGarbage();
     }
 
-    /// <summary>Writes what the end of the stream brings: the finish of every choice that has begun, and the usage, where it belongs to the answer.</summary>
+    /// <inheritdoc/>
     /// <remarks>A choice without a reason gets the one that follows from what it said, and says that it was derived.</remarks>
-    public void WriteEnd(IEventOutput output)
+    public override void WriteEnd(IEventOutput output)
     {
         for (var index = 0; index < _choices.Length; index++)
         {
@@ -104,14 +97,11 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
         }
     }
 
-    /// <summary>What the upstream has stated, or without that (<see cref="HasUsage"/>) an estimate.</summary>
-    public AnswerUsage ReadUsage()
+    /// <inheritdoc/>
+    public override AnswerUsage ReadUsage()
     {
         return _usage.IsKnown ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
     }
-
-    /// <summary>A rough count of the tokens in a text of that many bytes, for want of the model's own.</summary>
-    public static int EstimateTokens(long bytes) => (int)long.Min(int.MaxValue, (bytes + EstimatedBytesPerToken - 1) / EstimatedBytesPerToken);
 
     private ChatChunkWriter Writer => _writer ??= new ChatChunkWriter(answer.Id, CreatedValue, ModelValue, answer.IncludesUsage, serviceTier: null);
 
@@ -254,12 +244,6 @@ public sealed partial class ChunkNormalizer(RelayOptions answer)
         {
             return FailAsGarbage();
         }
-    }
-
-    private FrameKind Fail(ApiError error)
-    {
-        Error ??= error;
-        return FrameKind.Failed;
     }
 
     // Outside of strings, where alone line ends may be, they are white space.

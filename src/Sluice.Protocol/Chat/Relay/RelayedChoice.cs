@@ -11,7 +11,7 @@ internal sealed class RelayedChoice
     /// <param name="close">Writes what is missing of a call that ends.</param>
     public RelayedChoice(string answerId, int index, Action<int, RelayedCall, IEventOutput> close)
     {
-        var prefix = string.Create(CultureInfo.InvariantCulture, $"call_{answerId.AsSpan(answerId.IndexOf('-', StringComparison.Ordinal) + 1)}_{index}");
+        var prefix = string.Create(CultureInfo.InvariantCulture, $"call_{answerId.AsSpan(answerId.AsSpan().IndexOfAny('-', '_') + 1)}_{index}");
         Tools = new ToolCallNormalizer(prefix);
         Order = new ToolCallOrder(Tools, (call, output) => close(index, call, output));
     }

@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Net.Http.Headers;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Messages;
 using Sluice.Server.Configuration;
@@ -13,13 +15,13 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
     private readonly MessagesOptions _messages =
         new(options.Model ?? modelId, options.DefaultMaxTokens, options.Thinking, options.ApiVersion == UpstreamApi.AnthropicSamplingVersion);
 
+    public override string Wire => "messages";
+
     public override Uri Endpoint { get; } = new(options.Url + "/messages");
 
     public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
 
     public override string Provider => "anthropic";
-
-    public override bool IsTranslated => true;
 
     public override string Model => _messages.Model;
 
@@ -29,8 +31,12 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
         if (options.ApiKey is { } key) headers.TryAddWithoutValidation("x-api-key", key);
     }
 
-    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output) =>
-        attempt.Client.TryRead(out var request, out var error) ? MessagesRequestWriter.Write(attempt.Body, request, _messages, output) : error;
+    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, string origin, IBufferWriter<byte> output)
+    {
+        var form = NeutralForm.Translation with { Origin = origin };
+        if (!attempt.Client.TryRead(form, out var neutral, out var request, out var error)) return error;
+        return MessagesRequestWriter.Write(attempt.Dialect is ChatDialect ? attempt.Body : neutral, request, _messages, output);
+    }
 
-    public override MessagesStreamReader OpenTranslation() => new();
+    public override AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer) => new MessagesRelay(answer);
 }

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Net.Http.Headers;
-using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
 
@@ -27,11 +27,10 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
         if (options.ApiKey is { } key) headers.TryAddWithoutValidation("api-key", key);
     }
 
-    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output)
-    {
-        UpstreamRequest.Write(attempt.Body.Span, Model, wish == StreamWish.WithUsage, attempt.Outline.IsStream && wish == StreamWish.None, output, options.MaxTokensParameter);
-        return null;
-    }
+    public override ApiError? WriteBody(Attempt attempt, StreamWish wish, string origin, IBufferWriter<byte> output) =>
+        WriteChatBody(attempt, wish, Model, options.MaxTokensParameter, output);
+
+    public override AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer) => CreateChatRelay(attempt, answer);
 
     private static Uri CreateEndpoint(UpstreamOptions options, string path, string versionedPath)
     {

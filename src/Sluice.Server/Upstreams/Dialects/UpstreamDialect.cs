@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Net.Http.Headers;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
-using Sluice.Protocol.Messages;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Upstreams.Dialects;
@@ -18,8 +20,8 @@ internal abstract class UpstreamDialect
     /// <summary>By OpenTelemetry's list of providers.</summary>
     public abstract string Provider { get; }
 
-    /// <summary>Whether its answers are not what the client gets: then they are always asked for as streams.</summary>
-    public virtual bool IsTranslated => false;
+    /// <summary>The dialect that it speaks, by <see cref="AnswerDialect.Name"/>.</summary>
+    public virtual string Wire => ChatDialect.Instance.Name;
 
     /// <summary>The model's name there.</summary>
     public abstract string Model { get; }
@@ -38,10 +40,29 @@ internal abstract class UpstreamDialect
     /// <summary>Makes the body.</summary>
     /// <param name="attempt">What the client asks, and how it wrote it.</param>
     /// <param name="wish">How tokens are asked for.</param>
+    /// <param name="origin">Names this server and model in reasoning that it wants back.</param>
     /// <param name="output">Receives the body; of no use after an error.</param>
     /// <returns>A 400 for what the API can't be asked; null otherwise.</returns>
-    public abstract ApiError? WriteBody(Attempt attempt, StreamWish wish, IBufferWriter<byte> output);
+    public abstract ApiError? WriteBody(Attempt attempt, StreamWish wish, string origin, IBufferWriter<byte> output);
 
-    /// <summary>What makes chunks of the events of one answer; null where they are chunks.</summary>
-    public virtual MessagesStreamReader? OpenTranslation() => null;
+    /// <summary>What makes the client's events of the events of one answer.</summary>
+    public abstract AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer);
+
+    /// <summary>Whether its answers are not what the client gets: then they are always asked for as streams.</summary>
+    public bool Translates(Attempt attempt) => attempt.Dialect.Name != Wire;
+
+    private protected static ApiError? WriteChatBody(Attempt attempt, StreamWish wish, string model, string? maxTokens, IBufferWriter<byte> output)
+    {
+        // A body that goes on from a beginning is the hub's own.
+        var body = attempt.Body;
+        var isChat = attempt.Dialect is ChatDialect;
+        if (!isChat && !attempt.Client.TryTranslate(NeutralForm.ChatServer, out body, out var error)) return error;
+        var dropsStream = (attempt.Outline.IsStream || !isChat) && wish == StreamWish.None;
+        UpstreamRequest.Write(body.Span, model, wish == StreamWish.WithUsage, dropsStream, output, maxTokens);
+        return null;
+    }
+
+    private protected static AnswerRelay CreateChatRelay(Attempt attempt, RelayOptions answer) => attempt.Dialect is ChatDialect
+        ? attempt.Dialect.CreateRelay(answer)
+        : new ChunkTranslation(answer, attempt.Dialect.CreateWriter(attempt.HeadAt(answer.Created)));
 }

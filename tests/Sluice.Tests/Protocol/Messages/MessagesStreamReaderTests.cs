@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;

@@ -78,7 +78,7 @@ public sealed class LocalGenerationSinkTests
     {
         using var tools = JsonDocument.Parse("""[{"type":"custom","custom":{"name":"run"}}]""");
         var sink = (IGenerationSink)Create(Request() with { Tools = tools.RootElement.Clone() });
-        var arguments = Encoding.UTF8.GetBytes($$"""{"{{CustomTools.Argument}}":"say \"hi\"\n"}""");
+        var arguments = Encoding.UTF8.GetBytes($$"""{"{{CustomInputReader.Argument}}":"say \"hi\"\n"}""");
         // In the middle of an escape.
         var half = arguments.Length - 9;
         sink.OnReplayedToolCall(0, 0, "run");

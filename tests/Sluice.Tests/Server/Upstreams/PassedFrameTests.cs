@@ -1,4 +1,5 @@
 using System.Text;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.ServerSentEvents;

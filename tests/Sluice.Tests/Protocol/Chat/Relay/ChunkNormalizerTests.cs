@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.ServerSentEvents;

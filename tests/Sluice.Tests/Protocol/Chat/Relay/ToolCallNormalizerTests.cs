@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Testing;

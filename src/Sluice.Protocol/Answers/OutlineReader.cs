@@ -1,17 +1,16 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
-using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
 
-namespace Sluice.Protocol.Chat;
+namespace Sluice.Protocol.Answers;
 
 /// <summary>
-/// Reads of a chat request what the hub must know itself, in one pass, and leaves everything else alone. Refused are only bodies that are not
+/// Reads of a request, whatever door it comes to, what the hub must know itself, in one pass, and leaves everything else alone. Refused are only bodies that are not
 /// JSON objects, and a <c>model</c> or <c>stream</c> that can't be what they are.
 /// </summary>
-internal static class ChatOutlineReader
+internal static class OutlineReader
 {
     // Of a message, beside its text: its role and the marks around it.
     private const int MessageBytes = 16;
@@ -73,13 +72,13 @@ internal static class ChatOutlineReader
             else if (reader.ValueTextEquals("stream"u8)) outline = outline with { IsStream = ReadStream(ref reader, ref error) };
             else if (reader.ValueTextEquals("stream_options"u8)) outline = outline with { IncludesUsage = ReadIncludeUsage(ref reader) };
             else if (reader.ValueTextEquals("n"u8)) outline = outline with { ChoiceCount = (int)long.Clamp(ReadInteger(ref reader) ?? 1, 1, ProtocolLimits.ChoicesMax) };
-            else if (reader.ValueTextEquals("messages"u8)) outline = outline with { PromptBytes = ReadPromptBytes(ref reader) };
+            else if (IsPrompt(ref reader)) outline = outline with { PromptBytes = outline.PromptBytes + ReadPromptBytes(ref reader) };
             else if (reader.ValueTextEquals("logprobs"u8)) outline = outline with { HasLogprobs = Next(ref reader) == JsonTokenType.True };
             else if (reader.ValueTextEquals("tool_choice"u8)) outline = outline with { HasForcedTool = Next(ref reader) == JsonTokenType.StartObject };
             else if (reader.ValueTextEquals("functions"u8)) outline = outline with { UsesFunctions = Next(ref reader) == JsonTokenType.StartArray };
             else if (reader.ValueTextEquals("service_tier"u8)) outline = outline with { ServiceTier = ReadTier(ref reader) };
             else if (reader.ValueTextEquals("max_tokens"u8)) older = ReadInteger(ref reader);
-            else if (reader.ValueTextEquals("max_completion_tokens"u8)) newer = ReadInteger(ref reader);
+            else if (reader.ValueTextEquals("max_completion_tokens"u8) || reader.ValueTextEquals("max_output_tokens"u8)) newer = ReadInteger(ref reader);
             else if (reader.ValueTextEquals("temperature"u8)) outline = outline with { Temperature = ReadNumber(ref reader) };
             else if (reader.ValueTextEquals("top_p"u8)) outline = outline with { TopP = ReadNumber(ref reader) };
             else reader.Read();
@@ -88,6 +87,11 @@ internal static class ChatOutlineReader
         if (string.IsNullOrEmpty(model)) error ??= ApiErrors.MissingModel();
         return outline with { Model = model ?? "", MaxTokens = newer ?? older, IncludesUsage = outline.IncludesUsage && outline.IsStream };
     }
+
+    // Chat has one of these, the other doors have more.
+    private static bool IsPrompt(ref Utf8JsonReader reader) =>
+        reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("input"u8) || reader.ValueTextEquals("instructions"u8)
+        || reader.ValueTextEquals("system"u8) || reader.ValueTextEquals("prompt"u8);
 
     private static JsonTokenType Next(ref Utf8JsonReader reader)
     {
@@ -102,7 +106,7 @@ internal static class ChatOutlineReader
             case JsonTokenType.String:
                 var model = reader.GetString()!;
                 if (model.Length > ProtocolLimits.ModelNameLengthMax)
-                    error ??= ApiErrors.StringTooLong("model", ProtocolLimits.ModelNameLengthMax, ParameterReader.CountCharacters(model));
+                    error ??= ApiErrors.StringTooLong("model", ProtocolLimits.ModelNameLengthMax, JsonStrings.CountCharacters(model));
                 return model;
             case JsonTokenType.Null:
                 return null;
@@ -142,13 +146,14 @@ internal static class ChatOutlineReader
 
     private static long ReadPromptBytes(ref Utf8JsonReader reader)
     {
-        if (Next(ref reader) != JsonTokenType.StartArray) return 0;
+        if (Next(ref reader) == JsonTokenType.String) return reader.ValueSpan.Length;
+        if (reader.TokenType != JsonTokenType.StartArray) return 0;
         long bytes = 0;
         var depth = reader.CurrentDepth;
         while (reader.Read() && !(reader.TokenType == JsonTokenType.EndArray && reader.CurrentDepth == depth))
         {
             if (reader.TokenType == JsonTokenType.StartObject && reader.CurrentDepth == depth + 1) bytes += MessageBytes;
-            if (reader.TokenType == JsonTokenType.PropertyName && (reader.ValueTextEquals("content"u8) || reader.ValueTextEquals("text"u8)))
+            if (reader.TokenType == JsonTokenType.PropertyName && (IsText(ref reader)))
             {
                 reader.Read();
                 if (reader.TokenType == JsonTokenType.String) bytes += reader.ValueSpan.Length;
@@ -156,6 +161,10 @@ internal static class ChatOutlineReader
         }
         return bytes;
     }
+
+    private static bool IsText(ref Utf8JsonReader reader) =>
+        reader.ValueTextEquals("content"u8) || reader.ValueTextEquals("text"u8) || reader.ValueTextEquals("output"u8)
+        || reader.ValueTextEquals("arguments"u8) || reader.ValueTextEquals("input"u8);
 
     private static string? ReadTier(ref Utf8JsonReader reader)
     {

@@ -1,4 +1,4 @@
-namespace Sluice.Protocol.Chat.Relay;
+namespace Sluice.Protocol.Answers;
 
 /// <summary>What is known of an answer before its first frame.</summary>
 /// <param name="Id">The completion's id, in every frame.</param>
@@ -6,11 +6,17 @@ namespace Sluice.Protocol.Chat.Relay;
 /// <param name="Created">Unix time in seconds, for an upstream that states none.</param>
 public sealed record RelayOptions(string Id, string Model, long Created)
 {
-    /// <summary>Whether the upstream's own name for the model stays where it states one: it has been asked by the same name, and may say which version answers.</summary>
+    /// <summary>
+    /// Whether the upstream's own name for the model stays where it states one: it has been asked by the same name, and may say which
+    /// version answers.
+    /// </summary>
     public bool KeepsUpstreamModel { get; init; }
 
     /// <summary>Whether the time that the upstream states is the answer's.</summary>
     public bool KeepsUpstreamCreated { get; init; } = true;
+
+    /// <summary>Who produces the answer: dialect, server and model. Reasoning goes back to nobody else.</summary>
+    public string Origin { get; init; } = "";
 
     /// <summary>Choices asked for, 1 to <see cref="ProtocolLimits.ChoicesMax"/>.</summary>
     public int ChoiceCount { get; init; } = 1;
@@ -23,20 +29,4 @@ public sealed record RelayOptions(string Id, string Model, long Created)
 
     /// <summary>Tokens of the prompt, for an upstream that states no usage.</summary>
     public int EstimatedPromptTokens { get; init; }
-}
-
-/// <summary>What a frame was.</summary>
-public enum FrameKind
-{
-    /// <summary>Nothing of an answer yet: a role, an empty delta, usage, a ping.</summary>
-    Empty,
-
-    /// <summary>Text, reasoning, a refusal, a tool call, or a finish reason.</summary>
-    Content,
-
-    /// <summary>The end of the stream.</summary>
-    Done,
-
-    /// <summary>The stream has failed; <see cref="ChunkNormalizer.Error"/> says how.</summary>
-    Failed,
 }

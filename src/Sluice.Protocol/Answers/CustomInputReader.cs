@@ -1,20 +1,25 @@
 using System.Buffers;
 using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 
-namespace Sluice.Server.Upstreams;
+namespace Sluice.Protocol.Answers;
 
 /// <summary>
 /// Takes the text out of <c>{"input": "…"}</c> as it is generated: the input of a custom tool's call. What isn't of that form is given as it is,
 /// so that nothing is lost. Constant work for each byte. Serves one call; owned by one thread.
 /// </summary>
-internal sealed class CustomInputReader
+public sealed class CustomInputReader
 {
+    /// <summary>Name of the only argument of a function that stands for a custom tool.</summary>
+    public const string Argument = "input";
+
     private enum State
     {
         Head, Text, Escape, Hex, Ended, Raw,
     }
 
-    private const string HeadText = $"{{\"{CustomTools.Argument}\":\"";
+    private const string HeadText = $"{{\"{Argument}\":\"";
     private readonly ArrayBufferWriter<byte> _head = new(32);
     private readonly ArrayBufferWriter<byte> _text = new(64);
     private State _state;
@@ -22,6 +27,10 @@ internal sealed class CustomInputReader
     private int _unit;
     private int _digitCount;
     private char _highSurrogate;
+
+    /// <summary>The arguments of a function that stand for the input of a custom tool.</summary>
+    public static string ToArguments(string input) =>
+        $"{{\"{Argument}\": \"{JsonEncodedText.Encode(input, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"}}";
 
     /// <summary>The text in more of the arguments.</summary>
     /// <param name="utf8Json">Whole characters.</param>

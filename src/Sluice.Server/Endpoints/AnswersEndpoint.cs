@@ -12,19 +12,18 @@ using Sluice.Server.Upstreams;
 namespace Sluice.Server.Endpoints;
 
 /// <summary>
-/// <c>POST /v1/chat/completions</c>. There is one path for both kinds of reply: the upstream appends events to a log, an event
+/// Where answers are asked for, at every door. There is one path for both kinds of reply: the upstream appends events to a log, an event
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events. A request may find that its answer is being made already.
 /// </summary>
-internal sealed class ChatCompletionsEndpoint(RequestBody bodies, Admission admission, Limits limits, TimeProvider time)
+internal sealed class AnswersEndpoint(RequestBody bodies, Admission admission, Limits limits, TimeProvider time, ReasoningSeal? seal = null)
 {
-    private static readonly AnswerDialect s_dialect = ChatDialect.Instance;
     private readonly AnswerReply _reply = new(limits, time);
 
-    public async Task InvokeAsync(HttpContext context, RequestScope scope)
+    public async Task InvokeAsync(HttpContext context, RequestScope scope, AnswerDialect dialect)
     {
         var (wish, error) = FindProblem(context.Request) is { } refused ? (ResumeWish.None, refused) : ResumeHeaders.Read(context.Request);
         var (ask, admitted) = (default(Ask), default(Admitted));
-        if (error is null) (ask, error) = await ReadAsync(context, scope, wish);
+        if (error is null) (ask, error) = await ReadAsync(context, scope, dialect, wish);
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);
@@ -33,21 +32,21 @@ internal sealed class ChatCompletionsEndpoint(RequestBody bodies, Admission admi
 
     private static ApiError? FindProblem(HttpRequest request) => RequestBody.CheckContentType(request) ?? RescueHeader.FindProblem(request);
 
-    private async Task<(Ask?, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, ResumeWish wish)
+    private async Task<(Ask?, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, ResumeWish wish)
     {
         var (bytes, unread) = await bodies.ReadAsync(context);
         if (unread is not null) return (null, unread);
         // An upstream gets what the client wrote, and a suspended answer is continued from it.
-        var client = new ClientRequest(bytes);
-        var route = s_dialect.TryReadOutline(client.Body.Span, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
+        var client = new ClientRequest(bytes, dialect, seal);
+        var route = dialect.TryReadOutline(client.Body.Span, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
         if (outline is not null && route is null) error ??= ApiErrors.ModelNotFound(outline.Model);
         // Of a model that only the local engine serves everything is known now.
         if (route is { Model: LocalModel, Fallbacks.Count: 0 } && !client.TryRead(out _, out var refused)) error = refused;
         var body = new ReadOnlySequence<byte>(bytes);
         var ask = error is not null ? null : new Ask(outline!, route!, client, RequestFingerprint.Of(body, wish.NeedsCanonical))
         {
-            Dialect = s_dialect,
-            AnswerId = s_dialect.IdPrefix + scope.NewAnswerId(),
+            Dialect = dialect,
+            AnswerId = dialect.IdPrefix + scope.NewAnswerId(),
             RequestId = scope.RequestId,
             Started = scope.Started,
             Headers = ForwardedHeaders.Of(context.Request),

@@ -10,10 +10,7 @@ namespace Sluice.Protocol.Chat.Relay;
 /// An answer that an upstream gave as one object. One in OpenAI's shape is passed on: only the values of <c>id</c>, of a <c>model</c> that has
 /// another name here, and what is missing of <c>object</c> and <c>created</c> are the hub's. Any other is taken apart like a stream.
 /// </summary>
-/// <param name="Json">The object, without white space around it.</param>
-/// <param name="Usage">What it says that it used, or an estimate.</param>
-/// <param name="IsUsageEstimated">Whether that is an estimate.</param>
-public sealed record WholeAnswer(ReadOnlyMemory<byte> Json, AnswerUsage Usage, bool IsUsageEstimated)
+public static class WholeCompletion
 {
     private static readonly byte[] s_object = "\"chat.completion\""u8.ToArray();
 
@@ -45,7 +42,7 @@ public sealed record WholeAnswer(ReadOnlyMemory<byte> Json, AnswerUsage Usage, b
             SetIdentity(json, root, options);
             var output = new ArrayBufferWriter<byte>(json.Length + 64);
             root.WriteTo(output, json);
-            var estimate = new AnswerUsage(options.EstimatedPromptTokens, 0, ChunkNormalizer.EstimateTokens(json.Length / 2));
+            var estimate = new AnswerUsage(options.EstimatedPromptTokens, 0, AnswerRelay.EstimateTokens(json.Length / 2));
             answer = new WholeAnswer(output.WrittenMemory, usage.IsKnown ? usage.Counts : estimate, !usage.IsKnown);
             return true;
         }
@@ -56,7 +53,7 @@ public sealed record WholeAnswer(ReadOnlyMemory<byte> Json, AnswerUsage Usage, b
     }
 
     /// <summary>Writes a whole answer as one chunk: every choice with all that it says and its reason.</summary>
-    /// <param name="json">As <see cref="Json"/>.</param>
+    /// <param name="json">As <see cref="WholeAnswer.Json"/>.</param>
     /// <param name="output">Receives the bytes of one event.</param>
     internal static void WriteChunk(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
     {

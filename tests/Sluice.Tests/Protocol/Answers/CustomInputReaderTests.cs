@@ -2,10 +2,10 @@ using System.Text;
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
-using Sluice.Server.Upstreams;
+using Sluice.Protocol.Answers;
 using Xunit;
 
-namespace Sluice.Tests.Server.Upstreams;
+namespace Sluice.Tests.Protocol.Answers;
 
 /// <summary>The input of a custom tool, out of the arguments of the function that stands for it.</summary>
 public sealed class CustomInputReaderTests
@@ -30,8 +30,8 @@ public sealed class CustomInputReaderTests
         text =>
         {
             var whole = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text.Get));
-            var arguments = CustomTools.ToArguments(whole);
-            return Read(arguments, 3) == whole && JsonElement.Parse(arguments).GetProperty(CustomTools.Argument).GetString() == whole;
+            var arguments = CustomInputReader.ToArguments(whole);
+            return Read(arguments, 3) == whole && JsonElement.Parse(arguments).GetProperty(CustomInputReader.Argument).GetString() == whole;
         }).QuickCheckThrowOnFailure();
 
     // In pieces of whole characters, as the engine gives them.
