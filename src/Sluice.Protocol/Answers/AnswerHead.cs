@@ -27,6 +27,9 @@ public sealed record AnswerHead(string Id, long Created, string Model)
     /// <summary>Seals reasoning for the client; null gives none out.</summary>
     public ReasoningSeal? Seal { get; init; }
 
+    /// <summary>Whether reasoning comes as a summary that its producer wrote for readers, and not as the thought itself.</summary>
+    public bool ReasoningIsSummary { get; init; }
+
     /// <summary>Tokens of the prompt, counted or guessed; 0 where nobody knows. Some dialects state them at the beginning.</summary>
     public int PromptTokens { get; init; }
 }

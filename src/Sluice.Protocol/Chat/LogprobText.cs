@@ -13,18 +13,18 @@ internal static class LogprobText
     // The API's number for "so unlikely that it is not computed".
     private const float LogprobMin = -9999;
 
-    public static void Write(IBufferWriter<byte> output, ReadOnlySpan<DeltaLogprob> tokens)
+    public static void Write(IBufferWriter<byte> output, ReadOnlySpan<DeltaLogprob> tokens, bool hasBytes = true)
     {
         for (var i = 0; i < tokens.Length; i++)
         {
             if (i > 0) JsonText.WriteRaw(output, ","u8);
-            WriteMembers(output, tokens[i]);
+            WriteMembers(output, tokens[i], hasBytes);
             JsonText.WriteRaw(output, ",\"top_logprobs\":["u8);
             var top = tokens[i].Top;
             for (var j = 0; j < top.Count; j++)
             {
                 if (j > 0) JsonText.WriteRaw(output, ","u8);
-                WriteMembers(output, top[j]);
+                WriteMembers(output, top[j], hasBytes);
                 JsonText.WriteRaw(output, "}"u8);
             }
 
@@ -60,12 +60,13 @@ internal static class LogprobText
     private static float ReadLogprob(JsonElement token) =>
         token.TryGet("logprob"u8, JsonValueKind.Number, out var value) && value.TryGetSingle(out var logprob) ? logprob : LogprobMin;
 
-    private static void WriteMembers(IBufferWriter<byte> output, in DeltaLogprob token)
+    private static void WriteMembers(IBufferWriter<byte> output, in DeltaLogprob token, bool hasBytes)
     {
         JsonText.WriteRaw(output, "{\"token\":\""u8);
         JsonText.WriteEscaped(output, token.Bytes.Span);
         JsonText.WriteRaw(output, "\",\"logprob\":"u8);
         WriteLogprob(output, token.Logprob);
+        if (!hasBytes) return;
         JsonText.WriteRaw(output, ",\"bytes\":["u8);
         WriteBytes(output, token.Bytes.Span);
         JsonText.WriteRaw(output, "]"u8);

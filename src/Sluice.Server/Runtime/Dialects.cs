@@ -1,12 +1,13 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Responses;
 
 namespace Sluice.Server.Runtime;
 
 /// <summary>The dialects that the hub's doors speak.</summary>
 internal static class Dialects
 {
-    public static IReadOnlyList<AnswerDialect> All { get; } = [ChatDialect.Instance];
+    public static IReadOnlyList<AnswerDialect> All { get; } = [ChatDialect.Instance, ResponsesDialect.Instance];
 
     /// <summary>By the path of its door, or one below it.</summary>
     /// <param name="path">Of a request.</param>

@@ -1,0 +1,102 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.ServerSentEvents;
+
+namespace Sluice.Protocol.Responses;
+
+/// <summary>OpenAI's Responses API.</summary>
+public sealed class ResponsesDialect : AnswerDialect
+{
+    private ResponsesDialect()
+    {
+    }
+
+    /// <summary>The only one.</summary>
+    public static ResponsesDialect Instance { get; } = new();
+
+    /// <inheritdoc/>
+    public override string Name => "responses";
+
+    /// <inheritdoc/>
+    public override string IdPrefix => "resp_";
+
+    /// <inheritdoc/>
+    public override string Path => "/v1/responses";
+
+    /// <inheritdoc/>
+    public override string ObjectKind => "response";
+
+    /// <inheritdoc/>
+    public override string DeletedKind => "response";
+
+    /// <inheritdoc/>
+    public override bool WritesFromPast => true;
+
+    /// <inheritdoc/>
+    public override long PositionAfter(long startingAfter) => startingAfter + 1;
+
+    /// <inheritdoc/>
+    public override bool TryReadOutline(
+        ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error)
+    {
+        if (!OutlineReader.TryRead(body, out outline, out error)) return false;
+        // One answer, and its end always has usage.
+        outline = outline with
+        {
+            ChoiceCount = 1,
+            IncludesUsage = true,
+            UsesFunctions = false,
+            HasLogprobs = body.IndexOf("\"message.output_text.logprobs\""u8) >= 0,
+        };
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override ApiError? WriteNeutral(ReadOnlyMemory<byte> body, NeutralForm form, IBufferWriter<byte> output) =>
+        ResponsesRequest.WriteNeutral(body, form, output);
+
+    /// <inheritdoc/>
+    public override AnswerRelay CreateRelay(RelayOptions answer) => throw new NotSupportedException("No kind of upstream speaks this dialect.");
+
+    /// <inheritdoc/>
+    public override AnswerFold CreateFold() => new ResponsesFold();
+
+    /// <inheritdoc/>
+    public override DeltaWriter CreateWriter(AnswerHead head) => new ResponsesDeltaWriter(head);
+
+    /// <inheritdoc/>
+    public override bool TryWriteStop(
+        AnswerHead head, EventBuffer delivered, bool isWhole, ReadOnlySpan<bool> finished, AnswerUsage usage, bool isEstimated,
+        IEventOutput output)
+    {
+        if (!isWhole) return false;
+        var writer = new ResponsesDeltaWriter(head);
+        writer.Restore(delivered);
+        writer.Cancel(output, usage, isEstimated);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override void WriteStreamed(ReadOnlySpan<byte> answerEvent, IEventOutput output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        output.Write(answerEvent);
+        output.EndEvent();
+    }
+
+    /// <inheritdoc/>
+    public override void WriteEnd(IBufferWriter<byte> output) => ChatChunkWriter.WriteDone(output);
+
+    /// <inheritdoc/>
+    public override void WriteFailure(IBufferWriter<byte> output, StreamFailure failure) => ResponseObject.WriteFailure(output, failure);
+
+    /// <inheritdoc/>
+    public override void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds) => ChatChunkWriter.WriteHeartbeat(output, hasIds);
+
+    /// <inheritdoc/>
+    public override void WriteNumbered(IBufferWriter<byte> output, ReadOnlySpan<byte> streamId, long passedCount, EventBuffer events) =>
+        NumberedEvents.Write(output, streamId, passedCount, events);
+}
