@@ -62,6 +62,9 @@ public static class SluiceServer
             provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>(),
             provider.GetRequiredService<AnswerJournal>()));
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
+        services.AddSingleton(provider => SealKey.Open(
+            options.Store == StoreKind.Sqlite ? StorePathOf(options) : null,
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Storage.SealKey")));
         services.AddSingleton<AnswerJournal>();
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
@@ -93,6 +96,7 @@ public static class SluiceServer
         services.AddSingleton<Admission>();
         services.AddSingleton<BodyBudget>();
         services.AddSingleton<RequestBody>();
+        services.AddSingleton<ResponsesPreparation>().AddSingleton<ResponsesEndpoint>();
         services.AddSingleton<AnswersEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
@@ -172,7 +176,7 @@ public static class SluiceServer
     private static void AddStore(IServiceCollection services, SluiceOptions options)
     {
         services.TryAddSingleton<IAnswerStore>(provider => new SqliteAnswerStore(
-            options.StorePath ?? Path.Combine(ModelFolders.DataFolder(), AnswersFile), options.StoreSizeBytes ?? provider.GetRequiredService<Limits>().StoredBytesMax));
+            StorePathOf(options), options.StoreSizeBytes ?? provider.GetRequiredService<Limits>().StoredBytesMax));
         services.AddSingleton(provider =>
         {
             var limits = provider.GetRequiredService<Limits>();
@@ -185,6 +189,8 @@ public static class SluiceServer
                 provider.GetRequiredService<HubMetrics>().Meter);
         });
     }
+
+    private static string StorePathOf(SluiceOptions options) => options.StorePath ?? Path.Combine(ModelFolders.DataFolder(), AnswersFile);
 
     private static HubMetrics CreateMetrics(IServiceProvider provider)
     {

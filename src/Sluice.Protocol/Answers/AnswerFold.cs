@@ -24,4 +24,13 @@ public abstract class AnswerFold
     /// <param name="head">For a stream without events.</param>
     /// <param name="sluiceMembers">Members for the object <c>sluice</c>, without its braces; at least one.</param>
     public abstract void WriteSoFar(IBufferWriter<byte> output, AnswerHead head, ReadOnlySpan<byte> sluiceMembers);
+
+    /// <summary>The same for a dialect whose objects say where an answer stands.</summary>
+    /// <param name="output">Receives the object.</param>
+    /// <param name="head">For a stream without events.</param>
+    /// <param name="sluiceMembers">As above.</param>
+    /// <param name="state">The hub's word for where it stands.</param>
+    /// <param name="failure">Why it failed; null where it has not.</param>
+    public virtual void WriteSoFar(IBufferWriter<byte> output, AnswerHead head, ReadOnlySpan<byte> sluiceMembers, string state, ApiError? failure) =>
+        WriteSoFar(output, head, sluiceMembers);
 }

@@ -169,7 +169,7 @@ public static partial class ApiErrors
     }
 
     /// <summary>Shortens text of the request for a message; never longer than a bound.</summary>
-    internal static string Elide(string text, int lengthMax = ProtocolLimits.EchoLengthMax)
+    public static string Elide(string text, int lengthMax = ProtocolLimits.EchoLengthMax)
     {
         ArgumentNullException.ThrowIfNull(text);
         var side = (lengthMax - 3) / 2;

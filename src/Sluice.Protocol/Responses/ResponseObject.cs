@@ -127,8 +127,8 @@ internal sealed class ResponseObject
         JsonText.WriteRaw(output, "}"u8);
     }
 
-    // Codex takes an overloaded server for a reason to give up; any other code makes it try again.
-    private static string CodeOf(ApiError error) => error.Code is null or "server_is_overloaded" ? "server_error" : error.Code;
+    /// <summary>Codex takes an overloaded server for a reason to give up; any other code makes it try again.</summary>
+    public static string CodeOf(ApiError error) => error.Code is null or "server_is_overloaded" ? "server_error" : error.Code;
 
     private static void WriteAscii(IBufferWriter<byte> output, string text) => Encoding.ASCII.GetBytes(text, output);
 

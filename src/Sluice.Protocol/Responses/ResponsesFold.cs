@@ -46,7 +46,11 @@ internal sealed class ResponsesFold : AnswerFold
     public override void WriteTo(IBufferWriter<byte> output) => JsonText.WriteRaw(output, _last);
 
     /// <inheritdoc/>
-    public override void WriteSoFar(IBufferWriter<byte> output, AnswerHead head, ReadOnlySpan<byte> sluiceMembers)
+    public override void WriteSoFar(IBufferWriter<byte> output, AnswerHead head, ReadOnlySpan<byte> sluiceMembers) =>
+        WriteSoFar(output, head, sluiceMembers, "running", failure: null);
+
+    /// <inheritdoc/>
+    public override void WriteSoFar(IBufferWriter<byte> output, AnswerHead head, ReadOnlySpan<byte> sluiceMembers, string state, ApiError? failure)
     {
         ArgumentNullException.ThrowIfNull(head);
         var json = _last ?? _first ?? Empty(head);
@@ -58,6 +62,11 @@ internal sealed class ResponsesFold : AnswerFold
             JsonText.WriteRaw(items, _items.WrittenSpan);
             JsonText.WriteRaw(items, "]"u8);
             _object.Set(_object.Find(json, "output"u8), "\"output\""u8.ToArray(), items.WrittenMemory);
+        }
+        if (_last is null && state is "failed" or "cancelled")
+        {
+            _object.Set(_object.Find(json, "status"u8), "\"status\""u8.ToArray(), Quote(state));
+            if (failure is not null) _object.Set(_object.Find(json, "error"u8), "\"error\""u8.ToArray(), WriteError(failure));
         }
         var ours = _object.Find(json, "sluice"u8);
         var value = new ArrayBufferWriter<byte>();
@@ -105,6 +114,24 @@ internal sealed class ResponsesFold : AnswerFold
     {
         var response = _event.Find(json, "response"u8);
         return _event.TypeOf(response) == JsonTokenType.StartObject ? _event.Value(json, response).ToArray() : null;
+    }
+
+    private static ReadOnlyMemory<byte> Quote(string text)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        JsonText.WriteStringOrNull(output, text);
+        return output.WrittenMemory;
+    }
+
+    private static ReadOnlyMemory<byte> WriteError(ApiError failure)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        JsonText.WriteRaw(output, "{\"code\":"u8);
+        JsonText.WriteStringOrNull(output, ResponseObject.CodeOf(failure));
+        JsonText.WriteRaw(output, ",\"message\":"u8);
+        JsonText.WriteStringOrNull(output, failure.Message);
+        JsonText.WriteRaw(output, "}"u8);
+        return output.WrittenMemory;
     }
 
     private static byte[] Empty(AnswerHead head)

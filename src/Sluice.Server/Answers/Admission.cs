@@ -52,6 +52,8 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
             Retention = retention,
             Dialect = ask.Dialect,
             MayBeWhole = !ask.Outline.IsStream,
+            Turn = wish.Turn,
+            IsHidden = wish.IsHidden,
         };
         if (wish.Key is null && await TryAdoptAsync(owner, configuration) is { } adopted) return (new Admitted(adopted, "adopted"), null);
         // One that was kept under a former id of the caller is found before a new one takes the key.
@@ -140,7 +142,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
     private Retention RetentionOf(Ask ask, ResumeWish wish, HubSnapshot configuration)
     {
         if (wish.IsStoreOff || !ask.Route.Model.KeepsAnswers || configuration.Options.Store == StoreKind.Off) return Retention.Off;
-        return answers.HasStore ? Retention.Store : Retention.Memory;
+        return answers.HasStore && !wish.IsHidden ? Retention.Store : Retention.Memory;
     }
 
     private bool TryFindKey(string key, Caller caller, [NotNullWhen(true)] out Answer? answer) =>
@@ -205,6 +207,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Outline, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
         answer.Record.Attach(new RequestMeter(metrics, ask.Route.Model.Id, span));
         answers.Record(answer, ask.Client.Body);
+        if (ask.KeepsRequest && answer.Owner.Retention == Retention.Memory) answer.Request = ask.Client.Body;
         configuration.TryHold();
         var attempt = new Attempt(answer.Generation, ask.Outline, ask.Client, ask.Headers)
         {

@@ -35,6 +35,7 @@ internal sealed partial class Answer
     private readonly TimeProvider _time;
     private readonly TaskCompletionSource _produced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _restoredCount = -1;
+    private volatile bool _isDelivered;
 
     /// <param name="table">Knows it.</param>
     /// <param name="generation">
@@ -85,6 +86,18 @@ internal sealed partial class Answer
     public long Created { get; init; }
 
     public RequestFigures Record { get; }
+
+    /// <summary>The request as it was answered, where later ones may go on from it and no store has it; else empty.</summary>
+    public ReadOnlyMemory<byte> Request { get; set; }
+
+    /// <summary>
+    /// Whether a client has got to the end of it, so that the same words are a new question. Only of answers that the hub itself found to be
+    /// retried, within a session and not within one turn.
+    /// </summary>
+    public bool IsSettled => Owner.Turn == TurnKind.Session && _isDelivered && Log.End is not null;
+
+    /// <summary>A client has got to its end.</summary>
+    public void SetDelivered() => _isDelivered = true;
 
     /// <summary>Completes, always successfully, when the log has ended and everything about it is written down.</summary>
     public Task Produced => _produced.Task;

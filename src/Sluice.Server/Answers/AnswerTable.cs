@@ -19,6 +19,7 @@ internal sealed partial class AnswerTable : IDisposable
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private readonly AnswerRecorder? _recorder;
+    private readonly ITimer _hiddenTimer;
     private readonly ITimer _suspendedTimer;
 
     // Guards all below. An answer's own lock may be taken under it, never the other way round.
@@ -27,6 +28,7 @@ internal sealed partial class AnswerTable : IDisposable
     private readonly Dictionary<OwnKey, Answer> _byKey = [];
     private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
     private readonly KeptAnswers _kept;
+    private readonly KeptAnswers _hidden;
     private readonly KeptAnswers _suspended;
     private readonly Tombstones<string, string> _expired;
     private readonly Tombstones<OwnKey, bool> _expiredKeys;
@@ -44,8 +46,10 @@ internal sealed partial class AnswerTable : IDisposable
         _expiredKeys = new Tombstones<OwnKey, bool>(limits.ExpiredIdsMax, limits.ExpiredIds, time);
         _cancelledKeys = new Tombstones<OwnKey, bool>(limits.CancelledKeysMax, limits.CancelledKey, time);
         _kept = new KeptAnswers(limits.KeptAnswersMax, limits.KeptBytesMax, limits.Retention, time);
+        _hidden = new KeptAnswers(limits.KeptAnswersMax, limits.KeptBytesMax, limits.ReplayedTurn, time);
         _suspended = new KeptAnswers(limits.SuspendedAnswersMax, limits.SuspendedBytesMax, limits.SuspendedRetention, time);
         _timer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _hiddenTimer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _suspendedTimer = time.CreateTimer(static state => ((AnswerTable)state!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -83,12 +87,12 @@ internal sealed partial class AnswerTable : IDisposable
             existing = null;
             // One that broke off gives its key away, and stays under its id.
             if (owner.Key is { } key && _byKey.TryGetValue(new OwnKey(owner.Principal, key), out existing)
-                && !(existing.IsBroken && existing.Owner.Fingerprint.Matches(owner.Fingerprint))) return null;
+                && !((existing.IsBroken || existing.IsSettled) && existing.Owner.Fingerprint.Matches(owner.Fingerprint))) return null;
             existing = null;
             if (_recorder is { IsFull: true }) return null;
             while (_byId.Count >= _limits.Streams.GenerationsMax)
             {
-                if ((_kept.TakeFirst() ?? _suspended.TakeFirst()) is not { } first) return null;
+                if ((_hidden.TakeFirst() ?? _kept.TakeFirst() ?? _suspended.TakeFirst()) is not { } first) return null;
                 Expire(first);
             }
             var streams = hotBytes is { } bytes ? _limits.Streams with { HotBytes = bytes } : _limits.Streams;
@@ -189,8 +193,7 @@ internal sealed partial class AnswerTable : IDisposable
         lock (_lock)
         {
             Place(answer, TimeSpan.Zero);
-            Sweep(_kept, _timer);
-            Sweep(_suspended, _suspendedTimer);
+            Sweep();
         }
     }
 
@@ -200,10 +203,22 @@ internal sealed partial class AnswerTable : IDisposable
         lock (_lock)
         {
             _kept.Remove(answer);
+            _hidden.Remove(answer);
             _suspended.Remove(answer);
             Remove(answer);
             if (answer.Owner.Retention == Retention.Store) _recorder?.Delete(answer.Id);
         }
+    }
+
+    /// <summary>What was asked of an answer; null where it is not kept.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>?> FindRequestAsync(Answer answer, CancellationToken cancellation)
+    {
+        if (answer.Request.Length > 0) return answer.Request;
+        if (answer.Owner.Retention != Retention.Store || _recorder is null) return null;
+        if (await _recorder.FindRequestAsync(answer.Id, cancellation) is { } known) return known.Body;
+        // It has not been written yet.
+        await _recorder.FlushAsync();
+        return (await _recorder.FindRequestAsync(answer.Id, cancellation))?.Body;
     }
 
     /// <summary>Cancels everything that runs.</summary>
@@ -218,6 +233,7 @@ internal sealed partial class AnswerTable : IDisposable
     public void Dispose()
     {
         _timer.Dispose();
+        _hiddenTimer.Dispose();
         _suspendedTimer.Dispose();
     }
 
@@ -226,6 +242,7 @@ internal sealed partial class AnswerTable : IDisposable
         lock (_lock)
         {
             Sweep(_kept, _timer);
+            Sweep(_hidden, _hiddenTimer);
             Sweep(_suspended, _suspendedTimer);
         }
     }
@@ -259,6 +276,7 @@ internal sealed partial class AnswerTable : IDisposable
     {
         if (!_byId.ContainsKey(answer.Id)) return;
         _kept.Remove(answer);
+        _hidden.Remove(answer);
         _suspended.Remove(answer);
         if (answer.IsEnded && answer.Owner.Retention == Retention.Off)
         {
@@ -267,7 +285,8 @@ internal sealed partial class AnswerTable : IDisposable
         else if (answer.IsEnded)
         {
             // The log, and what the table and the answer itself are made of.
-            _kept.Add(answer, answer.Log.HeldBytes + _limits.AnswerOverheadBytes, age);
+            var kept = answer.Owner.IsHidden ? _hidden : _kept;
+            kept.Add(answer, answer.Log.HeldBytes + answer.Request.Length + _limits.AnswerOverheadBytes, age);
             Relieve();
         }
         else if (answer.Suspended is { } snapshot)

@@ -27,6 +27,12 @@ internal sealed record Ask(RequestOutline Outline, Route Route, ClientRequest Cl
     /// <summary>The client's headers that upstreams get. The default value is none.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; } = [];
 
+    /// <summary>Whether later requests may go on from this one. The default value is false.</summary>
+    public bool KeepsRequest { get; init; }
+
+    /// <summary>Whether the reply doesn't wait for the answer. The default value is false.</summary>
+    public bool IsBackground { get; init; }
+
     /// <summary>Whether another attempt may continue an answer that breaks off. The default value is true.</summary>
     public bool IsRescuable { get; init; } = true;
 

@@ -19,6 +19,12 @@ internal sealed record ResumeWish(string? Key, Cursor? Cursor, bool WantsEventId
     /// <summary>Whether nothing of the answer is to be kept beyond those who read it.</summary>
     public bool IsStoreOff { get; init; }
 
+    /// <summary>Where the key comes from, if not from the client.</summary>
+    public TurnKind Turn { get; init; }
+
+    /// <summary>Whether the answer is for its retries alone.</summary>
+    public bool IsHidden { get; init; }
+
     /// <summary>Whether the answer may be asked for again in other words: then its fingerprint must not depend on them.</summary>
     public bool NeedsCanonical => Key is not null || Cursor is not null || WantsEventIds;
 }

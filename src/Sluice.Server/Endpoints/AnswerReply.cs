@@ -17,10 +17,7 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
     {
         var reader = admitted.Connection;
         var answer = reader.Answer;
-        var headers = context.Response.Headers;
-        headers["Sluice-Stream-Id"] = answer.Id;
-        headers["Sluice-Stream-Attempt"] = admitted.Way;
-        headers.ContentLocation = $"{mount}{answer.Owner.Dialect.Path}/{answer.Id}{(isStream ? "?stream=true" : "")}";
+        AddHeaders(context.Response.Headers, mount, answer, admitted.Way, isStream);
         try
         {
             context.Response.OnStarting(OnStarting, reader);
@@ -32,7 +29,14 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
                 var mayBeWhole = answer.Owner.MayBeWhole;
                 await new StreamReply(context, dialect, answer.Log, reader.Cursor, limits, time, eventIds, mayBeWhole, answer.Id).WriteAsync();
             }
-            else await FoldedReply.WriteAsync(context, dialect, answer.Log, reader.Cursor, limits, time);
+            else
+            {
+                await FoldedReply.WriteAsync(context, dialect, answer.Log, reader.Cursor, limits, time);
+            }
+            if (answer.Log.End is not null && reader.Cursor.Position == answer.Log.EventCount && !context.RequestAborted.IsCancellationRequested)
+            {
+                answer.SetDelivered();
+            }
         }
         finally
         {
@@ -40,6 +44,14 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
             // The request is over when its answer is, unless that goes on without it.
             if (answer.Log.End is not null || answer.Generation.CancellationCause is not null) await answer.Produced;
         }
+    }
+
+    /// <summary>Says which answer it is, how the client came to it, and where it is found again.</summary>
+    public static void AddHeaders(IHeaderDictionary headers, string mount, Answer answer, string way, bool isStream)
+    {
+        headers["Sluice-Stream-Id"] = answer.Id;
+        headers["Sluice-Stream-Attempt"] = way;
+        headers.ContentLocation = $"{mount}{answer.Owner.Dialect.Path}/{answer.Id}{(isStream ? "?stream=true" : "")}";
     }
 
     private static Task OnStarting(object connection)

@@ -3,9 +3,11 @@ using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Responses;
 using Sluice.Server.Answers;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
+using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Server.Upstreams;
 
@@ -15,7 +17,8 @@ namespace Sluice.Server.Endpoints;
 /// Where answers are asked for, at every door. There is one path for both kinds of reply: the upstream appends events to a log, an event
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events. A request may find that its answer is being made already.
 /// </summary>
-internal sealed class AnswersEndpoint(RequestBody bodies, Admission admission, Limits limits, TimeProvider time, ReasoningSeal? seal = null)
+internal sealed class AnswersEndpoint(
+    RequestBody bodies, Admission admission, ResponsesPreparation responses, Limits limits, TimeProvider time, ReasoningSeal? seal = null)
 {
     private readonly AnswerReply _reply = new(limits, time);
 
@@ -23,23 +26,44 @@ internal sealed class AnswersEndpoint(RequestBody bodies, Admission admission, L
     {
         var (wish, error) = FindProblem(context.Request) is { } refused ? (ResumeWish.None, refused) : ResumeHeaders.Read(context.Request);
         var (ask, admitted) = (default(Ask), default(Admitted));
-        if (error is null) (ask, error) = await ReadAsync(context, scope, dialect, wish);
+        if (error is null) (ask, wish, error) = await ReadAsync(context, scope, dialect, wish);
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);
-        else await _reply.WriteAsync(context, scope.Mount, admitted!, ask!.Outline.IsStream, wish.WantsEventIds);
+        else if (ask!.IsBackground) await WriteBegunAsync(context, scope, admitted!, ask);
+        else await _reply.WriteAsync(context, scope.Mount, admitted!, ask.Outline.IsStream, wish.WantsEventIds);
     }
 
     private static ApiError? FindProblem(HttpRequest request) => RequestBody.CheckContentType(request) ?? RescueHeader.FindProblem(request);
 
-    private async Task<(Ask?, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, ResumeWish wish)
+    // The answer goes on without a reader, and the client asks for it later.
+    private async Task WriteBegunAsync(HttpContext context, RequestScope scope, Admitted admitted, Ask ask)
+    {
+        var answer = admitted.Connection.Answer;
+        using (admitted.Connection) admitted.Connection.SetSent();
+        AnswerReply.AddHeaders(context.Response.Headers, scope.Mount, answer, admitted.Way, isStream: false);
+        var (json, error) = await AnswerObject.ReadAsync(answer, ask.Client.Body, limits);
+        if (error is not null) await JsonReply.WriteErrorAsync(context, error);
+        else await JsonReply.WriteAsync(context, json, limits, time);
+    }
+
+    private async Task<(Ask?, ResumeWish, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, ResumeWish wish)
     {
         var (bytes, unread) = await bodies.ReadAsync(context);
-        if (unread is not null) return (null, unread);
-        // An upstream gets what the client wrote, and a suspended answer is continued from it.
-        var client = new ClientRequest(bytes, dialect, seal);
-        var route = dialect.TryReadOutline(client.Body.Span, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
+        if (unread is not null) return (null, wish, unread);
+        var route = dialect.TryReadOutline(bytes, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
         if (outline is not null && route is null) error ??= ApiErrors.ModelNotFound(outline.Model);
+        var prepared = new PreparedResponse(bytes, IsStored: true, IsBackground: false);
+        if (error is null && dialect is ResponsesDialect)
+        {
+            (var response, error) = await responses.PrepareAsync(bytes, scope.Caller, outline!.IsStream, context.RequestAborted);
+            prepared = response ?? prepared;
+        }
+        if (error is not null) return (null, wish, error);
+        // An upstream gets what the client wrote, and a suspended answer is continued from it.
+        var client = new ClientRequest(prepared.Body, dialect, seal);
+        wish = TurnMark.Apply(wish, context.Request, dialect, bytes) with { IsHidden = !prepared.IsStored };
+        if (prepared.IsBackground) wish = wish with { OnDisconnect = DisconnectPolicy.Continue };
         // Of a model that only the local engine serves everything is known now.
         if (route is { Model: LocalModel, Fallbacks.Count: 0 } && !client.TryRead(out _, out var refused)) error = refused;
         var body = new ReadOnlySequence<byte>(bytes);
@@ -50,10 +74,12 @@ internal sealed class AnswersEndpoint(RequestBody bodies, Admission admission, L
             RequestId = scope.RequestId,
             Started = scope.Started,
             Headers = ForwardedHeaders.Of(context.Request),
-            IsRescuable = !RescueHeader.IsOff(context.Request),
+            KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
+            IsBackground = prepared.IsBackground && !outline!.IsStream,
+            IsRescuable = dialect is ChatDialect && !RescueHeader.IsOff(context.Request),
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],
         };
-        return (ask, error);
+        return (ask, wish, error);
     }
 }

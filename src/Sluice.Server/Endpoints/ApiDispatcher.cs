@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Responses;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
@@ -20,6 +21,7 @@ internal sealed partial class ApiDispatcher(
     Hub hub,
     AnswersEndpoint answers,
     StoredCompletionsEndpoint stored,
+    ResponsesEndpoint responses,
     HealthEndpoint health,
     MetricsEndpoint metrics,
     EmbeddingOptions embedding,
@@ -158,8 +160,19 @@ internal sealed partial class ApiDispatcher(
     }
 
     // The door itself, or an answer below it.
-    private Task OnDoor(HttpContext context, AnswerDialect dialect, string rest, RequestScope scope) =>
-        rest.Length == 0 ? OnPost(context, c => answers.InvokeAsync(c, scope, dialect)) : OnAnswer(context, rest, scope);
+    private Task OnDoor(HttpContext context, AnswerDialect dialect, string rest, RequestScope scope)
+    {
+        const string Items = "/input_items";
+        if (rest.Length > 0)
+        {
+            return dialect is ResponsesDialect && rest.EndsWith(Items, StringComparison.Ordinal)
+                ? OnGet(context, c => responses.WriteInputItemsAsync(c, rest[..^Items.Length], scope.Caller))
+                : OnAnswer(context, rest, scope);
+        }
+        return context.Request.Headers.Upgrade.Count > 0 && HttpMethods.IsGet(context.Request.Method)
+            ? ResponsesEndpoint.RefuseWebSocketAsync(context)
+            : OnPost(context, c => answers.InvokeAsync(c, scope, dialect));
+    }
 
     private Task OnAnswer(HttpContext context, string rest, RequestScope scope)
     {

@@ -1,10 +1,8 @@
-using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
-using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
@@ -33,7 +31,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
         {
             error ??= ApiErrors.InvalidCursor("The parameter starting_after must be a number of events.");
         }
-        if (!admission.TryFind(id, scope.Caller, out var answer, out var lost)) error ??= lost;
+        if (!TryFind(id, scope.Caller, out var answer, out var lost)) error ??= lost;
         else if (after.Count > 0 && wish.Cursor is null) position = answer.Owner.Dialect.PositionAfter(position);
         if (error is not null || answer is null)
         {
@@ -61,7 +59,7 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
     /// <summary>Ends the answer if it runs, and forgets it.</summary>
     public async Task DeleteAsync(HttpContext context, string id, Caller caller)
     {
-        if (!admission.TryFind(id, caller, out var answer, out var lost))
+        if (!TryFind(id, caller, out var answer, out var lost))
         {
             await JsonReply.WriteErrorAsync(context, lost);
             return;
@@ -104,6 +102,13 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
         await JsonReply.WriteAsync(context, "{\"object\":\"chat.completion.cancellation\",\"pending\":true}"u8.ToArray());
     }
 
+    // What is not stored can be cancelled by whoever knows its id, and not looked at.
+    private bool TryFind(string id, Caller caller, [NotNullWhen(true)] out Answer? answer, [NotNullWhen(false)] out ApiError? lost)
+    {
+        if (admission.TryFind(id, caller, out answer, out lost) && answer.Owner.IsHidden) (answer, lost) = (null, ApiErrors.ResponseNotFound(id));
+        return answer is not null;
+    }
+
     private async Task CancelAsync(HttpContext context, Answer answer)
     {
         answer.Cancel(CancellationCause.Requested);
@@ -114,53 +119,9 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
 
     private async Task WriteObjectAsync(HttpContext context, Answer answer)
     {
-        var fold = answer.Owner.Dialect.CreateFold();
-        var events = new EventBuffer();
-        using var reader = answer.Log.TryOpenReader(answer.Log.IsSpilled ? 0 : long.Min(answer.Log.FirstEvent, answer.Log.EventCount));
-        if (reader is null)
-        {
-            await JsonReply.WriteErrorAsync(context, ApiErrors.TooManyReaders());
-            return;
-        }
-        if (reader.Position > 0)
-        {
-            await JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
-            return;
-        }
-        // Read before the events: what is said to have ended is there as a whole.
-        var (state, end) = (answer.State, answer.Log.End);
-        while (true)
-        {
-            var outcome = reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent);
-            if (outcome is ReadOutcome.NothingYet or ReadOutcome.Ended) break;
-            if (outcome != ReadOutcome.Events && !(outcome == ReadOutcome.Spilled && await reader.ReadSpilledAsync(events, limits.ReadBatchBytes, events.AddEvent)))
-            {
-                await JsonReply.WriteErrorAsync(context, ApiErrors.EventsDropped());
-                return;
-            }
-            for (var i = 0; i < events.Count; i++) fold.Add(events[i]);
-            events.Clear();
-        }
-        if (fold.Error is { } error)
-        {
-            await JsonReply.WriteErrorAsync(context, error);
-            return;
-        }
-        var members = new ArrayBufferWriter<byte>();
-        var usage = end is null ? null : answer.Record.Usage;
-        var billing = usage is null
-            ? "null"
-            : string.Create(CultureInfo.InvariantCulture, $"{{\"prompt_tokens\":{usage.Value.PromptTokens},\"completion_tokens\":{usage.Value.CompletionTokens},\"estimated\":{(answer.Record.IsUsageEstimated ? "true" : "false")}}}");
-        members.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"\"state\":\"{state}\",\"last_event\":{reader.Position},\"billing\":{billing}")));
-        if (end?.Failure is ApiError failure)
-        {
-            var text = new ArrayBufferWriter<byte>();
-            failure.WriteTo(text);
-            members.Write(","u8);
-            members.Write(text.WrittenSpan[1..^1]);
-        }
-        var json = new ArrayBufferWriter<byte>();
-        fold.WriteSoFar(json, new AnswerHead(answer.Id, answer.Created, answer.Model), members.WrittenSpan);
-        await JsonReply.WriteAsync(context, json.WrittenMemory, limits, time);
+        var request = answer.Owner.Dialect.WritesFromPast ? await answers.FindRequestAsync(answer, context.RequestAborted) : null;
+        var (json, error) = await AnswerObject.ReadAsync(answer, request ?? default, limits);
+        if (error is not null) await JsonReply.WriteErrorAsync(context, error);
+        else await JsonReply.WriteAsync(context, json, limits, time);
     }
 }

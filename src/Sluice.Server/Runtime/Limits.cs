@@ -184,6 +184,15 @@ public sealed record Limits
     /// </summary>
     public TimeSpan RestoredCursorWait { get; init; } = TimeSpan.FromMinutes(2);
 
+    /// <summary>
+    /// How long an answer that is not stored outlives its end, and an agent's retry gets it: Codex comes back within 4 s, others within a
+    /// minute.
+    /// </summary>
+    public TimeSpan ReplayedTurn { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long a request waits for the end of the answer that it goes on from.</summary>
+    public TimeSpan PreviousAnswerWait { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>How long a key is remembered that was cancelled before its request came. The default value is 60 s: the request was on its way.</summary>
     public TimeSpan CancelledKey { get; init; } = TimeSpan.FromSeconds(60);
 

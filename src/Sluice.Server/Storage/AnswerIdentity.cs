@@ -29,6 +29,19 @@ internal enum Retention
     Off,
 }
 
+/// <summary>How the hub knows that an agent's request is a retry, where the agent sends no key.</summary>
+internal enum TurnKind
+{
+    /// <summary>It doesn't, or the client has a key of its own.</summary>
+    None,
+
+    /// <summary>Equal requests of one session are retries until the answer has been read to its end.</summary>
+    Session,
+
+    /// <summary>Equal requests of one turn are retries.</summary>
+    Turn,
+}
+
 /// <summary>Who asked, and for what.</summary>
 /// <param name="Principal">The id of who asked; a store of before may have the hash of a key.</param>
 /// <param name="Key">The request's <c>Idempotency-Key</c>; null without one.</param>
@@ -41,6 +54,14 @@ internal sealed record AnswerIdentity(string Principal, string? Key, RequestFing
 
     /// <summary>Whether the log may hold the answer as one object, for the request did not ask for a stream. True where that is not known.</summary>
     public bool MayBeWhole { get; init; } = true;
+
+    /// <summary>Where <see cref="Key"/> comes from, if not from the client.</summary>
+    public TurnKind Turn { get; init; }
+
+    /// <summary>
+    /// Whether nobody may look at it by its id, and it goes soon after its end: the request asked for that, and only its retries get it.
+    /// </summary>
+    public bool IsHidden { get; init; }
 
     /// <summary>What is kept of the answer. The default value is <see cref="Storage.Retention.Memory"/>.</summary>
     public Retention Retention { get; init; }

@@ -1,0 +1,195 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Sluice.Protocol;
+using Sluice.Protocol.Errors;
+using Sluice.Protocol.Responses;
+using Sluice.Server.Access;
+using Sluice.Server.Answers;
+using Sluice.Server.Runtime;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Endpoints;
+
+/// <summary>A Responses request, ready to be answered.</summary>
+/// <param name="Body">With the whole conversation in its input.</param>
+/// <param name="IsStored">Whether later requests may go on from the answer, and it can be looked at.</param>
+/// <param name="IsBackground">Whether the reply doesn't wait for the answer.</param>
+internal sealed record PreparedResponse(ReadOnlyMemory<byte> Body, bool IsStored, bool IsBackground);
+
+/// <summary>
+/// What a Responses request refers to, put in its place: the conversation that <c>previous_response_id</c> names, and items that are named by
+/// their ids. Conversations are the hub's, whoever answered before: no upstream needs to have kept them.
+/// </summary>
+internal sealed class ResponsesPreparation(AnswerTable answers, Admission admission, Limits limits, TimeProvider time)
+{
+    private static readonly JsonDocumentOptions s_reading = new() { MaxDepth = ProtocolLimits.JsonDepthMax };
+    private static readonly JsonWriterOptions s_writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    /// <summary>Prepares a request whose outline has been read.</summary>
+    public async Task<(PreparedResponse? Prepared, ApiError? Error)> PrepareAsync(
+        ReadOnlyMemory<byte> body, Caller caller, bool isStream, CancellationToken cancellation)
+    {
+        using var document = JsonDocument.Parse(body.Span.StartsWith("\uFEFF"u8) ? body["\uFEFF"u8.Length..] : body, s_reading);
+        var root = document.RootElement;
+        var isStored = !(root.TryGetProperty("store"u8, out var store) && store.ValueKind == JsonValueKind.False);
+        var isBackground = root.TryGetProperty("background"u8, out var background) && background.ValueKind == JsonValueKind.True;
+        if (FindProblem(root, isStored, isBackground, isStream) is { } problem) return (null, problem);
+        var hasPrevious = root.TryGetProperty("previous_response_id"u8, out var previous) && previous.ValueKind == JsonValueKind.String;
+        var hasReferences = body.Span.IndexOf("\"item_reference\""u8) >= 0;
+        if (!hasPrevious && !hasReferences) return (new PreparedResponse(body, isStored, isBackground), null);
+        var input = new ArrayBufferWriter<byte>();
+        using var writer = new Utf8JsonWriter(input, s_writing);
+        writer.WriteStartArray();
+        if (hasPrevious && await WriteConversationAsync(writer, previous.GetString()!, caller, cancellation) is { } lost) return (null, lost);
+        if (root.TryGetProperty("input"u8, out var own) && await WriteInputAsync(writer, own, caller) is { } unknown) return (null, unknown);
+        writer.WriteEndArray();
+        await writer.FlushAsync(cancellation);
+        if (input.WrittenCount > limits.RequestBodyBytes) return (null, ApiErrors.BodyTooLarge(limits.RequestBodyBytes));
+        return (new PreparedResponse(WithInput(root, input.WrittenSpan), isStored, isBackground), null);
+    }
+
+    /// <summary>The items that an answer was asked with.</summary>
+    /// <returns>Null where the request is not kept.</returns>
+    public async Task<IReadOnlyList<JsonElement>?> FindInputAsync(Answer answer, CancellationToken cancellation)
+    {
+        if (await answers.FindRequestAsync(answer, cancellation) is not { } request) return null;
+        using var document = JsonDocument.Parse(request, s_reading);
+        if (!document.RootElement.TryGetProperty("input"u8, out var input)) return [];
+        var name = answer.Id[(answer.Id.IndexOf('_', StringComparison.Ordinal) + 1)..];
+        var items = new List<JsonElement>();
+        if (input.ValueKind == JsonValueKind.String)
+        {
+            items.Add(ToMessage(input, $"msg_{name}_in_0"));
+            return items;
+        }
+        var index = 0;
+        foreach (var item in input.EnumerateArray())
+        {
+            items.Add(item.ValueKind == JsonValueKind.Object && !item.TryGetProperty("id"u8, out _) ? WithId(item, $"msg_{name}_in_{index}") : item.Clone());
+            index++;
+        }
+        return items;
+    }
+
+    private static ApiError? FindProblem(JsonElement root, bool isStored, bool isBackground, bool isStream)
+    {
+        var hasPrevious = root.TryGetProperty("previous_response_id"u8, out var previous) && previous.ValueKind != JsonValueKind.Null;
+        if (hasPrevious && previous.ValueKind != JsonValueKind.String) return ApiErrors.InvalidType("previous_response_id", "a string", "something else");
+        if (hasPrevious && root.TryGetProperty("conversation"u8, out var conversation) && conversation.ValueKind != JsonValueKind.Null)
+            return ApiErrors.NotInResponses("conversation", "it can't be combined with 'previous_response_id'");
+        if (isBackground && !isStored) return ApiErrors.ValueNotInResponses("store", "a background response must be stored");
+        if (!isStream && root.TryGetProperty("stream_options"u8, out var options) && options.ValueKind == JsonValueKind.Object)
+            return ApiErrors.OnlyAllowedWhenEnabled("stream_options", "stream");
+        return null;
+    }
+
+    private async Task<ApiError?> WriteConversationAsync(Utf8JsonWriter writer, string id, Caller caller, CancellationToken cancellation)
+    {
+        var missing = ApiErrors.PreviousResponseNotFound(id);
+        if (!admission.TryFind(id, caller, out var answer, out _) || answer.Owner is not { Dialect: ResponsesDialect, IsHidden: false }) return missing;
+        // Its own conversation is in it already.
+        if (await FindInputAsync(answer, cancellation) is not { } input) return missing;
+        await Waits.WaitAsync(answer.Log.WhenEnded, limits.PreviousAnswerWait, time, cancellation);
+        if (answer.Log.End is not { Kind: StreamEndKind.Completed })
+            return ApiErrors.InvalidItem("previous_response_id", $"The response '{ApiErrors.Elide(id)}' has not completed, so it can't be continued.");
+        foreach (var item in input) item.WriteTo(writer);
+        var (json, error) = await AnswerObject.ReadAsync(answer, default, limits);
+        if (error is not null) return missing;
+        using var document = JsonDocument.Parse(json, s_reading);
+        foreach (var item in document.RootElement.GetProperty("output"u8).EnumerateArray()) item.WriteTo(writer);
+        return null;
+    }
+
+    private async Task<ApiError?> WriteInputAsync(Utf8JsonWriter writer, JsonElement input, Caller caller)
+    {
+        if (input.ValueKind == JsonValueKind.String)
+        {
+            WriteMessage(writer, input, id: null);
+            return null;
+        }
+        if (input.ValueKind != JsonValueKind.Array) return null;
+        foreach (var item in input.EnumerateArray())
+        {
+            var isReference = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("type"u8, out var type)
+                && type.ValueKind == JsonValueKind.String && type.ValueEquals("item_reference"u8);
+            if (!isReference)
+            {
+                item.WriteTo(writer);
+                continue;
+            }
+            var id = item.TryGetProperty("id"u8, out var named) && named.ValueKind == JsonValueKind.String ? named.GetString()! : "";
+            if (await FindItemAsync(id, caller) is not { } found)
+                return ApiErrors.InvalidItem("input", $"Item with id '{ApiErrors.Elide(id)}' not found.");
+            found.WriteTo(writer);
+        }
+        return null;
+    }
+
+    // An item's id holds that of its answer.
+    private async Task<JsonElement?> FindItemAsync(string id, Caller caller)
+    {
+        if (id.Split('_') is not [_, var name, ..]) return null;
+        if (!admission.TryFind(ResponsesDialect.Instance.IdPrefix + name, caller, out var answer, out _) || answer.Owner.IsHidden) return null;
+        var (json, error) = await AnswerObject.ReadAsync(answer, default, limits);
+        if (error is not null) return null;
+        using var document = JsonDocument.Parse(json, s_reading);
+        foreach (var item in document.RootElement.GetProperty("output"u8).EnumerateArray())
+        {
+            if (item.GetProperty("id"u8).ValueEquals(id)) return item.Clone();
+        }
+        return null;
+    }
+
+    private static ReadOnlyMemory<byte> WithInput(JsonElement root, ReadOnlySpan<byte> input)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        using var writer = new Utf8JsonWriter(output, s_writing);
+        writer.WriteStartObject();
+        foreach (var member in root.EnumerateObject())
+        {
+            if (!member.NameEquals("input"u8)) member.WriteTo(writer);
+        }
+        writer.WritePropertyName("input"u8);
+        writer.WriteRawValue(input, skipInputValidation: true);
+        writer.WriteEndObject();
+        writer.Flush();
+        return output.WrittenMemory;
+    }
+
+    private static JsonElement ToMessage(JsonElement text, string id)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(output, s_writing)) WriteMessage(writer, text, id);
+        return JsonElement.Parse(output.WrittenSpan);
+    }
+
+    private static void WriteMessage(Utf8JsonWriter writer, JsonElement text, string? id)
+    {
+        writer.WriteStartObject();
+        if (id is not null) writer.WriteString("id"u8, id);
+        writer.WriteString("type"u8, "message"u8);
+        writer.WriteString("role"u8, "user"u8);
+        writer.WriteStartArray("content"u8);
+        writer.WriteStartObject();
+        writer.WriteString("type"u8, "input_text"u8);
+        writer.WritePropertyName("text"u8);
+        text.WriteTo(writer);
+        writer.WriteEndObject();
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static JsonElement WithId(JsonElement item, string id)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(output, s_writing))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("id"u8, id);
+            foreach (var member in item.EnumerateObject()) member.WriteTo(writer);
+            writer.WriteEndObject();
+        }
+        return JsonElement.Parse(output.WrittenSpan);
+    }
+}
