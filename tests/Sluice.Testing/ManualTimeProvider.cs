@@ -3,9 +3,10 @@ namespace Sluice.Testing;
 /// <summary>A clock that moves only when a test moves it. Thread-safe; timers run on the thread that calls <see cref="Advance"/>.</summary>
 public sealed class ManualTimeProvider : TimeProvider
 {
+    private static readonly DateTimeOffset s_start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
-    private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private DateTimeOffset _now = s_start;
 
     /// <inheritdoc/>
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -28,8 +29,8 @@ public sealed class ManualTimeProvider : TimeProvider
         lock (_lock) return _now;
     }
 
-    /// <inheritdoc/>
-    public override long GetTimestamp() => GetUtcNow().Ticks;
+    /// <summary>From 0, as after the start of a machine.</summary>
+    public override long GetTimestamp() => (GetUtcNow() - s_start).Ticks;
 
     /// <summary>Moves the clock, and runs every timer that is due on the way at its own time, in order.</summary>
     public void Advance(TimeSpan time)

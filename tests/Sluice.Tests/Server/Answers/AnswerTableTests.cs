@@ -56,6 +56,19 @@ public sealed class AnswerTableTests : IDisposable
     }
 
     [Fact]
+    public void An_ended_answer_of_an_earlier_process_is_never_adopted()
+    {
+        var generation = new Generation("a", _limits.Streams);
+        generation.Log.Append(new byte[100]);
+        generation.Log.Complete();
+        // The clock is younger than the time in which answers are adopted.
+        var restored = new Answer(_table, generation, Owner(), "m", new RequestFigures(_clock), _limits, _clock);
+        Assert.Equal(AttachOutcome.Gone, restored.TryAttach(0, adopts: true, out _));
+        Assert.Equal(AttachOutcome.Attached, restored.TryAttach(0, adopts: false, out var reader));
+        reader!.Dispose();
+    }
+
+    [Fact]
     public void Beyond_the_number_the_one_that_ended_first_goes()
     {
         var first = Create("a", Owner(), out _)!;

@@ -136,6 +136,19 @@ public sealed class FailurePolicyTests
         Assert.Equal((1, 0), (first.Calls.Count, other.Calls.Count));
     }
 
+    [Theory]
+    [InlineData(400, "{\"error\":{\"message\":\"Your credit balance is too low.\",\"type\":\"invalid_request_error\"}}")]
+    [InlineData(422, "{\"detail\":\"Insufficient balance\"}")]
+    [InlineData(406, "{\"error\":{\"message\":\"You exceeded your current quota, please check your plan.\"}}")]
+    public async Task An_account_that_is_spent_gives_way_to_the_next_upstream_whatever_the_status(int status, string body)
+    {
+        await using var first = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(status, body));
+        await using var other = await ScriptedUpstream.StartAsync(s_ok);
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", first, other));
+        Assert.Contains("\"ok\"", (await AskAsync(hub)).Body, StringComparison.Ordinal);
+        Assert.Equal((1, 1), (first.Calls.Count, other.Calls.Count));
+    }
+
     [Fact]
     public async Task S12_a_prompt_too_long_goes_to_the_fallback_at_once()
     {

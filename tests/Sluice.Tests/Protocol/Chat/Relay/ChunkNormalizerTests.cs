@@ -279,15 +279,19 @@ public sealed class ChunkNormalizerTests
         Assert.Equal(4, chunks.Length);
     }
 
-    [Fact]
-    public void An_end_without_a_reason_is_derived_and_says_so()
+    [Theory]
+    [InlineData("\"content\":\"x\"", "stop")]
+    [InlineData("\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]", "tool_calls")]
+    public void An_end_without_a_reason_is_derived_and_says_so(string delta, string reason)
     {
         var normalizer = new ChunkNormalizer(s_answer);
         var output = new EventBuffer();
-        foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("x"), "[DONE]"]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
+        var chunk = ScriptedUpstream.Chunk($$"""{"index":0,"delta":{{{delta}}},"finish_reason":null}""");
+        foreach (var frame in (string[])[ScriptedUpstream.Role(), chunk, "[DONE]"]) normalizer.Add(Encoding.UTF8.GetBytes(frame), output);
         Assert.True(normalizer.HasAnswer);
         normalizer.WriteEnd(output);
-        Assert.EndsWith("\"finish_reason\":\"stop\"}],\"sluice\":{\"finish_derived\":true}}\n\n", Encoding.UTF8.GetString(output.WrittenSpan), StringComparison.Ordinal);
+        var text = Encoding.UTF8.GetString(output.WrittenSpan);
+        Assert.EndsWith($"\"finish_reason\":\"{reason}\"}}],\"sluice\":{{\"finish_derived\":true}}}}\n\n", text, StringComparison.Ordinal);
     }
 
     [Fact]
