@@ -27,6 +27,9 @@ public static class ProtocolLimits
     /// <summary>Alternatives reported per token, as in the API's schema.</summary>
     public const int TopLogprobsMax = 20;
 
+    /// <summary>Texts of a <c>guided_choice</c>: as many as a schema's <c>enum</c> may have at OpenAI.</summary>
+    public const int GuidedTextsMax = 1000;
+
     /// <summary>Entries of a logit bias: the API's own limit. Each is added to the logits of every step.</summary>
     public const int LogitBiasEntriesMax = 1024;
 

@@ -36,6 +36,24 @@ public sealed class Grammar
         return builder.Build(builder.JsonSchema(schema, isStrict));
     }
 
+    /// <summary>Texts that a regular expression of ECMA-262 matches from their beginning to their end.</summary>
+    /// <param name="pattern">The expression; anchors at its ends change nothing.</param>
+    /// <exception cref="GrammarException">It can't be read, has what isn't regular, is too large, or matches nothing.</exception>
+    public static Grammar FromPattern(string pattern)
+    {
+        var builder = new GrammarBuilder();
+        return builder.Build(builder.Pattern(pattern));
+    }
+
+    /// <summary>One of some texts.</summary>
+    /// <param name="texts">At least one.</param>
+    /// <exception cref="GrammarException">They are too long.</exception>
+    public static Grammar FromChoices(IReadOnlyList<string> texts)
+    {
+        var builder = new GrammarBuilder();
+        return builder.Build(builder.Literals(texts));
+    }
+
     /// <summary>Whether a text is a whole answer.</summary>
     /// <param name="utf8">The text.</param>
     /// <exception cref="GrammarException">Finding out takes too many steps.</exception>

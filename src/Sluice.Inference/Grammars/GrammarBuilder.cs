@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Sluice.Inference.Grammars.Machines;
+using Sluice.Inference.Grammars.Patterns;
 using Sluice.Inference.Grammars.Schemas;
 
 namespace Sluice.Inference.Grammars;
@@ -15,6 +16,15 @@ public sealed class GrammarBuilder
 
     /// <summary>A text as it is.</summary>
     public GrammarPart Literal(string text) => new(this, _graph.Literal(Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>One of some texts.</summary>
+    /// <param name="texts">At least one; the same one may be there twice.</param>
+    public GrammarPart Literals(IReadOnlyList<string> texts) => new(this, _graph.Literal([.. texts.Select(Encoding.UTF8.GetBytes)]));
+
+    /// <summary>A text that a regular expression matches as a whole; see <see cref="Grammar.FromPattern"/>.</summary>
+    /// <exception cref="GrammarException">It can't be read, has what isn't regular, or is too large.</exception>
+    public GrammarPart Pattern(string pattern) =>
+        new(this, PatternDfa.Compile(PatternParser.ParseWhole(pattern), _graph.Budget) is { } texts ? _graph.Machine(new PatternTextMachine(texts)) : _graph.Choice());
 
     /// <summary>A token without text.</summary>
     /// <param name="token">Its id; the grammar serves models with this vocabulary only.</param>

@@ -148,6 +148,16 @@ public static partial class ApiErrors
     public static ApiError InvalidFunctionSchema(string param, string name, IReadOnlyList<string> path, string reason) =>
         InvalidSchema("function", name, path, reason) with { Param = param, Code = "invalid_function_parameters" };
 
+    /// <summary>400: a pattern, or texts, that an answer can't be held to.</summary>
+    /// <param name="param">The parameter that has them.</param>
+    /// <param name="reason">What is wrong, as the end of a sentence.</param>
+    public static ApiError InvalidGuide(string param, string reason) =>
+        Invalid($"Invalid value: '{param}' can't be followed: {Elide(reason, 2 * ProtocolLimits.EchoLengthMax)}.", param, "invalid_value");
+
+    /// <summary>400: two parameters that each say what the whole answer has to be.</summary>
+    public static ApiError TwoGuides(string param, string other) =>
+        Invalid($"Invalid request: '{param}' and '{other}' can't hold at once: send one of them.", other, code: null);
+
     /// <summary>400: a custom tool's pattern that can't be followed.</summary>
     /// <param name="name">Name of the tool.</param>
     /// <param name="reason">What is wrong with the pattern, as the end of a sentence.</param>

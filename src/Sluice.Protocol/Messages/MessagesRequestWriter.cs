@@ -139,6 +139,7 @@ public static class MessagesRequestWriter
     {
         null => default,
         { Schema: { } schema } => (schema, null),
+        { IsJson: false, Name: var param } => (null, ApiErrors.NotInMessages(param, "use 'response_format' with a JSON schema")),
         { IsAnyObject: true } => (null, ApiErrors.ValueNotInMessages("response_format", "use 'json_schema' with a schema")),
         _ => (null, ApiErrors.MissingParameter("response_format.json_schema.schema")),
     };

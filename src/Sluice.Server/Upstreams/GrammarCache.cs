@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Inference.Grammars;
+using Sluice.Protocol.Chat;
 using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Upstreams;
@@ -14,15 +15,27 @@ internal sealed class GrammarCache(Limits limits)
     /// <summary>Schemas compiled since the start.</summary>
     public int CompiledCount { get; private set; }
 
+    /// <summary>The grammar of what an answer has to be.</summary>
+    /// <exception cref="GrammarException">It can't be compiled, or is longer than <see cref="Limits.SchemaCharacters"/>.</exception>
+    public Grammar Get(ResponseSchema format) => format switch
+    {
+        // No schema begins with these characters.
+        { Pattern: { } pattern } => Get("the pattern", "/" + pattern, () => Grammar.FromPattern(pattern)),
+        { Texts: { } texts } => Get("the list", string.Concat(texts.Select(static text => $"|{text.Length}|{text}")), () => Grammar.FromChoices(texts)),
+        { Schema: { } schema } => Get(schema, format.IsStrict),
+        _ => Grammar.JsonObject,
+    };
+
     /// <summary>The grammar of a schema; a strict one is kept beside the same that isn't.</summary>
     /// <exception cref="GrammarException">It can't be compiled, or is longer than <see cref="Limits.SchemaCharacters"/>.</exception>
-    public Grammar Get(JsonElement schema, bool isStrict = false)
-    {
-        var text = schema.GetRawText();
-        if (text.Length > limits.SchemaCharacters)
-            throw new GrammarException([], $"the schema has {text.Length} characters; the most that are compiled are {limits.SchemaCharacters}");
+    public Grammar Get(JsonElement schema, bool isStrict = false) =>
         // No schema begins with a space.
-        text = isStrict ? " " + text : text;
+        Get("the schema", (isStrict ? " " : "") + schema.GetRawText(), () => Grammar.FromJsonSchema(schema, isStrict));
+
+    private Grammar Get(string what, string text, Func<Grammar> compile)
+    {
+        if (text.Length > limits.SchemaCharacters)
+            throw new GrammarException([], $"{what} has {text.Length} characters; the most that are compiled are {limits.SchemaCharacters}");
         lock (_lock)
         {
             if (_bySchema.TryGetValue(text, out var found))
@@ -34,7 +47,7 @@ internal sealed class GrammarCache(Limits limits)
         }
 
         // Outside of the lock: two requests may compile the same, and the later one is kept.
-        var grammar = Grammar.FromJsonSchema(schema, isStrict);
+        var grammar = compile();
         lock (_lock)
         {
             CompiledCount++;

@@ -147,8 +147,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         else if (error is GrammarException grammar)
         {
             // Without a format it is the grammar of a call.
-            var param = _schema is null ? "tools" : "response_format";
-            _output.Fail(ApiErrors.InvalidSchema(param, _schema?.Name ?? "", grammar.Path, grammar.Message));
+            _output.Fail(_schema?.Refuse(grammar.Path, grammar.Message) ?? ApiErrors.InvalidSchema("tools", "", grammar.Path, grammar.Message));
         }
         else if (error is GenerationDisplacedException displaced)
         {

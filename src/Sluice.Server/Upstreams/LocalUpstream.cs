@@ -85,7 +85,7 @@ internal sealed partial class LocalUpstream(
         }
         catch (GrammarException error)
         {
-            return (null, ApiErrors.InvalidSchema("response_format", request.ResponseSchema?.Name ?? "", error.Path, error.Message));
+            return (null, (request.ResponseSchema ?? new ResponseSchema("", null)).Refuse(error.Path, error.Message));
         }
         finally
         {
@@ -115,7 +115,7 @@ internal sealed partial class LocalUpstream(
         try
         {
             // A schema that is refused costs no prompt.
-            var grammar = request.ResponseSchema is { } format ? format.Schema is { } schema ? grammars.Get(schema, format.IsStrict) : Grammar.JsonObject : null;
+            var grammar = request.ResponseSchema is { } format ? grammars.Get(format) : null;
             return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then, request.TemplateVariables), grammar);
         }
         finally

@@ -8,6 +8,7 @@ internal sealed class PatternNfa
     private readonly List<List<int>> _emptySteps = [];
     private int[] _marks = [];
     private int _mark;
+    private int _partCount;
 
     public int Start { get; private set; }
 
@@ -87,11 +88,14 @@ internal sealed class PatternNfa
         return low < set.Ranges.Count && character >= set.Ranges[low].First;
     }
 
+    private static GrammarException TooLarge() =>
+        new(FormattableString.Invariant($"the pattern has more than {GrammarLimits.PatternNfaStatesMax} parts"));
+
     private int AddState()
     {
         if (_sets.Count >= GrammarLimits.PatternNfaStatesMax)
         {
-            throw new GrammarException(FormattableString.Invariant($"the pattern has more than {GrammarLimits.PatternNfaStatesMax} parts"));
+            throw TooLarge();
         }
 
         _sets.Add(null);
@@ -103,6 +107,12 @@ internal sealed class PatternNfa
     // Returns the state after the node.
     private int Append(PatternNode node, int from)
     {
+        // Repetitions of nothing add no states.
+        if (++_partCount > 10 * GrammarLimits.PatternNfaStatesMax)
+        {
+            throw TooLarge();
+        }
+
         int end;
         switch (node)
         {

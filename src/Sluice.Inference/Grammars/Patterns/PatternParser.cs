@@ -51,13 +51,22 @@ internal ref struct PatternParser
         return new PatternChoice(choices);
     }
 
-    /// <summary>Reads a pattern that is all of a text.</summary>
+    /// <summary>Reads a pattern that is all of a text: anchors at the ends of its alternatives change nothing.</summary>
+    /// <exception cref="GrammarException">It is no regular expression, or has what isn't supported.</exception>
     public static PatternNode ParseWhole(string pattern)
     {
         var parser = new PatternParser(pattern);
-        PatternNode node = parser.ParseChoice();
+        var choices = new List<PatternNode>();
+        do
+        {
+            _ = parser.Take('^');
+            parser._beginning = parser._at;
+            choices.Add(parser.ParseSequence());
+            _ = parser.Take('$');
+        }
+        while (parser.Take('|'));
         parser.ExpectEnd();
-        return node;
+        return choices.Count == 1 ? choices[0] : new PatternChoice(choices);
     }
 
     private readonly void ExpectEnd()

@@ -66,8 +66,39 @@ public sealed class LenientRequestTests
 
     [Theory]
     [InlineData("\"guided_regex\":\"a+\"", "guided_regex")]
-    [InlineData("\"guided_choice\":[\"a\"]", "guided_choice")]
-    [InlineData("\"structured_outputs\":{\"choice\":[\"a\"]}", "structured_outputs.choice")]
+    [InlineData("\"structured_outputs\":{\"regex\":\"a+\",\"json_object\":false}", "structured_outputs.regex")]
+    public void An_answer_can_be_held_to_a_pattern(string members, string name)
+    {
+        var format = Accept(Body(members)).ResponseSchema!;
+        Assert.Equal((name, "a+", null), (format.Name, format.Pattern, format.Texts));
+    }
+
+    [Theory]
+    [InlineData("\"guided_choice\":[\"a\",\"b c\"]", "guided_choice")]
+    [InlineData("\"structured_outputs\":{\"choice\":[\"a\",\"b c\"],\"regex\":null}", "structured_outputs.choice")]
+    public void An_answer_can_be_held_to_a_list_of_texts(string members, string name)
+    {
+        var format = Accept(Body(members)).ResponseSchema!;
+        Assert.Equal((name, null), (format.Name, format.Pattern));
+        Assert.Equal(["a", "b c"], format.Texts!);
+    }
+
+    [Theory]
+    [InlineData("\"guided_choice\":[]", "Invalid 'guided_choice': empty array. Expected an array with minimum length 1, but got an empty array instead.", "guided_choice")]
+    [InlineData("\"guided_choice\":[\"a\",1]", "Invalid type for 'guided_choice[1]': expected a string, but got an integer instead.", "guided_choice[1]")]
+    [InlineData("\"structured_outputs\":{\"regex\":1}", "Invalid type for 'structured_outputs.regex': expected a string, but got an integer instead.", "structured_outputs.regex")]
+    [InlineData("\"guided_regex\":\"a\",\"guided_json\":{}", "Invalid request: 'guided_json' and 'guided_regex' can't hold at once: send one of them.", "guided_regex")]
+    [InlineData("\"structured_outputs\":{\"regex\":\"a\",\"choice\":[\"a\"]}", "Invalid request: 'structured_outputs.regex' and 'structured_outputs.choice' can't hold at once: send one of them.", "structured_outputs.choice")]
+    public void A_guide_that_says_nothing_or_two_things_is_refused(string members, string message, string param)
+    {
+        var error = Refuse(Body(members));
+        Assert.Equal((400, message, param), (error.Status, error.Message, error.Param));
+    }
+
+    [Theory]
+    [InlineData("\"guided_grammar\":\"root ::= x\"", "guided_grammar")]
+    [InlineData("\"structured_outputs\":{\"grammar\":\"root ::= x\"}", "structured_outputs.grammar")]
+    [InlineData("\"structured_outputs\":{\"structural_tag\":\"x\"}", "structured_outputs.structural_tag")]
     public void What_would_have_to_be_ignored_is_refused(string members, string param) => Refuse(
         Body(members), $"Unsupported parameter: '{param}' is not supported with this model: use 'response_format' with a JSON schema.", param, "unsupported_parameter");
 

@@ -197,6 +197,8 @@ public sealed class MessagesRequestWriterTests
     [Theory]
     [InlineData(",\"n\":2", "n", "unsupported_value")]
     [InlineData(",\"logprobs\":true", "logprobs", "unsupported_parameter")]
+    [InlineData(",\"guided_regex\":\"a\"", "guided_regex", "unsupported_parameter")]
+    [InlineData(",\"structured_outputs\":{\"choice\":[\"a\"]}", "structured_outputs.choice", "unsupported_parameter")]
     [InlineData(",\"logit_bias\":{\"1\":1}", "logit_bias", "unsupported_parameter")]
     [InlineData(",\"presence_penalty\":0.5", "presence_penalty", "unsupported_parameter")]
     [InlineData(",\"frequency_penalty\":-1", "frequency_penalty", "unsupported_parameter")]

@@ -56,6 +56,37 @@ public sealed class LocalRequestTests
         Assert.Empty(hub.Complaints);
     }
 
+    [Theory]
+    [InlineData("\"guided_choice\":[\"yes\",\"no\",\"\u00e4\"]", "yes no \u00e4")]
+    [InlineData("\"guided_regex\":\"^(yes|no)$\"", "yes no")]
+    [InlineData("\"structured_outputs\":{\"regex\":\"yes|no\"}", "yes no")]
+    [InlineData("\"structured_outputs\":{\"choice\":[\"yes\"]}", "yes")]
+    [InlineData("\"structured_outputs\":{\"json\":{\"enum\":[1,2]}}", "1 2")]
+    public async Task AnAnswer_KeepsToTheGuide(string guide, string texts)
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        for (var seed = 0; seed < 5; seed++)
+        {
+            var (status, json) = await AskAsync(hub, """[{"role":"user","content":"a"}]""", $",\"seed\":{seed},{guide}");
+            Assert.Equal(200, status);
+            var choice = json.GetProperty("choices")[0];
+            Assert.Contains(choice.GetProperty("message").GetProperty("content").GetString(), texts.Split(' '));
+            Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
+        }
+    }
+
+    [Theory]
+    [InlineData("\"guided_regex\":\"(a\"", "guided_regex", "Invalid value: 'guided_regex' can't be followed: ")]
+    [InlineData("\"structured_outputs\":{\"regex\":\"a(?<=b)\"}", "structured_outputs.regex", "Invalid value: 'structured_outputs.regex' can't be followed: ")]
+    public async Task AGuide_ThatCanNotBeFollowed_IsRefusedByName(string guide, string param, string message)
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        var (status, json) = await AskAsync(hub, """[{"role":"user","content":"a"}]""", $",{guide}");
+        var error = json.GetProperty("error");
+        Assert.Equal((400, param), (status, error.GetProperty("param").GetString()));
+        Assert.StartsWith(message, error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task AFoldedReply_DoesNotLoseItsPlace()
     {
