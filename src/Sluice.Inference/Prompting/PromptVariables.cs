@@ -28,13 +28,15 @@ internal sealed class PromptVariables(Tokenizer tokenizer, string templateSource
     /// <param name="messages">The conversation.</param>
     /// <param name="tools">What may be called.</param>
     /// <param name="more">Variables of the request, such as <c>enable_thinking</c>; the template's own names are not replaced.</param>
+    /// <param name="ending">What follows the conversation.</param>
     public IReadOnlyDictionary<string, TemplateValue> Create(
-        IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools, IReadOnlyDictionary<string, JsonElement>? more = null)
+        IReadOnlyList<PromptMessage> messages, IReadOnlyList<PromptTool> tools, IReadOnlyDictionary<string, JsonElement>? more = null,
+        PromptEnding ending = PromptEnding.Answer)
     {
         var variables = new Dictionary<string, TemplateValue>
         {
             ["messages"] = TemplateValue.FromList([.. messages.Select(FromMessage)]),
-            ["add_generation_prompt"] = TemplateValue.From(true),
+            ["add_generation_prompt"] = TemplateValue.From(ending == PromptEnding.Answer),
             ["bos_token"] = TemplateValue.FromText(Piece(tokenizer.BeginOfSequenceToken)),
             ["eos_token"] = TemplateValue.FromText(Piece(tokenizer.EndOfSequenceToken)),
         };

@@ -105,12 +105,14 @@ public sealed class InferenceEngine : IDisposable
     /// <param name="tools">What the answer may call; null is nothing.</param>
     /// <param name="time">For templates that print the date.</param>
     /// <param name="variables">Further variables for the template; it ignores what it doesn't know.</param>
+    /// <param name="ending">What the prompt ends with. The default value is the beginning of an answer.</param>
     /// <returns>The prompt, with the plan that belongs into <see cref="GenerationRequest.Answer"/>.</returns>
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
     public ChatPrompt EncodeChat(
-        IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time, IReadOnlyDictionary<string, JsonElement>? variables = null) =>
-        _prompts.Encode(messages, tools, time, variables);
+        IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time, IReadOnlyDictionary<string, JsonElement>? variables = null,
+        PromptEnding ending = PromptEnding.Answer) =>
+        _prompts.Encode(messages, tools, time, variables, ending);
 
     /// <summary>Queues a generation.</summary>
     /// <param name="request">What to generate.</param>

@@ -50,9 +50,11 @@ internal sealed class ChatPromptEncoder
     /// <summary>What the model can write.</summary>
     public WritableBytes Vocabulary { get; }
 
-    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation, or leaves out the message to be continued.</exception>
     /// <exception cref="ToolSchemaException">A strict tool's schema can't be followed.</exception>
-    public ChatPrompt Encode(IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time, IReadOnlyDictionary<string, JsonElement>? variables = null)
+    public ChatPrompt Encode(
+        IReadOnlyList<PromptMessage> messages, PromptTools? tools, TimeProvider time, IReadOnlyDictionary<string, JsonElement>? variables = null,
+        PromptEnding ending = PromptEnding.Answer)
     {
         IReadOnlyList<PromptTool> callable = tools == null ? []
             : tools.Required is { } name ? [.. tools.Tools.Where(tool => tool.Name == name)] : tools.Tools;
@@ -61,9 +63,12 @@ internal sealed class ChatPromptEncoder
         bool isForced = tools != null && (tools.IsRequired || tools.Required != null);
         bool isAnswerToResult = _isGeneric && !isForced && GenericToolPrompt.AnswersResult(messages);
         IReadOnlyList<PromptTool> shown = tools == null || isAnswerToResult ? [] : _isGeneric ? callable : tools.Tools;
-        RenderedPrompt prompt = _template.Render(_variables.Create(Prepare(messages, shown), _isGeneric ? [] : shown, variables), time);
+        RenderedPrompt prompt = _template.Render(_variables.Create(Prepare(messages, shown), _isGeneric ? [] : shown, variables, ending), time);
+        bool isContinued = ending == PromptEnding.RestOfMessage;
+        prompt = isContinued ? OpenMessage.End(prompt, messages[^1].Content) : prompt;
         List<int> tokens = Tokenize(prompt);
-        string begun = _knowsReasoning && EndsWithThinkOpener(prompt.Text) ? ThinkOpener : "";
+        bool thinks = isContinued ? Thinks(messages[^1].Content) : EndsWithThinkOpener(prompt.Text);
+        string begun = _knowsReasoning && thinks ? ThinkOpener : "";
         if (tools != null && isForced && begun.Length == 0)
         {
             begun = Open(tokens, tools);
@@ -89,6 +94,9 @@ internal sealed class ChatPromptEncoder
     }
 
     private static bool EndsWithThinkOpener(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(ThinkOpener, StringComparison.Ordinal);
+
+    private static bool Thinks(string text) =>
+        text.LastIndexOf(ThinkOpener, StringComparison.Ordinal) > text.LastIndexOf(ThinkCloser, StringComparison.Ordinal);
 
     private bool Has(string text) => _template.Source.Contains(text, StringComparison.Ordinal);
 

@@ -102,6 +102,12 @@ public sealed record ChatCompletionRequest
     /// <summary>Variables for the chat template of a local model, such as <c>enable_thinking</c>; templates ignore what they don't know.</summary>
     public IReadOnlyDictionary<string, JsonElement> TemplateVariables { get; init; } = new Dictionary<string, JsonElement>();
 
+    /// <summary>Whether the answer goes on with the last message, an assistant's that has text. The default value is false.</summary>
+    public bool ContinuesMessage { get; init; }
+
+    /// <summary>Whether the prompt ends with what introduces an answer; false only by the request's own word. The default value is true.</summary>
+    public bool IntroducesAnswer { get; init; } = true;
+
     /// <summary>Whether the reply is to be spoken.</summary>
     public bool AsksForAudio { get; init; }
 

@@ -84,9 +84,14 @@ public static class ChatCompletionRequestReader
         var metadata = ReadMetadata(parameters);
         var responseSchema = ReadResponseFormat(parameters) ?? GuidedParameters.Read(parameters);
 
+        var continuesMessage = parameters.Boolean("continue_final_message") ?? false;
+        var introducesAnswer = parameters.Boolean("add_generation_prompt");
+
+        if (continuesMessage && introducesAnswer == true) parameters.Fail(ApiErrors.ContinuesAndBegins());
         if (streamOptions is not null && !stream) parameters.Fail(ApiErrors.OnlyAllowedWhenEnabled("stream_options", "stream"));
         if (topLogprobs is not null && logprobs != true) parameters.Fail(ApiErrors.OnlyAllowedWhenEnabled("top_logprobs", "logprobs"));
         if (parameters.Error is null) parameters.Fail(ConversationRules.FindFault(messages));
+        if (continuesMessage && parameters.Error is null && !ConversationRules.CanContinue(messages[^1])) parameters.Fail(ApiErrors.NothingToContinue());
 
         return new ChatCompletionRequest
         {
@@ -118,6 +123,8 @@ public static class ChatCompletionRequestReader
             ParallelToolCalls = parallelToolCalls,
             ResponseSchema = responseSchema is null ? null : responseSchema with { Schema = responseSchema.Schema?.Clone() },
             AsksForAudio = AsksForAudio(parameters),
+            ContinuesMessage = continuesMessage,
+            IntroducesAnswer = introducesAnswer ?? !continuesMessage,
             TemplateVariables = ReadTemplateVariables(parameters),
         };
     }

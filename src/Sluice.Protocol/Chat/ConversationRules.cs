@@ -16,6 +16,10 @@ internal static class ConversationRules
         return FindToolFault(messages);
     }
 
+    /// <summary>Whether an answer can go on with a message: it is an assistant's and has text.</summary>
+    public static bool CanContinue(ChatMessage message) =>
+        message is { Role: ChatRole.Assistant, ToolCalls: null, FunctionCall: null } && !string.IsNullOrWhiteSpace(message.Text);
+
     private static bool HasContent(ChatMessage message) =>
         message.Text is not null || message.HasMediaParts
         || (message.Role == ChatRole.Assistant

@@ -158,6 +158,15 @@ public static partial class ApiErrors
     public static ApiError TwoGuides(string param, string other) =>
         Invalid($"Invalid request: '{param}' and '{other}' can't hold at once: send one of them.", other, code: null);
 
+    /// <summary>400: an answer can't both continue a message and begin one.</summary>
+    public static ApiError ContinuesAndBegins() => Invalid(
+        "Invalid request: 'continue_final_message' and 'add_generation_prompt' can't both be true: set 'add_generation_prompt' to false.",
+        "continue_final_message", "invalid_value");
+
+    /// <summary>400: the conversation doesn't end with what could be continued.</summary>
+    public static ApiError NothingToContinue() => Invalid(
+        "Invalid request: 'continue_final_message' needs an assistant's message with text at the end of 'messages'.", "continue_final_message", "invalid_value");
+
     /// <summary>400: a custom tool's pattern that can't be followed.</summary>
     /// <param name="name">Name of the tool.</param>
     /// <param name="reason">What is wrong with the pattern, as the end of a sentence.</param>

@@ -15,7 +15,7 @@ internal static class MessagesParameters
     // Whatever else a body has is none of OpenAI's and goes to the upstream as it is.
     private static readonly FrozenSet<string> s_known = FrozenSet.Create(
         StringComparer.Ordinal,
-        "audio", "chat_template_kwargs", "enable_thinking", "frequency_penalty", "function_call", "functions", "guided_json", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
+        "add_generation_prompt", "audio", "chat_template_kwargs", "continue_final_message", "enable_thinking", "frequency_penalty", "function_call", "functions", "guided_json", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
         "messages", "metadata", "min_p", "modalities", "model", "moderation", "n", "parallel_tool_calls", "prediction",
         "presence_penalty", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning_effort",
         "repetition_penalty", "response_format", "safety_identifier", "seed", "service_tier", "stop", "store", "stream", "stream_options", "structured_outputs",

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.ToolCalls;
 using Sluice.Protocol.Chat;
@@ -116,7 +117,9 @@ internal sealed partial class LocalUpstream(
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? grammars.Get(format) : null;
-            return (engine.EncodeChat(PromptMessages.From(request.Messages), PromptMessages.From(request, grammar), then, request.TemplateVariables), grammar);
+            var (messages, tools) = (PromptMessages.From(request.Messages), PromptMessages.From(request, grammar));
+            var ending = request.ContinuesMessage ? PromptEnding.RestOfMessage : request.IntroducesAnswer ? PromptEnding.Answer : PromptEnding.Anything;
+            return (engine.EncodeChat(messages, tools, then, request.TemplateVariables, ending), grammar);
         }
         finally
         {

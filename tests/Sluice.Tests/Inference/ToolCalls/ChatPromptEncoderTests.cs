@@ -81,6 +81,36 @@ public sealed class ChatPromptEncoderTests
         Assert.Equal(Prompt("{}"), Prompt("""{"messages":[],"tools":[{"x":1}],"add_generation_prompt":false}"""));
     }
 
+    // By hand, as transformers cuts them: white space at the end stays where the template keeps it.
+    [Theory]
+    [InlineData("Qwen-Qwen2.5-7B-Instruct", "It is ", "<|im_start|>assistant\nIt is ")]
+    [InlineData("Qwen-Qwen3-0.6B", "It is\n", "<|im_start|>assistant\n<think>\n\n</think>\n\nIt is\n")]
+    [InlineData("meta-llama-Llama-3.2-3B-Instruct", "  It is ", "<|start_header_id|>assistant<|end_header_id|>\n\nIt is")]
+    [InlineData("mistralai-Mistral-Nemo-Instruct-2407", "It is <s>", "[/INST]It is <s>")]
+    [InlineData("microsoft-Phi-3.5-mini-instruct", "It is", "<|assistant|>\nIt is")]
+    public void AMessage_ThatIsContinued_StaysOpenBehindItsText(string name, string text, string end)
+    {
+        var encoder = new ChatPromptEncoder(Tokenizer, ChatTemplate.Parse(TemplateReference.ReadShared(name + ".jinja")));
+        PromptMessage[] messages = [s_question, new("assistant", "It is what it is."), s_question, new("assistant", text)];
+        Assert.EndsWith(end, Text(encoder.Encode(messages, null, TemplateReference.Clock, null, PromptEnding.RestOfMessage)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AMessage_ThatTheTemplateLeavesOut_IsNotContinued()
+    {
+        var encoder = new ChatPromptEncoder(Tokenizer, ChatTemplate.Parse("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"));
+        Assert.Throws<ChatTemplateException>(() => encoder.Encode([s_question, new("assistant", "Well,")], null, TemplateReference.Clock, null, PromptEnding.RestOfMessage));
+    }
+
+    [Theory]
+    [InlineData("<think>I should", "<think>")]
+    [InlineData("<think>I should</think>Yes", "")]
+    public void AMessage_ThatIsContinuedInItsReasoning_GoesOnAsReasoning(string text, string begun)
+    {
+        var encoder = new ChatPromptEncoder(Tokenizer, ChatTemplate.Parse("{# <think> </think> #}{% for m in messages %}{{ m.content }}|{% endfor %}"));
+        Assert.Equal(begun, encoder.Encode([s_question, new("assistant", text)], null, TemplateReference.Clock, null, PromptEnding.RestOfMessage).Answer!.Begun);
+    }
+
     [Fact]
     public void Llama_GetsOneCallAMessage()
     {

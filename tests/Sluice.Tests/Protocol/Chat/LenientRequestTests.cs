@@ -102,6 +102,27 @@ public sealed class LenientRequestTests
     public void What_would_have_to_be_ignored_is_refused(string members, string param) => Refuse(
         Body(members), $"Unsupported parameter: '{param}' is not supported with this model: use 'response_format' with a JSON schema.", param, "unsupported_parameter");
 
+    [Theory]
+    [InlineData("", "", false, true)]
+    [InlineData("", ",\"add_generation_prompt\":false", false, false)]
+    [InlineData("", ",\"continue_final_message\":false,\"add_generation_prompt\":true", false, true)]
+    [InlineData("Well,", ",\"continue_final_message\":true", true, false)]
+    [InlineData("Well,", ",\"continue_final_message\":true,\"add_generation_prompt\":false", true, false)]
+    public void The_last_message_can_be_continued(string last, string members, bool continues, bool introduces)
+    {
+        var message = last.Length == 0 ? "" : $",{{\"role\":\"assistant\",\"content\":\"{last}\"}}";
+        var request = Accept($"{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":\"x\"}}{message}]{members}}}");
+        Assert.Equal((continues, introduces), (request.ContinuesMessage, request.IntroducesAnswer));
+    }
+
+    [Theory]
+    [InlineData("{\"role\":\"assistant\",\"content\":\"x\"}", true, "Invalid request: 'continue_final_message' and 'add_generation_prompt' can't both be true: set 'add_generation_prompt' to false.")]
+    [InlineData("{\"role\":\"user\",\"content\":\"x\"}", false, "Invalid request: 'continue_final_message' needs an assistant's message with text at the end of 'messages'.")]
+    [InlineData("{\"role\":\"assistant\",\"content\":\" \"}", false, "Invalid request: 'continue_final_message' needs an assistant's message with text at the end of 'messages'.")]
+    public void What_can_not_be_continued_is_refused(string last, bool introduces, string message) => Refuse(
+        $"{{\"model\":\"m\",\"messages\":[{last}],\"continue_final_message\":true,\"add_generation_prompt\":{(introduces ? "true" : "false")}}}",
+        message, "continue_final_message", "invalid_value");
+
     [Fact]
     public void A_template_gets_the_variables_of_the_request()
     {

@@ -12,6 +12,10 @@ namespace Sluice.Tests.Server.Upstreams;
 /// <summary>Requests at the edge of what the local engine takes, asked of a whole hub.</summary>
 public sealed class LocalRequestTests
 {
+    private const string ChatTemplate =
+        "{% for m in messages %}<|im_start|>{{ m.role }}{% if m.name %} {{ m.name }}{% endif %}{{ '\n' }}{{ m.content }}<|im_end|>{{ '\n' }}{% endfor %}"
+        + "{% if add_generation_prompt %}<|im_start|>assistant{{ '\n' }}{% endif %}";
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     private static async Task<(int Status, JsonElement Json)> AskAsync(TestHub hub, string messages, string more = "")
@@ -54,6 +58,23 @@ public sealed class LocalRequestTests
         var (status, json) = await AskAsync(hub, """[{"role":"user","content":"a"}]""");
         Assert.Equal((400, "messages"), (status, json.GetProperty("error").GetProperty("param").GetString()));
         Assert.Empty(hub.Complaints);
+    }
+
+    [Theory]
+    [InlineData("", "xy", 13)]
+    [InlineData(",\"add_generation_prompt\":false", "", 2)]
+    [InlineData(",\"continue_final_message\":true,\"add_generation_prompt\":false", "cd", 0)]
+    [InlineData(",\"continue_final_message\":true", "cd", 0)]
+    public async Task AnAssistantMessageAtTheEnd_IsContinuedWhenTheRequestSaysSo(string more, string answer, int closingTokens)
+    {
+        // The script says what the turn before says, beginning where the last one stands.
+        var last = more.Contains("continue", StringComparison.Ordinal) || answer.Length == 0 ? "ab" : "xy";
+        var head = "<|im_start|>user\nabcd<|im_end|>\n<|im_start|>assistant\nab".Replace("<|im_start|>", "s", StringComparison.Ordinal).Replace("<|im_end|>", "e", StringComparison.Ordinal);
+        await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { ChatTemplate = ChatTemplate });
+        var (status, json) = await AskAsync(hub, $$"""[{"role":"user","content":"abcd"},{"role":"assistant","content":"{{last}}"}]""", more);
+        Assert.True(status == 200, json.GetRawText());
+        Assert.Equal(answer, json.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+        Assert.Equal(head.Length + closingTokens, json.GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
     }
 
     [Theory]
