@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text.Json;
 using Sluice.Protocol.Errors;
 
@@ -7,11 +6,6 @@ namespace Sluice.Protocol.Chat;
 /// <summary>Reads <c>messages</c>, each by itself; <see cref="ConversationRules"/> has what they must be together.</summary>
 internal static class ChatMessagesReader
 {
-    // What the API accepts in a participant's name; the pattern is part of its error.
-    private const string NamePattern = @"^[^\s<|\\/>]+$";
-
-    private static readonly SearchValues<char> NotInNames = SearchValues.Create("<|\\/> \t\n\r\f\v\u0085\u00A0\u2028\u2029");
-
     public static IReadOnlyList<ChatMessage> Read(ParameterReader parameters)
     {
         if (parameters.Find("messages", JsonValueKind.Array, "an array of objects") is not { } array) return [];
@@ -81,13 +75,11 @@ internal static class ChatMessagesReader
 
     private static string? ReadName(ParameterReader message, ChatRole role)
     {
-        var name = role == ChatRole.Function
-            ? message.RequireText("name", ProtocolLimits.NameLengthMax)
-            : message.Text("name", ProtocolLimits.NameLengthMax);
-        if (name is null) return null;
-        if (name.Length == 0) message.Fail(ApiErrors.EmptyString(message.PathOf("name")));
-        if (name.AsSpan().ContainsAny(NotInNames)) message.Fail(ApiErrors.PatternMismatch(message.PathOf("name"), NamePattern));
-        return name;
+        // Templates print it as text, so any characters do. Empty is what a form sends for no name.
+        if (role != ChatRole.Function) return message.Text("name", ProtocolLimits.NameLengthMax) is { Length: > 0 } name ? name : null;
+        var function = message.RequireText("name", ProtocolLimits.NameLengthMax);
+        if (function is { Length: 0 }) message.Fail(ApiErrors.EmptyString(message.PathOf("name")));
+        return function;
     }
 
     private static string? ReadContent(ParameterReader message, ChatRole role, int index, List<MediaPart> media)

@@ -123,6 +123,16 @@ public sealed class LenientRequestTests
         $"{{\"model\":\"m\",\"messages\":[{last}],\"continue_final_message\":true,\"add_generation_prompt\":{(introduces ? "true" : "false")}}}",
         message, "continue_final_message", "invalid_value");
 
+    [Theory]
+    [InlineData("Anna Maria")]
+    [InlineData("<a|b/>")]
+    [InlineData("\u00c4\u4e2d")]
+    public void A_name_may_have_any_characters(string name)
+    {
+        var messages = Accept($$"""{"model":"m","messages":[{"role":"user","content":"x","name":"{{name}}"},{"role":"user","content":"x","name":""}]}""").Messages;
+        Assert.Equal((name, null), (messages[0].Name, messages[1].Name));
+    }
+
     [Fact]
     public void A_template_gets_the_variables_of_the_request()
     {

@@ -109,6 +109,17 @@ public sealed class LocalRequestTests
     }
 
     [Fact]
+    public async Task AName_MayHaveAnyCharacters()
+    {
+        await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { ChatTemplate = ChatTemplate });
+        foreach (var name in (string[])["Anna Maria", "a|b", "<x>", "\u00c4/\u4e2d"])
+        {
+            var (status, json) = await AskAsync(hub, $$"""[{"role":"user","content":"a","name":"{{name}}"}]""");
+            Assert.True(status == 200, json.GetRawText());
+        }
+    }
+
+    [Fact]
     public async Task AFoldedReply_DoesNotLoseItsPlace()
     {
         await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { Limits = new Limits { Streams = new StreamLimits { HotBytes = 1 } } });
