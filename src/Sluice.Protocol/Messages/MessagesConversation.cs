@@ -8,15 +8,17 @@ using Sluice.Protocol.Json;
 namespace Sluice.Protocol.Messages;
 
 /// <summary>
-/// Writes a conversation as the Messages API wants it: instructions apart, roles in turns, results of tools in the user's message that
-/// follows their calls, and no text without a character in it.
+/// Writes a conversation as the Messages API wants it: the instructions before the first turn apart, later ones in their place, roles in
+/// turns, results of tools in the user's message that follows their calls, and no text without a character in it.
 /// </summary>
 /// <param name="writer">Stands in the body.</param>
-internal sealed class MessagesConversation(Utf8JsonWriter writer)
+/// <param name="hasSystemTurns">Whether later instructions are a message of the role <c>system</c>, or a text of the user's.</param>
+internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystemTurns)
 {
     private static readonly SearchValues<char> s_idCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 
+    // Those before the first turn. What came later there would change with every turn, and the model's prompt cache with it.
     private readonly List<JsonElement> _instructions = [];
     private readonly MessagesContent _content = new(writer);
     private string? _role;
@@ -54,8 +56,17 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
     private static int FindLast(JsonElement messages)
     {
         var last = messages.GetArrayLength() - 1;
-        while (last >= 0 && RoleOf(messages[last]) is ChatRole.System or ChatRole.Developer) last--;
+        while (last >= 0 && IsEmptyInstruction(messages[last])) last--;
         return last;
+    }
+
+    private static bool IsEmptyInstruction(JsonElement message)
+    {
+        if (RoleOf(message) is not (ChatRole.System or ChatRole.Developer)) return false;
+        if (!message.TryGetProperty("content"u8, out var content)) return true;
+        return content.ValueKind == JsonValueKind.String
+            ? MessagesContent.IsEmpty(content.GetString())
+            : content.EnumerateArray().All(static part => MessagesContent.FindText(part) is { } text && MessagesContent.IsEmpty(text));
     }
 
     private static ChatRole? RoleOf(JsonElement message) => ChatRoles.Find(message.GetProperty("role"u8).GetString()!);
@@ -65,7 +76,7 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
         if (!message.TryGetProperty("content"u8, out var content)) return null;
         if (content.ValueKind == JsonValueKind.String)
         {
-            _instructions.Add(content);
+            TakeInstruction(content);
             return null;
         }
         var index = 0;
@@ -76,10 +87,16 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer)
                 var partPath = string.Create(CultureInfo.InvariantCulture, $"{path}.content[{index}].type");
                 return ApiErrors.ValueNotInMessages(partPath, "instructions are text");
             }
-            _instructions.Add(part);
+            TakeInstruction(part);
             index++;
         }
         return null;
+    }
+
+    private void TakeInstruction(JsonElement part)
+    {
+        if (_hasMessages) WriteTextOf(hasSystemTurns ? "system" : "user", TextOf(part)!, part, isTrimmed: false);
+        else _instructions.Add(part);
     }
 
     private void WriteInstructions()

@@ -18,4 +18,8 @@ public enum ThinkingMode
 /// Whether the version of the API has <c>temperature</c>, <c>top_p</c> and <c>top_k</c>. That of 2026-10-21 has none of them and
 /// refuses what has.
 /// </param>
-public sealed record MessagesOptions(string Model, int DefaultMaxTokens, ThinkingMode Thinking, bool TakesSampling);
+public sealed record MessagesOptions(string Model, int DefaultMaxTokens, ThinkingMode Thinking, bool TakesSampling)
+{
+    /// <summary>Whether the version of the API has messages of the role <c>system</c> between the others, as that of 2026-10-21 does.</summary>
+    public bool HasSystemTurns => !TakesSampling;
+}

@@ -43,7 +43,7 @@ public static class MessagesRequestWriter
         writer.WriteString("model"u8, options.Model);
         writer.WriteNumber("max_tokens"u8, maxTokens);
         writer.WriteBoolean("stream"u8, true);
-        if (new MessagesConversation(writer).Write(body.GetProperty("messages"u8)) is { } fault) return fault;
+        if (new MessagesConversation(writer, options.HasSystemTurns).Write(body.GetProperty("messages"u8)) is { } fault) return fault;
         if (request.Stop.Count > 0)
         {
             writer.WriteStartArray("stop_sequences"u8);

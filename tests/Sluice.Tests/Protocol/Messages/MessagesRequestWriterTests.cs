@@ -121,16 +121,30 @@ public sealed class MessagesRequestWriterTests
     public void F10_F11_a_choice_among_tools_is_said_in_its_words(string more, string expected) =>
         HasMembers($$"""{"tool_choice":{{expected}},"parallel_tool_calls":null}""", Translate(Ask(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]" + more)).Body);
 
-    [Fact]
-    public void Instructions_stand_apart_wherever_they_were() => HasMembers(
-        """
-        {"system":[{"type":"text","text":"One"},{"type":"text","text":"Two","cache_control":{"type":"ephemeral"}},{"type":"text","text":"Three"}],
-         "messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"text","text":"Ho"}]}]}
-        """,
-        Translate(Ask("", """
-            [{"role":"system","content":"One"},{"role":"user","content":"Hi"},{"role":"system","content":" "},
-             {"role":"developer","content":[{"type":"text","text":"Two","cache_control":{"type":"ephemeral"}},{"type":"text","text":"Three"}]},{"role":"user","name":"Bob","content":"Ho"}]
-            """)).Body);
+    private const string Instructed = """
+        [{"role":"system","content":"One"},{"role":"developer","content":[{"type":"text","text":"Two","cache_control":{"type":"ephemeral"}},{"type":"text","text":" "}]},
+         {"role":"user","content":"Hi"},{"role":"system","content":" "},{"role":"assistant","content":"Ho "},
+         {"role":"developer","content":[{"type":"text","text":"Three","cache_control":{"type":"ephemeral"}},{"type":"text","text":"Four"}]},{"role":"system","content":"Five"},
+         {"role":"user","name":"Bob","content":"And?"},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
+         {"role":"tool","tool_call_id":"c","content":"x"},{"role":"system","content":"Six"}]
+        """;
+
+    [Theory]
+    [InlineData(false, """
+        [{"role":"user","content":[{"type":"text","text":"Hi"}]},{"role":"assistant","content":[{"type":"text","text":"Ho "}]},
+         {"role":"system","content":[{"type":"text","text":"Three","cache_control":{"type":"ephemeral"}},{"type":"text","text":"Four"},{"type":"text","text":"Five"}]},
+         {"role":"user","content":[{"type":"text","text":"And?"}]},{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"f","input":{}}]},
+         {"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":"x"}]},{"role":"system","content":[{"type":"text","text":"Six"}]}]
+        """)]
+    [InlineData(true, """
+        [{"role":"user","content":[{"type":"text","text":"Hi"}]},{"role":"assistant","content":[{"type":"text","text":"Ho "}]},
+         {"role":"user","content":[{"type":"text","text":"Three","cache_control":{"type":"ephemeral"}},{"type":"text","text":"Four"},{"type":"text","text":"Five"},{"type":"text","text":"And?"}]},
+         {"role":"assistant","content":[{"type":"tool_use","id":"c","name":"f","input":{}}]},
+         {"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":"x"},{"type":"text","text":"Six"}]}]
+        """)]
+    public void Instructions_before_the_first_turn_stand_apart_and_later_ones_in_their_place(bool isOlder, string messages) => HasMembers(
+        $$$"""{"system":[{"type":"text","text":"One"},{"type":"text","text":"Two","cache_control":{"type":"ephemeral"}}],"messages":{{{messages}}}}""",
+        Translate(Ask("", Instructed), takesSampling: isOlder).Body);
 
     [Fact]
     public void F12_a_conversation_with_tools_takes_turns() => HasMembers(
@@ -174,7 +188,7 @@ public sealed class MessagesRequestWriterTests
         """,
         Translate(Ask("", """
             [{"role":"user","content":"Hi "},{"role":"assistant","content":null,"refusal":"No. "},{"role":"user","content":"Why"},
-             {"role":"assistant","content":[{"type":"text","text":"Because "},{"type":"text","text":"of \n"}]},{"role":"system","content":"Be brief."}]
+             {"role":"assistant","content":[{"type":"text","text":"Because "},{"type":"text","text":"of \n"}]},{"role":"system","content":" "}]
             """)).Body);
 
     [Fact]
