@@ -7,8 +7,9 @@ namespace Sluice.Server.Routing;
 /// <param name="upstream">Answers.</param>
 /// <param name="weight">Its share among its neighbours, above 0.</param>
 /// <param name="breaker">Its own.</param>
+/// <param name="key">What is known of the key that it sends; others may send the same.</param>
 /// <param name="time">Clock of the pauses.</param>
-internal sealed class Deployment(IUpstream upstream, double weight, Breaker breaker, TimeProvider time)
+internal sealed class Deployment(IUpstream upstream, double weight, Breaker breaker, KeyRest key, TimeProvider time)
 {
     private int _inFlight;
     private long _pausedUntil;
@@ -17,14 +18,16 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
 
     public Breaker Breaker => breaker;
 
+    public KeyRest Key => key;
+
     /// <summary>Attempts that run.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
     /// <summary>Attempts that run, by its share: where this is least the next one goes.</summary>
     public double Load => Volatile.Read(ref _inFlight) / weight;
 
-    /// <summary>Whether it is better left alone now: it fails, or has asked for a pause.</summary>
-    public bool IsAvoided => breaker.IsOpen || time.GetUtcNow().UtcTicks < Volatile.Read(ref _pausedUntil);
+    /// <summary>Whether it is better left alone now: it fails, has asked for a pause, or rejects the key.</summary>
+    public bool IsAvoided => breaker.IsOpen || key.IsResting || time.GetUtcNow().UtcTicks < Volatile.Read(ref _pausedUntil);
 
     /// <summary>It has said when to come again.</summary>
     public void Pause(TimeSpan pause) => Volatile.Write(ref _pausedUntil, time.GetUtcNow().UtcTicks + pause.Ticks);
@@ -42,8 +45,9 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
             known = result;
             if (IsInexpressible(known)) return result;
             if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.RateLimited, Error.RetryAfter: { } pause }) Pause(pause);
-            // A key that is refused is refused again.
-            if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Rejected, Error.Status: not 404 }) Pause(breaker.RejectedRest);
+            // What is rejected is rejected again: a key whatever it is asked for, anything else here.
+            if (result is { Outcome: AttemptOutcome.Failed, IsOfKey: true }) key.Begin(breaker.RejectedRest);
+            else if (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Rejected, Error.Status: not 404 }) Pause(breaker.RejectedRest);
             if (result.Outcome != AttemptOutcome.Answered && result.Kind is FailureKind.Faulted or FailureKind.Silent) breaker.Fail();
             else breaker.Succeed();
             return result;

@@ -84,13 +84,15 @@ internal sealed class ModelRouter : IDisposable
     private SharedDeployment? Keep(UpstreamModel model, UpstreamOptions options, ModelRouter? previous) =>
         previous?._upstreams.Find(shared => shared.IsFor(model.Id, options, model.Route.Timeouts) && !_upstreams.Contains(shared))?.Hold();
 
-    private static SharedDeployment Create(
+    private SharedDeployment Create(
         UpstreamModel model, UpstreamOptions options, ModelRouter? previous, Limits limits, UpstreamTransport transport, TimeProvider time, ILogger logger)
     {
         var upstream = new HttpUpstream(options, model.Id, model.Route.Timeouts, limits, transport, time, logger);
         var breaker = previous?._upstreams.Find(shared => shared.IsSameServer(model.Id, options))?.Deployment.Breaker ?? new Breaker(limits, time);
-        return new SharedDeployment(model.Id, options, model.Route.Timeouts, new Deployment(upstream, options.Weight ?? 1, breaker, time), upstream);
+        var key = _upstreams.Concat(previous?._upstreams ?? []).FirstOrDefault(shared => shared.SendsKeyOf(options))?.Deployment.Key ?? new KeyRest(time);
+        return new SharedDeployment(model.Id, options, model.Route.Timeouts, new Deployment(upstream, options.Weight ?? 1, breaker, key, time), upstream);
     }
 
-    private static Deployment Deploy(IUpstream upstream, double weight, Limits limits, TimeProvider time) => new(upstream, weight, new Breaker(limits, time), time);
+    private static Deployment Deploy(IUpstream upstream, double weight, Limits limits, TimeProvider time) =>
+        new(upstream, weight, new Breaker(limits, time), new KeyRest(time), time);
 }

@@ -26,6 +26,9 @@ internal sealed class SharedDeployment(string modelId, UpstreamOptions options, 
         id == modelId
         && (other.Url, other.Kind, other.ApiKey, other.Model, other.Deployment) == (options.Url, options.Kind, options.ApiKey, options.Model, options.Deployment);
 
+    /// <summary>Whether the same server gets the same key from both, for whatever model.</summary>
+    public bool SendsKeyOf(UpstreamOptions other) => other.Url == options.Url && other.ApiKey == options.ApiKey && HasSameHeaders(other);
+
     /// <summary>For one more router. The caller knows one that has it and isn't disposed.</summary>
     public SharedDeployment Hold()
     {

@@ -45,6 +45,9 @@ internal enum FailureKind
 /// <param name="Error">What the client would be told; null for <see cref="AttemptOutcome.Answered"/>.</param>
 internal readonly record struct AttemptResult(AttemptOutcome Outcome, FailureKind Kind, ApiError? Error)
 {
+    /// <summary>Whether it is the hub's key that was rejected, for this model and every other: it is wrong, or its account is spent.</summary>
+    public bool IsOfKey { get; init; }
+
     public static AttemptResult Answered { get; } = new(AttemptOutcome.Answered, default, null);
 
     public static AttemptResult Failed(FailureKind kind, ApiError error) => new(AttemptOutcome.Failed, kind, error);

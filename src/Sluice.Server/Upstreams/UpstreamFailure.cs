@@ -66,7 +66,7 @@ internal static class UpstreamFailure
         {
             case 401:
                 // It is the hub's key that is wrong, not the client's, and the message may repeat it.
-                return AttemptResult.Failed(FailureKind.Rejected, Create(502, "The model's server does not accept the hub's credentials.", "authentication") with { ShouldRetry = false });
+                return AttemptResult.Failed(FailureKind.Rejected, Create(502, "The model's server does not accept the hub's credentials.", "authentication") with { ShouldRetry = false }) with { IsOfKey = true };
             case 402 or 412:
             case 403 when !IsModeration(error):
             case >= 400 and < 500 and not 429 when IsSpent(error):
@@ -78,14 +78,15 @@ internal static class UpstreamFailure
                     Type = ApiErrors.ServerErrorType,
                     Code = CodePrefix + "authentication",
                     ShouldRetry = false,
-                });
+                }) with
+                { IsOfKey = !IsOfModel(error) };
             case 404 or 405:
                 return AttemptResult.Failed(FailureKind.Rejected, error with { Status = 404 });
             // More than the account may use in a minute: it would be at any time.
             case 413 when error.Code == "rate_limit_exceeded" || error.Message.Contains("per minute", StringComparison.OrdinalIgnoreCase):
                 return AttemptResult.Failed(FailureKind.Rejected, error);
             case 429 when error.ShouldRetry == false || error.Code == "insufficient_quota" || (error.RetryAfter is null && IsSpent(error)):
-                return AttemptResult.Failed(FailureKind.Rejected, error with { ShouldRetry = false });
+                return AttemptResult.Failed(FailureKind.Rejected, error with { ShouldRetry = false }) with { IsOfKey = error.Code == "insufficient_quota" || IsSpent(error) };
             case 425 or 429:
                 return AttemptResult.Failed(FailureKind.RateLimited, error with { Status = 429 });
             case 408:
@@ -125,6 +126,11 @@ internal static class UpstreamFailure
         || (error.Status != 429 && !Contains(error.Message, "per minute") && Array.Exists(s_contextWords, word => Contains(error.Message, word)));
 
     private static bool IsSpent(ApiError error) => Array.Exists(s_spentWords, word => Contains(error.Message, word));
+
+    // The account may use other models.
+    private static bool IsOfModel(ApiError error) =>
+        error.Code == "model_not_found" || Contains(error.Message, "access to model") || Contains(error.Message, "access to the model")
+        || Contains(error.Message, "model access");
 
     // The words of the request are refused, not the account.
     private static bool IsModeration(ApiError error) =>

@@ -149,6 +149,28 @@ public sealed class FailurePolicyTests
         Assert.Equal((1, 1), (first.Calls.Count, other.Calls.Count));
     }
 
+    [Theory]
+    [InlineData(401, "{}", 1)]
+    [InlineData(402, "{}", 1)]
+    [InlineData(403, "{\"error\":{\"message\":\"Forbidden\"}}", 1)]
+    [InlineData(429, "{\"error\":{\"message\":\"You exceeded your current quota.\",\"code\":\"insufficient_quota\"}}", 1)]
+    [InlineData(403, "{\"error\":{\"message\":\"Project `p` does not have access to model `a`\",\"code\":\"model_not_found\"}}", 2)]
+    [InlineData(404, "{}", 2)]
+    public async Task A_rejected_key_is_left_alone_by_every_model_that_sends_it(int status, string body, int calls)
+    {
+        await using var first = await ScriptedUpstream.StartAsync(ScriptedUpstream.Refuses(status, body), ScriptedUpstream.Refuses(status, body), s_ok);
+        await using var other = await ScriptedUpstream.StartAsync(s_ok);
+        string Models(string model, string key) => $"  - id: {model}\n    upstreams:\n      - {{url: \"{first.Url}\", api_key: {key}}}\n      - url: \"{other.Url}\"\n";
+        await using var hub = await UpstreamHub.StartAsync(Models("m", "hub-secret") + Models("a", "hub-secret") + Models("b", "hub-other"));
+        foreach (var model in (string[])["m", "a"])
+        {
+            Assert.Contains("\"ok\"", (await AskAsync(hub, model)).Body, StringComparison.Ordinal);
+        }
+        Assert.Equal(calls, first.Calls.Count);
+        Assert.Contains("\"ok\"", (await AskAsync(hub, "b")).Body, StringComparison.Ordinal);
+        Assert.Equal(calls + 1, first.Calls.Count);
+    }
+
     [Fact]
     public async Task S12_a_prompt_too_long_goes_to_the_fallback_at_once()
     {

@@ -82,7 +82,7 @@ public sealed class HedgingTests
         }
         Assert.Equal(TimeSpan.FromSeconds(3), hedging.Begin());
 
-        Deployment Deploy(IUpstream upstream) => new(upstream, 1, new Breaker(new Limits(), clock), clock);
+        Deployment Deploy(IUpstream upstream) => new(upstream, 1, new Breaker(new Limits(), clock), new KeyRest(clock), clock);
     }
 
     private sealed class HeldUpstream : IUpstream

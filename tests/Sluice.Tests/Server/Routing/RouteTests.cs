@@ -33,7 +33,7 @@ public sealed class RouteTests
         }
     }
 
-    private Deployment Deploy(double weight = 1) => new(new Upstream(), weight, new Breaker(new Limits(), _clock), _clock);
+    private Deployment Deploy(double weight = 1) => new(new Upstream(), weight, new Breaker(new Limits(), _clock), new KeyRest(_clock), _clock);
 
     private Attempt NewAttempt()
     {
