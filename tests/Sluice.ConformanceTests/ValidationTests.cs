@@ -166,14 +166,6 @@ public sealed class ValidationTests(ScriptedHub fixture) : IClassFixture<Scripte
         }
     }
 
-    [Theory]
-    [InlineData("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\",\"format\":{\"type\":\"grammar\",\"grammar\":{\"syntax\":\"lark\",\"definition\":\"start: A\"}}}}]", "tools[0].custom.format.grammar.syntax")]
-    public async Task V_What_the_local_engine_cannot_enforce_is_refused_and_not_ignored(string more, string param)
-    {
-        var error = await Client.RefuseAsync(Client.Chat("Hello", "\"stream\":true," + more));
-        Assert.Equal((400, param, "unsupported_value"), (error.Status, error.Param, error.Code));
-    }
-
     [Fact]
     public async Task V16_Unknown_keys_are_accepted()
     {

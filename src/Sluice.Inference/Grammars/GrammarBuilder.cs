@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Sluice.Inference.Grammars.Lark;
 using Sluice.Inference.Grammars.Machines;
 using Sluice.Inference.Grammars.Patterns;
 using Sluice.Inference.Grammars.Schemas;
@@ -25,6 +26,21 @@ public sealed class GrammarBuilder
     /// <exception cref="GrammarException">It can't be read, has what isn't regular, or is too large.</exception>
     public GrammarPart Pattern(string pattern) =>
         new(this, PatternDfa.Compile(PatternParser.ParseWhole(pattern), _graph.Budget) is { } texts ? _graph.Machine(new PatternTextMachine(texts)) : _graph.Choice());
+
+    /// <summary>A JSON string whose text a Lark grammar accepts.</summary>
+    /// <param name="definition">
+    /// The grammar. Its rules must not contain themselves; where several terminals fit, each may be meant, not the longest alone.
+    /// </param>
+    /// <exception cref="GrammarException">It can't be read, has what isn't supported, or is too large.</exception>
+    public GrammarPart LarkString(string definition) =>
+        new(this, PatternDfa.Compile(LarkCompiler.Compile(definition), _graph.Budget) is { } texts ? _graph.Machine(new PatternStringMachine(texts)) : _graph.Choice());
+
+    /// <summary>A JSON object with one member.</summary>
+    /// <param name="name">Its name, which needs no escapes.</param>
+    /// <param name="value">Its value.</param>
+    public GrammarPart Object(string name, GrammarPart value) => new(this, _graph.Sequence(
+        _graph.Machine(JsonMachines.OpenObject), _graph.Literal(Encoding.UTF8.GetBytes($"\"{name}\"")), _graph.Machine(JsonMachines.Colon), Nodes([value])[0],
+        _graph.Machine(JsonMachines.CloseObject)));
 
     /// <summary>A token without text.</summary>
     /// <param name="token">Its id; the grammar serves models with this vocabulary only.</param>

@@ -27,6 +27,12 @@ internal static class GrammarLimits
     /// <summary>Nested groups of a pattern: its parser recurses.</summary>
     public const int PatternDepthMax = 100;
 
+    /// <summary>Groups in one another in a line of a Lark grammar: its parser recurses.</summary>
+    public const int LarkDepthMax = 100;
+
+    /// <summary>Groups and rules in one another in a Lark grammar: its compiler recurses, and so does the pattern's.</summary>
+    public const int LarkNestingMax = 400;
+
     /// <summary>Nested schemas between two references: their compiler recurses.</summary>
     public const int SchemaDepthMax = 100;
 

@@ -25,6 +25,11 @@ internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictiona
     /// <exception cref="ToolSchemaException">The tool is strict, and its schema can't be followed.</exception>
     public Grammar ArgumentsOnly(PromptTool tool)
     {
+        if (tool.Arguments is { } arguments)
+        {
+            return arguments.Grammar;
+        }
+
         try
         {
             Grammar grammar = Grammar.FromJsonSchema(Schema(tool), tool.IsStrict);

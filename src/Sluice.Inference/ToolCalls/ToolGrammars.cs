@@ -16,14 +16,14 @@ internal sealed class ToolGrammarCache(ToolCallGrammar grammar)
     private readonly Dictionary<string, object> _grammars = [];
 
     /// <exception cref="ToolSchemaException">The tool is strict, and its schema can't be followed.</exception>
-    public ToolGrammars Of(PromptTool tool) => Get($"{tool.IsStrict} {tool.Definition.GetRawText()}", () => new ToolGrammars(
+    public ToolGrammars Of(PromptTool tool) => Get(tool.Key, () => new ToolGrammars(
         grammar.AfterName(tool, isCompact: false),
         grammar.AfterName(tool, isCompact: true),
         grammar.ArgumentsOnly(tool)));
 
     /// <summary>Whole answers that call; see <see cref="ToolCallGrammar.Calls"/>.</summary>
     public Grammar Calls(IReadOnlyList<PromptTool> tools, bool isOpened, bool allowsSeveral) => Get(
-        $"{isOpened} {allowsSeveral} {string.Join('\n', tools.Select(static tool => $"{tool.IsStrict} {tool.Definition.GetRawText()}"))}",
+        $"{isOpened} {allowsSeveral} {string.Join('\n', tools.Select(static tool => tool.Key))}",
         () => grammar.Calls(tools, isOpened, allowsSeveral));
 
     private T Get<T>(string key, Func<T> create)

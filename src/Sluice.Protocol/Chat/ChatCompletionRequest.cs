@@ -112,13 +112,12 @@ public sealed record ChatCompletionRequest
     public bool AsksForAudio { get; init; }
 
     /// <summary>
-    /// The 400 for what a valid request may ask of the API and the local engine cannot do: tools that are no functions, media,
-    /// sound as output. Null when the local engine can serve it.
+    /// The 400 for what a valid request may ask of the API and the local engine cannot do: media, and sound as output.
+    /// Null when the local engine can serve it.
     /// </summary>
     /// <remarks>Not part of <see cref="ChatCompletionRequestReader"/>, for an upstream may well be able to.</remarks>
     public ApiError? FindLocalRefusal()
     {
-        if (LocalTools.FindRefusal(this) is { } refusal) return refusal;
         if (AsksForAudio) return ApiErrors.NotYetLocal("modalities");
         for (var i = 0; i < Messages.Count; i++)
         {

@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Text.Json;
-using Sluice.Protocol.Errors;
 
 namespace Sluice.Protocol.Chat;
 
@@ -12,12 +10,16 @@ public readonly record struct LocalTool(JsonElement Definition, bool IsCustom)
     /// <summary>What a call of it says.</summary>
     public string Name => Definition.GetProperty("name"u8).GetString()!;
 
-    /// <summary>The regular expression that the input of a custom tool has to match; null is any text.</summary>
-    public string? Pattern =>
-        IsCustom && Format(Definition) is { } format && format.TryGetProperty("grammar"u8, out var grammar) ? grammar.GetProperty("definition"u8).GetString() : null;
+    /// <summary>The regular expression that the input of a custom tool has to match; null where there is none.</summary>
+    public string? Pattern => DefinitionIn("regex"u8);
 
-    internal static JsonElement? Format(JsonElement definition) =>
-        definition.TryGetProperty("format"u8, out var format) && format.ValueKind == JsonValueKind.Object ? format : null;
+    /// <summary>The Lark grammar that the input of a custom tool has to follow; null where there is none.</summary>
+    public string? Lark => DefinitionIn("lark"u8);
+
+    private string? DefinitionIn(ReadOnlySpan<byte> syntax) =>
+        IsCustom && Definition.TryGetProperty("format"u8, out var format) && format.ValueKind == JsonValueKind.Object
+        && format.TryGetProperty("grammar"u8, out var grammar) && grammar.GetProperty("syntax"u8).ValueEquals(syntax)
+            ? grammar.GetProperty("definition"u8).GetString() : null;
 }
 
 /// <summary>What a request's tools and functions, in either form, mean for the local engine.</summary>
@@ -50,24 +52,6 @@ public sealed record LocalTools(IReadOnlyList<LocalTool> Tools, bool IsRequired,
             default:
                 return new LocalTools(tools, IsRequired: false, Required: null);
         }
-    }
-
-    /// <summary>The 400 for what the local engine can't do with tools; null if there is nothing.</summary>
-    internal static ApiError? FindRefusal(ChatCompletionRequest request)
-    {
-        if (request.Tools is not { } tools) return null;
-        var index = 0;
-        foreach (var tool in tools.EnumerateArray())
-        {
-            if (ToTool(tool) is { IsCustom: true } custom && LocalTool.Format(custom.Definition) is { } format
-                && format.TryGetProperty("grammar"u8, out var grammar) && !grammar.GetProperty("syntax"u8).ValueEquals("regex"u8))
-            {
-                return ApiErrors.GrammarNotLocal(string.Create(CultureInfo.InvariantCulture, $"tools[{index}].custom.format.grammar.syntax"));
-            }
-            index++;
-        }
-
-        return null;
     }
 
     private static LocalTool ToTool(JsonElement tool) =>

@@ -173,10 +173,6 @@ public static partial class ApiErrors
     public static ApiError InvalidToolPattern(string name, string reason) => Invalid(
         $"Invalid grammar for custom tool '{name}': {Elide(reason, 2 * ProtocolLimits.EchoLengthMax)}.", "tools", "invalid_custom_tool_grammar");
 
-    /// <summary>400: a grammar of a kind that the local engine doesn't know.</summary>
-    public static ApiError GrammarNotLocal(string path) => Invalid(
-        $"Unsupported value: '{path}' must be 'regex' with the local engine; Lark grammars are for upstreams.", path, "unsupported_value");
-
     /// <summary>400: valid, and beyond what the local engine can do today.</summary>
     public static ApiError NotYetLocal(string path) => Invalid(
         $"Unsupported parameter: '{path}' is not supported by the local engine yet.", path, "unsupported_parameter");

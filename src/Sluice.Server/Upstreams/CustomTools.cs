@@ -11,16 +11,18 @@ internal static class CustomTools
 {
     private const string Argument = CustomInputReader.Argument;
 
-    /// <summary>The function that stands for a custom tool. Strict, so that a pattern which can't be followed is refused.</summary>
-    public static PromptTool ToFunction(LocalTool tool)
+    /// <summary>
+    /// The function that stands for a custom tool. Strict, so that a pattern which can't be followed is refused. A Lark grammar stands in its
+    /// description, and is enforced where it can be.
+    /// </summary>
+    public static PromptTool ToFunction(LocalTool tool, GrammarCache grammars)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(buffer))
         {
             writer.WriteStartObject();
             writer.WriteString("name"u8, tool.Name);
-            if (tool.Definition.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String)
-                writer.WriteString("description"u8, description.GetString());
+            if (Describe(tool) is { } description) writer.WriteString("description"u8, description);
             writer.WriteStartObject("parameters"u8);
             writer.WriteString("type"u8, "object"u8);
             writer.WriteStartObject("properties"u8);
@@ -37,7 +39,17 @@ internal static class CustomTools
             writer.WriteEndObject();
             writer.WriteEndObject();
         }
-        return new PromptTool(tool.Name, JsonElement.Parse(buffer.WrittenSpan), IsStrict: true);
+        return new PromptTool(tool.Name, JsonElement.Parse(buffer.WrittenSpan), IsStrict: true)
+        {
+            Arguments = tool.Lark is { } definition && grammars.FindLark(definition, Argument) is { } grammar ? new ArgumentsGrammar(definition, grammar) : null,
+        };
+    }
+
+    private static string? Describe(LocalTool tool)
+    {
+        var text = tool.Definition.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String ? description.GetString() : null;
+        if (tool.Lark is not { } definition) return text;
+        return (string.IsNullOrEmpty(text) ? "" : text + "\n\n") + $"'{Argument}' follows this Lark grammar:\n{definition}";
     }
 
     private static bool IsAnchored(string pattern) => pattern.StartsWith('^') && pattern.EndsWith('$') && !pattern.EndsWith("\\$", StringComparison.Ordinal) && !pattern.Contains('|', StringComparison.Ordinal);

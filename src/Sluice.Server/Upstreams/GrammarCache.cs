@@ -9,8 +9,8 @@ namespace Sluice.Server.Upstreams;
 internal sealed class GrammarCache(Limits limits)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, LinkedListNode<(string Text, Grammar Grammar)>> _bySchema = [];
-    private readonly LinkedList<(string Text, Grammar Grammar)> _byUse = new();
+    private readonly Dictionary<string, LinkedListNode<(string Text, Grammar? Grammar)>> _bySchema = [];
+    private readonly LinkedList<(string Text, Grammar? Grammar)> _byUse = new();
 
     /// <summary>Schemas compiled since the start.</summary>
     public int CompiledCount { get; private set; }
@@ -32,10 +32,28 @@ internal sealed class GrammarCache(Limits limits)
         // No schema begins with a space.
         Get("the schema", (isStrict ? " " : "") + schema.GetRawText(), () => Grammar.FromJsonSchema(schema, isStrict));
 
-    private Grammar Get(string what, string text, Func<Grammar> compile)
+    /// <summary>The grammar of an object whose only member is a text that a Lark grammar accepts; null where that can't be enforced.</summary>
+    /// <param name="definition">The Lark grammar.</param>
+    /// <param name="name">Of the member.</param>
+    public Grammar? FindLark(string definition, string name) => definition.Length > limits.SchemaCharacters ? null : Find($"%{name} {definition}", () =>
     {
-        if (text.Length > limits.SchemaCharacters)
-            throw new GrammarException([], $"{what} has {text.Length} characters; the most that are compiled are {limits.SchemaCharacters}");
+        try
+        {
+            var builder = new GrammarBuilder();
+            return builder.Build(builder.Object(name, builder.LarkString(definition)));
+        }
+        catch (GrammarException)
+        {
+            return null;
+        }
+    });
+
+    private Grammar Get(string what, string text, Func<Grammar> compile) => text.Length <= limits.SchemaCharacters
+        ? Find(text, compile)!
+        : throw new GrammarException([], $"{what} has {text.Length} characters; the most that are compiled are {limits.SchemaCharacters}");
+
+    private Grammar? Find(string text, Func<Grammar?> compile)
+    {
         lock (_lock)
         {
             if (_bySchema.TryGetValue(text, out var found))

@@ -117,7 +117,7 @@ internal sealed partial class LocalUpstream(
         {
             // A schema that is refused costs no prompt.
             var grammar = request.ResponseSchema is { } format ? grammars.Get(format) : null;
-            var (messages, tools) = (PromptMessages.From(request.Messages), PromptMessages.From(request, grammar));
+            var (messages, tools) = (PromptMessages.From(request.Messages), PromptMessages.From(request, grammar, grammars));
             var ending = request.ContinuesMessage ? PromptEnding.RestOfMessage : request.IntroducesAnswer ? PromptEnding.Answer : PromptEnding.Anything;
             return (engine.EncodeChat(messages, tools, then, request.TemplateVariables, ending), grammar);
         }

@@ -41,10 +41,11 @@ internal static class PromptMessages
     /// <summary>The tools that an answer may call; null where there are none.</summary>
     /// <param name="request">A request.</param>
     /// <param name="textGrammar">What an answer without calls has to be; null is anything.</param>
-    public static PromptTools? From(ChatCompletionRequest request, Grammar? textGrammar)
+    /// <param name="grammars">Those of the tools' inputs.</param>
+    public static PromptTools? From(ChatCompletionRequest request, Grammar? textGrammar, GrammarCache grammars)
     {
         if (LocalTools.Find(request) is not { } tools) return null;
-        return new PromptTools([.. tools.Tools.Select(ToTool).DistinctBy(tool => tool.Name)])
+        return new PromptTools([.. tools.Tools.Select(tool => ToTool(tool, grammars)).DistinctBy(tool => tool.Name)])
         {
             IsRequired = tools.IsRequired,
             Required = tools.Required,
@@ -53,8 +54,8 @@ internal static class PromptMessages
         };
     }
 
-    private static PromptTool ToTool(LocalTool tool) => tool.IsCustom
-        ? CustomTools.ToFunction(tool)
+    private static PromptTool ToTool(LocalTool tool, GrammarCache grammars) => tool.IsCustom
+        ? CustomTools.ToFunction(tool, grammars)
         : new(tool.Name, tool.Definition, tool.Definition.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True);
 
     private static IEnumerable<PromptToolCall> Calls(ChatMessage message, string functionId)

@@ -234,9 +234,11 @@ public static partial class ToolCallTable
         };
         yield return new("F custom tools with a Lark grammar", answer => Assert.Equal("x", Assert.Single(answer.Calls).Arguments))
         {
-            Request = "\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"pick\",\"format\":{\"type\":\"grammar\",\"grammar\":{\"syntax\":\"lark\",\"definition\":\"start: \\\"x\\\"\"}}}}]",
-            Says = new("", ("pick", "x")) { IsCustom = true },
-            RefusedBy = [(Engine, "'tools[0].custom.format.grammar.syntax' must be 'regex'"), (Anthropic, "'tools[0].type'")],
+            Request = "\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"pick\",\"format\":{\"type\":\"grammar\",\"grammar\":{\"syntax\":\"lark\",\"definition\":\"start: \\\"x\\\"\"}}}}],"
+                + "\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"pick\"}}",
+            Says = new("Hello world"),
+            Obeyed = new("", ("pick", "x")) { IsCustom = true },
+            RefusedBy = [(Anthropic, "'tools[0].type'")],
         };
     }
 

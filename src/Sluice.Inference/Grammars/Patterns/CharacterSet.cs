@@ -1,9 +1,12 @@
+using System.Text;
+
 namespace Sluice.Inference.Grammars.Patterns;
 
 /// <summary>Code points without surrogates, as sorted ranges that don't touch. Immutable.</summary>
 internal sealed class CharacterSet
 {
     public const int Last = 0x10FFFF;
+    private const int FoldedRangeMax = 128;
 
     private CharacterSet(List<(int First, int Last)> ranges) => Ranges = ranges;
 
@@ -22,6 +25,9 @@ internal sealed class CharacterSet
 
     /// <summary>What a dot means.</summary>
     public static CharacterSet NoLineEnd { get; } = Of(('\n', '\n'), ('\r', '\r'), (0x2028, 0x2029)).Complement();
+
+    /// <summary>What a dot means in Python.</summary>
+    public static CharacterSet NoLineFeed { get; } = Of(('\n', '\n')).Complement();
 
     public static CharacterSet Of(params IEnumerable<(int First, int Last)> ranges)
     {
@@ -53,6 +59,26 @@ internal sealed class CharacterSet
 
         rest.Add((next, Last));
         return Of(rest);
+    }
+
+    /// <summary>The same characters in upper and lower case too. Of long ranges beyond ASCII, which are scripts without case, nothing is added.</summary>
+    public CharacterSet IgnoreCase()
+    {
+        var ranges = new List<(int, int)>(Ranges);
+        foreach ((int first, int last) in Ranges)
+        {
+            int end = last - first < FoldedRangeMax ? last : Math.Min(last, 0x7F);
+            for (int character = first; character <= end; character++)
+            {
+                var rune = new Rune(character);
+                int upper = Rune.ToUpperInvariant(rune).Value;
+                int lower = Rune.ToLowerInvariant(rune).Value;
+                ranges.Add((upper, upper));
+                ranges.Add((lower, lower));
+            }
+        }
+
+        return Of(ranges);
     }
 
     private static IEnumerable<(int First, int Last)> WithoutSurrogates((int First, int Last) range) =>

@@ -10,6 +10,17 @@ internal abstract record PatternNode
     public static PatternNode Text(string text) =>
         new PatternSequence([.. text.EnumerateRunes().Select(static rune => new PatternSet(CharacterSet.Of((rune.Value, rune.Value))))]);
 
+    /// <summary>Parts when every repetition is written out; more than 100 million are that many.</summary>
+    public long CountParts() => Math.Min(100_000_000, this switch
+    {
+        PatternSequence sequence => 1 + sequence.Parts.Sum(static part => part.CountParts()),
+        PatternChoice choice => 1 + choice.Parts.Sum(static part => part.CountParts()),
+        PatternRepeat repeat => 1 + (repeat.Part.CountParts() * Math.Max(1, repeat.Max ?? repeat.Min + 1)),
+        PatternLook look => 1 + look.Ahead.CountParts(),
+        PatternAutomaton compiled => compiled.Automaton.StateCount,
+        _ => 1,
+    });
+
     public static PatternNode Range(int first, int last) => new PatternSet(CharacterSet.Of((first, last)));
 }
 

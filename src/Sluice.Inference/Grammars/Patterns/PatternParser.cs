@@ -3,6 +3,23 @@ using System.Text;
 
 namespace Sluice.Inference.Grammars.Patterns;
 
+/// <summary>How a regular expression is read.</summary>
+[Flags]
+internal enum PatternOptions
+{
+    /// <summary>As ECMA-262 has it.</summary>
+    Ecma = 0,
+
+    /// <summary>As Python has it: other escapes, and the dot is anything but a line feed.</summary>
+    Python = 1,
+
+    /// <summary>Upper and lower case are the same.</summary>
+    IgnoreCase = 2,
+
+    /// <summary>The dot is any character.</summary>
+    DotIsAll = 4,
+}
+
 /// <summary>
 /// Reads ECMA-262 regular expressions, of which it takes what is regular: no look-behind, no back references, no word boundaries, and
 /// anchors at the ends only. Characters are code points.
@@ -13,10 +30,12 @@ internal ref struct PatternParser
     private readonly int[] _text;
     private int _at;
     private int _depth;
+    private readonly PatternOptions _options;
     private int _beginning; // Where the text begins, with nothing but look-aheads before; -1 is nowhere.
 
-    private PatternParser(string pattern)
+    private PatternParser(string pattern, PatternOptions options = default)
     {
+        _options = options;
         _text = [.. pattern.EnumerateRunes().Select(static rune => rune.Value)];
     }
 
@@ -53,9 +72,9 @@ internal ref struct PatternParser
 
     /// <summary>Reads a pattern that is all of a text: anchors at the ends of its alternatives change nothing.</summary>
     /// <exception cref="GrammarException">It is no regular expression, or has what isn't supported.</exception>
-    public static PatternNode ParseWhole(string pattern)
+    public static PatternNode ParseWhole(string pattern, PatternOptions options = default)
     {
-        var parser = new PatternParser(pattern);
+        var parser = new PatternParser(pattern, options);
         var choices = new List<PatternNode>();
         do
         {
@@ -81,6 +100,10 @@ internal ref struct PatternParser
 
     private readonly GrammarException Unsupported(string what) =>
         new(FormattableString.Invariant($"'pattern' has {what} at character {_at + 1}, which is not supported"));
+
+    private readonly bool Has(PatternOptions option) => (_options & option) != 0;
+
+    private readonly CharacterSet Fold(CharacterSet set) => Has(PatternOptions.IgnoreCase) ? set.IgnoreCase() : set;
 
     private bool Take(int character)
     {
@@ -184,14 +207,15 @@ internal ref struct PatternParser
             case '[':
                 return new PatternSet(ParseClass());
             case '.':
-                return new PatternSet(CharacterSet.NoLineEnd);
+                return new PatternSet(Has(PatternOptions.DotIsAll) ? CharacterSet.All
+                    : Has(PatternOptions.Python) ? CharacterSet.NoLineFeed : CharacterSet.NoLineEnd);
             case '\\':
-                return new PatternSet(ParseEscape(out _));
+                return new PatternSet(Fold(ParseEscape(out _)));
             case '*' or '+' or '?' or '{':
                 _at--;
                 throw Unsupported($"'{Rune(character)}'");
             default:
-                return PatternNode.Range(character, character);
+                return new PatternSet(Fold(CharacterSet.Of((character, character))));
         }
     }
 
@@ -199,6 +223,7 @@ internal ref struct PatternParser
     {
         if (Take('?') && !Take(':'))
         {
+            _ = Has(PatternOptions.Python) && Take('P');
             if (Current is '=' or '!')
             {
                 return ParseLook();
@@ -256,6 +281,11 @@ internal ref struct PatternParser
     {
         bool isNegated = Take('^');
         var ranges = new List<(int, int)>();
+        if (Has(PatternOptions.Python) && Take(']'))
+        {
+            ranges.Add((']', ']'));
+        }
+
         while (!Take(']'))
         {
             CharacterSet first = ParseClassMember(out int character);
@@ -281,7 +311,7 @@ internal ref struct PatternParser
             }
         }
 
-        CharacterSet set = CharacterSet.Of(ranges);
+        CharacterSet set = Fold(CharacterSet.Of(ranges));
         return isNegated ? set.Complement() : set;
     }
 
@@ -343,6 +373,7 @@ internal ref struct PatternParser
             'u' when Take('{') => ParseBracedHex(),
             'u' => ParseUnit(),
             >= 0 when escape < 128 && Specials.Contains((char)escape) => escape,
+            '\n' or (>= ' ' and < 127) when Has(PatternOptions.Python) && !char.IsAsciiLetterOrDigit((char)escape) => escape,
             _ => throw Unsupported($"the escape '\\{Rune(escape)}'"),
         };
         return CharacterSet.Of((character, character));

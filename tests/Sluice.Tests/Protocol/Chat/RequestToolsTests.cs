@@ -79,9 +79,6 @@ public sealed class RequestToolsTests
     // Valid for the API; the local engine says honestly that it cannot do it yet.
     [Theory]
     [InlineData("\"modalities\":[\"text\",\"audio\"]", "Unsupported parameter: 'modalities' is not supported by the local engine yet.", "modalities", "unsupported_parameter")]
-    [InlineData(
-        "\"tools\":[" + Tool + ",{\"type\":\"custom\",\"custom\":{\"name\":\"c\",\"format\":{\"type\":\"grammar\",\"grammar\":{\"syntax\":\"lark\",\"definition\":\"start: X\"}}}}]",
-        "Unsupported value: 'tools[1].custom.format.grammar.syntax' must be 'regex' with the local engine; Lark grammars are for upstreams.", "tools[1].custom.format.grammar.syntax", "unsupported_value")]
     public void What_the_local_engine_cannot_do_yet_is_valid_and_refused_by_it(string members, string message, string param, string code)
     {
         var refusal = Accept(Body(members)).FindLocalRefusal();
