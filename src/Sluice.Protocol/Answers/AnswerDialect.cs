@@ -85,6 +85,14 @@ public abstract class AnswerDialect
         AnswerHead head, EventBuffer delivered, bool isWhole, ReadOnlySpan<bool> finished, AnswerUsage usage, bool isEstimated, IEventOutput output);
 
     /// <summary>
+    /// What the events of an answer that broke off say, for another attempt to say it again and go on. Dialects whose events are compared
+    /// have none.
+    /// </summary>
+    /// <param name="events">All of them, from the first on.</param>
+    /// <returns>Null where it can't be gone on with: a tool is called, or the answer has refused.</returns>
+    public virtual DeliveredDeltas? ReadDelivered(EventBuffer events) => null;
+
+    /// <summary>
     /// Writes an event as a reader of a stream gets it: one that holds an answer as a whole is taken apart. One event stays one, for cursors
     /// count them.
     /// </summary>

@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using System.Text.Json;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
@@ -77,6 +79,37 @@ public sealed class ResponsesDialect : AnswerDialect
         writer.Restore(delivered);
         writer.Cancel(output, usage, isEstimated);
         return true;
+    }
+
+    /// <inheritdoc/>
+    public override DeliveredDeltas? ReadDelivered(EventBuffer events)
+    {
+        ArgumentNullException.ThrowIfNull(events);
+        var (text, count, model, created) = (new ArrayBufferWriter<byte>(), 0, "", 0L);
+        for (var i = 0; i < events.Count; i++)
+        {
+            var data = events[i].IndexOf("data: "u8);
+            if (data < 0) continue;
+            var reader = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..]);
+            using var document = JsonDocument.ParseValue(ref reader);
+            var root = document.RootElement;
+            switch (root.GetProperty("type"u8).GetString())
+            {
+                case "response.created":
+                    var response = root.GetProperty("response"u8);
+                    model = response.GetProperty("model"u8).GetString()!;
+                    created = response.GetProperty("created_at"u8).TryGetInt64(out var time) ? time : 0;
+                    break;
+                case "response.output_text.delta":
+                    text.Write(Encoding.UTF8.GetBytes(root.GetProperty("delta"u8).GetString()!));
+                    count++;
+                    break;
+                case "response.output_item.added" when root.GetProperty("item"u8).GetProperty("type"u8).GetString() is not ("message" or "reasoning"):
+                case "response.refusal.delta":
+                    return null;
+            }
+        }
+        return new DeliveredDeltas(text.WrittenMemory, count, model, created);
     }
 
     /// <inheritdoc/>

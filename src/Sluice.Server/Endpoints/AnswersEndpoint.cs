@@ -76,7 +76,7 @@ internal sealed class AnswersEndpoint(
             Headers = ForwardedHeaders.Of(context.Request),
             KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
             IsBackground = prepared.IsBackground && !outline!.IsStream,
-            IsRescuable = dialect is ChatDialect && !RescueHeader.IsOff(context.Request),
+            IsRescuable = !RescueHeader.IsOff(context.Request),
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],
         };

@@ -63,7 +63,7 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
     private static AttemptRole RoleOf(Attempt attempt, AttemptResult? result) => attempt switch
     {
         { Commit.Winner: { } winner } when !ReferenceEquals(winner, attempt) => AttemptRole.HedgeLost,
-        { Output: SplicingWriter { IsRescued: false } } => AttemptRole.RescueLost,
+        { Output: RescueWriter { IsRescued: false } } => AttemptRole.RescueLost,
         _ => result is { Outcome: AttemptOutcome.Failed } ? AttemptRole.Failed : AttemptRole.Answer,
     };
 

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
@@ -45,7 +47,16 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         foreach (var step in Plan(broke, isStalled, route, fallbacks, broken.Outline.Model))
         {
             if (count == limits.RescueAttemptsMax) break;
-            if (ReadDelivered(broken) is not { } delivered) return false;
+            if (ReadEvents(broken) is not { } events) return false;
+            if (broken.Dialect is not ChatDialect)
+            {
+                if (step.Method != Method.Rerun || broken.Dialect.ReadDelivered(events) is not { } deltas) return false;
+                count++;
+                LogTry(broken.Generation.Id, step.Deployment.Upstream.Identity.Name, WordFor(step.Method), broken.Output.EventCount);
+                if (await RepeatAsync(broken, step, events, deltas)) return true;
+                continue;
+            }
+            if (ReadDelivered(broken, events) is not { } delivered) return false;
             var attempt = Prepare(broken, step, delivered);
             if (attempt is null) continue;
             count++;
@@ -75,8 +86,8 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         }
     }
 
-    // Null when a part of what was delivered is no longer in the log, or is more than text.
-    private DeliveredAnswer? ReadDelivered(Attempt broken)
+    // Null when a part of what was delivered is no longer in the log.
+    private EventBuffer? ReadEvents(Attempt broken)
     {
         using var reader = broken.Generation.Log.TryOpenReader();
         if (reader is null) return null;
@@ -86,6 +97,12 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         {
             if (reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent) != ReadOutcome.Events) return null;
         }
+        return events;
+    }
+
+    // Null when it is more than text.
+    private DeliveredAnswer? ReadDelivered(Attempt broken, EventBuffer events)
+    {
         try
         {
             var delivered = new DeliveredAnswer(broken.Outline.ChoiceCount, events);
@@ -122,6 +139,26 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         };
     }
 
+    // The same for a dialect whose deltas are compared, and not its events.
+    private async Task<bool> RepeatAsync(Attempt broken, Step step, EventBuffer events, DeliveredDeltas delivered)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(broken.Cancellation);
+        var writer = new RepeatedWriter(broken.Output, WordFor(step.Method), broken.Record, end.Cancel);
+        var attempt = broken with
+        {
+            Outline = broken.Outline with { Model = step.ModelName },
+            // As the events say it already.
+            ModelName = delivered.Model,
+            Created = delivered.Created,
+            Commit = new CommitPoint(time),
+            IsLast = false,
+            IsRescuable = true,
+            Production = null,
+            Repeats = new RepeatedAnswer(events, delivered, writer.GiveUp),
+        };
+        return await EndAsync(broken, step, attempt with { Output = writer, Cancellation = end.Token }, writer);
+    }
+
     // True when the answer has come to its end.
     private async Task<bool> FollowAsync(Attempt broken, Attempt attempt, Step step, DeliveredAnswer delivered)
     {
@@ -129,8 +166,13 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         var continuedTokens = step.Method == Method.Prefill ? delivered.TokenCount : 0;
         // Here and now, and not on another thread: what is registered ends a wait or closes a connection.
         var writer = new SplicingWriter(broken.Output, delivered, continuedTokens, WordFor(step.Method), broken.Record, end.Cancel);
+        return await EndAsync(broken, step, attempt with { Output = writer, Cancellation = end.Token }, writer);
+    }
+
+    private async Task<bool> EndAsync(Attempt broken, Step step, Attempt attempt, RescueWriter writer)
+    {
         // The engine ends the answer itself, and an upstream that answered has.
-        if (await RunAsync(step.Deployment, attempt with { Output = writer, Cancellation = end.Token }) == AttemptOutcome.Answered) await writer.WhenEnded;
+        if (await RunAsync(step.Deployment, attempt) == AttemptOutcome.Answered) await writer.WhenEnded;
         if (writer.IsDifferent) LogDifferent(broken.Generation.Id, step.Deployment.Upstream.Identity.Name);
         // What it appended before it broke off too.
         broken.Output.Publish();

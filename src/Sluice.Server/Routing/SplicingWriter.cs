@@ -20,7 +20,7 @@ namespace Sluice.Server.Routing;
 /// <param name="figures">Of the request.</param>
 /// <param name="giveUp">Ends the attempt; must not block.</param>
 internal sealed class SplicingWriter(
-    AnswerWriter answer, DeliveredAnswer delivered, int continuedTokens, string method, RequestFigures figures, Action giveUp) : AnswerWriter
+    AnswerWriter answer, DeliveredAnswer delivered, int continuedTokens, string method, RequestFigures figures, Action giveUp) : RescueWriter
 {
     private readonly AnswerSplicer _splicer = new(delivered, continuedTokens);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -28,19 +28,19 @@ internal sealed class SplicingWriter(
     private readonly EventBuffer _beyond = new();
     private (AnswerUsage Usage, bool IsEstimated)? _usage;
 
-    /// <summary>Completes, always successfully, when the attempt has ended.</summary>
-    public Task WhenEnded => _ended.Task;
+    private bool _isRescued;
+    private bool _isDifferent;
+    private bool _isWhole;
 
-    /// <summary>Whether the answer has gone beyond what was delivered.</summary>
-    public bool IsRescued { get; private set; }
+    public override Task WhenEnded => _ended.Task;
 
-    /// <summary>Whether the attempt said something else.</summary>
-    public bool IsDifferent { get; private set; }
+    public override bool IsRescued => _isRescued;
 
-    /// <summary>Whether the answer has come to its end.</summary>
-    public bool IsWhole { get; private set; }
+    public override bool IsDifferent => _isDifferent;
 
-    public override bool HasEnded => _ended.Task.IsCompleted || IsDifferent;
+    public override bool IsWhole => _isWhole;
+
+    public override bool HasEnded => _ended.Task.IsCompleted || _isDifferent;
 
     public override long EventCount => answer.EventCount;
 
@@ -85,7 +85,7 @@ internal sealed class SplicingWriter(
     {
         if (IsRescued && !IsDifferent)
         {
-            IsWhole = true;
+            _isWhole = true;
             answer.Complete(Whole(usage), isEstimated || continuedTokens > 0);
         }
         _ended.TrySetResult();
@@ -106,14 +106,14 @@ internal sealed class SplicingWriter(
         if (IsDifferent) return;
         if (_splicer.Add(sseEvent, _beyond) == SpliceState.Different || _beyond.WrittenCount > ProtocolLimits.CompletionBytesMax)
         {
-            IsDifferent = true;
+            _isDifferent = true;
             giveUp();
             return;
         }
         if (_splicer.State != SpliceState.Beyond || _beyond.Count == 0) return;
         if (!IsRescued)
         {
-            IsRescued = true;
+            _isRescued = true;
             figures.AddRescue(method, isRerun: continuedTokens == 0);
             // The comment belongs to the event behind it.
             ChatChunkWriter.WriteRescue(answer, method);

@@ -1,9 +1,16 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
+
+/// <summary>An answer that broke off, for an attempt that is to go on with it.</summary>
+/// <param name="Past">All its events.</param>
+/// <param name="Delivered">What they say.</param>
+/// <param name="GiveUp">To be called when the attempt says something else.</param>
+internal sealed record RepeatedAnswer(EventBuffer Past, DeliveredDeltas Delivered, Action GiveUp);
 
 /// <summary>One try at answering a request.</summary>
 /// <param name="Generation">Whose log receives the answer.</param>
@@ -45,6 +52,9 @@ internal sealed record Attempt(
     /// <summary>How the local engine is suspended; null where it can't be.</summary>
     public Production? Production { get; init; }
 
+    /// <summary>What the attempt has to say again before it says more; null where the answer is a new one, or chunks are compared.</summary>
+    public RepeatedAnswer? Repeats { get; init; }
+
     /// <summary>What the local engine goes on from; null from the beginning.</summary>
     public AnswerSnapshot? From { get; init; }
 
@@ -77,6 +87,15 @@ internal sealed record Attempt(
     {
         Entry?.SetUsage(usage, isEstimated);
         Output.Complete(usage, isEstimated);
+    }
+
+    /// <summary>What turns neutral deltas into the client's events.</summary>
+    public DeltaWriter CreateWriter(AnswerHead head)
+    {
+        var writer = Dialect.CreateWriter(head);
+        if (Repeats is not { } repeated) return writer;
+        writer.Restore(repeated.Past);
+        return new RepeatingWriter(writer, repeated.Delivered, repeated.GiveUp);
     }
 
     /// <summary>What every event of the answer says.</summary>

@@ -51,7 +51,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _hasLogprobs = request.Logprobs;
         _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
         _inputs = new CustomInputReader?[request.N];
-        _writer = attempt.Dialect.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created));
+        _writer = attempt.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created));
         if (past is not null) _writer.Restore(past);
     }
 

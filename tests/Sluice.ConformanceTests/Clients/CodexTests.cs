@@ -99,7 +99,10 @@ public sealed class CodexTests
                 node,
                 [Path.Combine(modules, ".bin", "codex"), "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", question])
             {
-                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = home,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                WorkingDirectory = home,
             };
             start.Environment["CODEX_HOME"] = home;
             using var process = Process.Start(start)!;

@@ -49,7 +49,7 @@ internal abstract class UpstreamDialect
     public abstract AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer);
 
     /// <summary>Whether its answers are not what the client gets: then they are always asked for as streams.</summary>
-    public bool Translates(Attempt attempt) => attempt.Dialect.Name != Wire;
+    public bool Translates(Attempt attempt) => attempt.Dialect.Name != Wire || attempt.Repeats is not null;
 
     private protected static ApiError? WriteChatBody(Attempt attempt, StreamWish wish, string model, string? maxTokens, IBufferWriter<byte> output)
     {
@@ -64,5 +64,5 @@ internal abstract class UpstreamDialect
 
     private protected static AnswerRelay CreateChatRelay(Attempt attempt, RelayOptions answer) => attempt.Dialect is ChatDialect
         ? attempt.Dialect.CreateRelay(answer)
-        : new ChunkTranslation(answer, attempt.Dialect.CreateWriter(attempt.HeadAt(answer.Created)));
+        : new ChunkTranslation(answer, attempt.CreateWriter(attempt.HeadAt(answer.Created)));
 }
