@@ -23,6 +23,23 @@ internal sealed class ChoiceOutput(IGenerationSink sink, int choiceIndex)
         {
             sink.OnText(choiceIndex, utf8, tokens);
         }
+        else
+        {
+            sink.OnReplayedText(choiceIndex, utf8);
+        }
+    }
+
+    /// <summary>Text of the prompt: how it is cut into pieces depends on the load, and it says nothing about the answer.</summary>
+    public void Echo(ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
+    {
+        if (!IsMuted)
+        {
+            sink.OnText(choiceIndex, utf8, tokens);
+        }
+        else
+        {
+            sink.OnReplayedText(choiceIndex, utf8);
+        }
     }
 
     public void Reasoning(ReadOnlySpan<byte> utf8)

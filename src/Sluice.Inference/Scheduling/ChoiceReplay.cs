@@ -19,7 +19,18 @@ internal static class ChoiceReplay
             choice.ForceCall();
         }
 
-        FinishReason? end = null;
+        if (progress.EchoedCount > 0)
+        {
+            if (choice.Prompt.Echo == null || progress.EchoedCount > choice.PromptLength)
+            {
+                throw Diverged("its prompt was not delivered like this");
+            }
+
+            choice.Echo(progress.EchoedCount, []);
+        }
+
+        // Where no token may follow the prompt, it has ended without one.
+        FinishReason? end = choice.TokenLimit == 0 ? progress.Finish : null;
         while (end == null && choice.GeneratedCount < progress.Tokens.Count)
         {
             int token = progress.Tokens[choice.GeneratedCount];

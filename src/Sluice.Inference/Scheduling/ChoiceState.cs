@@ -1,4 +1,5 @@
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.ToolCalls;
 using Sluice.Inference.Transformer;
@@ -14,9 +15,10 @@ internal sealed class ChoiceState
     private Sampler? _sampler;
     private TextAssembler? _text;
 
-    public ChoiceState(EngineGeneration generation, int index, int tokenLimit)
+    public ChoiceState(EngineGeneration generation, PromptState prompt, int index, int tokenLimit)
     {
         Generation = generation;
+        Prompt = prompt;
         Index = index;
         TokenLimit = tokenLimit;
         Cache = new KvSequence { Scope = generation.Request.Scope };
@@ -25,7 +27,32 @@ internal sealed class ChoiceState
 
     public EngineGeneration Generation { get; }
 
+    /// <summary>What it continues.</summary>
+    public PromptState Prompt { get; }
+
+    /// <summary>Over the choices of all prompts.</summary>
     public int Index { get; }
+
+    /// <summary>Whether it is the one that reads its prompt; the others start from there.</summary>
+    public bool IsReader => Index == Prompt.FirstChoice;
+
+    /// <summary>Tokens of the prompt that the sink has been told of.</summary>
+    public int EchoedCount { get; set; }
+
+    /// <summary>
+    /// Whether it reads a prompt whose tokens have their log probabilities delivered, and has not come to the last of them. The scores of
+    /// the first <see cref="EchoedCount"/> tokens have been.
+    /// </summary>
+    public bool IsScoring => IsReader && Generation.Request.IsScored && EchoedCount < PromptLength;
+
+    /// <summary>How many of the next tokens to compute have logits that score the token behind them.</summary>
+    public int ScoredWithin(int count) => IsScoring ? Math.Max(0, Cache.Length + count - Math.Max(Cache.Length, EchoedCount - 1)) : 0;
+
+    /// <summary>
+    /// Most tokens that the cache may have of it without being computed: the last one always is, for its logits, and of a prompt that is
+    /// scored everything from the last known score on.
+    /// </summary>
+    public int ReusableLength => IsScoring ? Math.Max(0, EchoedCount - 1) : Math.Max(Tokens.Count, PromptLength) - 1;
 
     /// <summary>Its caller's.</summary>
     public CallerShare Share => Generation.Share;
@@ -78,7 +105,7 @@ internal sealed class ChoiceState
     /// <summary>What the rest of the answer has to be once its reasoning has ended.</summary>
     public Grammar? AwaitedGrammar { get; set; }
 
-    public int PromptLength => Generation.Request.PromptTokens.Count;
+    public int PromptLength => Prompt.Tokens.Count;
 
     public int GeneratedCount => Math.Max(0, Tokens.Count - PromptLength);
 
@@ -108,6 +135,9 @@ internal sealed class ChoiceState
         OutputDigest = Output.Digest,
         Finish = EndReason,
         IsCallForced = IsCallForced,
+        EchoedCount = EchoedCount,
+        ReachedPromptTokens = IsReader ? Math.Min(ReachedLength, PromptLength) : 0,
+        CachedPromptTokens = IsReader ? Prompt.CachedTokens : 0,
         Held = IsFinished ? [] : [.. HeldTokens, .. _text?.GetHeldTokens() ?? []],
     };
 
@@ -123,14 +153,24 @@ internal sealed class ChoiceState
         }
 
         GenerationRequest request = Generation.Request;
-        Tokens.AddRange(request.PromptTokens);
-        _sampler = new Sampler(request.Sampling, Index, request.PromptTokens);
+        Tokens.AddRange(Prompt.Tokens);
+        _sampler = new Sampler(request.Sampling, Index, Prompt.Tokens);
         Answer = request.Answer?.CreateReader();
         Grammar? grammar = request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : request.Grammar;
         bool isLater = Answer?.IsReasoning == true;
         Matcher = grammar == null || isLater ? null : new GrammarMatcher(grammar);
         AwaitedGrammar = isLater ? grammar : null;
         _text = new TextAssembler(request.StopSequences, request.Sampling.TopLogprobs != null);
+    }
+
+    /// <summary>Delivers more of the prompt.</summary>
+    /// <param name="tokenCount">So many of its tokens have been delivered then.</param>
+    /// <param name="scores">Of those that are new; empty where none are asked for.</param>
+    public void Echo(int tokenCount, ReadOnlySpan<TokenLogprob> scores)
+    {
+        PromptText text = Prompt.Echo!;
+        Output.Echo(text.Utf8.Span[text.LengthOf(EchoedCount)..text.LengthOf(tokenCount)], scores);
+        EchoedCount = tokenCount;
     }
 
     /// <summary>The answer is a call from its first token on.</summary>

@@ -13,12 +13,13 @@ public sealed class EngineGeneration
         _engine = engine;
         Request = request;
         Sink = sink;
-        PromptDigest = RollingDigest.Of(request.PromptTokens);
-        int tokenLimit = Math.Min(request.MaxTokens, contextLength - request.PromptTokens.Count);
-        Choices = new ChoiceState[request.ChoiceCount];
+        PromptDigest = RollingDigest.Of(request.Prompts);
+        Prompts = [.. request.Prompts.Select((tokens, i) => new PromptState(tokens, request.Echo?[i], i * request.ChoiceCount))];
+        Choices = new ChoiceState[Prompts.Length * request.ChoiceCount];
         for (int i = 0; i < Choices.Length; i++)
         {
-            Choices[i] = new ChoiceState(this, i, tokenLimit);
+            PromptState prompt = Prompts[i / request.ChoiceCount];
+            Choices[i] = new ChoiceState(this, prompt, i, Math.Min(request.MaxTokens, contextLength - prompt.Tokens.Count));
         }
     }
 
@@ -28,6 +29,9 @@ public sealed class EngineGeneration
 
     internal ulong PromptDigest { get; }
 
+    internal PromptState[] Prompts { get; }
+
+    /// <summary>Those of the first prompt, then those of the second one.</summary>
     internal ChoiceState[] Choices { get; }
 
     /// <summary>What its caller holds and waits for; set when the engine's thread accepts it.</summary>
@@ -45,15 +49,9 @@ public sealed class EngineGeneration
         set => _refused = value;
     }
 
-    /// <summary>Whether the first choice has read the prompt, so that the others find it in the cache.</summary>
-    internal bool IsPromptRead { get; set; }
-
     internal int StartedCount { get; set; }
 
     internal int FinishedCount { get; set; }
-
-    /// <summary>Tokens of the prompt that the first choice found in the cache when it first came to them.</summary>
-    internal int CachedPromptTokens { get; set; }
 
     /// <summary>Held while a choice changes, so that other threads find it whole. Sinks are called under it.</summary>
     internal Lock Gate { get; } = new();
@@ -64,17 +62,17 @@ public sealed class EngineGeneration
 
     internal bool IsStopped => _cancelled || _suspended;
 
-    internal GenerationProgress Progress => new(_engine.Model.Identity, PromptDigest, [.. Choices.Select(static choice => choice.Progress)])
-    {
-        CachedPromptTokens = CachedPromptTokens,
-        ReachedPromptTokens = Math.Min(Choices[0].ReachedLength, Request.PromptTokens.Count),
-    };
+    internal GenerationProgress Progress => new(_engine.Model.Identity, PromptDigest, [.. Choices.Select(static choice => choice.Progress)]);
 
     /// <summary>Whether a terminal call has been made to the sink.</summary>
     internal bool HasEnded { get; set; }
 
     internal GenerationUsage Usage => new(
-        Request.PromptTokens.Count, CachedPromptTokens, Choices.Sum(static choice => choice.GeneratedCount), Choices.Sum(static choice => choice.ReasoningCount));
+        Prompts.Sum(static prompt => prompt.Tokens.Count), Prompts.Sum(static prompt => prompt.CachedTokens),
+        Choices.Sum(static choice => choice.GeneratedCount), Choices.Sum(static choice => choice.ReasoningCount));
+
+    /// <summary>The choices that continue a prompt; the first one reads it.</summary>
+    internal ReadOnlySpan<ChoiceState> ChoicesOf(PromptState prompt) => Choices.AsSpan(prompt.FirstChoice, Request.ChoiceCount);
 
     /// <summary>
     /// Ends the generation: within one step its slots are free and the sink is told. Does nothing when it has ended already.

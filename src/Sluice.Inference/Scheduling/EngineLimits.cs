@@ -19,6 +19,9 @@ internal static class EngineLimits
     /// <summary>Fewest prompt tokens of a step that has any: two tiles of columns.</summary>
     public const int PrefillTokensMin = 16;
 
+    /// <summary>Prompt tokens of one piece where a prompt is delivered without log probabilities: some kilobytes of text.</summary>
+    public const int EchoTokens = 1024;
+
     /// <summary>Tokens guessed at a time for one sequence: with the known one, the widest tile of columns that weights are multiplied with.</summary>
     public const int DraftTokensMax = 7;
 

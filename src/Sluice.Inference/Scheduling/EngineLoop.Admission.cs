@@ -20,11 +20,14 @@ internal sealed partial class EngineLoop
         generation.Share = ShareOf(generation.Request.Scope);
         _generations.Add(generation);
 
-        // Further choices start from the first one's prompt, so they wait until it has been read.
-        ChoiceState[] choices = generation.Choices;
-        foreach (ChoiceState choice in choices.AsSpan(0, choices[0].IsFinished ? choices.Length : 1))
+        // Further choices start from what the first one of their prompt has read, so they wait until then.
+        foreach (PromptState prompt in generation.Prompts)
         {
-            Queue(choice);
+            ReadOnlySpan<ChoiceState> choices = generation.ChoicesOf(prompt);
+            foreach (ChoiceState choice in choices[..(choices[0].IsFinished ? choices.Length : 1)])
+            {
+                Queue(choice);
+            }
         }
     }
 
@@ -125,8 +128,8 @@ internal sealed partial class EngineLoop
             return true;
         }
 
-        IReadOnlyList<int> tokens = choice.Tokens.Count > 0 ? choice.Tokens : choice.Generation.Request.PromptTokens;
-        int shared = _model.Cache.CountInUse(choice.Cache.Scope, tokens, tokens.Count - 1);
+        IReadOnlyList<int> tokens = choice.Tokens.Count > 0 ? choice.Tokens : choice.Prompt.Tokens;
+        int shared = _model.Cache.CountInUse(choice.Cache.Scope, tokens, choice.ReusableLength);
         return _model.Cache.AvailableCount >= (tokens.Count / TransformerLimits.KvBlockTokens) + 1 - shared + _active.Count;
     }
 
@@ -152,6 +155,11 @@ internal sealed partial class EngineLoop
             }
 
             generation.StartedCount++;
+        }
+
+        if (EchoAll(choice))
+        {
+            return;
         }
 
         Reuse(choice);

@@ -67,6 +67,16 @@ internal sealed partial class EngineLoop
     // From the rows of a choice to its tokens: the first row is that of its last known token.
     private void TakeTokens(ChoiceState choice, int row)
     {
+        if (choice.TokenLimit == 0)
+        {
+            lock (choice.Generation.Gate)
+            {
+                Finish(choice, FinishReason.Length);
+            }
+
+            return;
+        }
+
         ChoiceDrafts drafts = choice.Drafts;
         int first = choice.Tokens.Count;
         int accepted = 0;

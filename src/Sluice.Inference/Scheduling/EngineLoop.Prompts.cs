@@ -10,6 +10,7 @@ internal sealed partial class EngineLoop
     {
         double milliseconds = _planned.Count == 0 ? double.PositiveInfinity : EngineLimits.PrefillShareMilliseconds;
         int least = EngineLimits.PrefillTokensMin;
+        int scoredRows = _model.ScoredRowCapacity;
         _order.RemoveAll(static choice => choice.IsDecoding);
         _order.Sort(static (a, b) =>
             a.PendingCount != b.PendingCount ? a.PendingCount.CompareTo(b.PendingCount) : a.Admission.CompareTo(b.Admission));
@@ -29,10 +30,12 @@ internal sealed partial class EngineLoop
             Reuse(choice);
             int within = Math.Max(least, _cost.TokensWithin(milliseconds, choice.Cache.Length));
             int count = Math.Min(Math.Min(room, within), choice.PendingCount);
+            count = Math.Min(count, choice.PendingCount - choice.ScoredWithin(choice.PendingCount) + scoredRows);
             if (count > 0 && !IsComputedBeside(choice) && HasRoom(choice, count))
             {
                 _planned.Add((choice, count));
                 room -= count;
+                scoredRows -= choice.ScoredWithin(count);
                 least -= count;
                 milliseconds -= _cost.Estimate(choice.Cache.Length, count);
             }
@@ -45,7 +48,7 @@ internal sealed partial class EngineLoop
     {
         int start = choice.Cache.Path.Count * TransformerLimits.KvBlockTokens;
         int end = start + TransformerLimits.KvBlockTokens;
-        if (end > choice.Tokens.Count - 1)
+        if (end > choice.ReusableLength)
         {
             return false;
         }
@@ -75,14 +78,13 @@ internal sealed partial class EngineLoop
         return true;
     }
 
-    // The last token is always computed, for its logits.
     private void Reuse(ChoiceState choice)
     {
-        _model.Cache.Reuse(choice.Cache, choice.Tokens, choice.Tokens.Count - 1);
+        _model.Cache.Reuse(choice.Cache, choice.Tokens, choice.ReusableLength);
         int reached = Math.Min(choice.Cache.Length, choice.PromptLength);
-        if (choice.Index == 0 && reached > choice.ReachedLength)
+        if (choice.IsReader && reached > choice.ReachedLength)
         {
-            choice.Generation.CachedPromptTokens += reached - choice.ReachedLength;
+            choice.Prompt.CachedTokens += reached - choice.ReachedLength;
         }
 
         choice.ReachedLength = Math.Max(choice.ReachedLength, choice.Cache.Length);
@@ -101,21 +103,22 @@ internal sealed partial class EngineLoop
     private void KeepPrompt(ChoiceState choice)
     {
         EngineGeneration generation = choice.Generation;
-        if (generation.IsPromptRead)
+        if (choice.Prompt.IsRead)
         {
             return;
         }
 
-        generation.IsPromptRead = true;
-        if (generation.Choices.Length > 1)
+        choice.Prompt.IsRead = true;
+        ReadOnlySpan<ChoiceState> choices = generation.ChoicesOf(choice.Prompt);
+        if (choices.Length > 1)
         {
             _model.Cache.KeepTail(choice.Cache, choice.Tokens);
         }
 
         // Where the first choice had ended before, the others have waited from the beginning.
-        if (choice.Index == 0)
+        if (choice.IsReader)
         {
-            foreach (ChoiceState further in generation.Choices.AsSpan(1))
+            foreach (ChoiceState further in choices[1..])
             {
                 Queue(further);
             }

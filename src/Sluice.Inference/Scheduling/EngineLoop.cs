@@ -78,7 +78,8 @@ internal sealed partial class EngineLoop
             }
             else
             {
-                _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, count == choice.PendingCount);
+                int logits = choice.IsScoring ? choice.ScoredWithin(count) : count == choice.PendingCount ? 1 : 0;
+                _batch.Add(choice.Cache, choice.Tokens, choice.Cache.Length, count, logits);
             }
 
             hasPrompt |= !choice.IsDecoding;
@@ -126,11 +127,23 @@ internal sealed partial class EngineLoop
             }
 
             // Who has left meanwhile is dropped in the next step. What was computed is kept, but a mask may cost more than all of it.
+            bool isKnown = count == choice.PendingCount;
             Advance(choice, count);
-            if (!choice.Generation.IsStopped && _batch.Runs[i] is { LogitCount: > 0, FirstLogitRow: int row })
+            if (choice.Generation.IsStopped)
+            {
+                continue;
+            }
+
+            StepRun run = _batch.Runs[i];
+            if (choice.IsScoring)
+            {
+                Score(choice, run);
+            }
+
+            if (isKnown)
             {
                 KeepPrompt(choice);
-                TryTakeTokens(choice, row);
+                TryTakeTokens(choice, run.FirstLogitRow + run.LogitCount - 1 - choice.Drafts.Count);
             }
         }
 

@@ -5,15 +5,15 @@ namespace Sluice.Inference.Scheduling;
 /// values, to be kept anywhere and for any time; immutable.
 /// </summary>
 /// <param name="ModelIdentity"><see cref="Transformer.ModelDescription.Identity"/> of the model that made it.</param>
-/// <param name="PromptDigest">Of the prompt's token ids.</param>
+/// <param name="PromptDigest">Of the token ids of all prompts.</param>
 /// <param name="Choices">One for each choice, in order.</param>
 public sealed record GenerationProgress(string ModelIdentity, ulong PromptDigest, IReadOnlyList<ChoiceProgress> Choices)
 {
     /// <summary>See <see cref="GenerationUsage.CachedPromptTokens"/>. What a later stretch finds of its own doing doesn't count.</summary>
-    public int CachedPromptTokens { get; init; }
+    public int CachedPromptTokens => Choices.Sum(static choice => choice.CachedPromptTokens);
 
-    /// <summary>Tokens of the prompt that were found or computed.</summary>
-    public int ReachedPromptTokens { get; init; }
+    /// <summary>Tokens of the prompts that were found or computed.</summary>
+    public int ReachedPromptTokens => Choices.Sum(static choice => choice.ReachedPromptTokens);
 }
 
 /// <summary>How far one choice has come.</summary>
@@ -30,6 +30,15 @@ public sealed record ChoiceProgress
 
     /// <summary>Whether the probabilities of its first token decided that the answer calls a tool.</summary>
     public bool IsCallForced { get; init; }
+
+    /// <summary>Tokens of its prompt that were found or computed, where it is the one that reads the prompt; else 0.</summary>
+    public int ReachedPromptTokens { get; init; }
+
+    /// <summary>Tokens of its prompt whose cached keys and values were found, where it reads the prompt; else 0.</summary>
+    public int CachedPromptTokens { get; init; }
+
+    /// <summary>Tokens of its prompt that the sink was told of, because of <see cref="GenerationRequest.Echo"/>.</summary>
+    public int EchoedCount { get; init; }
 
     /// <summary>
     /// The last tokens, whose text is held back still, with their log probabilities where these were asked for. The bytes of their texts are

@@ -1,19 +1,34 @@
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.ToolCalls;
 
 namespace Sluice.Inference.Scheduling;
 
-/// <summary>One prompt to continue, <see cref="ChoiceCount"/> times.</summary>
+/// <summary>Prompts to continue, each of them <see cref="ChoiceCount"/> times. Mostly it is one prompt.</summary>
 public sealed record GenerationRequest
 {
     /// <summary>At least one token; shorter than the model's context length.</summary>
     public required IReadOnlyList<int> PromptTokens { get; init; }
 
-    /// <summary>Most tokens generated per choice, at least 1; cut to what the context has left.</summary>
+    /// <summary>
+    /// Further prompts, each as <see cref="PromptTokens"/>. Choice j of prompt i has the index i · <see cref="ChoiceCount"/> + j. The default
+    /// value is none.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<int>> FurtherPrompts { get; init; } = [];
+
+    /// <summary>
+    /// The text of every prompt, to be delivered in front of each of its choices; with log probabilities of its tokens, where
+    /// <see cref="SamplingParameters.TopLogprobs"/> asks for them. Null, the default value, delivers no prompts.
+    /// </summary>
+    public IReadOnlyList<PromptText>? Echo { get; init; }
+
+    /// <summary>
+    /// Most tokens generated per choice, at least 1, or 0 with <see cref="Echo"/>; cut to what the context has left.
+    /// </summary>
     public required int MaxTokens { get; init; }
 
-    /// <summary>Number of independent continuations, at least 1. Choice i draws with a key derived from the seed and i.</summary>
+    /// <summary>Number of independent continuations of a prompt, at least 1. The choice of index i draws with a key derived from the seed and i.</summary>
     public int ChoiceCount { get; init; } = 1;
 
     /// <summary>How tokens are chosen.</summary>
@@ -42,4 +57,10 @@ public sealed record GenerationRequest
     /// value is null: from the beginning.
     /// </summary>
     public GenerationProgress? From { get; init; }
+
+    /// <summary>Prompts in their order.</summary>
+    internal IEnumerable<IReadOnlyList<int>> Prompts => FurtherPrompts.Prepend(PromptTokens);
+
+    /// <summary>Whether the tokens of prompts have their log probabilities delivered.</summary>
+    internal bool IsScored => Echo != null && Sampling.TopLogprobs != null;
 }

@@ -8,8 +8,10 @@ namespace Sluice.Inference.Scheduling;
 public interface IGenerationSink
 {
     /// <summary>More text of one choice.</summary>
-    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
-    /// <param name="utf8">Whole code points, never empty; valid during the call only.</param>
+    /// <param name="choiceIndex">From 0; see <see cref="GenerationRequest.FurtherPrompts"/>.</param>
+    /// <param name="utf8">
+    /// Whole code points, never empty unless tokens of an echoed prompt print nothing; valid during the call only.
+    /// </param>
     /// <param name="tokens">The tokens that ended in this text, with their log probabilities; empty when none were asked for.</param>
     void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens);
 
@@ -29,6 +31,13 @@ public interface IGenerationSink
     /// <param name="callIndex">The call's.</param>
     /// <param name="utf8Json">Text of a JSON object, whole code points, never empty; valid during the call only.</param>
     void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json);
+
+    /// <summary>Text that another sink was given, before the generation was suspended. The default does nothing.</summary>
+    /// <param name="choiceIndex">As in <see cref="OnText"/>.</param>
+    /// <param name="utf8">Valid during the call only.</param>
+    void OnReplayedText(int choiceIndex, ReadOnlySpan<byte> utf8)
+    {
+    }
 
     /// <summary>A call that another sink was told of, before the generation was suspended: <see cref="OnToolArguments"/> may follow for it. The default does nothing.</summary>
     /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
@@ -78,8 +87,8 @@ public enum FinishReason
     Length,
 }
 
-/// <summary>Tokens counted over all choices of one generation; the prompt counts once.</summary>
-/// <param name="PromptTokens">Tokens of the prompt.</param>
+/// <summary>Tokens counted over all choices of one generation; each prompt counts once.</summary>
+/// <param name="PromptTokens">Tokens of the prompts.</param>
 /// <param name="CachedPromptTokens">Those of them that were not computed again.</param>
 /// <param name="CompletionTokens">Tokens generated, an end-of-generation token included.</param>
 /// <param name="ReasoningTokens">Those of them that were reasoning.</param>
@@ -90,7 +99,11 @@ public readonly record struct GenerationUsage(int PromptTokens, int CachedPrompt
 /// <param name="Bytes">Bytes of the token's text; may be part of a code point.</param>
 /// <param name="Logprob">At most 0.</param>
 /// <param name="Top">Most likely tokens, best first; as many as were asked for.</param>
-public sealed record TokenLogprob(int Token, ReadOnlyMemory<byte> Bytes, float Logprob, IReadOnlyList<TokenAlternative> Top);
+public sealed record TokenLogprob(int Token, ReadOnlyMemory<byte> Bytes, float Logprob, IReadOnlyList<TokenAlternative> Top)
+{
+    /// <summary>Whether it is the first token of a prompt: nothing is before it that would give it a probability.</summary>
+    public bool IsFirst { get; init; }
+}
 
 /// <summary>One of the most likely tokens at a position.</summary>
 /// <param name="Token">Token id.</param>

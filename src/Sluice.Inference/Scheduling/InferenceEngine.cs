@@ -19,6 +19,7 @@ public sealed class InferenceEngine : IDisposable
 
     private readonly LanguageModel _model;
     private readonly ChatPromptEncoder _prompts;
+    private readonly RawPromptEncoder _rawPrompts;
     private readonly ConcurrentQueue<EngineGeneration> _submitted = new();
     private readonly SemaphoreSlim _wakeup = new(0);
     private readonly Lazy<TokenTrie> _tokenTrie;
@@ -35,6 +36,7 @@ public sealed class InferenceEngine : IDisposable
         _model = model;
         _queue = new GenerationQueue(options.QueueCapacity);
         _prompts = new ChatPromptEncoder(model.Tokenizer, model.ChatTemplate ?? ChatTemplate.Parse(DefaultTemplate));
+        _rawPrompts = new RawPromptEncoder(model.Tokenizer);
         _tokenTrie = new Lazy<TokenTrie>(() => new TokenTrie(model.Tokenizer));
         _loop = new EngineLoop(model, options, _tokenTrie, time ?? TimeProvider.System, _queue);
         _thread = new Thread(Run) { IsBackground = true, Name = "sluice-engine" };
@@ -114,6 +116,27 @@ public sealed class InferenceEngine : IDisposable
         PromptEnding ending = PromptEnding.Answer) =>
         _prompts.Encode(messages, tools, time, variables, ending);
 
+    /// <summary>Makes a prompt without a template. Special tokens are recognised in a text, and it begins as the file says; token ids stay as they are.</summary>
+    /// <param name="input">An empty text stands for the token that a text begins with.</param>
+    /// <exception cref="ArgumentException">A token id is not in the vocabulary.</exception>
+    public RawPrompt EncodeRaw(PromptInput input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return input.Text is { } text ? _rawPrompts.Encode(text) : _rawPrompts.Encode(input.Tokens!);
+    }
+
+    /// <summary>Makes a prompt that asks for the text of a gap. Nothing in the texts around it becomes a control token.</summary>
+    /// <param name="prefix">What is before the gap.</param>
+    /// <param name="suffix">What is behind the gap.</param>
+    /// <exception cref="ArgumentException">A token id is not in the vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">The tokenizer has no <see cref="Tokenizer.FillInMiddle"/>.</exception>
+    public RawPrompt EncodeGap(PromptInput prefix, string suffix)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return _rawPrompts.EncodeGap(
+            prefix, suffix, Tokenizer.FillInMiddle ?? throw new InvalidOperationException("The model has no tokens for a gap in a text."));
+    }
+
     /// <summary>Queues a generation.</summary>
     /// <param name="request">What to generate.</param>
     /// <param name="sink">Receives it.</param>
@@ -121,20 +144,16 @@ public sealed class InferenceEngine : IDisposable
     /// A handle, or null when the queue is full; then <see cref="RetryAfter"/> says when to come again. Until it has a slot, the generation
     /// can still lose its place to a caller with fewer in the queue: then it fails with a <see cref="GenerationDisplacedException"/>.
     /// </returns>
-    /// <exception cref="ArgumentException">The prompt is empty or leaves no room in the context, or a count is below 1.</exception>
+    /// <exception cref="ArgumentException">A prompt is empty or leaves no room in the context, or a count is too small.</exception>
     /// <exception cref="GenerationDivergedException"><see cref="GenerationRequest.From"/> is of another model or another request.</exception>
     /// <exception cref="GrammarException">The grammar asks for a character that the model's vocabulary can't write.</exception>
     /// <exception cref="ObjectDisposedException">The engine is stopping.</exception>
     public EngineGeneration? TrySubmit(GenerationRequest request, IGenerationSink sink)
     {
         ObjectDisposedException.ThrowIf(_stopping, this);
-        ArgumentOutOfRangeException.ThrowIfLessThan(request.MaxTokens, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(request.MaxTokens, request.Echo == null ? 1 : 0);
         ArgumentOutOfRangeException.ThrowIfLessThan(request.ChoiceCount, 1);
-        if (request.PromptTokens.Count == 0 || request.PromptTokens.Count >= Model.ContextLength)
-        {
-            throw new ArgumentException(
-                $"Expected 1 to {Model.ContextLength - 1} prompt tokens, found {request.PromptTokens.Count}.", nameof(request));
-        }
+        CheckPrompts(request);
 
         if (request.Grammar != null && _prompts.Vocabulary.FindFault(request.Grammar) is { } fault)
         {
@@ -199,6 +218,27 @@ public sealed class InferenceEngine : IDisposable
         }
     }
 
+    // A prompt that is only scored may fill the context.
+    private void CheckPrompts(GenerationRequest request)
+    {
+        int lengthMax = Model.ContextLength - Math.Min(request.MaxTokens, 1);
+        int index = 0;
+        foreach (IReadOnlyList<int> prompt in request.Prompts)
+        {
+            if (prompt.Count == 0 || prompt.Count > lengthMax)
+            {
+                throw new ArgumentException($"Expected 1 to {lengthMax} prompt tokens, found {prompt.Count}.", nameof(request));
+            }
+
+            if (request.Echo != null && (index >= request.Echo.Count || request.Echo[index].TokenCount != prompt.Count))
+            {
+                throw new ArgumentException($"Expected the text of prompt {index} with {prompt.Count} tokens.", nameof(request));
+            }
+
+            index++;
+        }
+    }
+
     private void Replay(EngineGeneration generation, GenerationProgress progress)
     {
         if (progress.ModelIdentity != Model.Identity)
@@ -217,8 +257,13 @@ public sealed class InferenceEngine : IDisposable
             ChoiceReplay.Run(choice, progress.Choices[choice.Index], writer, _model.Tokenizer);
         }
 
-        generation.CachedPromptTokens = Math.Min(progress.CachedPromptTokens, generation.Request.PromptTokens.Count);
-        generation.Choices[0].ReachedLength = progress.ReachedPromptTokens;
+        foreach (PromptState prompt in generation.Prompts)
+        {
+            ChoiceProgress reader = progress.Choices[prompt.FirstChoice];
+            prompt.CachedTokens = Math.Min(reader.CachedPromptTokens, prompt.Tokens.Count);
+            generation.Choices[prompt.FirstChoice].ReachedLength = reader.ReachedPromptTokens;
+        }
+
         generation.StartedCount = generation.FinishedCount = generation.Choices.Count(static choice => choice.IsFinished);
         if (generation.FinishedCount == generation.Choices.Length)
         {

@@ -13,18 +13,33 @@ internal struct RollingDigest()
     public ulong Value { get; private set; } = Offset;
 
     /// <summary>Of token ids in their order.</summary>
-    public static ulong Of(IReadOnlyList<int> tokens)
+    public static ulong Of(IReadOnlyList<int> tokens) => Of([tokens]);
+
+    /// <summary>Of several lists of token ids in their order.</summary>
+    public static ulong Of(IEnumerable<IReadOnlyList<int>> lists)
     {
+        // No token has this id.
+        const int Border = -1;
         var digest = new RollingDigest();
-        Span<int> one = stackalloc int[1];
-        for (int i = 0; i < tokens.Count; i++)
+        bool isFirst = true;
+        foreach (IReadOnlyList<int> tokens in lists)
         {
-            one[0] = tokens[i];
-            digest.Add(MemoryMarshal.AsBytes(one));
+            if (!isFirst)
+            {
+                digest.Add(Border);
+            }
+
+            isFirst = false;
+            for (int i = 0; i < tokens.Count; i++)
+            {
+                digest.Add(tokens[i]);
+            }
         }
 
         return digest.Value;
     }
+
+    private void Add(int number) => Add(MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in number)));
 
     public void Add(ReadOnlySpan<byte> bytes)
     {

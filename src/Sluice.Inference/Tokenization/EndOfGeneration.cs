@@ -23,7 +23,7 @@ internal static class EndOfGeneration
     /// <summary>Texts that also occur as ordinary words of a vocabulary, such as the HTML tag.</summary>
     private static readonly FrozenSet<string> UnlessNormal = FrozenSet.Create(
         StringComparer.Ordinal,
-        "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<end_of_turn>", "<turn|>", "<end_of_utterance>", "<PAD>", "<fim-pad>",
+        "</s>", "<eos>", "<EOT>", "_<EOT>", "▁<EOT>", "[EOT]", "[EOS]", "<end_of_turn>", "<turn|>", "<end_of_utterance>", "<PAD>", "<fim-pad>", "<fim_pad>",
         "<REPO>", "<fim-repo>", "<reponame>");
 
     public static bool Contains(string text, TokenType type) =>

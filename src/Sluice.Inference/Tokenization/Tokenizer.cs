@@ -29,6 +29,9 @@ public abstract class Tokenizer
     /// </summary>
     public int? EndOfSequenceToken => _vocabulary.EndOfSequenceToken;
 
+    /// <summary>The tokens for texts with a gap to be filled; null for a model that was not trained to fill one.</summary>
+    public FillInMiddle? FillInMiddle => _vocabulary.FillInMiddle;
+
     /// <summary>Whether a prompt that was not made by a chat template starts with <see cref="BeginOfSequenceToken"/>.</summary>
     public bool AddsBeginOfSequence { get; }
 

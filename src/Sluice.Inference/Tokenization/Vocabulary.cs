@@ -42,6 +42,9 @@ internal sealed class Vocabulary
 
     public int? UnknownToken { get; private init; }
 
+    /// <summary>Null where the model was not trained to fill in.</summary>
+    public FillInMiddle? FillInMiddle { get; private set; }
+
     /// <summary>Bytes of all texts.</summary>
     public int PieceBytes => _pieces.Length;
 
@@ -66,6 +69,7 @@ internal sealed class Vocabulary
             UnknownToken = ReadId(metadata, "unknown", tokens.Count, defaults.Unknown),
         };
         vocabulary.CollectEndOfGeneration(metadata);
+        vocabulary.FindFillInMiddle(metadata);
         return vocabulary;
     }
 
@@ -143,6 +147,36 @@ internal sealed class Vocabulary
                 key, FormattableString.Invariant($"a token from 0 to {count - 1}"), FormattableString.Invariant($"{id}"));
     }
 
+    private void FindFillInMiddle(GgufMetadata metadata)
+    {
+        int? Named(string key, string older) => ReadId(metadata, key, Count, ReadId(metadata, older, Count, null));
+
+        Span<int?> marks = [Named("fim_pre", "prefix"), Named("fim_suf", "suffix"), Named("fim_mid", "middle")];
+        if (marks.Contains(null))
+        {
+            for (var token = 0; token < Count; token++)
+            {
+                if (Piece(token) is [(byte)'<' or 0xE2, ..] && Piece(token).Length <= 32
+                    && Tokenization.FillInMiddle.FindMark(PieceText(token)) is { } mark)
+                {
+                    marks[mark] ??= token;
+                }
+            }
+        }
+
+        if (marks is not [{ } prefix, { } suffix, { } middle])
+        {
+            return;
+        }
+
+        FillInMiddle = new FillInMiddle(prefix, suffix, middle);
+        foreach (var token in (ReadOnlySpan<int>)[prefix, suffix, middle])
+        {
+            // Some files call them ordinary words. Then a text that contains one would break its own prompt.
+            _types[token] = TokenType.Control;
+        }
+    }
+
     private void CollectEndOfGeneration(GgufMetadata metadata)
     {
         foreach (var name in (ReadOnlySpan<string>)["eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep"])
@@ -156,8 +190,8 @@ internal sealed class Vocabulary
         var harmony = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var token = 0; token < Count; token++)
         {
-            // All of the texts start with one of these.
-            if (Piece(token) is not [(byte)'<' or (byte)'[' or (byte)'_', ..] || Piece(token).Length > 32)
+            // All of the texts start with one of these; the last is the first byte of SentencePiece's space.
+            if (Piece(token) is not [(byte)'<' or (byte)'[' or (byte)'_' or 0xE2, ..] || Piece(token).Length > 32)
             {
                 continue;
             }

@@ -24,6 +24,9 @@ internal abstract class LanguageModel : IDisposable
     /// <summary>Most rows of logits of a step that has guesses among its tokens; 0 for a model that computes none.</summary>
     public virtual int DraftedRowCapacity => 0;
 
+    /// <summary>Most rows of logits of prompt tokens that are scored in a step, beside one row for every sequence.</summary>
+    public virtual int ScoredRowCapacity => TransformerLimits.ScoredRows;
+
     /// <summary>Multiplications for attending to one token as a share of all others of a token.</summary>
     public abstract double AttentionShare { get; }
 

@@ -28,7 +28,16 @@ internal sealed class StepBatch
     /// <param name="count">Tokens to compute.</param>
     /// <param name="wantsLogits">Whether the last one's logits are wanted.</param>
     public void Add(KvSequence sequence, IReadOnlyList<int> tokens, int start, int count, bool wantsLogits) =>
-        Add(new StepRun(sequence, tokens, [], start, count, TokenCount, LogitRowCount, wantsLogits ? 1 : 0));
+        Add(sequence, tokens, start, count, wantsLogits ? 1 : 0);
+
+    /// <summary>Adds a run of known tokens.</summary>
+    /// <param name="sequence">The sequence; its cache has room for the run.</param>
+    /// <param name="tokens">All tokens of the sequence.</param>
+    /// <param name="start">Position of the first token to compute; those before are cached.</param>
+    /// <param name="count">Tokens to compute.</param>
+    /// <param name="logitCount">So many of the last ones have their logits wanted; 0 to <paramref name="count"/>.</param>
+    public void Add(KvSequence sequence, IReadOnlyList<int> tokens, int start, int count, int logitCount) =>
+        Add(new StepRun(sequence, tokens, [], start, count, TokenCount, LogitRowCount, logitCount));
 
     /// <summary>Adds the last known token of a sequence and guesses at those behind it. The logits of all of them are wanted.</summary>
     /// <param name="sequence">The sequence; its cache has room for all of them.</param>

@@ -27,6 +27,11 @@ internal static class TransformerLimits
     /// <summary>Rows of logits that a step with guesses has room for however few sequences there may be: the widest tile of columns.</summary>
     public const int DraftedRowsMin = 8;
 
+    /// <summary>
+    /// Rows of logits for prompt tokens that are scored: as many tokens as a step of others always takes of a prompt, 10 MB of a large vocabulary.
+    /// </summary>
+    public const int ScoredRows = 16;
+
     /// <summary>Tokens of one block of the key/value cache.</summary>
     public const int KvBlockTokens = 32;
 

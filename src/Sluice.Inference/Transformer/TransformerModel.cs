@@ -37,7 +37,7 @@ internal sealed class TransformerModel : LanguageModel
             Cache = new KvCache(config.BlockCount, config.HeadCountKv, config.KeyLength, kvTokenCapacity);
             _team = new WorkerTeam(threadCount);
             DraftedRowCapacity = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
-            _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, DraftedRowCapacity);
+            _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, DraftedRowCapacity + ScoredRowCapacity);
         }
         catch
         {

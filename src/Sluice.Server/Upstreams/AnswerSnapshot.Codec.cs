@@ -36,8 +36,6 @@ internal sealed partial record AnswerSnapshot
         {
             writer.WriteString("identity"u8, progress.ModelIdentity);
             writer.WriteNumber("prompt"u8, progress.PromptDigest);
-            writer.WriteNumber("cached"u8, progress.CachedPromptTokens);
-            writer.WriteNumber("reached"u8, progress.ReachedPromptTokens);
             writer.WriteStartArray("choices"u8);
             foreach (var choice in progress.Choices) Write(writer, choice);
             writer.WriteEndArray();
@@ -84,6 +82,9 @@ internal sealed partial record AnswerSnapshot
         writer.WriteNumber("digest"u8, choice.OutputDigest);
         if (choice.Finish is { } finish) writer.WriteNumber("finish"u8, (int)finish);
         writer.WriteBoolean("is_call_forced"u8, choice.IsCallForced);
+        writer.WriteNumber("cached"u8, choice.CachedPromptTokens);
+        writer.WriteNumber("reached"u8, choice.ReachedPromptTokens);
+        writer.WriteNumber("echoed"u8, choice.EchoedCount);
         writer.WriteStartArray("held"u8);
         foreach (var held in choice.Held)
         {
@@ -107,11 +108,7 @@ internal sealed partial record AnswerSnapshot
         new(
             root.GetProperty("identity"u8).GetString()!,
             root.GetProperty("prompt"u8).GetUInt64(),
-            [.. choices.EnumerateArray().Select(ReadChoice)])
-        {
-            CachedPromptTokens = root.GetProperty("cached"u8).GetInt32(),
-            ReachedPromptTokens = root.GetProperty("reached"u8).GetInt32(),
-        };
+            [.. choices.EnumerateArray().Select(ReadChoice)]);
 
     private static ChoiceProgress ReadChoice(JsonElement choice) => new()
     {
@@ -119,6 +116,9 @@ internal sealed partial record AnswerSnapshot
         OutputDigest = choice.GetProperty("digest"u8).GetUInt64(),
         Finish = choice.TryGetProperty("finish"u8, out var finish) ? (FinishReason)finish.GetInt32() : null,
         IsCallForced = choice.GetProperty("is_call_forced"u8).GetBoolean(),
+        CachedPromptTokens = choice.GetProperty("cached"u8).GetInt32(),
+        ReachedPromptTokens = choice.GetProperty("reached"u8).GetInt32(),
+        EchoedCount = choice.GetProperty("echoed"u8).GetInt32(),
         Held = [.. choice.GetProperty("held"u8).EnumerateArray().Select(ReadHeld)],
     };
 

@@ -88,10 +88,8 @@ internal sealed class SimEngine(SimWorld world, SimNode node, LocalModel model, 
             Tokens = [.. Enumerable.Range(0, count)],
             OutputDigest = DigestOf(choice, count),
             Finish = _finished[choice] ? FinishReason.Stop : null,
-        })])
-        {
-            ReachedPromptTokens = 5,
-        };
+            ReachedPromptTokens = choice == 0 ? 5 : 0,
+        })]);
 
         public void Suspend()
         {

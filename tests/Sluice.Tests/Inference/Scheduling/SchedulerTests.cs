@@ -1,7 +1,9 @@
 using Sluice.Inference.Scheduling;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.Tokenization;
+using Sluice.Inference.Transformer;
 using Sluice.Testing;
 using Sluice.Tests.Inference.Transformer;
 using Xunit;
@@ -43,6 +45,22 @@ public sealed class SchedulerTests
         run.Until(() => other.HasEnded);
         Assert.Equal(3500, other.Usage.CachedPromptTokens);
         Assert.InRange(chats.Max(chat => chat.LargestGap) - before, 1, 150);
+    }
+
+    [Theory]
+    [InlineData(10, 1.2, 0.0008)]
+    [InlineData(40, 2.5, 0.0012)]
+    public void Prompts_that_are_scored_have_at_most_16_rows_of_logits_in_a_step_and_widen_no_gap_by_more_than_other_prompts(double step, double token, double context)
+    {
+        using var model = new WorkModel(s_tokenizer.Value) { StepMilliseconds = step, TokenMilliseconds = token, ContextMilliseconds = context };
+        var run = new Run(model);
+        PacedSink[] chats = [.. Enumerable.Range(0, 3).Select(i => run.Start(Tokens(100, 1000 * i), maxTokens: 2000))];
+        run.Until(() => Array.TrueForAll(chats, chat => chat.TextCount > 40));
+        double before = chats.Max(chat => chat.LargestGap);
+        PacedSink[] scored = [.. Enumerable.Range(0, 3).Select(i => run.Score(Tokens(500, 5000 * i)))];
+        run.Until(() => Array.TrueForAll(scored, prompt => prompt.HasEnded));
+        Assert.InRange(chats.Max(chat => chat.LargestGap) - before, -before, 150);
+        Assert.InRange(model.LogitRowsMax, 10, 3 + TransformerLimits.ScoredRows);
     }
 
     [Fact]
@@ -234,6 +252,18 @@ public sealed class SchedulerTests
         {
             var sink = new PacedSink(model.Clock);
             _loop.Accept(new EngineGeneration(null!, Request(tokens, maxTokens) with { ChoiceCount = choices, Scope = scope }, sink, model.Description.ContextLength));
+            return sink;
+        }
+
+        public PacedSink Score(int[] tokens)
+        {
+            var sink = new PacedSink(model.Clock);
+            GenerationRequest request = Request([.. tokens.Select(static token => token % WorkModel.VocabularySize)], maxTokens: 0) with
+            {
+                Echo = [new PromptText(new byte[tokens.Length], [.. Enumerable.Range(1, tokens.Length)])],
+                Sampling = new SamplingParameters { TopLogprobs = 1 },
+            };
+            _loop.Accept(new EngineGeneration(null!, request, sink, model.Description.ContextLength));
             return sink;
         }
 

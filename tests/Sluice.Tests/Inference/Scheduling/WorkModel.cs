@@ -12,7 +12,7 @@ namespace Sluice.Tests.Inference.Scheduling;
 internal sealed class WorkModel : LanguageModel
 {
     public const int Letter = 'a';
-    private const int Tokens = 259;
+    public const int VocabularySize = 259;
 
     private readonly List<float[]> _logits = [];
     private readonly Tokenizer _tokenizer;
@@ -42,9 +42,12 @@ internal sealed class WorkModel : LanguageModel
 
     public int StepCount { get; private set; }
 
+    /// <summary>Most rows of logits that a step had.</summary>
+    public int LogitRowsMax { get; private set; }
+
     public long ComputedTokenCount { get; private set; }
 
-    public override ModelDescription Description { get; } = new("work", "work", 8192, Tokens, 0, 0, 0);
+    public override ModelDescription Description { get; } = new("work", "work", 8192, VocabularySize, 0, 0, 0);
 
     public override Tokenizer Tokenizer => _tokenizer;
 
@@ -63,6 +66,7 @@ internal sealed class WorkModel : LanguageModel
         StepCount++;
         OnStep?.Invoke(StepCount);
         ComputedTokenCount += batch.TokenCount;
+        LogitRowsMax = Math.Max(LogitRowsMax, batch.LogitRowCount);
         double milliseconds = StepMilliseconds + (TokenMilliseconds * batch.TokenCount);
         foreach (StepRun run in batch.Runs)
         {
@@ -75,7 +79,7 @@ internal sealed class WorkModel : LanguageModel
         Clock.Advance(TimeSpan.FromMilliseconds(milliseconds));
         while (_logits.Count < batch.LogitRowCount)
         {
-            _logits.Add(new float[Tokens]);
+            _logits.Add(new float[VocabularySize]);
         }
 
         foreach (StepRun run in batch.Runs)

@@ -188,7 +188,7 @@ public sealed class AnswerRecorderTests : IDisposable
         RenderedAt = new DateTimeOffset(2026, 1, 1, 1, 0, 0, TimeSpan.FromHours(1)),
         Seed = ulong.MaxValue - 1,
         EventCount = eventCount,
-        Progress = new GenerationProgress("identity", ulong.MaxValue, [s_choice]) { CachedPromptTokens = 4, ReachedPromptTokens = 20 },
+        Progress = new GenerationProgress("identity", ulong.MaxValue, [s_choice]),
     };
 
     private static readonly ChoiceProgress s_choice = new()
@@ -197,6 +197,9 @@ public sealed class AnswerRecorderTests : IDisposable
         OutputDigest = 5,
         Finish = FinishReason.Length,
         IsCallForced = true,
+        CachedPromptTokens = 4,
+        ReachedPromptTokens = 20,
+        EchoedCount = 3,
         Held = [new TokenLogprob(9, default, -0.1f, [new TokenAlternative(9, default, -0.1f), new TokenAlternative(4, default, float.NegativeInfinity)])],
     };
 
