@@ -18,6 +18,14 @@ public static class ProtocolLimits
     /// <summary>Choices of one request, as in the API's schema.</summary>
     public const int ChoicesMax = 128;
 
+    /// <summary>
+    /// Prompts of one completions request times the choices of each: what evaluation harnesses send at most, some kilobytes of state for each.
+    /// </summary>
+    public const int CompletionChoicesMax = 2048;
+
+    /// <summary>Alternatives that are generated in order to keep the best of them, as in the API's schema.</summary>
+    public const int BestOfMax = 20;
+
     /// <summary>Stop sequences of one request: four times what the API allows, as other servers take them.</summary>
     public const int StopSequencesMax = 16;
 

@@ -26,28 +26,33 @@ public sealed partial class SuspendedAnswersTests(DefaultModelHub fixture)
             "properties":{"full_name_of_the_person":{"type":"string","minLength":90},"is_a_member_of_the_club":{"type":"boolean"}},"required":["full_name_of_the_person","is_a_member_of_the_club"],"additionalProperties":false}}}
             """ },
         { "tools", "What is the weather in Paris for three days?", $"\"temperature\":0,\"max_tokens\":120,{Tools}" },
+        { "texts", "The sea is", "\"temperature\":1,\"seed\":7,\"logprobs\":2,\"echo\":true,\"max_tokens\":60" },
+        { "several texts", "The sea is", "\"temperature\":1,\"seed\":7,\"logprobs\":0,\"max_tokens\":50" },
     };
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [GeneratedRegex("chatcmpl-[0-9a-z]{26}|call_[0-9a-z]{26}|\"created\":[0-9]+|\"cached_tokens\":[0-9]+")]
+    [GeneratedRegex("(chat)?cmpl-[0-9a-z]{26}|call_[0-9a-z]{26}|\"created\":[0-9]+|\"cached_tokens\":[0-9]+")]
     private static partial Regex Own { get; }
 
     [Theory]
     [MemberData(nameof(Requests))]
     public async Task R_cut_at_several_places_the_parts_are_the_answer_that_nobody_cut(string kind, string content, string more)
     {
-        Assert.NotEmpty(kind);
-        var ask = fixture.Client.Chat(content, $"\"stream\":true,\"stream_options\":{{\"include_usage\":true}},{more}");
+        const string Streams = "\"stream\":true,\"stream_options\":{\"include_usage\":true}";
+        var isChat = !kind.EndsWith("texts", StringComparison.Ordinal);
+        var path = isChat ? "v1/chat/completions" : "v1/completions";
+        var prompt = kind == "several texts" ? $"[{ApiClient.Quote(content)},\"One two\"]" : ApiClient.Quote(content);
+        var ask = isChat ? fixture.Client.Chat(content, $"{Streams},{more}") : $"{{\"model\":{ApiClient.Quote(fixture.Hub.Model)},\"prompt\":{prompt},{Streams},{more}}}";
         List<string> whole;
-        using (var response = await fixture.Client.SendAsync(ask)) whole = Events(await response.Content.ReadAsStringAsync(Cancellation));
+        using (var response = await fixture.Client.SendAsync(ApiClient.Post(ask, path))) whole = Events(await response.Content.ReadAsStringAsync(Cancellation));
         var parts = new List<string>();
         string? id = null;
         var suspensions = 0;
         foreach (var events in (int[])[3, 1, 9, 20, int.MaxValue])
         {
             if (parts.LastOrDefault() == "data: [DONE]") break;
-            var request = ApiClient.Post(ask);
+            var request = ApiClient.Post(ask, path);
             if (id is not null) request.Headers.TryAddWithoutValidation("Last-Event-ID", $"{id}:{parts.Count}");
             using var http = new HttpClient(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { BaseAddress = fixture.Hub.Address };
             using (var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation))

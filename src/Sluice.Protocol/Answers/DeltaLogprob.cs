@@ -11,4 +11,10 @@ public readonly record struct DeltaLogprob(ReadOnlyMemory<byte> Bytes, float Log
         : this(bytes, logprob, [])
     {
     }
+
+    /// <summary>What a token is called that prints nothing; null for one that prints.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Whether nothing is before the token that would give it a probability: <see cref="Logprob"/> means nothing then.</summary>
+    public bool IsFirst { get; init; }
 }

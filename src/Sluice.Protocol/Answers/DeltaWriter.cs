@@ -64,6 +64,16 @@ public abstract class DeltaWriter
     {
     }
 
+    /// <summary>
+    /// Text that stands in front of what is written: of a prompt that is not delivered, or of an earlier life. Writes nothing; a dialect that
+    /// states where in a text its tokens are counts it.
+    /// </summary>
+    /// <param name="choice">0 to the number of choices - 1.</param>
+    /// <param name="utf8">Whole code points.</param>
+    public virtual void Pass(int choice, ReadOnlySpan<byte> utf8)
+    {
+    }
+
     /// <summary>More text.</summary>
     /// <param name="output">Receives the events.</param>
     /// <param name="choice">0 to the number of choices - 1.</param>

@@ -12,11 +12,22 @@ namespace Sluice.Protocol.Answers;
 /// </summary>
 internal static class OutlineReader
 {
+    internal delegate RequestOutline ReadMembers(ref Utf8JsonReader reader, out ApiError? error);
+
     // Of a message, beside its text: its role and the marks around it.
     private const int MessageBytes = 16;
 
     /// <summary>Never throws for what the body contains.</summary>
-    public static bool TryRead(ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error)
+    public static bool TryRead(ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error) =>
+        TryRead(body, Read, out outline, out error);
+
+    /// <summary>Reads what another door must know of its requests.</summary>
+    /// <param name="body">The whole body.</param>
+    /// <param name="read">Reads the members of the object, whose brace has been read.</param>
+    /// <param name="outline">What the hub must know.</param>
+    /// <param name="error">A 400.</param>
+    internal static bool TryRead(
+        ReadOnlySpan<byte> body, ReadMembers read, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error)
     {
         outline = null;
         error = null;
@@ -30,7 +41,7 @@ internal static class OutlineReader
                 error = ApiErrors.BodyNotAnObject(Describe(reader.TokenType));
                 return false;
             }
-            outline = Read(ref reader, out error);
+            outline = read(ref reader, out error);
             // Nothing may stand behind it.
             reader.Read();
         }
@@ -59,7 +70,7 @@ internal static class OutlineReader
         return error with { Message = error.Message + place };
     }
 
-    private static RequestOutline? Read(ref Utf8JsonReader reader, out ApiError? error)
+    private static RequestOutline Read(ref Utf8JsonReader reader, out ApiError? error)
     {
         error = null;
         string? model = null;
@@ -91,15 +102,15 @@ internal static class OutlineReader
     // Chat has one of these, the other doors have more.
     private static bool IsPrompt(ref Utf8JsonReader reader) =>
         reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("input"u8) || reader.ValueTextEquals("instructions"u8)
-        || reader.ValueTextEquals("system"u8) || reader.ValueTextEquals("prompt"u8);
+        || reader.ValueTextEquals("system"u8);
 
-    private static JsonTokenType Next(ref Utf8JsonReader reader)
+    internal static JsonTokenType Next(ref Utf8JsonReader reader)
     {
         reader.Read();
         return reader.TokenType;
     }
 
-    private static string? ReadModel(ref Utf8JsonReader reader, ref ApiError? error)
+    internal static string? ReadModel(ref Utf8JsonReader reader, ref ApiError? error)
     {
         switch (Next(ref reader))
         {
@@ -116,7 +127,7 @@ internal static class OutlineReader
         }
     }
 
-    private static bool ReadStream(ref Utf8JsonReader reader, ref ApiError? error)
+    internal static bool ReadStream(ref Utf8JsonReader reader, ref ApiError? error)
     {
         switch (Next(ref reader))
         {
@@ -130,7 +141,7 @@ internal static class OutlineReader
         }
     }
 
-    private static bool ReadIncludeUsage(ref Utf8JsonReader reader)
+    internal static bool ReadIncludeUsage(ref Utf8JsonReader reader)
     {
         if (Next(ref reader) != JsonTokenType.StartObject) return false;
         var includes = false;
@@ -172,9 +183,9 @@ internal static class OutlineReader
         return reader.GetString() switch { "auto" => "default", "fast" => "priority", var tier => tier };
     }
 
-    private static long? ReadInteger(ref Utf8JsonReader reader) => Next(ref reader) == JsonTokenType.Number && reader.TryGetInt64(out var number) ? number : null;
+    internal static long? ReadInteger(ref Utf8JsonReader reader) => Next(ref reader) == JsonTokenType.Number && reader.TryGetInt64(out var number) ? number : null;
 
-    private static double? ReadNumber(ref Utf8JsonReader reader) =>
+    internal static double? ReadNumber(ref Utf8JsonReader reader) =>
         Next(ref reader) == JsonTokenType.Number && reader.TryGetDouble(out var number) && double.IsFinite(number) ? number : null;
 
     private static string Describe(JsonTokenType type) => type switch

@@ -138,7 +138,7 @@ public sealed class ChatCompletionFold : AnswerFold
     }
 
     // Byte by byte as the upstream gave it, but for what the hub says about it.
-    private static void WriteWhole(IBufferWriter<byte> output, byte[] whole, ReadOnlySpan<byte> sluiceMembers)
+    internal static void WriteWhole(IBufferWriter<byte> output, byte[] whole, ReadOnlySpan<byte> sluiceMembers)
     {
         if (sluiceMembers.IsEmpty)
         {
@@ -215,7 +215,7 @@ public sealed class ChatCompletionFold : AnswerFold
     }
 
     // The status is lost in a stream: a client's fault keeps its type, and 500 stands for everything else.
-    private static ApiError ReadError(JsonElement error)
+    internal static ApiError ReadError(JsonElement error)
     {
         var type = FindText(error, "type"u8) ?? ApiErrors.ServerErrorType;
         return new ApiError(

@@ -129,7 +129,7 @@ public static class ChatCompletionRequestReader
         };
     }
 
-    private static string ReadModel(ParameterReader parameters)
+    internal static string ReadModel(ParameterReader parameters)
     {
         var model = parameters.Text("model", ProtocolLimits.ModelNameLengthMax);
         if (string.IsNullOrEmpty(model)) parameters.Fail(ApiErrors.MissingModel());
@@ -137,7 +137,7 @@ public static class ChatCompletionRequestReader
     }
 
     // Empty strings are dropped: forms send one for an empty field, and it would end every answer before it begins.
-    private static List<string> ReadStop(ParameterReader parameters)
+    internal static List<string> ReadStop(ParameterReader parameters)
     {
         if (parameters.Find("stop") is not { } value) return [];
         switch (value.ValueKind)
@@ -180,7 +180,7 @@ public static class ChatCompletionRequestReader
         return text;
     }
 
-    private static Dictionary<int, int> ReadLogitBias(ParameterReader parameters)
+    internal static Dictionary<int, int> ReadLogitBias(ParameterReader parameters)
     {
         var biases = new Dictionary<int, int>();
         if (parameters.Find("logit_bias", JsonValueKind.Object, "an object") is not { } map) return biases;
@@ -207,7 +207,7 @@ public static class ChatCompletionRequestReader
         return biases;
     }
 
-    private static bool ReadStreamOptions(ParameterReader parameters, JsonElement? found)
+    internal static bool ReadStreamOptions(ParameterReader parameters, JsonElement? found)
     {
         if (found is not { } value) return false;
         var options = new ParameterReader(value, "stream_options");
@@ -283,9 +283,9 @@ public static class ChatCompletionRequestReader
     }
 
     // -1 is "no limit" in llama.cpp and others.
-    private static long? ReadTokenLimit(ParameterReader parameters, string name) =>
+    internal static long? ReadTokenLimit(ParameterReader parameters, string name, int min = 1) =>
         parameters.Find(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out var limit) && limit == -1
-            ? null : parameters.Integer(name, 1, int.MaxValue);
+            ? null : parameters.Integer(name, min, int.MaxValue);
 
     private static Dictionary<string, JsonElement> ReadTemplateVariables(ParameterReader parameters)
     {

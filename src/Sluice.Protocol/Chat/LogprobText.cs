@@ -72,7 +72,8 @@ internal static class LogprobText
         JsonText.WriteRaw(output, "]"u8);
     }
 
-    private static void WriteLogprob(IBufferWriter<byte> output, float value)
+    /// <summary>Writes a log probability as a number that has a fraction.</summary>
+    public static void WriteLogprob(IBufferWriter<byte> output, float value)
     {
         const int SingleBytesMax = 32;
         if (!(value > LogprobMin)) value = LogprobMin;

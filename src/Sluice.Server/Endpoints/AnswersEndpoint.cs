@@ -2,6 +2,7 @@ using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Completions;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Answers;
@@ -76,7 +77,7 @@ internal sealed class AnswersEndpoint(
             Headers = ForwardedHeaders.Of(context.Request),
             KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
             IsBackground = prepared.IsBackground && !outline!.IsStream,
-            IsRescuable = !RescueHeader.IsOff(context.Request),
+            IsRescuable = dialect is not CompletionDialect && !RescueHeader.IsOff(context.Request),
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],
         };

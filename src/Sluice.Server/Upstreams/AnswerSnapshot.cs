@@ -1,6 +1,6 @@
-using System.Text.Json;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
+using Sluice.Protocol.Completions;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
@@ -47,14 +47,8 @@ internal sealed partial record AnswerSnapshot
         get
         {
             if (Progress is { } progress) return progress.Choices.Count;
-            var reader = new Utf8JsonReader(Body.Span);
-            // The body was found to be valid when the request came.
-            while (reader.Read())
-            {
-                if (reader.CurrentDepth != 1 || reader.TokenType != JsonTokenType.PropertyName || !reader.ValueTextEquals("n"u8)) continue;
-                return reader.Read() && reader.TokenType == JsonTokenType.Number ? reader.GetInt32() : 1;
-            }
-            return 1;
+            // Counts prompts as well as choices, and no other door has several prompts.
+            return CompletionDialect.Instance.TryReadOutline(Body.Span, out var outline, out _) ? outline.ChoiceCount : 1;
         }
     }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Completions;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Server.Upstreams;
@@ -18,6 +19,8 @@ internal sealed class ClientRequest(ReadOnlyMemory<byte> body, AnswerDialect? di
     private readonly AnswerDialect _dialect = dialect ?? ChatDialect.Instance;
     private readonly Lock _lock = new();
     private readonly List<Neutral> _neutrals = [];
+    private LocalRequest? _local;
+    private ApiError? _localError;
 
     private sealed class Neutral(NeutralForm form)
     {
@@ -35,8 +38,22 @@ internal sealed class ClientRequest(ReadOnlyMemory<byte> body, AnswerDialect? di
     public ReasoningSeal? Seal => seal;
 
     /// <summary>Reads it for the local engine, once for all attempts.</summary>
-    public bool TryRead([NotNullWhen(true)] out ChatCompletionRequest? request, [NotNullWhen(false)] out ApiError? error) =>
-        TryRead(NeutralForm.Engine, out _, out request, out error);
+    public bool TryRead([NotNullWhen(true)] out LocalRequest? request, [NotNullWhen(false)] out ApiError? error)
+    {
+        lock (_lock)
+        {
+            if (_local is null && _localError is null)
+            {
+                CompletionRequest? texts = null;
+                ChatCompletionRequest? chat = null;
+                if (_dialect is CompletionDialect) CompletionRequestReader.TryRead(new ReadOnlySequence<byte>(body), out texts, out _localError);
+                else TryRead(NeutralForm.Engine, out _, out chat, out _localError);
+                if (_localError is null) _local = new LocalRequest(chat, texts);
+            }
+            (request, error) = (_local, _localError);
+            return request is not null;
+        }
+    }
 
     /// <summary>Brings it into the neutral form, once for all attempts that want the same.</summary>
     /// <param name="form">Who reads it; its seal is set here.</param>

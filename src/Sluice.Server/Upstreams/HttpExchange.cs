@@ -125,7 +125,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
                 (request.Content, body) = (null, default);
                 return null;
             }
-            var address = target ?? upstream.Dialect.Endpoint;
+            var address = target ?? upstream.Dialect.EndpointOf(attempt.Dialect);
             target = new Uri(address, location);
             var isSame = Uri.Compare(address, target, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0;
             // The key must not go elsewhere.

@@ -90,7 +90,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     /// <param name="target">Where it has sent us; null for where requests go.</param>
     public HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream, Uri? target)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, target ?? Dialect.Endpoint)
+        var request = new HttpRequestMessage(HttpMethod.Post, target ?? Dialect.EndpointOf(attempt.Dialect))
         {
             Content = new ReadOnlyMemoryContent(body),
             // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.

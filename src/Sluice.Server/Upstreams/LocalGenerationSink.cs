@@ -2,9 +2,12 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Grammars;
+using Sluice.Inference.Prompting;
 using Sluice.Inference.Scheduling;
+using Sluice.Inference.Tokenization;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Completions;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Runtime;
@@ -27,8 +30,11 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly ResponseSchema? _schema;
     private readonly bool _hasLogprobs;
     private readonly List<DeltaLogprob> _logprobs = [];
-    private readonly HashSet<string> _customTools;
-    private readonly CustomInputReader?[] _inputs;
+    private readonly HashSet<string> _customTools = [];
+    private readonly CustomInputReader?[] _inputs = [];
+
+    // Names tokens that print nothing; null where nobody wants to know.
+    private readonly Tokenizer? _tokenizer;
     private bool _hasRoles;
 
     /// <param name="attempt">Whose log is written.</param>
@@ -39,6 +45,35 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     /// <param name="past">Events of the answer before this production, where the dialect needs them; null at the beginning.</param>
     public LocalGenerationSink(
         Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, IDisposable lease, ILogger logger, EventBuffer? past = null)
+        : this(attempt, frame, lease, logger)
+    {
+        _schema = request.ResponseSchema;
+        _hasLogprobs = request.Logprobs;
+        _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
+        _inputs = new CustomInputReader?[request.N];
+        if (past is not null) _writer.Restore(past);
+    }
+
+    /// <param name="attempt">Whose log is written.</param>
+    /// <param name="request">What is asked.</param>
+    /// <param name="prompts">The request's, in their order.</param>
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="frame">What a suspension keeps beside the engine's progress.</param>
+    /// <param name="lease">Disposed at the end.</param>
+    /// <param name="logger">Told of failures.</param>
+    public LocalGenerationSink(
+        Attempt attempt, CompletionRequest request, IReadOnlyList<RawPrompt> prompts, Tokenizer tokenizer, AnswerSnapshot frame, IDisposable lease,
+        ILogger logger)
+        : this(attempt, frame, lease, logger)
+    {
+        if (request.Logprobs is null) return;
+        _hasLogprobs = true;
+        _tokenizer = tokenizer;
+        // With echo they are delivered like any other text.
+        for (var i = 0; i < prompts.Count * request.N && !request.Echo; i++) _writer.Pass(i, prompts[i / request.N].Text.Utf8.Span);
+    }
+
+    private LocalGenerationSink(Attempt attempt, AnswerSnapshot frame, IDisposable lease, ILogger logger)
     {
         _attempt = attempt;
         _generation = attempt.Generation;
@@ -47,12 +82,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _frame = frame;
         _hasRoles = attempt.From is { EventCount: > 0 };
         _logger = logger;
-        _schema = request.ResponseSchema;
-        _hasLogprobs = request.Logprobs;
-        _customTools = [.. LocalTools.Find(request)?.Tools.Where(tool => tool.IsCustom).Select(tool => tool.Name) ?? []];
-        _inputs = new CustomInputReader?[request.N];
         _writer = attempt.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created));
-        if (past is not null) _writer.Restore(past);
     }
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
@@ -63,6 +93,8 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         if (_hasLogprobs) Convert(tokens);
         _writer.Text(_output, choiceIndex, utf8, CollectionsMarshal.AsSpan(_logprobs));
     }
+
+    public void OnReplayedText(int choiceIndex, ReadOnlySpan<byte> utf8) => _writer.Pass(choiceIndex, utf8);
 
     public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
     {
@@ -190,10 +222,13 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         foreach (var token in tokens)
         {
             var top = new DeltaLogprob[token.Top.Count];
-            for (var i = 0; i < top.Length; i++) top[i] = new DeltaLogprob(token.Top[i].Bytes, token.Top[i].Logprob);
-            _logprobs.Add(new DeltaLogprob(token.Bytes, token.Logprob, top));
+            for (var i = 0; i < top.Length; i++)
+                top[i] = new DeltaLogprob(token.Top[i].Bytes, token.Top[i].Logprob) { Name = NameOf(token.Top[i].Token, token.Top[i].Bytes) };
+            _logprobs.Add(new DeltaLogprob(token.Bytes, token.Logprob, top) { Name = NameOf(token.Token, token.Bytes), IsFirst = token.IsFirst });
         }
     }
+
+    private string? NameOf(int token, ReadOnlyMemory<byte> bytes) => bytes.IsEmpty ? _tokenizer?.GetPiece(token) : null;
 
     [LoggerMessage(1, LogLevel.Debug, "{Id}: {PromptTokens} prompt tokens ({CachedTokens} cached), {CompletionTokens} generated.")]
     private partial void LogCompleted(string id, int promptTokens, int cachedTokens, int completionTokens);

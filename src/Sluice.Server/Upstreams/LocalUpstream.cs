@@ -28,7 +28,7 @@ internal sealed partial class LocalUpstream(
     private static readonly SemaphoreSlim s_encoders = new(Environment.ProcessorCount);
 
     protected override async Task<(ISuspendable? Work, ApiError? Error)> TrySubmitAsync(
-        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, CancellationToken stop)
+        Attempt attempt, LocalRequest request, AnswerSnapshot frame, CancellationToken stop)
     {
         var (lease, error) = await memory.AcquireAsync(model, stop);
         return lease is null ? (null, error) : await SubmitAsync(attempt, request, frame, lease, stop);
@@ -46,23 +46,23 @@ internal sealed partial class LocalUpstream(
 
     // Keeps the lease for the sink when it has begun.
     private async Task<(ISuspendable?, ApiError?)> SubmitAsync(
-        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, ModelLease<InferenceEngine> lease, CancellationToken stop)
+        Attempt attempt, LocalRequest request, AnswerSnapshot frame, ModelLease<InferenceEngine> lease, CancellationToken stop)
     {
         var handedOver = false;
         try
         {
             var engine = lease.Engine;
-            var contextLength = engine.Model.ContextLength;
-            if (PromptSize.FindRefusal(request, contextLength) is { } tooLarge) return (null, tooLarge);
-            var (prompt, grammar) = await EncodeAsync(engine, request, new RenderTime(frame.RenderedAt), stop);
-            if (prompt.Tokens.Count == 0) return (null, s_emptyPrompt);
-            if (prompt.Tokens.Count >= contextLength) return (null, ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count));
-
-            var past = await ReadPastAsync(attempt);
-            var sink = new LocalGenerationSink(attempt, request, frame, lease, logger, past);
-            var asked = ToGenerationRequest(request, prompt, grammar, contextLength) with { From = frame.Progress };
-            asked = asked with { Scope = attempt.Principal, Sampling = asked.Sampling with { Seed = frame.Seed } };
-            if (engine.TrySubmit(asked, sink) is not { } running) return (null, ApiErrors.RateLimited(engine.RetryAfter));
+            var (work, error) = request.Chat is { } chat
+                ? await PrepareAsync(attempt, chat, frame, lease, stop)
+                : await PrepareAsync(attempt, request.Texts!, frame, lease, stop);
+            if (work is not { } prepared) return (null, error);
+            var asked = prepared.Asked with
+            {
+                From = frame.Progress,
+                Scope = attempt.Principal,
+                Sampling = prepared.Asked.Sampling with { Seed = frame.Seed },
+            };
+            if (engine.TrySubmit(asked, prepared.Sink) is not { } running) return (null, ApiErrors.RateLimited(engine.RetryAfter));
             handedOver = true;
             return (new Running(running, frame, attempt.Output), null);
         }
@@ -79,19 +79,31 @@ internal sealed partial class LocalUpstream(
         }
         catch (ToolSchemaException error)
         {
-            var isCustom = LocalTools.Find(request)?.Tools.FirstOrDefault(tool => tool.Name == error.Tool) is { IsCustom: true };
+            var isCustom = LocalTools.Find(request.Chat!)?.Tools.FirstOrDefault(tool => tool.Name == error.Tool) is { IsCustom: true };
             if (isCustom) return (null, ApiErrors.InvalidToolPattern(error.Tool, error.Message));
-            var param = request.Tools is null ? "functions" : "tools";
+            var param = request.Chat!.Tools is null ? "functions" : "tools";
             return (null, ApiErrors.InvalidFunctionSchema(param, error.Tool, error.Fault.Path, error.Message));
         }
         catch (GrammarException error)
         {
-            return (null, (request.ResponseSchema ?? new ResponseSchema("", null)).Refuse(error.Path, error.Message));
+            return (null, (request.Chat?.ResponseSchema ?? new ResponseSchema("", null)).Refuse(error.Path, error.Message));
         }
         finally
         {
             if (!handedOver) lease.Dispose();
         }
+    }
+
+    private async Task<((GenerationRequest Asked, LocalGenerationSink Sink)?, ApiError?)> PrepareAsync(
+        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, ModelLease<InferenceEngine> lease, CancellationToken stop)
+    {
+        var contextLength = lease.Engine.Model.ContextLength;
+        if (PromptSize.FindRefusal(request, contextLength) is { } tooLarge) return (null, tooLarge);
+        var (prompt, grammar) = await EncodeAsync(lease.Engine, request, new RenderTime(frame.RenderedAt), stop);
+        if (prompt.Tokens.Count == 0) return (null, s_emptyPrompt);
+        if (prompt.Tokens.Count >= contextLength) return (null, ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count));
+        var sink = new LocalGenerationSink(attempt, request, frame, lease, logger, await ReadPastAsync(attempt));
+        return ((ToGenerationRequest(request, prompt, grammar, contextLength), sink), null);
     }
 
     // Null where nobody needs it.

@@ -1,4 +1,3 @@
-using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
@@ -26,7 +25,7 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
     {
         // Another server may well be able to, so that this costs no attempt.
         if (!attempt.Client.TryRead(out var request, out var unreadable)) return AttemptResult.Failed(FailureKind.Inexpressible, unreadable);
-        if (request.FindLocalRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
+        if (request.FindRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
         var (production, frame) = (attempt.Production, attempt.From ?? CreateFrame(attempt, request));
         var stop = new CancellationTokenSource();
         await using var ended = attempt.Cancellation.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), stop);
@@ -61,9 +60,9 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
     /// <param name="frame">What a suspension keeps beside the work's progress.</param>
     /// <param name="stop">Nothing has to begin any more.</param>
     protected abstract Task<(ISuspendable? Work, ApiError? Error)> TrySubmitAsync(
-        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, CancellationToken stop);
+        Attempt attempt, LocalRequest request, AnswerSnapshot frame, CancellationToken stop);
 
-    private AnswerSnapshot CreateFrame(Attempt attempt, ChatCompletionRequest request) => new()
+    private AnswerSnapshot CreateFrame(Attempt attempt, LocalRequest request) => new()
     {
         ModelId = modelId,
         ModelName = attempt.ModelName,

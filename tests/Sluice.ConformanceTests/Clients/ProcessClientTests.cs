@@ -180,4 +180,8 @@ public sealed class ScriptedProcessClientTests(ScriptedHub fixture) : ProcessCli
 }
 
 [Collection(DefaultModelCollection.Name)]
-public sealed class DefaultModelProcessClientTests(DefaultModelHub fixture) : ProcessClientTests(fixture);
+public sealed class DefaultModelProcessClientTests(DefaultModelHub fixture) : ProcessClientTests(fixture)
+{
+    [Fact]
+    public Task Door_110_to_114_Python_completes_texts() => ClientProcess.PythonAsync(Hub, "completions.py");
+}

@@ -62,9 +62,17 @@ internal sealed class ScriptedModel(string? template = null) : LanguageModel
 
     private bool TryCompute(StepRun run, Func<bool>? isAbandoned)
     {
-        while (_logits.Count <= run.FirstLogitRow) _logits.Add(new float[Vocabulary.VocabularySize]);
-        var logits = _logits[run.FirstLogitRow];
-        Array.Fill(logits, float.NegativeInfinity);
+        // Each token of a prompt that is scored was certain.
+        for (var row = 0; row < run.LogitCount; row++)
+        {
+            while (_logits.Count <= run.FirstLogitRow + row) _logits.Add(new float[Vocabulary.VocabularySize]);
+            Array.Fill(_logits[run.FirstLogitRow + row], float.NegativeInfinity);
+            var next = run.Start + run.Count - run.LogitCount + row + 1;
+            if (next < run.Tokens.Count) _logits[run.FirstLogitRow + row][run.Tokens[next]] = 0;
+        }
+
+        if (run.Start + run.Count < run.Tokens.Count) return true;
+        var logits = _logits[run.FirstLogitRow + run.LogitCount - 1];
         if (!_scripts.TryGetValue(run.Sequence, out var found)) _scripts.Add(run.Sequence, found = new(FindScript(run.Tokens)));
         var (script, answerStart) = found.Value;
         if (script.At(run.Tokens.Count - answerStart) is not { } step)
@@ -107,12 +115,27 @@ internal sealed class ScriptedModel(string? template = null) : LanguageModel
     // <|im_start|>user\nTEXT<|im_end|>\n<|im_start|>assistant\n
     private (Script Script, int AnswerStart) FindScript(IReadOnlyList<int> tokens)
     {
+        if (!tokens.Contains(ScriptedVocabulary.TurnStart)) return FindRawScript(tokens);
         var answer = LastIndex(tokens, ScriptedVocabulary.TurnStart, tokens.Count);
         var end = LastIndex(tokens, ScriptedVocabulary.TurnEnd, answer);
         var start = LastIndex(tokens, ScriptedVocabulary.TurnStart, end);
         var turn = Encoding.UTF8.GetString([.. tokens.Skip(start + 1).Take(end - start - 1).SelectMany(token => Vocabulary.GetBytes(token).ToArray())]);
         var text = turn[(turn.IndexOf('\n', StringComparison.Ordinal) + 1)..];
         return (Scripts.TryGetValue(text, out var script) ? script : new Script().Say(text), answer + 1 + "assistant\n".Length);
+    }
+
+    // A prompt without a template is the name of its script, and so the beginning of what is there when the answer is continued.
+    private (Script Script, int AnswerStart) FindRawScript(IReadOnlyList<int> tokens)
+    {
+        var bytes = new List<byte>();
+        var longest = (new Script(), tokens.Count);
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            bytes.AddRange(Vocabulary.GetBytes(tokens[i]).Span);
+            if (Scripts.TryGetValue(Encoding.UTF8.GetString([.. bytes]), out var script)) longest = (script, i + 1);
+        }
+
+        return longest;
     }
 
     private static int LastIndex(IReadOnlyList<int> tokens, int token, int before)

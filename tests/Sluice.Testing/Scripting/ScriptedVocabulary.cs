@@ -4,7 +4,10 @@ using Sluice.Inference.Tokenization;
 
 namespace Sluice.Testing.Scripting;
 
-/// <summary>A byte-level vocabulary: token b is the byte b, then the two marks of ChatML and one of Mistral, all three without text, then some words.</summary>
+/// <summary>
+/// A byte-level vocabulary: token b is the byte b, then the two marks of ChatML and one of Mistral, all three without text, then some words, then
+/// the marks around a gap in a text.
+/// </summary>
 internal static class ScriptedVocabulary
 {
     public const int TurnStart = 256;
@@ -19,11 +22,13 @@ internal static class ScriptedVocabulary
         new string('x', 4096), new string('y', 200_000),
     ];
 
+    private static readonly string[] s_gap = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
+
     private static readonly byte[][] s_wordBytes = [.. s_words.Select(Encoding.UTF8.GetBytes)];
 
     public static Tokenizer CreateTokenizer()
     {
-        string[] tokens = [.. Enumerable.Range(0, 256).Select(value => Spell([(byte)value])), "<|im_start|>", "<|im_end|>", "[TOOL_CALLS]", .. s_wordBytes.Select(Spell)];
+        string[] tokens = [.. Enumerable.Range(0, 256).Select(value => Spell([(byte)value])), "<|im_start|>", "<|im_end|>", "[TOOL_CALLS]", .. s_wordBytes.Select(Spell), .. s_gap];
         var path = Path.GetTempFileName();
         try
         {
@@ -31,7 +36,7 @@ internal static class ScriptedVocabulary
                 .Add("tokenizer.ggml.model", "gpt2")
                 .Add("tokenizer.ggml.pre", "gpt-2")
                 .AddArray("tokenizer.ggml.tokens", tokens)
-                .AddArray("tokenizer.ggml.token_type", tokens.Select((_, id) => id is TurnStart or TurnEnd or ToolCalls ? 3 : 1).ToArray())
+                .AddArray("tokenizer.ggml.token_type", tokens.Select((_, id) => id is TurnStart or TurnEnd or ToolCalls || id >= FirstWord + s_words.Length ? 3 : 1).ToArray())
                 .AddArray("tokenizer.ggml.merges", Array.Empty<string>())
                 .Add("tokenizer.ggml.bos_token_id", (uint)TurnStart)
                 .Add("tokenizer.ggml.eos_token_id", (uint)TurnEnd)

@@ -24,7 +24,7 @@ internal sealed class SimEngine(SimWorld world, SimNode node, LocalModel model, 
     public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(25);
 
     protected override async Task<(ISuspendable? Work, ApiError? Error)> TrySubmitAsync(
-        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, CancellationToken stop)
+        Attempt attempt, LocalRequest request, AnswerSnapshot frame, CancellationToken stop)
     {
         world.Scheduler.CheckThread();
         if (node.IsDead) await new TaskCompletionSource().Task;
@@ -42,7 +42,7 @@ internal sealed class SimEngine(SimWorld world, SimNode node, LocalModel model, 
             if (node.IsDead) await new TaskCompletionSource().Task;
             if (act == UpstreamAct.Refuses) return (null, ApiErrors.RateLimited(TimeSpan.FromSeconds(1)));
             if (act == UpstreamAct.Unreachable) return (null, ApiErrors.Unavailable());
-            return (new Generation(attempt, request, frame, call), null);
+            return (new Generation(attempt, request.Chat!, frame, call), null);
         }
         finally
         {

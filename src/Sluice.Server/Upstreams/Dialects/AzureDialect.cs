@@ -16,6 +16,8 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
 
     public override Uri Endpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/chat/completions", "/chat/completions");
 
+    public override Uri? TextsEndpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/completions", "/completions");
+
     public override Uri ModelsEndpoint { get; } = CreateEndpoint(options, "/models", "/models");
 
     public override string Provider => "azure.ai.openai";

@@ -11,6 +11,8 @@ internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : U
 {
     public override Uri Endpoint { get; } = new(options.Url + "/chat/completions");
 
+    public override Uri? TextsEndpoint { get; } = new(options.Url + "/completions");
+
     public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
 
     public override string Provider => "openai";

@@ -7,10 +7,11 @@ namespace Sluice.Tests.Server.Upstreams;
 public sealed class AnswerSnapshotTests
 {
     [Theory]
-    [InlineData("""{"n":3,"messages":[]}""", 3)]
-    [InlineData("""{"messages":[{"n":2}],"n":1}""", 1)]
-    [InlineData("""{"messages":[{"n":2}]}""", 1)]
-    [InlineData("""{"n":null}""", 1)]
+    [InlineData("""{"model":"m","n":3,"messages":[]}""", 3)]
+    [InlineData("""{"model":"m","messages":[{"n":2}],"n":1}""", 1)]
+    [InlineData("""{"model":"m","messages":[{"n":2}]}""", 1)]
+    [InlineData("""{"model":"m","n":null}""", 1)]
+    [InlineData("""{"model":"m","n":2,"prompt":["a","b"]}""", 4)]
     public void Choices_of_an_answer_that_had_not_begun_are_those_of_its_request(string body, int count)
     {
         var suspended = new AnswerSnapshot
