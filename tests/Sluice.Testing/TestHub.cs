@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Sluice.Inference.Sampling;
 using Sluice.Inference.Scheduling;
 using Sluice.Server;
 using Sluice.Server.Configuration;
@@ -38,6 +39,12 @@ public sealed record TestHubOptions
 
     /// <summary>Path of an SQLite file that keeps answers; the default value, null, keeps them in memory.</summary>
     public string? StorePath { get; init; }
+
+    /// <summary>Whether an answer of the scripted model that only repeats is ended; the default value is false, because many scripts do.</summary>
+    public bool EndsRepetition { get; init; }
+
+    /// <summary>What holds for requests to the scripted model that leave it out; the default value is nothing.</summary>
+    public SamplingDefaults Defaults { get; init; } = SamplingDefaults.None;
 
     /// <summary>The engine's options; the default value is its own.</summary>
     public EngineOptions Engine { get; init; } = new();
@@ -102,7 +109,7 @@ public sealed class TestHub : IAsyncDisposable
     {
         options ??= new TestHubOptions();
         var model = new ScriptedModel(options.ChatTemplate);
-        var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"] };
+        var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"], Defaults = options.Defaults, EndsRepetition = options.EndsRepetition };
         var hub = new SluiceOptions { ApiKeys = [.. options.ApiKeys.Select(ApiKey.FromString)], CorsOrigins = options.CorsOrigins };
         return StartAsync(hub, new ModelCatalog([entry]), options, model, _ => new InferenceEngine(model, options.Engine));
     }

@@ -87,6 +87,9 @@ internal sealed class ChoiceState
     /// <summary>Reads calls and reasoning; null where the answer is only text.</summary>
     public AnswerParser? Answer { get; private set; }
 
+    /// <summary>Notices that the answer only repeats; null where it may.</summary>
+    public RepetitionGuard? Repetition { get; private set; }
+
     /// <summary>Generated tokens that were reasoning.</summary>
     public int ReasoningCount { get; set; }
 
@@ -155,6 +158,7 @@ internal sealed class ChoiceState
         GenerationRequest request = Generation.Request;
         Tokens.AddRange(Prompt.Tokens);
         _sampler = new Sampler(request.Sampling, Index, Prompt.Tokens);
+        Repetition = request.RepetitionWindow is { } window ? new RepetitionGuard(window) : null;
         Answer = request.Answer?.CreateReader();
         Grammar? grammar = request.Answer is { CallThreshold: null, Forced: { } forced } ? forced : request.Grammar;
         bool isLater = Answer?.IsReasoning == true;

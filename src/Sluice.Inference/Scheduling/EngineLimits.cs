@@ -27,4 +27,7 @@ internal static class EngineLimits
 
     /// <summary>Longest estimate, in seconds, that a refused client is told to wait.</summary>
     public const int RetryAfterSecondsMax = 60;
+
+    /// <summary>Tokens of the longest block whose repetition ends an answer: a line of a list or a table, not a page.</summary>
+    public const int RepetitionPeriodMax = 64;
 }

@@ -53,6 +53,12 @@ public sealed record GenerationRequest
     public IReadOnlyList<string> StopSequences { get; init; } = [];
 
     /// <summary>
+    /// An answer whose newest tokens, this many, are one short block again and again ends with <see cref="FinishReason.Repetition"/>. Above
+    /// 64 tokens, the longest such block. The default value, null, lets it run.
+    /// </summary>
+    public int? RepetitionWindow { get; init; }
+
+    /// <summary>
     /// Where an earlier generation of the same request stopped, to go on from: the sink hears of nothing that was delivered before. The default
     /// value is null: from the beginning.
     /// </summary>

@@ -85,6 +85,9 @@ public enum FinishReason
 
     /// <summary>The token limit or the end of the context.</summary>
     Length,
+
+    /// <summary>The answer only repeated itself; only with <see cref="GenerationRequest.RepetitionWindow"/>.</summary>
+    Repetition,
 }
 
 /// <summary>Tokens counted over all choices of one generation; each prompt counts once.</summary>

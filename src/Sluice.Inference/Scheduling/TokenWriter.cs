@@ -82,7 +82,13 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
             return FinishReason.Stop;
         }
 
-        return choice.GeneratedCount < choice.TokenLimit ? null : choice.Text.Finish() ? FinishReason.Stop : FinishReason.Length;
+        bool repeats = choice.Repetition?.Add(choice.Tokens, choice.GeneratedCount) == true;
+        if (choice.GeneratedCount < choice.TokenLimit && !repeats)
+        {
+            return null;
+        }
+
+        return choice.Text.Finish() ? FinishReason.Stop : repeats ? FinishReason.Repetition : FinishReason.Length;
     }
 
     // Control tokens print nothing, but some of them begin calls or reasoning.

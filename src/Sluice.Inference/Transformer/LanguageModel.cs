@@ -1,4 +1,5 @@
 using Sluice.Inference.ChatTemplates;
+using Sluice.Inference.Sampling;
 using Sluice.Inference.Tokenization;
 
 namespace Sluice.Inference.Transformer;
@@ -52,4 +53,7 @@ public sealed record ModelDescription(
 {
     /// <summary>The same for the same weights, vocabulary and template, and for no others. The default value is the name.</summary>
     public string Identity { get; init; } = Name;
+
+    /// <summary>What its makers recommend. The default value is nothing.</summary>
+    public SamplingDefaults Sampling { get; init; } = SamplingDefaults.None;
 }

@@ -1,6 +1,7 @@
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Kernels;
+using Sluice.Inference.Sampling;
 using Sluice.Inference.Tokenization;
 
 namespace Sluice.Inference.Transformer;
@@ -58,6 +59,7 @@ internal sealed class TransformerModel : LanguageModel
             _weights.MemoryBytes + _forward.SizeBytes)
         {
             Identity = ModelIdentity.Of(file.Path),
+            Sampling = RecommendedSampling.Of(file.Metadata, file.Path),
         };
     }
 

@@ -16,6 +16,9 @@ public enum AnswerEnd
 
     /// <summary>A filter cut it off.</summary>
     ContentFilter,
+
+    /// <summary>It only repeated itself and was ended: to clients <see cref="Length"/>, with a mark.</summary>
+    Repetition,
 }
 
 /// <summary>How a choice ended.</summary>

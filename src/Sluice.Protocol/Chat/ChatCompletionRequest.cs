@@ -23,7 +23,7 @@ public sealed record ChatCompletionRequest
 
     /// <summary>
     /// Most tokens to generate per choice, at least 1: <c>max_completion_tokens</c>, otherwise <c>max_tokens</c>. Null leaves it to the
-    /// context.
+    /// model and its context.
     /// </summary>
     public int? MaxTokens { get; init; }
 
@@ -33,13 +33,13 @@ public sealed record ChatCompletionRequest
     /// <summary>0 to 1. Null leaves it to the model; the API's own default is 1.</summary>
     public double? TopP { get; init; }
 
-    /// <summary>Vendor extension: keep this many most likely tokens, at least 1. Null keeps all, as 0 and -1 in the body do.</summary>
+    /// <summary>Vendor extension: keep this many most likely tokens; 0 keeps all, and stands for -1 too. Null leaves it to the model.</summary>
     public int? TopK { get; init; }
 
-    /// <summary>Vendor extension: keep tokens this fraction as likely as the most likely one, 0 to 1. Null keeps all.</summary>
+    /// <summary>Vendor extension: keep tokens this fraction as likely as the most likely one, 0 to 1. Null leaves it to the model.</summary>
     public double? MinP { get; init; }
 
-    /// <summary>Vendor extension: above 0, at most <see cref="ProtocolLimits.RepetitionPenaltyMax"/>. Null is 1, none.</summary>
+    /// <summary>Vendor extension: above 0, at most <see cref="ProtocolLimits.RepetitionPenaltyMax"/>. Null leaves it to the model.</summary>
     public double? RepetitionPenalty { get; init; }
 
     /// <summary>Choices, 1 to <see cref="ProtocolLimits.ChoicesMax"/>. The default value is 1.</summary>

@@ -102,7 +102,7 @@ public static class ChatCompletionRequestReader
             MaxTokens = (int?)(maxCompletionTokens ?? maxTokens),
             Temperature = temperature,
             TopP = topP,
-            TopK = topK > 0 ? (int)topK : null,
+            TopK = topK is { } count ? (int)long.Max(count, 0) : null,
             MinP = minP,
             RepetitionPenalty = repetitionPenalty,
             N = (int)(n ?? 1),

@@ -48,12 +48,13 @@ internal sealed class ChatDeltaWriter(AnswerHead head) : DeltaWriter
         if (_hasCalls && _blobs is not null) WriteBlobs(output, choice);
         var reason = finish.End switch
         {
-            AnswerEnd.Length => "length"u8,
+            AnswerEnd.Length or AnswerEnd.Repetition => "length"u8,
             AnswerEnd.ToolCalls => head.UsesFunctions ? "function_call"u8 : "tool_calls"u8,
             AnswerEnd.ContentFilter => "content_filter"u8,
             _ => "stop"u8,
         };
-        if (finish.IsDerived) _chunks.WriteFlaggedFinish(output, choice, reason, "finish_derived"u8);
+        if (finish.End == AnswerEnd.Repetition) _chunks.WriteFlaggedFinish(output, choice, reason, "repetition"u8);
+        else if (finish.IsDerived) _chunks.WriteFlaggedFinish(output, choice, reason, "finish_derived"u8);
         else _chunks.WriteFinish(output, choice, reason);
     }
 

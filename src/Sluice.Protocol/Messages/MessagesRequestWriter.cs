@@ -79,7 +79,7 @@ public static class MessagesRequestWriter
         // The range ends at 1 there, and what lies above is as random as it gets.
         if (request.Temperature is { } temperature) writer.WriteNumber("temperature"u8, double.Min(temperature, 1));
         if (request.TopP is { } topP) writer.WriteNumber("top_p"u8, topP);
-        if (request.TopK is { } topK) writer.WriteNumber("top_k"u8, topK);
+        if (request.TopK is > 0 and var topK) writer.WriteNumber("top_k"u8, topK);
     }
 
     // How much is thought, and in which form the answer comes.

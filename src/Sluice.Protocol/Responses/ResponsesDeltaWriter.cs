@@ -155,13 +155,13 @@ internal sealed partial class ResponsesDeltaWriter : DeltaWriter
     public override void Finish(IEventOutput output, int choice, AnswerFinish finish)
     {
         _finish = finish;
-        Close(output, finish.End is AnswerEnd.Length or AnswerEnd.ContentFilter ? "incomplete" : "completed");
+        Close(output, finish.End is AnswerEnd.Length or AnswerEnd.Repetition or AnswerEnd.ContentFilter ? "incomplete" : "completed");
     }
 
     /// <inheritdoc/>
     public override void Usage(IEventOutput output, in AnswerUsage usage, bool isEstimated)
     {
-        var incomplete = _finish.End switch { AnswerEnd.Length => "max_output_tokens", AnswerEnd.ContentFilter => "content_filter", _ => null };
+        var incomplete = _finish.End switch { AnswerEnd.Length or AnswerEnd.Repetition => "max_output_tokens", AnswerEnd.ContentFilter => "content_filter", _ => null };
         var type = incomplete is null ? "response.completed"u8 : "response.incomplete"u8;
         WriteObjectEvent(output, type, incomplete is null ? "completed" : "incomplete", incomplete, usage, isEstimated);
     }

@@ -9,8 +9,9 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard"];
     private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge"];
+    private static readonly string[] s_engineKeys = ["defaults", "repetition_guard"];
     private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
 
@@ -65,8 +66,13 @@ internal static class ModelSection
             foreach (var key in s_routeKeys.Where(section.Contains))
                 document.Report(section.KeyMark(key), $"'{key}' applies to upstreams, and this model has none");
             if (section.Find("gguf") is null) document.Report(section.Start, "a model has neither 'gguf' nor 'upstreams'; it needs one of them");
-            return gguf is var (path, mark) ? new ModelOptions(id, path) { Position = document.PositionOf(mark) } : null;
+            var (defaults, endsRepetition) = (ModelDefaultsSection.Read(document, section), ReadSwitch(document, section, "repetition_guard", fallback: true));
+            return gguf is var (path, mark)
+                ? new ModelOptions(id, path) { Defaults = defaults, EndsRepetition = endsRepetition, Position = document.PositionOf(mark) }
+                : null;
         }
+        foreach (var key in s_engineKeys.Where(section.Contains))
+            document.Report(section.KeyMark(key), $"'{key}' applies to the local engine, and this model has upstreams");
         if (section.Find("gguf") is not null) document.Report(section.KeyMark("upstreams"), "a model has both 'gguf' and 'upstreams'; it needs exactly one of them");
         return ReadRoute(document, section) is { } route
             ? new ModelOptions(id, null) { Route = route, Position = document.PositionOf(upstreams.Start) }

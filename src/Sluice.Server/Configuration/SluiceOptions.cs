@@ -1,3 +1,4 @@
+using Sluice.Inference.Sampling;
 using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Configuration;
@@ -74,6 +75,12 @@ public sealed record ModelOptions(string Id, string? Gguf)
 
     /// <summary>Whether answers are kept after their end. The default value is true.</summary>
     public bool KeepsAnswers { get; init; } = true;
+
+    /// <summary>What holds for requests that leave it out; only of <see cref="Gguf"/>. The default value is what the file recommends.</summary>
+    public SamplingDefaults Defaults { get; init; } = SamplingDefaults.None;
+
+    /// <summary>Whether an answer that only repeats is ended; only of <see cref="Gguf"/>. The default value is true.</summary>
+    public bool EndsRepetition { get; init; } = true;
 
     /// <summary>Where the configuration names the file or the upstreams; null without a configuration file.</summary>
     public SourcePosition? Position { get; init; }

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Sluice.Inference.Gguf;
+using Sluice.Inference.Sampling;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Models;
@@ -24,7 +25,14 @@ public abstract record ModelEntry(string Id, DateTimeOffset Modified)
 /// <param name="Path">Full path of its GGUF file.</param>
 /// <param name="FileBytes">Size of the file when the catalog was made.</param>
 /// <param name="Modified">When the file was last written.</param>
-public sealed record LocalModel(string Id, string Path, long FileBytes, DateTimeOffset Modified) : ModelEntry(Id, Modified);
+public sealed record LocalModel(string Id, string Path, long FileBytes, DateTimeOffset Modified) : ModelEntry(Id, Modified)
+{
+    /// <summary>What holds for requests that leave it out, before what the file recommends. The default value is nothing.</summary>
+    public SamplingDefaults Defaults { get; init; } = SamplingDefaults.None;
+
+    /// <summary>Whether an answer that only repeats is ended. The default value is true.</summary>
+    public bool EndsRepetition { get; init; } = true;
+}
 
 /// <summary>A model that other servers run.</summary>
 /// <param name="Id">Its name.</param>
@@ -82,7 +90,7 @@ public sealed class ModelCatalog
             return new UpstreamModel(model.Id, route, new DateTimeOffset(written));
         }
         var candidates = Candidates(model, model.Gguf!, folders);
-        if (candidates.FirstOrDefault(File.Exists) is { } path) return Describe(model.Id, path);
+        if (candidates.FirstOrDefault(File.Exists) is { } path) return Describe(model, path);
         errors.Add(new ConfigurationError(
             model.Position ?? new SourcePosition("models", 1, 1),
             $"there is no file '{model.Gguf}' for the model '{model.Id}'; looked for {string.Join(" and ", candidates)}"));
@@ -126,6 +134,9 @@ public sealed class ModelCatalog
         }
         return [.. entries.Values.OrderBy(entry => entry.Id, StringComparer.Ordinal)];
     }
+
+    private static LocalModel Describe(ModelOptions model, string path) =>
+        Describe(model.Id, path) with { Defaults = model.Defaults, EndsRepetition = model.EndsRepetition };
 
     private static LocalModel Describe(string id, string path)
     {

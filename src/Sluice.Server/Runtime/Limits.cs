@@ -6,6 +6,11 @@ namespace Sluice.Server.Runtime;
 public sealed record Limits
 {
     /// <summary>
+    /// Newest tokens of a local answer that have to be one short block again and again until the answer ends: 16 times the longest such block.
+    /// </summary>
+    public const int RepetitionWindow = 1024;
+
+    /// <summary>
     /// Bytes of a request body. The default value is 32 MiB: a long conversation is one, and a handful of images in base64 fit.
     /// </summary>
     public int RequestBodyBytes { get; init; } = 32 << 20;

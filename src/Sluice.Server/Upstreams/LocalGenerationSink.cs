@@ -141,6 +141,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         {
             FinishReason.Length => AnswerEnd.Length,
             FinishReason.ToolCalls => AnswerEnd.ToolCalls,
+            FinishReason.Repetition => AnswerEnd.Repetition,
             _ => AnswerEnd.Stop,
         });
     }

@@ -60,6 +60,8 @@ internal sealed partial class LocalUpstream(
             {
                 From = frame.Progress,
                 Scope = attempt.Principal,
+                // A text that is continued is the client's own business.
+                RepetitionWindow = request.Chat is not null && model.EndsRepetition ? Limits.RepetitionWindow : null,
                 Sampling = prepared.Asked.Sampling with { Seed = frame.Seed },
             };
             if (engine.TrySubmit(asked, prepared.Sink) is not { } running) return (null, ApiErrors.RateLimited(engine.RetryAfter));
@@ -103,7 +105,7 @@ internal sealed partial class LocalUpstream(
         if (prompt.Tokens.Count == 0) return (null, s_emptyPrompt);
         if (prompt.Tokens.Count >= contextLength) return (null, ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count));
         var sink = new LocalGenerationSink(attempt, request, frame, lease, logger, await ReadPastAsync(attempt));
-        return ((ToGenerationRequest(request, prompt, grammar, contextLength), sink), null);
+        return ((ToGenerationRequest(request, model.Defaults.Or(lease.Engine.Model.Sampling), prompt, grammar, contextLength), sink), null);
     }
 
     // Null where nobody needs it.
@@ -139,22 +141,23 @@ internal sealed partial class LocalUpstream(
         }
     }
 
+    // What a request says always counts before the model's defaults.
     private static GenerationRequest ToGenerationRequest(
-        ChatCompletionRequest request, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
+        ChatCompletionRequest request, SamplingDefaults defaults, ChatPrompt prompt, Grammar? grammar, int contextLength) => new()
         {
             PromptTokens = prompt.Tokens,
-            MaxTokens = int.Min(request.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
+            MaxTokens = int.Min(request.MaxTokens ?? defaults.MaxTokens ?? int.MaxValue, contextLength - prompt.Tokens.Count),
             ChoiceCount = request.N,
             StopSequences = request.Stop,
             Grammar = grammar,
             Answer = prompt.Answer,
             Sampling = new SamplingParameters
             {
-                Temperature = (float)(request.Temperature ?? 1),
-                TopP = (float)(request.TopP ?? 1),
-                TopK = request.TopK ?? 0,
-                MinP = (float)(request.MinP ?? 0),
-                RepetitionPenalty = (float)(request.RepetitionPenalty ?? 1),
+                Temperature = (float)(request.Temperature ?? defaults.Temperature ?? 1),
+                TopP = (float)(request.TopP ?? defaults.TopP ?? 1),
+                TopK = request.TopK ?? defaults.TopK ?? 0,
+                MinP = (float)(request.MinP ?? defaults.MinP ?? 0),
+                RepetitionPenalty = (float)(request.RepetitionPenalty ?? defaults.RepetitionPenalty ?? 1),
                 PresencePenalty = (float)request.PresencePenalty,
                 FrequencyPenalty = (float)request.FrequencyPenalty,
                 LogitBias = request.LogitBias.Count == 0 ? null : request.LogitBias.ToDictionary(bias => bias.Key, bias => (float)bias.Value),

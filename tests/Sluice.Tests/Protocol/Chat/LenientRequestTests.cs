@@ -41,7 +41,7 @@ public sealed class LenientRequestTests
     {
         var request = Accept(Body(members));
         Assert.Null(request.MaxTokens);
-        Assert.Null(request.TopK);
+        Assert.Contains(request.TopK, (int?[])[null, 0]);
     }
 
     [Fact]

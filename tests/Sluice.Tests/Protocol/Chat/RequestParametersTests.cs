@@ -117,7 +117,7 @@ public sealed class RequestParametersTests
         var least = Accept(Body("\"temperature\":0,\"top_p\":0,\"presence_penalty\":-2,\"frequency_penalty\":-2,\"n\":1,\"max_tokens\":1,\"seed\":-9223372036854775808,\"logprobs\":true,\"top_logprobs\":0,\"top_k\":-1,\"min_p\":0,\"logit_bias\":{\"0\":-100}"));
         Assert.Equal((0, 0, -2, -2), (least.Temperature, least.TopP, least.PresencePenalty, least.FrequencyPenalty));
         Assert.Equal((1, 1, long.MinValue, 0), (least.N, least.MaxTokens, least.Seed, least.TopLogprobs));
-        Assert.Null(least.TopK);
+        Assert.Equal(0, least.TopK);
         Assert.Equal(-100, least.LogitBias[0]);
         var most = Accept(Body("\"temperature\":2,\"top_p\":1,\"presence_penalty\":2.0,\"frequency_penalty\":2e0,\"n\":128,\"max_completion_tokens\":2147483647,\"seed\":9223372036854775807,\"logprobs\":true,\"top_logprobs\":20,\"top_k\":40,\"min_p\":1,\"repetition_penalty\":1.1,\"logit_bias\":{\"50256\":100}"));
         Assert.Equal((2, 1, 2, 2), (most.Temperature, most.TopP, most.PresencePenalty, most.FrequencyPenalty));

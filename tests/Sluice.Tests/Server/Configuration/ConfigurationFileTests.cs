@@ -1,3 +1,4 @@
+using Sluice.Inference.Sampling;
 using Sluice.Server.Configuration;
 using Xunit;
 
@@ -32,6 +33,8 @@ public sealed class ConfigurationFileTests
               - id: small
                 gguf: Small.Q4_1.gguf
                 aliases: [gpt-4o-mini, Llama]
+                defaults: {temperature: 0.2, top_p: 0.9, top_k: 40, min_p: 0.05, repetition_penalty: 1.1, max_tokens: 512}
+                repetition_guard: false
               - id: large
                 gguf: /models/large.gguf
                 store: off
@@ -50,6 +53,10 @@ public sealed class ConfigurationFileTests
         Assert.Equal([true, false], options.Models!.Select(model => model.KeepsAnswers));
         Assert.Equal(["small", "large"], options.Models!.Select(model => model.Id));
         Assert.Equal(["gpt-4o-mini", "Llama"], options.Models![0].Aliases);
+        Assert.Equal(
+            new SamplingDefaults { Temperature = 0.2, TopP = 0.9, TopK = 40, MinP = 0.05, RepetitionPenalty = 1.1, MaxTokens = 512 }, options.Models![0].Defaults);
+        Assert.Equal((false, true), (options.Models![0].EndsRepetition, options.Models![1].EndsRepetition));
+        Assert.Equal(SamplingDefaults.None, options.Models![1].Defaults);
         Assert.Equal(new SourcePosition("sluice.yaml", 16, 11), options.Models![0].Position);
     }
 
@@ -67,7 +74,16 @@ public sealed class ConfigurationFileTests
     [Theory]
     [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain")]
     [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain")]
-    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_p: 1.1}}", "sluice.yaml:2:40: '1.1' is not a valid value of 'top_p'; expected a number from 0 to 1")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_k: -1}}", "sluice.yaml:2:40: '-1' is not a valid value of 'top_k'; expected a whole number from 0 to 1000000")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {min_p: x}}", "sluice.yaml:2:40: 'x' is not a valid value of 'min_p'; expected a number from 0 to 1")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {repetition_penalty: 0}}", "sluice.yaml:2:53: '0' is not a valid value of 'repetition_penalty'; expected a number above 0, up to 10")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {max_tokens: 0}}", "sluice.yaml:2:45: '0' is not a valid value of 'max_tokens'; expected a whole number from 1 to 2147483647")]
+    [InlineData("models:\n  - {id: a, gguf: a, defaults: {temprature: 1}}", "sluice.yaml:2:33: unknown key 'temprature'; did you mean 'temperature'? allowed here: temperature, top_p, top_k, min_p, repetition_penalty, max_tokens")]
+    [InlineData("models:\n  - {id: a, gguf: a, repetition_guard: maybe}", "sluice.yaml:2:40: 'maybe' is not a valid value of 'repetition_guard'; allowed here: true, false")]
+    [InlineData("models:\n  - {id: a, upstreams: [{url: \"http://a/v1\"}], defaults: {temperature: 1}}", "sluice.yaml:2:48: 'defaults' applies to the local engine, and this model has upstreams")]
     [InlineData("models:\n  - id: a\n    gguf: [x]", "sluice.yaml:3:11: 'gguf' must be text, but this is a list")]
     [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
     [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; it needs one of them")]

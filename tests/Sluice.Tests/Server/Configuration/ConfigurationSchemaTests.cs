@@ -24,6 +24,7 @@ public sealed partial class ConfigurationSchemaTests
         { "\"?\": 1", "properties" },
         { "api_keys: [{\"?\": 1}]", "$defs/owned_key/properties" },
         { "models: [{\"?\": 1}]", "$defs/model/properties" },
+        { "models: [{id: a, gguf: a, defaults: {\"?\": 1}}]", "$defs/defaults/properties" },
         { "models: [{id: a, upstreams: [{\"?\": 1}]}]", "$defs/upstream/properties" },
         { "models: [{id: a, upstreams: [{url: http://a}], timeouts: {\"?\": 1}}]", "$defs/timeouts/properties" },
     };
@@ -86,7 +87,7 @@ public sealed partial class ConfigurationSchemaTests
         store_size: 500MB
         drain: 1.5m
         models:
-          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}"], store: off}
+          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off}
           - id: c
             upstreams:
               - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain, continues: true}
