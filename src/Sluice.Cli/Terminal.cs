@@ -18,6 +18,12 @@ internal sealed record Terminal
     /// <summary>False when the output is a pipe or a file: nothing is drawn twice on one line then.</summary>
     public bool IsOutputInteractive { get; init; }
 
+    /// <summary>False when the error stream is a pipe or a file.</summary>
+    public bool IsErrorInteractive { get; init; }
+
+    /// <summary>Whether the error stream can have color: a terminal that knows it, and nobody who asked for none with NO_COLOR.</summary>
+    public bool HasErrorColor => IsErrorInteractive && GetVariable("NO_COLOR") is null && GetVariable("TERM") != "dumb";
+
     /// <summary>Value of an environment variable; null when it is unset or empty.</summary>
     public required Func<string, string?> GetVariable { get; init; }
 
@@ -39,6 +45,7 @@ internal sealed record Terminal
         Error = Console.Error,
         IsInputInteractive = !Console.IsInputRedirected,
         IsOutputInteractive = !Console.IsOutputRedirected,
+        IsErrorInteractive = !Console.IsErrorRedirected,
         GetVariable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
         OnInterrupt = action => PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
         {

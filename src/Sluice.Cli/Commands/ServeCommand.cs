@@ -1,13 +1,12 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
 using Sluice.Inference;
 using Sluice.Inference.Scheduling;
 using Sluice.Inference.Gguf;
@@ -16,6 +15,7 @@ using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
+using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 using Sluice.Server.Storage;
 
@@ -31,6 +31,8 @@ internal static class ServeCommand
             Description = $"addresses to listen on, separated by semicolons; default is {ListenAddress.Default}",
             HelpName = "URLS",
         };
+        var host = new Option<string?>("--host") { Description = "the host name or address to listen on; default is the configuration's", HelpName = "HOST" };
+        var port = new Option<string?>("--port") { Description = "the port to listen on, 0 for a free one; default is the configuration's", HelpName = "PORT" };
         var logFormat = new Option<LogFormat>("--log-format")
         {
             Description = "text, or json with one object per line; default is text",
@@ -45,13 +47,13 @@ internal static class ServeCommand
         var insecure = new Option<bool>("--insecure") { Description = "accept other machines although no API key is set" };
         var config = CommonOptions.Config();
         var models = CommonOptions.Models();
-        var command = new Command("serve", "Serve models over HTTP") { config, urls, models, logFormat, insecure };
+        var command = new Command("serve", "Serve models over HTTP") { config, host, port, urls, models, logFormat, insecure };
         command.SetAction((result, _) =>
         {
             IReadOnlyList<ListenAddress> bound = [];
             (SluiceOptions Options, ModelCatalog Catalog) Load(ConfigurationLookup lookup)
             {
-                var options = result.GetValue(urls) is { } text ? lookup.Options with { Listen = ParseUrls(text) } : lookup.Options;
+                var options = lookup.Options with { Listen = FindAddresses(lookup.Options.Listen, result.GetValue(urls), result.GetValue(host), result.GetValue(port)) };
                 options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
                 RequireAccess(options);
                 return (options, FindModels(terminal, lookup));
@@ -85,6 +87,20 @@ internal static class ServeCommand
     {
         result.AddError($"--log-format must be text or json, not '{word}'");
         return default;
+    }
+
+    /// <summary>The configured addresses, unless the command line names others.</summary>
+    private static IReadOnlyList<ListenAddress> FindAddresses(IReadOnlyList<ListenAddress> configured, string? urls, string? host, string? port)
+    {
+        if (urls is not null) return host is null && port is null ? ParseUrls(urls) : throw new CliException("Use --urls, or --host and --port, not both.");
+        if (host is null && port is null) return configured;
+        var number = port is null ? configured[0].Port
+            : int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed) && parsed <= ushort.MaxValue ? parsed
+            : throw new CliException($"--port is a number from 0 to {ushort.MaxValue}, not '{port}'.");
+        var name = (host ?? configured[0].Host).Trim('[', ']');
+        return name == "*" || Uri.CheckHostName(name) != UriHostNameType.Unknown
+            ? [new ListenAddress(name, number)]
+            : throw new CliException($"--host is a host name or an address, such as 127.0.0.1, not '{host}'.");
     }
 
     private static List<ListenAddress> ParseUrls(string text)
@@ -145,12 +161,7 @@ internal static class ServeCommand
         var isStarted = false;
         await using var application = SluiceServer.CreateApplication(options, catalog, builder =>
         {
-            AddConsole(builder.Logging.ClearProviders(), logFormat);
-            // The output has the one line that says where the hub is.
-            builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-            // What goes wrong before the hub serves is said in one sentence, and once.
-            builder.Logging.AddFilter("Microsoft", level => isStarted && level >= LogLevel.Warning);
-            builder.Logging.AddFilter("Sluice", level => isStarted && level >= LogLevel.Information);
+            ServeLog.Configure(builder.Logging, terminal, logFormat, () => isStarted);
             builder.Services.AddSingleton(terminal.Time);
             builder.Services.AddSluiceReload(source);
         });
@@ -174,22 +185,11 @@ internal static class ServeCommand
         }
 
         isStarted = true;
-        terminal.Output.WriteLine(Announce(application, options, catalog));
+        var drain = options.Drain ?? application.Services.GetRequiredService<Limits>().StopDrain;
+        terminal.Output.WriteLine(Announcement.Write(application.Urls.First(), options, catalog, drain));
         terminal.Output.Flush();
         await application.WaitForShutdownAsync();
         return ExitCodes.Success;
-    }
-
-    private static void AddConsole(ILoggingBuilder logging, LogFormat format)
-    {
-        if (format == LogFormat.Text)
-        {
-            logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
-            return;
-        }
-
-        // The scope has the request's id, also in lines that don't name it.
-        logging.AddJsonConsole(console => (console.IncludeScopes, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, "yyyy-MM-ddTHH:mm:ss.fffZ"));
     }
 
     private static void RequireNames(SluiceOptions options)
@@ -219,11 +219,11 @@ internal static class ServeCommand
         }
         catch (IOException exception) when (exception.InnerException is AddressInUseException)
         {
-            throw new CliException($"{Addresses(options)} is taken by another program; choose another address with --urls.", exception);
+            throw new CliException($"{Addresses(options)} is taken by another program; choose another with --port or --urls.", exception);
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {
-            throw new CliException($"{Addresses(options)} can't be listened on: {exception.Message.TrimEnd('.')}; choose another address with --urls.", exception);
+            throw new CliException($"{Addresses(options)} can't be listened on: {exception.Message.TrimEnd('.')}; choose another with --port or --urls.", exception);
         }
     }
 
@@ -247,16 +247,5 @@ internal static class ServeCommand
         {
             return null;
         }
-    }
-
-    private static string Announce(WebApplication application, SluiceOptions options, ModelCatalog catalog)
-    {
-        var address = application.Urls.First().Replace("[::]", "127.0.0.1", StringComparison.Ordinal).Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal);
-        var model = catalog.Models[0].Id;
-        var others = catalog.Models.Count > 1 ? $" and {catalog.Models.Count - 1} more" : "";
-        var key = options.ApiKeys.Count > 0 ? " -H 'Authorization: Bearer KEY'" : "";
-        return $$"""
-            Sluice serves {{model}}{{others}} at {{address}}; try: curl -N {{address}}/v1/chat/completions{{key}} -H 'Content-Type: application/json' -d '{"model":"{{model}}","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
-            """;
     }
 }

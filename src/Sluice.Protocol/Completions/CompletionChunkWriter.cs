@@ -75,7 +75,7 @@ internal sealed class CompletionChunkWriter : DeltaWriter
     public override void Finish(IEventOutput output, int choice, AnswerFinish finish) => Finish(
         output,
         choice,
-        finish.End switch { AnswerEnd.Length => "length"u8, AnswerEnd.ContentFilter => "content_filter"u8, _ => "stop"u8 },
+        finish.End switch { AnswerEnd.Length or AnswerEnd.Repetition => "length"u8, AnswerEnd.ContentFilter => "content_filter"u8, _ => "stop"u8 },
         finish.IsDerived ? ",\"sluice\":{\"finish_derived\":true}"u8 : default);
 
     /// <summary>The last chunk of a choice that was stopped because somebody asked for it.</summary>

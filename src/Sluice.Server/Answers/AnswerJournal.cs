@@ -30,15 +30,14 @@ internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJo
         LogEnded(
             record.RequestId, answer.Id, answer.Model, record.Upstream, outcome, (long?)record.TimeToFirstToken?.TotalMilliseconds,
             (long)record.Elapsed.TotalMilliseconds, record.Usage?.PromptTokens, record.Usage?.CompletionTokens, record.IsUsageEstimated,
-            record.Entries.Count, record.HedgeCount, record.RescueCount, record.UnusedTokens);
+            record.UnusedTokens, record.Entries.Count, record.HedgeCount, record.RescueCount);
     }
 
     [LoggerMessage(1, LogLevel.Information,
         "{RequestId} {Id}: {Model} by {Upstream}: {Outcome}; first token {FirstTokenMs} ms, all {ElapsedMs} ms; "
-        + "{PromptTokens} tokens asked and {CompletionTokens} answered (estimated: {IsEstimated}); "
-        + "{Attempts} attempts, {Hedges} hedges, {Rescues} rescues, "
-        + "{UnusedTokens} tokens unused")]
+        + "tokens: {PromptTokens} asked, {CompletionTokens} answered (estimated: {IsEstimated}), {UnusedTokens} unused; "
+        + "attempts: {Attempts}, hedges: {Hedges}, rescues: {Rescues}")]
     private partial void LogEnded(
         string? requestId, string id, string model, string? upstream, StreamEndKind outcome, long? firstTokenMs, long elapsedMs,
-        int? promptTokens, int? completionTokens, bool isEstimated, int attempts, int hedges, int rescues, long unusedTokens);
+        int? promptTokens, int? completionTokens, bool isEstimated, long unusedTokens, int attempts, int hedges, int rescues);
 }

@@ -17,6 +17,7 @@ internal sealed class AnswerReply(Limits limits, TimeProvider time)
     {
         var reader = admitted.Connection;
         var answer = reader.Answer;
+        if (context.Features.Get<RequestScope>() is { } scope) scope.Answer = answer;
         AddHeaders(context.Response.Headers, mount, answer, admitted.Way, isStream);
         try
         {

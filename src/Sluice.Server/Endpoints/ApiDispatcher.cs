@@ -73,13 +73,15 @@ internal sealed partial class ApiDispatcher(
         seat?.Enter();
         using var lines = s_scope(logger, scope.RequestId);
         scope.Attach(context.Response);
+        context.Features.Set(scope);
         // So that the next request goes to whoever takes over. HTTP/2 has a frame for that, which the server of the connections sends.
         if (server.IsStopping && HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
         // Kestrel may have a least rate within another application, which a stream that pauses and a client that reads slowly can't hold.
         if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
         try
         {
-            await DispatchAsync(context, scope, Normalize(path));
+            path = Normalize(path);
+            await DispatchAsync(context, scope, path);
         }
         catch (IOException error) when (RequestBody.HasLeft(error, context))
         {
@@ -108,9 +110,11 @@ internal sealed partial class ApiDispatcher(
             scope.Configuration.Release();
             seat?.Leave();
         }
-        LogRequest(
-            scope.RequestId, context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode,
-            (long)scope.Elapsed.TotalMilliseconds);
+        var (method, target, status) = (context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode);
+        var (milliseconds, details) = ((long)scope.Elapsed.TotalMilliseconds, RequestLine.Details(scope));
+        // Probes come every few seconds, and say nothing new.
+        if (path is HealthPath or ReadinessPath or MetricsPath) LogProbe(scope.RequestId, method, target, status, milliseconds, details);
+        else LogRequest(scope.RequestId, method, target, status, milliseconds, details);
     }
 
     private Task DispatchAsync(HttpContext context, RequestScope scope, string path)
@@ -238,8 +242,11 @@ internal sealed partial class ApiDispatcher(
         await JsonReply.WriteErrorAsync(context, error);
     }
 
-    [LoggerMessage(1, LogLevel.Information, "{RequestId} {Method} {Path} {Status} {Milliseconds} ms")]
-    private partial void LogRequest(string requestId, string method, string path, int status, long milliseconds);
+    [LoggerMessage(3, LogLevel.Debug, "{RequestId} {Method} {Path} {Status} {Milliseconds} ms{Details}")]
+    private partial void LogProbe(string requestId, string method, string path, int status, long milliseconds, string details);
+
+    [LoggerMessage(1, LogLevel.Information, "{RequestId} {Method} {Path} {Status} {Milliseconds} ms{Details}")]
+    private partial void LogRequest(string requestId, string method, string path, int status, long milliseconds, string details);
 
     [LoggerMessage(2, LogLevel.Error, "{RequestId} failed")]
     private partial void LogFault(Exception error, string requestId);

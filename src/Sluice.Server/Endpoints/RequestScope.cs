@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Access;
+using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 
@@ -24,6 +25,9 @@ internal sealed class RequestScope(TimeProvider time, RandomSource random, HubSn
 
     /// <summary>Who asks, once that is known.</summary>
     public Caller Caller { get; set; } = Caller.Everybody;
+
+    /// <summary>What is sent, once that is known; null for a request that gets no answer of a model.</summary>
+    public Answer? Answer { get; set; }
 
     /// <summary>What comes before the hub's own paths, as it stands in a URL: nothing, or <c>/prefix</c>.</summary>
     public string Mount { get; init; } = "";

@@ -102,7 +102,7 @@ public sealed partial class Hub : IDisposable
         return names.Count > 0 ? string.Join(", ", names) : "none";
     }
 
-    [LoggerMessage(1, LogLevel.Information, "The new configuration is applied: {Count} models; added: {Added}; removed: {Removed}.")]
+    [LoggerMessage(1, LogLevel.Information, "The new configuration is applied; models: {Count}, added: {Added}, removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
     [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size' and 'drain' can't change while the hub runs; restart it to apply them.")]

@@ -67,6 +67,6 @@ internal sealed partial class ServeProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    [GeneratedRegex("^Sluice serves \\S+ .*?at (?<url>\\S+); try: ")]
+    [GeneratedRegex("^Sluice serves at (?<url>\\S+)$")]
     private static partial Regex Announcement();
 }

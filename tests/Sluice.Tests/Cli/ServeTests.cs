@@ -3,6 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Cli.Commands;
 using Sluice.Testing;
 using Sluice.Tests.Repository;
 using Sluice.Tests.Server.Routing;
@@ -23,28 +26,31 @@ public sealed partial class ServeTests : IDisposable
     [Theory]
     [InlineData("examples/seed.yaml")]
     [InlineData("examples/engine-names.yaml")]
-    public async Task The_line_at_the_start_has_a_request_that_works_and_Ctrl_C_ends_the_hub(string file)
+    public async Task The_lines_at_the_start_say_where_it_serves_what_and_Ctrl_C_ends_the_hub(string file)
     {
         var example = RepositoryFiles.FullPath(file);
         var serve = ServeAsync("--config", example, "--urls", "http://127.0.0.1:0");
-        var line = await AnnouncementAsync(serve);
-        var match = Announcement().Match(line);
-        Assert.True(match.Success, line);
-        Assert.Equal("smollm2-135m-instruct", match.Groups["model"].Value);
+        var lines = (await AnnouncementAsync(serve)).TrimEnd().Split('\n');
+        var url = UrlIn(lines[0]);
+        Assert.Equal("Models: smollm2-135m-instruct", lines[1]);
+        Assert.Equal($"For OpenAI clients: OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=unused; see docs/http-api.md and 'sluice help'", lines[2]);
+        Assert.StartsWith("Ctrl-C stops it; running answers have 30 s to end", lines[3], StringComparison.Ordinal);
+        Assert.Matches("^smollm2-135m-instruct is a tiny demonstration and often wrong; for a useful model: sluice pull qwen", lines[4]);
+        Assert.Equal(5, lines.Length);
 
         using var http = new HttpClient();
-        var body = match.Groups["body"].Value.Replace("\"stream\":true", "\"stream\":true,\"max_tokens\":2", StringComparison.Ordinal);
-        using var response = await http.PostAsync(new Uri(match.Groups["url"].Value), new StringContent(body, Encoding.UTF8, "application/json"));
+        var body = """{"model":"smollm2-135m-instruct","stream":true,"max_tokens":2,"messages":[{"role":"user","content":"Hello"}]}""";
+        using var response = await http.PostAsync(new Uri($"{url}/v1/chat/completions"), new StringContent(body, Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.EndsWith("data: [DONE]\n\n", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, match.Groups["url"].Value), StringComparison.Ordinal);
+        Assert.Contains("\"Llama-3.3-70B-Instruct\"", await ModelsAsync(http, url), StringComparison.Ordinal);
         body = body.Replace("smollm2-135m-instruct", "gpt-4.1", StringComparison.Ordinal);
-        using var alias = await http.PostAsync(new Uri(match.Groups["url"].Value), new StringContent(body, Encoding.UTF8, "application/json"));
+        using var alias = await http.PostAsync(new Uri($"{url}/v1/chat/completions"), new StringContent(body, Encoding.UTF8, "application/json"));
         Assert.Contains("\"model\":\"gpt-4.1\"", await alias.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         _terminal.PressCtrlC();
         Assert.Equal(0, await serve);
-        Assert.Equal(1, _terminal.Output.AsSpan().Count('\n'));
+        Assert.Equal(5, _terminal.Output.AsSpan().Count('\n'));
     }
 
     [Fact]
@@ -53,7 +59,7 @@ public sealed partial class ServeTests : IDisposable
         _terminal.Variables["SLUICE_API_KEYS"] = "secret";
         var serve = ServeAsync("--config", Write($"models:\n  - id: small\n    gguf: {ModelFile}\n"), "--urls", "127.0.0.1:0");
         var line = await AnnouncementAsync(serve);
-        Assert.Contains(" -H 'Authorization: Bearer KEY' ", line, StringComparison.Ordinal);
+        Assert.Contains(" OPENAI_API_KEY=KEY;", line, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", line, StringComparison.Ordinal);
         _terminal.PressCtrlC();
         Assert.Equal(0, await serve);
@@ -64,7 +70,7 @@ public sealed partial class ServeTests : IDisposable
     {
         var file = Write($"models:\n  - id: small\n    gguf: {ModelFile}\n");
         var serve = ServeAsync("--config", file, "--urls", "127.0.0.1:0");
-        var url = Announcement().Match(await AnnouncementAsync(serve)).Groups["url"].Value;
+        var url = UrlIn(await AnnouncementAsync(serve));
         using var http = new HttpClient();
 
         Write($"models:\n  - id: small\n    gguf: {ModelFile}\n    aliases: [Llama-3.3-70B-Instruct]\n");
@@ -84,7 +90,7 @@ public sealed partial class ServeTests : IDisposable
         var models = $"models:\n  - id: small\n    gguf: {ModelFile}\n";
         var file = Write($"listen: http://0.0.0.0:0\napi_keys: [sk-a]\n{models}");
         var serve = ServeAsync("--config", file);
-        var url = Announcement().Match((await AnnouncementAsync(serve)).Replace(" -H 'Authorization: Bearer KEY'", "", StringComparison.Ordinal)).Groups["url"].Value;
+        var url = UrlIn(await AnnouncementAsync(serve));
         using var http = new HttpClient();
 
         Write($"listen: http://127.0.0.1:0\napi_keys: []\n{models}");
@@ -116,13 +122,41 @@ public sealed partial class ServeTests : IDisposable
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var address = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
-        await AssertRefusedAsync($"{address} is taken by another program; choose another address with --urls.", "--urls", address);
+        await AssertRefusedAsync($"{address} is taken by another program; choose another with --port or --urls.", "--urls", address);
     }
 
     [Fact]
     public Task Other_machines_need_a_key() => AssertRefusedAsync(
         "http://0.0.0.0:0 can be reached from other machines and no API key is set: set api_keys or SLUICE_API_KEYS, listen on 127.0.0.1, or pass --insecure.",
         "--urls", "http://0.0.0.0:0");
+
+    [Theory]
+    [InlineData("Use --urls, or --host and --port, not both.", "--urls", "http://127.0.0.1:0", "--port", "1")]
+    [InlineData("--port is a number from 0 to 65535, not '99999'.", "--port", "99999")]
+    [InlineData("--host is a host name or an address, such as 127.0.0.1, not 'http://x'.", "--host", "http://x")]
+    [InlineData("http://0.0.0.0:7070 can be reached from other machines", "--host", "0.0.0.0")]
+    public Task A_wrong_host_or_port_is_one_sentence(string sentence, params string[] options) => AssertRefusedAsync(sentence, options);
+
+    [Fact]
+    public async Task Host_and_port_say_where_it_serves()
+    {
+        var file = Write($"listen: http://localhost:1\nmodels:\n  - id: small\n    gguf: {ModelFile}\n");
+        var serve = ServeAsync("--config", file, "--host", "127.0.0.1", "--port", "0");
+        Assert.StartsWith("http://127.0.0.1:", UrlIn(await AnnouncementAsync(serve)), StringComparison.Ordinal);
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+    }
+
+    [Theory]
+    [InlineData(false, "12:00:00 warning: two lines\n")]
+    [InlineData(true, "12:00:00 \e[33mwarning: \e[0mtwo lines\n")]
+    public void A_line_of_the_log_is_one_line_and_has_color_only_where_there_may_be_some(bool hasColor, string expected)
+    {
+        using var writer = new StringWriter { NewLine = "\n" };
+        var entry = new LogEntry<string>(LogLevel.Warning, "c", default, "two\nlines", null, static (state, _) => state);
+        new LineFormatter(hasColor, new NoonTime()).Write(entry, null, writer);
+        Assert.Equal(expected, writer.ToString());
+    }
 
     [Fact]
     public Task An_address_that_is_none_is_one_sentence() => AssertRefusedAsync(
@@ -226,6 +260,13 @@ public sealed partial class ServeTests : IDisposable
         Assert.Equal(200, await StatusAsync());
     }
 
+    private sealed class NoonTime : TimeProvider
+    {
+        public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+
+        public override DateTimeOffset GetUtcNow() => new(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
+    }
+
     private Task<int> ServeAsync(params string[] options) => _terminal.RunAsync(["serve", "--models", Models, .. options]);
 
     /// <summary>The line on the output; fails when the hub ends before it writes one.</summary>
@@ -260,6 +301,8 @@ public sealed partial class ServeTests : IDisposable
         return file;
     }
 
-    [GeneratedRegex("^Sluice serves (?<model>\\S+) at \\S+; try: curl -N (?<url>\\S+) -H 'Content-Type: application/json' -d '(?<body>[^']+)'\n$")]
+    private static string UrlIn(string lines) => Announcement().Match(lines) is { Success: true } match ? match.Groups["url"].Value : throw new InvalidOperationException(lines);
+
+    [GeneratedRegex("^Sluice serves at (?<url>\\S+)$", RegexOptions.Multiline)]
     private static partial Regex Announcement();
 }

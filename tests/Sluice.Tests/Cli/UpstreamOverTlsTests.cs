@@ -39,7 +39,7 @@ public sealed partial class UpstreamOverTlsTests : IDisposable
             var line = await sluice.StandardOutput.ReadLineAsync(patience.Token);
             using var http = new HttpClient();
             using var body = new StringContent("""{"model":"m","messages":[{"role":"user","content":"Hi"}]}""", Encoding.UTF8, "application/json");
-            using var response = await http.PostAsync(new Uri(Url().Match(line!).Value), body, patience.Token);
+            using var response = await http.PostAsync(new Uri($"{Url().Match(line!).Value}/v1/chat/completions"), body, patience.Token);
             if (!isTrusted)
             {
                 Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
@@ -67,6 +67,6 @@ public sealed partial class UpstreamOverTlsTests : IDisposable
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
     }
 
-    [GeneratedRegex("http://\\S+/v1/chat/completions")]
+    [GeneratedRegex("(?<=^Sluice serves at )http://\\S+")]
     private static partial Regex Url();
 }

@@ -146,7 +146,7 @@ public sealed class ReloadTests : IAsyncDisposable
         Assert.Equal(["new", "alias"], await ModelsAsync());
         Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("old")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await AskAsync("alias")).StatusCode);
-        Assert.Contains("Information: The new configuration is applied: 1 models; added: new; removed: old.", _log.Lines);
+        Assert.Contains("Information: The new configuration is applied; models: 1, added: new, removed: old.", _log.Lines);
     }
 
     [Fact]

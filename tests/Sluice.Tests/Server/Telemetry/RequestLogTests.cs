@@ -31,9 +31,9 @@ public sealed partial class RequestLogTests
         var id = response.Headers.GetValues("Sluice-Stream-Id").Single();
         // Who knows a request's id from a log must not be able to name its answer: 80 bits are the answer's own.
         Assert.NotEqual(requestId["req_".Length..][10..], id["chatcmpl-".Length..][10..]);
-        var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
+        var end = Assert.Single(log.Lines, line => line.Contains("first token", StringComparison.Ordinal));
         Assert.Equal(
-            $"Information: {requestId} {id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; 7 tokens asked and 3 answered (estimated: False); 2 attempts, 0 hedges, 0 rescues, 0 tokens unused", end);
+            $"Information: {requestId} {id}: m by {sound.Url}: Completed; first token 0 ms, all 0 ms; tokens: 7 asked, 3 answered (estimated: False), 0 unused; attempts: 2, hedges: 0, rescues: 0", end);
         var hubLines = log.Lines.Where(line => HubLine().IsMatch(line)).ToList();
         Assert.True(hubLines.Count(line => line.Contains(id, StringComparison.Ordinal)) >= 3, log.ToString());
         Assert.Contains($"RequestId:{requestId}", log.Scopes);
@@ -56,10 +56,36 @@ public sealed partial class RequestLogTests
         using var response = await hub.PostAsync(UpstreamHub.Ask());
         await UpstreamHub.EventsAsync(response);
         await Scrape.WhenIdleAsync(hub.Http);
-        var end = Assert.Single(log.Lines, line => line.Contains("tokens", StringComparison.Ordinal));
+        var end = Assert.Single(log.Lines, line => line.Contains("first token", StringComparison.Ordinal));
         Assert.Contains($"m by {second.Url}: Completed;", end, StringComparison.Ordinal);
         // What the two reruns took that came to nothing is unused; how much of it came depends on when they ended.
-        Assert.Matches("; 18 tokens asked and 4 answered \\(estimated: True\\); 4 attempts, 0 hedges, 1 rescues, [1-9][0-9]* tokens unused$", end);
+        Assert.Matches("; tokens: 18 asked, 4 answered \\(estimated: True\\), [1-9][0-9]* unused; attempts: 4, hedges: 0, rescues: 1$", end);
+    }
+
+    [Fact]
+    public async Task The_line_of_a_request_has_model_tokens_and_key_and_probes_are_details()
+    {
+        var log = new LogLines(LogLevel.Debug);
+        await using var upstream = await ScriptedUpstream.StartAsync(
+            ScriptedUpstream.Frames(ScriptedUpstream.Role(), ScriptedUpstream.Text(Answer), ScriptedUpstream.Finish(), ScriptedUpstream.Usage(7, 3)),
+            ScriptedUpstream.Refuses(400, """{"error":{"message":"no such\nvoice"}}"""));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + "api_keys: [{id: team-red, key: sk-red}]\n", log: log);
+        hub.Http.DefaultRequestHeaders.Authorization = new("Bearer", "sk-red");
+        using (var response = await hub.PostAsync(UpstreamHub.Ask())) await UpstreamHub.EventsAsync(response);
+        using (var refused = await hub.PostAsync(UpstreamHub.Ask())) Assert.Equal(400, (int)refused.StatusCode);
+        Assert.Equal(404, (int)(await hub.Http.GetAsync(new Uri("/v1/models/nope", UriKind.Relative))).StatusCode);
+        Assert.Equal(200, (int)(await hub.Http.GetAsync(new Uri("/healthz", UriKind.Relative))).StatusCode);
+        await Scrape.WhenIdleAsync(hub.Http);
+
+        // A line is written when its reply is on the way already.
+        while (!log.Lines.Any(line => LineOf("Debug", "GET /metrics 200 \\d+ ms, key team-red", line))) await Task.Delay(5, TestContext.Current.CancellationToken);
+        Assert.Single(log.Lines, line => LineOf("Information", "POST /v1/chat/completions 200 \\d+ ms, m, 7 \\+ 3 tokens, key team-red", line));
+        Assert.Single(log.Lines, line => LineOf("Information", "POST /v1/chat/completions 400 \\d+ ms, m, key team-red: no such voice", line));
+        Assert.Single(log.Lines, line => LineOf("Information", "GET /v1/models/nope 404 \\d+ ms, key team-red", line));
+        Assert.Single(log.Lines, line => LineOf("Debug", "GET /healthz 200 \\d+ ms", line));
+        Assert.DoesNotContain("sk-red", log.ToString(), StringComparison.Ordinal);
+
+        static bool LineOf(string level, string rest, string line) => Regex.IsMatch(line, $"^{level}: req_\\S+ {rest}$");
     }
 
     [Fact]

@@ -107,7 +107,7 @@ public sealed class TracingTests
         terminal.Written = output => announced.TrySetResult(output);
         var serve = terminal.RunAsync("serve", "--config", RepositoryFiles.FullPath("examples/engine-names.yaml"), "--models", RepositoryFiles.FullPath("models"), "--urls", "127.0.0.1:0");
         Assert.True(await Task.WhenAny(announced.Task, serve) == announced.Task, terminal.Error);
-        var address = System.Text.RegularExpressions.Regex.Match(await announced.Task, @" at (http://\S+);").Groups[1].Value;
+        var address = System.Text.RegularExpressions.Regex.Match(await announced.Task, @" at (http://\S+)").Groups[1].Value;
         using var http = new HttpClient { BaseAddress = new Uri(address) };
         using var response = await http.PostAsync(
             "/v1/chat/completions", new StringContent(UpstreamHub.Ask("gpt-4.1", more: ",\"max_tokens\":2"), System.Text.Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
