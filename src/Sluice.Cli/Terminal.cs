@@ -18,6 +18,9 @@ internal sealed record Terminal
     /// <summary>False when the output is a pipe or a file: nothing is drawn twice on one line then.</summary>
     public bool IsOutputInteractive { get; init; }
 
+    /// <summary>Columns of the output; null when it is a pipe or a file, or nobody knows.</summary>
+    public int? Width { get; init; }
+
     /// <summary>False when the error stream is a pipe or a file.</summary>
     public bool IsErrorInteractive { get; init; }
 
@@ -45,6 +48,7 @@ internal sealed record Terminal
         Error = Console.Error,
         IsInputInteractive = !Console.IsInputRedirected,
         IsOutputInteractive = !Console.IsOutputRedirected,
+        Width = WidthOfConsole(),
         IsErrorInteractive = !Console.IsErrorRedirected,
         GetVariable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
         OnInterrupt = action => PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
@@ -64,6 +68,18 @@ internal sealed record Terminal
             action();
         }),
     };
+
+    private static int? WidthOfConsole()
+    {
+        try
+        {
+            return Console.IsOutputRedirected || Console.WindowWidth <= 0 ? null : Console.WindowWidth;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>For tables and progress bars on <see cref="Output"/>.</summary>
     public IAnsiConsole CreateConsole()

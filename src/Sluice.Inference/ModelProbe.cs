@@ -1,5 +1,6 @@
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Gguf;
+using Sluice.Inference.Sampling;
 using Sluice.Inference.Tokenization;
 using Sluice.Inference.Transformer;
 
@@ -9,6 +10,16 @@ namespace Sluice.Inference;
 public static class ModelProbe
 {
     private const string TemplateKey = "tokenizer.chat_template";
+
+    /// <summary>What the makers of a model recommend, by the keys of its file or by its family.</summary>
+    /// <param name="path">The GGUF file.</param>
+    /// <exception cref="GgufException">The file is broken; the message is one sentence that names file and key.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    public static SamplingDefaults ReadSampling(string path)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        return RecommendedSampling.Of(file.Metadata, path);
+    }
 
     /// <summary>Reads what a load reads before the weights: the header, the shape, the tokenizer and the chat template.</summary>
     /// <param name="path">The GGUF file.</param>

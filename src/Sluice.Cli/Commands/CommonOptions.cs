@@ -18,6 +18,8 @@ internal static class CommonOptions
         return argument;
     }
 
+    public static Option<bool> Json() => new("--json") { Description = "write JSON, for programs" };
+
     public static Option<string?> Models() => new("--models")
     {
         Description = "a folder with models, searched before all others",

@@ -11,7 +11,7 @@ internal static class Suggestion
         var (best, bestDistance) = ((string?)null, int.MaxValue);
         foreach (var candidate in candidates)
         {
-            var distance = Distance(word.ToLowerInvariant().Replace('-', '_'), candidate.ToLowerInvariant());
+            var distance = Distance(word.ToLowerInvariant().Replace('-', '_'), candidate.ToLowerInvariant().Replace('-', '_'));
             if (word.Length >= PrefixLengthMin && candidate.StartsWith(word, StringComparison.OrdinalIgnoreCase)) distance = int.Min(distance, 1);
             if (distance < bestDistance) (best, bestDistance) = (candidate, distance);
         }

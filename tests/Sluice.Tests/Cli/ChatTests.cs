@@ -18,7 +18,7 @@ public sealed class ChatTests
         // Drawn at random: now and then nothing but faces.
         Assert.Matches(@"\S", terminal.Output);
         Assert.DoesNotContain("tokens/s", terminal.Output, StringComparison.Ordinal);
-        Assert.Matches(@"^\[\d tokens, [\d.]+ tokens/s, first after \d+ ms(, cut at the token limit)?\]", terminal.Error);
+        Assert.Matches(@"^\[\d tokens?, ([\d.]+ tokens/s, )?first after \d+ ms(, cut at the token limit)?\]", terminal.Error);
     }
 
     [Fact]
@@ -37,7 +37,7 @@ public sealed class ChatTests
         var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader("Say hello.\n\nSay it again.\n") };
         Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "8"));
         Assert.Equal(4, Regex.Count(terminal.Output, "^> ", RegexOptions.Multiline));
-        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d tokens", RegexOptions.Multiline));
+        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d tokens?", RegexOptions.Multiline));
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class ChatTests
         };
         Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "400"));
         Assert.Equal(1, Regex.Count(terminal.Output, "stopped"));
-        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d+ tokens", RegexOptions.Multiline));
+        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d+ tokens?", RegexOptions.Multiline));
     }
 
     [Fact]
@@ -101,6 +101,9 @@ public sealed class ChatTests
     [Theory]
     [InlineData("The input is empty", "smollm2-135m-instruct")]
     [InlineData("There is no model 'nope'; the models are: ", "nope")]
+    [InlineData("There is no model 'smollm2-135m-instrukt'; did you mean 'smollm2-135m-instruct'? the models are: ", "smollm2-135m-instrukt")]
+    [InlineData("There is no file nope.gguf; 'sluice models' lists the models.", "nope.gguf")]
+    [InlineData("There is no file no/where; 'sluice models' lists the models.", "no/where")]
     [InlineData("--temperature is a number from 0 to 2, not '3'", "--temperature", "3")]
     [InlineData("--max-tokens is a whole number from 1, not 'x'", "--max-tokens", "x")]
     [InlineData("--seed is a whole number from 0, not '-1'", "--seed", "-1")]
@@ -110,6 +113,81 @@ public sealed class ChatTests
         Assert.Equal(2, await terminal.RunAsync(["chat", .. arguments, "--models", Models]));
         Assert.StartsWith("sluice: " + sentence, terminal.Error, StringComparison.Ordinal);
         Assert.Equal(1, terminal.Error.AsSpan().Count('\n'));
+    }
+
+    [Fact]
+    public async Task A_question_of_the_command_line_is_answered_once_and_sensibly()
+    {
+        var terminal = new TestTerminal { IsInteractive = true };
+        Assert.Equal(0, await terminal.RunAsync("run", "smollm2-135m-instruct", "What is the capital of", "France?", "--seed", "1", "--models", Models, "--max-tokens", "24"));
+        Assert.Contains("Paris", terminal.Output, StringComparison.Ordinal);
+        Assert.StartsWith("[", terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_models_own_defaults_count_and_the_configurations_before_them()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-chat-").FullName;
+        var file = Path.Combine(folder, "sluice.yaml");
+        await File.WriteAllTextAsync(file, "models:\n  - {id: a, gguf: SmolLM2-135M-Instruct.Q4_1.gguf, defaults: {max_tokens: 3}}\n");
+        var terminal = new TestTerminal { Input = new StringReader("Count to ten.") };
+        Assert.Equal(0, await terminal.RunAsync("chat", "--config", file, "--models", Models));
+        Assert.StartsWith("[3 tokens, ", terminal.Error, StringComparison.Ordinal);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_byte_order_mark_is_no_text()
+    {
+        var terminal = new TestTerminal { Input = new StringReader("\uFEFF\n") };
+        Assert.Equal(2, await ChatAsync(terminal));
+        Assert.StartsWith("sluice: The input is empty", terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Lines_with_a_slash_are_for_the_program()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-chat-").FullName;
+        var saved = Path.Combine(folder, "talk.json");
+        string[] lines =
+        [
+            "/help", "/hepl", "/system Be brief.", "/system", "Say hello.", $"/save {saved}", $"/save {saved}", "/retry", "/undo", "/undo",
+            $"/load {saved}", "/model nope", "/model smollm2-135m-instruct", "/save", "/stats", "/exit", "This is not asked.",
+        ];
+        var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader(string.Join('\n', lines)) };
+        Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "4"));
+
+        Assert.Contains("/system [TEXT]  set the system message", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("System message: Be brief.\n", terminal.Output, StringComparison.Ordinal);
+        // The question, and the same again.
+        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d tokens?,", RegexOptions.Multiline));
+        Assert.Contains("Taken back: Say hello.\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("There is nothing to take back.\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains($"Loaded {saved}: 3 messages.\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("\n2 answers: ", terminal.Output.Replace("> 2", "\n2", StringComparison.Ordinal), StringComparison.Ordinal);
+        var errors = terminal.Error.TrimEnd().Split('\n');
+        Assert.Equal("There is no command /hepl; did you mean /help? /help lists them. Begin with // to send a message that begins with a slash.", errors[0]);
+        Assert.Contains("talk.json", errors[1], StringComparison.Ordinal);
+        Assert.StartsWith("There is no model 'nope'; ", errors[2], StringComparison.Ordinal);
+        Assert.Equal("/save needs the name of a file.", errors[3]);
+        Assert.Equal(4, errors.Length);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("[1]")]
+    [InlineData("""[{"role":"user","content":"no answer"}]""")]
+    [InlineData("""[{"role":"assistant","content":"a"},{"role":"user","content":"b"}]""")]
+    [InlineData("no JSON")]
+    public async Task A_file_that_is_no_conversation_is_one_sentence(string text)
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, text);
+        var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader($"/load {file}\n") };
+        Assert.Equal(0, await ChatAsync(terminal));
+        Assert.StartsWith($"{file} is not a saved conversation; ", Assert.Single(terminal.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        File.Delete(file);
     }
 
     private static Task<int> ChatAsync(TestTerminal terminal, params string[] options) =>

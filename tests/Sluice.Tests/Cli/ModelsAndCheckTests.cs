@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 using Sluice.Server.Upstreams;
@@ -38,10 +39,42 @@ public sealed class ModelsAndCheckTests : IDisposable
     public async Task A_broken_model_is_listed_and_named()
     {
         await File.WriteAllBytesAsync(Path.Combine(_folder, "broken.gguf"), "GGUF"u8.ToArray());
-        Assert.Equal(2, await _terminal.RunAsync("models", "--models", _folder));
+        Assert.Equal(1, await _terminal.RunAsync("models", "--models", _folder));
         Assert.Contains("unreadable", Line("broken"), StringComparison.Ordinal);
         Assert.StartsWith("sluice: ", _terminal.Error, StringComparison.Ordinal);
         Assert.Contains("broken.gguf", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_that_can_not_be_served_is_not_called_ok()
+    {
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        Assert.Equal(1, await _terminal.RunAsync("models", "--models", _folder));
+        Assert.Matches("^other +unsupported +other.gguf .* gemma ", Line("other"));
+        Assert.StartsWith($"sluice: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("list")]
+    [InlineData("ls")]
+    public async Task The_list_is_JSON_for_programs(string verb)
+    {
+        var file = Write($"models:\n  - id: small\n    gguf: {ModelFile}\n    aliases: [gpt-4.1]\n");
+        Assert.Equal(0, await _terminal.RunAsync(verb, "--json", "--models", Models, "--config", file));
+        using var json = JsonDocument.Parse(_terminal.Output);
+        var model = Assert.Single(json.RootElement.EnumerateArray());
+        Assert.Equal(("small", "gpt-4.1", "ok", 98_362_432, 8192), (
+            model.GetProperty("id").GetString(), model.GetProperty("aliases")[0].GetString(), model.GetProperty("health").GetString(),
+            model.GetProperty("size_bytes").GetInt32(), model.GetProperty("context_length").GetInt32()));
+    }
+
+    [Fact]
+    public async Task The_list_fits_forty_columns()
+    {
+        var terminal = new TestTerminal { Width = 40 };
+        Assert.Equal(0, await terminal.RunAsync("models", "--models", Models));
+        Assert.All(terminal.Output.Split('\n'), line => Assert.InRange(line.Length, 0, 40));
+        Assert.StartsWith("smollm2-135m-instruct\n  health        ok\n  file          SmolLM2-135M-Instruct.Q4\n", terminal.Output, StringComparison.Ordinal);
     }
 
     [Fact]

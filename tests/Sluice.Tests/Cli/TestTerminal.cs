@@ -18,6 +18,9 @@ internal sealed class TestTerminal
     /// <summary>Whether a person types the input.</summary>
     public bool IsInteractive { get; init; }
 
+    /// <summary>Columns of the output; null for a pipe.</summary>
+    public int? Width { get; init; }
+
     /// <summary>Called on the writing thread with all of the output after each piece of it.</summary>
     public Action<string>? Written { get; set; }
 
@@ -30,6 +33,7 @@ internal sealed class TestTerminal
         Input = Input,
         Output = _output,
         IsInputInteractive = IsInteractive,
+        Width = Width,
         Error = TextWriter.Synchronized(_error),
         GetVariable = name => Variables.GetValueOrDefault(name),
         OnInterrupt = action =>
