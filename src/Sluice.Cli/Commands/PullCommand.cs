@@ -13,14 +13,47 @@ internal static class PullCommand
 
     public static Command Create(Terminal terminal)
     {
-        var name = new Argument<string>("NAME")
+        var name = new Argument<string?>("NAME")
         {
-            Description = "a short name, hf.co/OWNER/REPOSITORY/FILE.gguf, or the address of a GGUF file",
+            Description = "a short name, hf.co/OWNER/REPOSITORY/FILE.gguf, or the address of a GGUF file; without it the short names are listed",
+            Arity = ArgumentArity.ZeroOrOne,
         }.NotAnOption();
+        var json = CommonOptions.Json();
         var models = CommonOptions.Models();
-        var command = new Command("pull", "Download a model") { name, models };
-        command.SetAction((result, cancellation) => RunAsync(terminal, result.GetRequiredValue(name), result.GetValue(models), cancellation));
+        var command = new Command("pull", "Download a model, or list models to download") { name, models, json };
+        command.SetAction(async (result, cancellation) =>
+        {
+            if (result.GetValue(name) is { } wanted) return await RunAsync(terminal, wanted, result.GetValue(models), cancellation);
+            List(terminal, ModelFolders.Find(result.GetValue(models), terminal.GetVariable), MachineMemory.Bytes, result.GetValue(json));
+            return ExitCodes.Success;
+        });
         return command;
+    }
+
+    /// <summary>The short names, with what they cost.</summary>
+    /// <param name="terminal">Gets the list.</param>
+    /// <param name="folders">Where a file may be already.</param>
+    /// <param name="memoryBytes">Of this machine.</param>
+    /// <param name="asJson">For programs.</param>
+    internal static void List(Terminal terminal, IReadOnlyList<string> folders, long memoryBytes, bool asJson)
+    {
+        var listing = new Listing("NAME", "SIZE", "MEMORY", "HERE");
+        foreach (var model in KnownModels.All)
+        {
+            var (fits, isHere) = (model.Fits(memoryBytes), folders.Any(folder => File.Exists(Path.Combine(folder, model.File))));
+            listing.Add(
+                json =>
+                {
+                    json.WriteString("name"u8, model.Name);
+                    json.WriteNumber("size_bytes_about"u8, model.Megabytes * 1_000_000L);
+                    json.WriteBoolean("fits"u8, fits);
+                    json.WriteBoolean("here"u8, isHere);
+                },
+                model.Name, ByteSize.Format(model.Megabytes * 1_000_000L), fits ? "fits" : "too large", isHere ? "yes" : "");
+        }
+
+        listing.Write(terminal, asJson);
+        if (!asJson) terminal.Error.WriteLine($"This machine has {ByteSize.Format(memoryBytes)} of memory; sizes are rounded. 'sluice pull NAME' downloads one.");
     }
 
     private static async Task<int> RunAsync(Terminal terminal, string name, string? models, CancellationToken cancellation)

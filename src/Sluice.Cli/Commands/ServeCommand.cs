@@ -77,7 +77,7 @@ internal static class ServeCommand
                 RequireAccess(options);
             }
 
-            var source = new ConfigurationSource(lookup.File, () => Load(Find()));
+            var source = new ConfigurationSource(lookup.File, () => Load(Find())) { DescribeModelFiles = () => ModelFolders.Describe(lookup.Folders) };
             return RunAsync(terminal, options, catalog, source, result.GetValue(logFormat), Bind);
         });
         return command;

@@ -57,9 +57,12 @@ internal sealed class ConfigurationYaml
         }
         if (yaml.Documents is [_, var second, ..])
             return Refuse(document, second.RootNode.Start, "a configuration must be one YAML document; a second one begins here");
-        return yaml.Documents is [var only] && !IsNull(only.RootNode)
-            ? only.RootNode
-            : Refuse(document, new Mark(), "the file has no content; write {} for the defaults, or remove it");
+        if (yaml.Documents is [var only] && !IsNull(only.RootNode))
+        {
+            YamlMerge.Apply(only.RootNode, document);
+            return only.RootNode;
+        }
+        return Refuse(document, new Mark(), "the file has no content; write {} for the defaults, or remove it");
     }
 
     /// <summary>Whether the value is the same as an absent one.</summary>

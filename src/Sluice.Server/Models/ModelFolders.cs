@@ -1,3 +1,7 @@
+using System.Globalization;
+using System.Text;
+using Sluice.Inference.Gguf;
+
 namespace Sluice.Server.Models;
 
 /// <summary>Where GGUF files are looked for.</summary>
@@ -25,6 +29,28 @@ internal static class ModelFolders
         if (FindProgramFolder(programDirectory ?? AppContext.BaseDirectory) is { } program) folders.Add(program);
         folders.Add(UserFolder(environment));
         return [.. folders.Select(folder => Path.GetFullPath(folder, workingDirectory)).Distinct(StringComparer.Ordinal)];
+    }
+
+    /// <summary>Names the models' files with their sizes and times, for who wants to know whether one has come, gone or changed.</summary>
+    public static string Describe(IReadOnlyList<string> folders)
+    {
+        var text = new StringBuilder();
+        foreach (var folder in folders)
+        {
+            try
+            {
+                foreach (var path in Directory.EnumerateFiles(folder).Where(static path => ModelFileName.IsModel(Path.GetFileName(path))).Order(StringComparer.Ordinal))
+                {
+                    var file = GgufFile.FindTarget(path);
+                    if (file.Exists) text.Append(CultureInfo.InvariantCulture, $"{path} {file.Length} {file.LastWriteTimeUtc.Ticks}\n");
+                }
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // It has no models then.
+            }
+        }
+        return text.ToString();
     }
 
     /// <summary>The user's own folder, where pulled models go: <c>sluice/models</c> in the data folder of the platform.</summary>

@@ -7,7 +7,7 @@ using Sluice.Server.Telemetry;
 namespace Sluice.Server.Serving;
 
 /// <summary>
-/// Watches the configuration file, and serves what it says when it has changed; a file that is not valid is refused with the places of
+/// Watches the configuration file, and the model folders where it names no models, and serves what they say when they have changed; a file that is not valid is refused with the places of
 /// its errors, and what runs stays.
 /// </summary>
 /// <remarks>
@@ -37,8 +37,8 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        if (_source.File is null) return Task.CompletedTask;
-        _known = Read(_source.File);
+        if (_source is { File: null, DescribeModelFiles: null }) return Task.CompletedTask;
+        _known = Read();
         _timer = _time.CreateTimer(static state => ((ConfigurationReload)state!).Look(), this, _limits.ConfigurationPoll, _limits.ConfigurationPoll);
         return Task.CompletedTask;
     }
@@ -56,7 +56,7 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
     {
         lock (_lock)
         {
-            if (_source.File is { } file) _known = Read(file);
+            _known = Read();
             _candidate = null;
             return TryApply();
         }
@@ -72,7 +72,7 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
         try
         {
             // While an editor replaces the file there may be none.
-            if (Read(_source.File!) is not { } text || text == _known)
+            if (Read() is not { } text || text == _known)
             {
                 _candidate = null;
             }
@@ -116,6 +116,13 @@ public sealed partial class ConfigurationReload : IHostedService, IDisposable
     }
 
     private void Count(string outcome) => _metrics.Reloads.Add(1, new KeyValuePair<string, object?>(Tags.Outcome, outcome));
+
+    // The file, and the models that it leaves to their folders. Null while there is no file that there was before.
+    private string? Read()
+    {
+        var text = _source.File is { } file ? Read(file) : "";
+        return text is not null && _hub.Options.Models is null && _source.DescribeModelFiles is { } describe ? $"{text}\0{describe()}" : text;
+    }
 
     private static string? Read(string file)
     {

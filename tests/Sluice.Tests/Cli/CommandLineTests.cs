@@ -13,7 +13,7 @@ public sealed class CommandLineTests
     [InlineData("'--bogus' is not an option here; 'sluice pull --help'", "pull", "--bogus")]
     [InlineData("'--bogus' is not an option here; 'sluice pull --help'", "pull", "name", "--bogus")]
     [InlineData("'two' is not a command or argument here; 'sluice pull --help'", "pull", "one", "two")]
-    [InlineData("'sluice pull --help'", "pull")]
+    [InlineData("'sluice show --help'", "show")]
     [InlineData("'sluice pull --help'", "pull", "name", "--models")]
     public async Task A_wrong_command_line_is_one_sentence(string sentence, params string[] arguments)
     {

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Sluice.Cli.Commands;
 using Sluice.Cli.Pull;
 using Xunit;
 
@@ -43,6 +45,28 @@ public sealed class PullTests : IAsyncLifetime
         Assert.Contains("SHA-256 checked", _terminal.Output, StringComparison.Ordinal);
         Assert.Equal([FileHub.FilePath, "/store/tiny"], _hub.Requests);
     }
+
+    [Fact]
+    public async Task Without_a_name_the_names_are_listed_with_what_fits()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_folder, "Qwen3-0.6B-Q8_0.gguf"), "");
+        PullCommand.List(_terminal.Terminal, [_folder], 2_000_000_000, asJson: false);
+        Assert.Matches(@"(?m)^NAME +SIZE +MEMORY +HERE$", _terminal.Output);
+        Assert.Matches(@"(?m)^qwen3-0.6b +639\.0 MB +fits +yes$", _terminal.Output);
+        Assert.Matches(@"(?m)^mistral-7b-instruct +4\.4 GB +too large$", _terminal.Output);
+
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync("pull", "--json"));
+        using var json = JsonDocument.Parse(terminal.Output);
+        Assert.Equal(KnownModels.All.Select(model => model.Name), json.RootElement.EnumerateArray().Select(model => model.GetProperty("name").GetString()));
+        Assert.Empty(_hub.Requests);
+    }
+
+    [Theory]
+    [InlineData(1_000_000_000, "qwen2.5-0.5b-instruct")]
+    [InlineData(2_100_000_000, "qwen2.5-1.5b-instruct")]
+    [InlineData(16_000_000_000, "qwen3-1.7b")]
+    public void A_useful_model_fits_the_machine(long memory, string name) => Assert.Equal(name, KnownModels.Useful(memory).Name);
 
     [Fact]
     public async Task A_broken_download_goes_on_where_it_ended()

@@ -102,6 +102,27 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_that_comes_into_a_model_folder_is_served_and_one_that_goes_is_not()
+    {
+        var serve = ServeAsync("--models", _folder, "--urls", "127.0.0.1:0");
+        var url = UrlIn(await AnnouncementAsync(serve));
+        using var http = new HttpClient { BaseAddress = new Uri(url) };
+        var file = Path.Combine(_folder, "tiny-newcomer.gguf");
+        await File.WriteAllBytesAsync(file, new TinyModel("tiny-newcomer").ToArray());
+        await UntilAsync(http, HttpStatusCode.OK);
+        File.Delete(file);
+        await UntilAsync(http, HttpStatusCode.NotFound);
+        _terminal.PressCtrlC();
+        Assert.Equal(0, await serve);
+
+        static async Task UntilAsync(HttpClient http, HttpStatusCode status)
+        {
+            while ((await http.GetAsync(new Uri("/v1/models/tiny-newcomer", UriKind.Relative), TestContext.Current.CancellationToken)).StatusCode != status)
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
     public async Task An_empty_configuration_is_one_sentence()
     {
         var file = Write("");
@@ -267,7 +288,8 @@ public sealed partial class ServeTests : IDisposable
         public override DateTimeOffset GetUtcNow() => new(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
     }
 
-    private Task<int> ServeAsync(params string[] options) => _terminal.RunAsync(["serve", "--models", Models, .. options]);
+    private Task<int> ServeAsync(params string[] options) =>
+        _terminal.RunAsync(options.Contains("--models") ? ["serve", .. options] : ["serve", "--models", Models, .. options]);
 
     /// <summary>The line on the output; fails when the hub ends before it writes one.</summary>
     private async Task<string> AnnouncementAsync(Task<int> serve)

@@ -94,7 +94,7 @@ public sealed class ConfigurationFileTests
     [InlineData("listen: http://127.0.0.1:99999", "sluice.yaml:1:9: listen: 'http://127.0.0.1:99999' has the port '99999'; expected a number from 0 to 65535")]
     [InlineData("listen: ftp://a:1", "sluice.yaml:1:9: listen: 'ftp://a:1' has the unknown scheme 'ftp'; expected http://HOST:PORT, such as http://127.0.0.1:7070")]
     [InlineData("api_keys: [\"${NOPE}\"]", "sluice.yaml:1:12: the environment variable 'NOPE' is not set; set it, or give a default with ${NOPE:-default}")]
-    [InlineData("api_keys: [\"${KEY\"]", "sluice.yaml:1:12: '${' has no '}'; expected ${NAME} or ${NAME:-default}, and $$ for a dollar sign")]
+    [InlineData("api_keys: [\"${KEY\"]", "sluice.yaml:1:12: '${' has no '}'; expected ${NAME}, ${NAME:-default} or ${file:/PATH}, and $$ for a dollar sign")]
     [InlineData("api_keys: [\"${EMPTY}\"]", "sluice.yaml:1:12: an element of 'api_keys' is empty")]
     [InlineData("api_keys: [\"a b\"]", "sluice.yaml:1:12: an API key contains a character that is not allowed in a header; expected visible ASCII without spaces")]
     [InlineData("api_keys: [[a]]", "sluice.yaml:1:12: an element of 'api_keys' must be text, but this is a list")]

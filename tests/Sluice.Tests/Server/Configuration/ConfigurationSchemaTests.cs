@@ -87,7 +87,7 @@ public sealed partial class ConfigurationSchemaTests
         store_size: 500MB
         drain: 1.5m
         models:
-          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off}
+          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}", "${file:/run/secrets/name}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off}
           - id: c
             upstreams:
               - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain, continues: true}
@@ -135,6 +135,13 @@ public sealed partial class ConfigurationSchemaTests
 
     private static JsonNode Find(string place) => place.Split('/').Aggregate((JsonNode)s_schema, (node, step) => node[step]!);
 
+    // Own keys first; "<<" adds what they don't say.
+    private static IEnumerable<KeyValuePair<YamlNode, YamlNode>> Merged(YamlMappingNode mapping) => mapping.Children
+        .Where(child => child.Key is not YamlScalarNode { Value: "<<" })
+        .Concat(mapping.Children.Where(child => child.Key is YamlScalarNode { Value: "<<" })
+            .SelectMany(child => child.Value is YamlSequenceNode several ? several.Children : [child.Value]).OfType<YamlMappingNode>().SelectMany(Merged))
+        .DistinctBy(child => child.Key);
+
     // As an editor reads YAML: plain words that look like numbers are numbers.
     private static JsonNode? ToJson(string yaml)
     {
@@ -145,7 +152,7 @@ public sealed partial class ConfigurationSchemaTests
 
     private static JsonNode? ToJson(YamlNode node) => node switch
     {
-        YamlMappingNode mapping => new JsonObject(mapping.Children.Select(child => KeyValuePair.Create(((YamlScalarNode)child.Key).Value!, ToJson(child.Value)))),
+        YamlMappingNode mapping => new JsonObject(Merged(mapping).Select(child => KeyValuePair.Create(((YamlScalarNode)child.Key).Value!, ToJson(child.Value)))),
         YamlSequenceNode sequence => new JsonArray([.. sequence.Children.Select(ToJson)]),
         YamlScalarNode { Style: not ScalarStyle.Plain } quoted => JsonValue.Create(quoted.Value),
         YamlScalarNode { Value: null or "" or "~" or "null" } => null,
