@@ -22,6 +22,9 @@ internal static class CommandLine
         CheckCommand.Create(terminal),
         QuantizeCommand.Create(terminal),
         BenchCommand.Create(terminal),
+        DoctorCommand.Create(terminal),
+        CompletionsCommand.Create(terminal),
+        CompletionsCommand.CreateModelNames(terminal),
         HelpCommands.CreateHelp(terminal),
         HelpCommands.CreateVersion(terminal),
     };
