@@ -23,6 +23,9 @@ public abstract class AnswerDialect
     /// <summary>The <c>object</c> that a whole answer is.</summary>
     public abstract string ObjectKind { get; }
 
+    /// <summary>Whether answers are kept, so that they can be resumed and looked at.</summary>
+    public virtual bool IsKept => true;
+
     /// <summary>The <c>object</c> that tells of a deletion.</summary>
     public abstract string DeletedKind { get; }
 

@@ -75,6 +75,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
             return (null, ApiErrors.GenerationCancelled());
         }
         answer.TryAttach(0, adopts: false, out var connection);
+        if (answers.ReplaceInTurn(answer) is { HasReader: false } before) before.Cancel(CancellationCause.ClientLeft);
         Produce(answer, ask, configuration);
         return (new Admitted(connection!, "created"), null);
     }

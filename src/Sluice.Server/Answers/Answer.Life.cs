@@ -97,7 +97,7 @@ internal sealed partial class Answer
     /// <summary>What it could be continued from as it is now; null where it can't be, or has ended.</summary>
     public AnswerSnapshot? TrySnapshot() => Suspended ?? Production?.TrySnapshot();
 
-    private bool HasReader
+    public bool HasReader
     {
         get { lock (_lock) return _readerCount > 0; }
     }

@@ -26,6 +26,7 @@ internal sealed partial class AnswerTable : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Answer> _byId = new(StringComparer.Ordinal);
     private readonly Dictionary<OwnKey, Answer> _byKey = [];
+    private readonly Dictionary<OwnKey, Answer> _turns = [];
     private readonly Dictionary<OwnKey, List<Answer>> _orphans = [];
     private readonly KeptAnswers _kept;
     private readonly KeptAnswers _hidden;
@@ -103,10 +104,30 @@ internal sealed partial class AnswerTable : IDisposable
         }
     }
 
+    /// <summary>
+    /// The answer that the agent's turn had before this one; null where there was none. The agent has gone on, so it wants nothing more of it.
+    /// </summary>
+    public Answer? ReplaceInTurn(Answer answer)
+    {
+        if (TurnOf(answer) is not { } turn) return null;
+        lock (_lock)
+        {
+            _turns.TryGetValue(turn, out var before);
+            if (_byId.ContainsKey(answer.Id)) _turns[turn] = answer;
+            return before;
+        }
+    }
+
     /// <summary>An answer of this principal.</summary>
     public bool TryFind(string id, string principal, [NotNullWhen(true)] out Answer? answer)
     {
-        lock (_lock) return _byId.TryGetValue(id, out answer) && answer.Owner.Principal == principal;
+        lock (_lock)
+        {
+            if (_byId.TryGetValue(id, out answer) && answer.Owner.Principal == principal) return true;
+        }
+        // Somebody else's is not there, for a caller that looks at it all the same too.
+        answer = null;
+        return false;
     }
 
     /// <summary>The answer with this principal's key.</summary>
@@ -303,9 +324,14 @@ internal sealed partial class AnswerTable : IDisposable
             var own = new OwnKey(answer.Owner.Principal, key);
             if (_byKey.TryGetValue(own, out var current) && current == answer) _byKey.Remove(own);
         }
+        if (TurnOf(answer) is { } turn && _turns.TryGetValue(turn, out var last) && last == answer) _turns.Remove(turn);
         RemoveOrphan(answer);
         answer.Forget();
     }
+
+    // The key of a turn's request is the turn and the request.
+    private static OwnKey? TurnOf(Answer answer) =>
+        answer.Owner is { Turn: TurnKind.Turn, Key: { } key } ? new OwnKey(answer.Owner.Principal, key[..key.LastIndexOf(' ')]) : null;
 
     private void RemoveOrphan(Answer answer)
     {

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Completions;
+using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Answers;
@@ -64,6 +65,7 @@ internal sealed class AnswersEndpoint(
         // An upstream gets what the client wrote, and a suspended answer is continued from it.
         var client = new ClientRequest(prepared.Body, dialect, seal);
         wish = TurnMark.Apply(wish, context.Request, dialect, bytes) with { IsHidden = !prepared.IsStored };
+        if (!dialect.IsKept) wish = wish with { IsStoreOff = true, Key = null };
         if (prepared.IsBackground) wish = wish with { OnDisconnect = DisconnectPolicy.Continue };
         // Of a model that only the local engine serves everything is known now.
         if (route is { Model: LocalModel, Fallbacks.Count: 0 } && !client.TryRead(out _, out var refused)) error = refused;
@@ -77,7 +79,7 @@ internal sealed class AnswersEndpoint(
             Headers = ForwardedHeaders.Of(context.Request),
             KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
             IsBackground = prepared.IsBackground && !outline!.IsStream,
-            IsRescuable = dialect is not CompletionDialect && !RescueHeader.IsOff(context.Request),
+            IsRescuable = dialect is not (CompletionDialect or EmbeddingsDialect) && !RescueHeader.IsOff(context.Request),
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],
         };

@@ -167,6 +167,8 @@ internal sealed partial class ApiDispatcher(
     private Task OnDoor(HttpContext context, AnswerDialect dialect, string rest, RequestScope scope)
     {
         const string Items = "/input_items";
+        if (rest.Length > 0 && !dialect.IsKept)
+            return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? ""));
         if (rest.Length > 0)
         {
             return dialect is ResponsesDialect && rest.EndsWith(Items, StringComparison.Ordinal)

@@ -105,8 +105,10 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
     // What is not stored can be cancelled by whoever knows its id, and not looked at.
     private bool TryFind(string id, Caller caller, [NotNullWhen(true)] out Answer? answer, [NotNullWhen(false)] out ApiError? lost)
     {
-        if (admission.TryFind(id, caller, out answer, out lost) && answer.Owner.IsHidden) (answer, lost) = (null, ApiErrors.ResponseNotFound(id));
-        return answer is not null;
+        if (!admission.TryFind(id, caller, out answer, out lost)) return false;
+        if (!answer.Owner.IsHidden) return true;
+        (answer, lost) = (null, ApiErrors.ResponseNotFound(id));
+        return false;
     }
 
     private async Task CancelAsync(HttpContext context, Answer answer)

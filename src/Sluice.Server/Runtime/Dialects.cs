@@ -1,6 +1,7 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Completions;
+using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Responses;
 
 namespace Sluice.Server.Runtime;
@@ -8,7 +9,7 @@ namespace Sluice.Server.Runtime;
 /// <summary>The dialects that the hub's doors speak.</summary>
 internal static class Dialects
 {
-    public static IReadOnlyList<AnswerDialect> All { get; } = [ChatDialect.Instance, CompletionDialect.Instance, ResponsesDialect.Instance];
+    public static IReadOnlyList<AnswerDialect> All { get; } = [ChatDialect.Instance, CompletionDialect.Instance, EmbeddingsDialect.Instance, ResponsesDialect.Instance];
 
     /// <summary>By the path of its door, or one below it.</summary>
     /// <param name="path">Of a request.</param>

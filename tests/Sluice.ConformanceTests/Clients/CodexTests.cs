@@ -64,6 +64,32 @@ public sealed class CodexTests
         Assert.Single(upstream.Calls);
     }
 
+    // door-056: what an agent has gone on from costs nothing more.
+    [Fact]
+    public async Task The_answer_that_a_turn_has_left_behind_ends_when_the_next_request_comes()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(
+            async reply =>
+            {
+                await reply.EventAsync(ScriptedUpstream.Role());
+                await reply.EventAsync(Call("exec_command", """{"cmd":"true"}"""));
+                // The text behind it closes the item, so Codex runs the command, and goes on without an end.
+                while (!reply.Aborted.IsCancellationRequested)
+                {
+                    await reply.EventAsync(ScriptedUpstream.Text("And now. "));
+                    await Task.Delay(10, reply.Aborted);
+                }
+            },
+            ScriptedUpstream.Says("Done."));
+        await using var hub = await StartHubAsync(upstream);
+        await using var proxy = FaultProxy.Start(
+            hub.Address, connection => connection == 0 ? new ConnectionPlan(ConnectionFault.Close, 60_000) : new ConnectionPlan());
+        var (output, exitCode) = await AskAsync(proxy.Address, "Run it.");
+        Assert.True(exitCode == 0, output);
+        Assert.Equal(2, upstream.Calls.Count);
+        await upstream.Calls[0].Aborted.WaitAsync(s_patience);
+    }
+
     [Fact]
     public async Task An_unknown_model_is_one_request()
     {

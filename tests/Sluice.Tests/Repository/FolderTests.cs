@@ -16,7 +16,7 @@ public sealed partial class FolderTests
             "Gguf", "Tokenization", "ChatTemplates", "Quantization", "Kernels", "Grammars", "Prompting", "ToolCalls", "Sampling", "Transformer",
             "Scheduling", "",
         ],
-        ["Sluice.Protocol"] = ["", "Json", "ServerSentEvents", "Models", "Errors", "Answers", "Chat", "Completions", "Messages", "Responses"],
+        ["Sluice.Protocol"] = ["", "Json", "ServerSentEvents", "Models", "Errors", "Answers", "Chat", "Completions", "Embeddings", "Messages", "Responses"],
     };
 
     [Theory]

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Net.Http.Headers;
 using Sluice.Protocol.Answers;
+using Sluice.Protocol.Completions;
+using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
 
@@ -14,9 +16,17 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
 {
     private const string ResourcePath = "/openai";
 
-    public override Uri Endpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/chat/completions", "/chat/completions");
+    private readonly Uri _texts = CreateDeployed(options, "/completions");
+    private readonly Uri _embeddings = CreateDeployed(options, "/embeddings");
 
-    public override Uri? TextsEndpoint { get; } = CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}/completions", "/completions");
+    public override Uri Endpoint { get; } = CreateDeployed(options, "/chat/completions");
+
+    public override Uri? FindNative(AnswerDialect door) => door switch
+    {
+        CompletionDialect => _texts,
+        EmbeddingsDialect => _embeddings,
+        _ => null,
+    };
 
     public override Uri ModelsEndpoint { get; } = CreateEndpoint(options, "/models", "/models");
 
@@ -33,6 +43,9 @@ internal sealed class AzureDialect(UpstreamOptions options, string modelId) : Up
         WriteChatBody(attempt, wish, Model, options.MaxTokensParameter, output);
 
     public override AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer) => CreateChatRelay(attempt, answer);
+
+    private static Uri CreateDeployed(UpstreamOptions options, string path) =>
+        CreateEndpoint(options, $"/deployments/{Uri.EscapeDataString(options.Deployment ?? "")}{path}", path);
 
     private static Uri CreateEndpoint(UpstreamOptions options, string path, string versionedPath)
     {

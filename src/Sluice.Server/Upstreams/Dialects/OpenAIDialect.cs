@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Net.Http.Headers;
 using Sluice.Protocol.Answers;
+using Sluice.Protocol.Completions;
+using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
 
@@ -9,9 +11,17 @@ namespace Sluice.Server.Upstreams.Dialects;
 /// <summary>OpenAI's API, which most servers speak.</summary>
 internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : UpstreamDialect
 {
+    private readonly Uri _texts = new(options.Url + "/completions");
+    private readonly Uri _embeddings = new(options.Url + "/embeddings");
+
     public override Uri Endpoint { get; } = new(options.Url + "/chat/completions");
 
-    public override Uri? TextsEndpoint { get; } = new(options.Url + "/completions");
+    public override Uri? FindNative(AnswerDialect door) => door switch
+    {
+        CompletionDialect => _texts,
+        EmbeddingsDialect => _embeddings,
+        _ => null,
+    };
 
     public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
 

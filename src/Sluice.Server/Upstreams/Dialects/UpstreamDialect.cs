@@ -3,7 +3,6 @@ using System.Net.Http.Headers;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Chat.Relay;
-using Sluice.Protocol.Completions;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
 
@@ -15,8 +14,8 @@ internal abstract class UpstreamDialect
     /// <summary>Where requests go.</summary>
     public abstract Uri Endpoint { get; }
 
-    /// <summary>Where requests go that are text completions; null for an API without them.</summary>
-    public virtual Uri? TextsEndpoint => null;
+    /// <summary>Where requests of a door go that the API has too, beside its own dialect; null for one that it hasn't.</summary>
+    public virtual Uri? FindNative(AnswerDialect door) => null;
 
     /// <summary>Where the list of models is, for a question that costs nothing.</summary>
     public abstract Uri ModelsEndpoint { get; }
@@ -53,17 +52,15 @@ internal abstract class UpstreamDialect
     public abstract AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer);
 
     /// <summary>Whether its answers are not what the client gets: then they are always asked for as streams.</summary>
-    public bool Translates(Attempt attempt) => (attempt.Dialect.Name != Wire && !HasTexts(attempt.Dialect)) || attempt.Repeats is not null;
+    public bool Translates(Attempt attempt) => (attempt.Dialect.Name != Wire && FindNative(attempt.Dialect) is null) || attempt.Repeats is not null;
 
     /// <summary>Where a request goes.</summary>
     /// <param name="door">What the client speaks.</param>
-    public Uri EndpointOf(AnswerDialect door) => HasTexts(door) ? TextsEndpoint! : Endpoint;
-
-    private bool HasTexts(AnswerDialect door) => door is CompletionDialect && TextsEndpoint is not null;
+    public Uri EndpointOf(AnswerDialect door) => FindNative(door) ?? Endpoint;
 
     private protected ApiError? WriteChatBody(Attempt attempt, StreamWish wish, string model, string? maxTokens, IBufferWriter<byte> output)
     {
-        if (HasTexts(attempt.Dialect))
+        if (FindNative(attempt.Dialect) is not null)
         {
             var isDropped = attempt.Outline.IsStream && wish == StreamWish.None;
             UpstreamRequest.Write(attempt.Body.Span, model, wish == StreamWish.WithUsage, isDropped, output);
@@ -79,7 +76,7 @@ internal abstract class UpstreamDialect
         return null;
     }
 
-    private protected static AnswerRelay CreateChatRelay(Attempt attempt, RelayOptions answer) => attempt.Dialect is ChatDialect or CompletionDialect
+    private protected AnswerRelay CreateChatRelay(Attempt attempt, RelayOptions answer) => attempt.Dialect is ChatDialect || FindNative(attempt.Dialect) is not null
         ? attempt.Dialect.CreateRelay(answer)
         : new ChunkTranslation(answer, attempt.CreateWriter(attempt.HeadAt(answer.Created)));
 }
