@@ -108,19 +108,23 @@ internal sealed partial record AnswerSnapshot
         new(
             root.GetProperty("identity"u8).GetString()!,
             root.GetProperty("prompt"u8).GetUInt64(),
-            [.. choices.EnumerateArray().Select(ReadChoice)]);
+            [.. choices.EnumerateArray().Select(choice => ReadChoice(choice, root))]);
 
-    private static ChoiceProgress ReadChoice(JsonElement choice) => new()
+    private static ChoiceProgress ReadChoice(JsonElement choice, JsonElement root) => new()
     {
         Tokens = MemoryMarshal.Cast<byte, int>(choice.GetProperty("tokens"u8).GetBytesFromBase64()).ToArray(),
         OutputDigest = choice.GetProperty("digest"u8).GetUInt64(),
         Finish = choice.TryGetProperty("finish"u8, out var finish) ? (FinishReason)finish.GetInt32() : null,
         IsCallForced = choice.GetProperty("is_call_forced"u8).GetBoolean(),
-        CachedPromptTokens = choice.GetProperty("cached"u8).GetInt32(),
-        ReachedPromptTokens = choice.GetProperty("reached"u8).GetInt32(),
-        EchoedCount = choice.GetProperty("echoed"u8).GetInt32(),
+        CachedPromptTokens = ReadCount("cached"u8, choice, root),
+        ReachedPromptTokens = ReadCount("reached"u8, choice, root),
+        EchoedCount = ReadCount("echoed"u8, choice, root),
         Held = [.. choice.GetProperty("held"u8).EnumerateArray().Select(ReadHeld)],
     };
+
+    // Files of before have one prompt, whose counts stand beside its choices, and echo nothing.
+    private static int ReadCount(ReadOnlySpan<byte> name, JsonElement choice, JsonElement root) =>
+        choice.TryGetProperty(name, out var count) || root.TryGetProperty(name, out count) ? count.GetInt32() : 0;
 
     private static TokenLogprob ReadHeld(JsonElement held)
     {
