@@ -133,7 +133,14 @@ internal sealed partial class LocalUpstream(
             var grammar = request.ResponseSchema is { } format ? grammars.Get(format) : null;
             var (messages, tools) = (PromptMessages.From(request.Messages), PromptMessages.From(request, grammar, grammars));
             var ending = request.ContinuesMessage ? PromptEnding.RestOfMessage : request.IntroducesAnswer ? PromptEnding.Answer : PromptEnding.Anything;
-            return (engine.EncodeChat(messages, tools, then, request.TemplateVariables, ending), grammar);
+            try
+            {
+                return (engine.EncodeChat(messages, tools, then, request.TemplateVariables, ending), grammar);
+            }
+            catch (ChatTemplateException) when (PromptMessages.TryMoveInstructions(messages, out var moved))
+            {
+                return (engine.EncodeChat(moved, tools, then, request.TemplateVariables, ending), grammar);
+            }
         }
         finally
         {

@@ -38,6 +38,31 @@ internal static class PromptMessages
         return converted;
     }
 
+    /// <summary>
+    /// The conversation for a template that knows instructions only at its beginning, as many do: later ones become words of the user, and
+    /// messages of one side that follow one another become one. Agents give instructions in the middle of a conversation.
+    /// </summary>
+    /// <param name="messages">A conversation that a template has refused.</param>
+    /// <param name="moved">The other one.</param>
+    /// <returns>False where there are no later instructions, so that the refusal stands.</returns>
+    public static bool TryMoveInstructions(IReadOnlyList<PromptMessage> messages, out IReadOnlyList<PromptMessage> moved)
+    {
+        var (list, hasBegun, hasMoved) = (new List<PromptMessage>(messages.Count), false, false);
+        foreach (var message in messages)
+        {
+            var isInstruction = message.Role is "system" or "developer";
+            var isLater = isInstruction && hasBegun;
+            hasBegun |= !isInstruction;
+            hasMoved |= isLater || (isInstruction && list.Count > 0);
+            var next = isLater ? new PromptMessage("user", message.Content) : message;
+            var isJoined = list is [.., var last] && last.Role == next.Role && next.Role is "user" or "system" or "developer" && list.Count > 0;
+            if (isJoined) list[^1] = list[^1] with { Content = $"{list[^1].Content}\n\n{next.Content}" };
+            else list.Add(next);
+        }
+        moved = list;
+        return hasMoved;
+    }
+
     /// <summary>The tools that an answer may call; null where there are none.</summary>
     /// <param name="request">A request.</param>
     /// <param name="textGrammar">What an answer without calls has to be; null is anything.</param>

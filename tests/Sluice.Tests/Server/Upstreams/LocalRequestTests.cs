@@ -60,6 +60,22 @@ public sealed class LocalRequestTests
         Assert.Empty(hub.Complaints);
     }
 
+    // Codex gives instructions between the user's messages, and many templates know them at the beginning alone.
+    [Theory]
+    [InlineData("""[{"role":"system","content":"A"},{"role":"user","content":"b"},{"role":"system","content":"C"},{"role":"user","content":"d"}]""", 200)]
+    [InlineData("""[{"role":"user","content":"b"},{"role":"assistant","content":"x"},{"role":"developer","content":"C"}]""", 200)]
+    [InlineData("""[{"role":"user","content":"b"},{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]""", 400)]
+    public async Task LaterInstructions_AreWordsOfTheUser_WhereTheTemplateRefusesThem(string messages, int expected)
+    {
+        const string Strict =
+            "{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('System message must be at the beginning.') }}{% endif %}"
+            + "{% if not loop.first and m.role == messages[loop.index0 - 1].role %}{{ raise_exception('Roles must alternate.') }}{% endif %}"
+            + "<|im_start|>{{ m.role }}{{ '\n' }}{{ m.content }}<|im_end|>{{ '\n' }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{{ '\n' }}{% endif %}";
+        await using var hub = await TestHub.StartScriptedAsync(new TestHubOptions { ChatTemplate = Strict });
+        var (status, json) = await AskAsync(hub, messages);
+        Assert.True(status == expected, json.GetRawText());
+    }
+
     [Theory]
     [InlineData("", "xy", 13)]
     [InlineData(",\"add_generation_prompt\":false", "", 2)]
