@@ -102,8 +102,11 @@ public static class UpstreamError
     {
         var reader = new Utf8JsonReader(error);
         using var document = JsonDocument.ParseValue(ref reader);
-        return Read(FindStatus(document.RootElement) ?? 500, document.RootElement);
+        return ReadEvent(document.RootElement);
     }
+
+    /// <summary>The same, of one that has been parsed.</summary>
+    internal static ApiError ReadEvent(JsonElement error) => Read(FindStatus(error) ?? 500, error);
 
     private static ApiError ReadBody(int status, JsonElement root, bool isStatusKnown)
     {
@@ -164,6 +167,7 @@ public static class UpstreamError
     {
         "context_length_exceeded" or "invalid_prompt" or "content_filter" => 400,
         "rate_limit_exceeded" or "insufficient_quota" => 429,
+        "server_is_overloaded" or "slow_down" => 503,
         _ => null,
     };
 
