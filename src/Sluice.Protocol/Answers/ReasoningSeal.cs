@@ -18,7 +18,8 @@ public sealed class ReasoningSeal
     /// <summary>Bytes of the key.</summary>
     public const int KeyBytes = 32;
 
-    private const string Prefix = "slc1.";
+    /// <summary>What every sealed text begins with.</summary>
+    public const string Prefix = "slc1.";
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
 

@@ -141,7 +141,7 @@ public sealed class MessagesFuzzTests
     private static string Quote(string text, JavaScriptEncoder encoder) => $"\"{JsonEncodedText.Encode(text, encoder)}\"";
 
     // Another value in place of one, or a byte lost or doubled.
-    private static string Mutate(Random random, string json)
+    internal static string Mutate(Random random, string json)
     {
         var at = random.Next(json.Length);
         switch (random.Next(6))

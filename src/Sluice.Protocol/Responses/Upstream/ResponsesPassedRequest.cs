@@ -1,0 +1,102 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Json;
+
+namespace Sluice.Protocol.Responses.Upstream;
+
+/// <summary>Makes of the body of a client that speaks the Responses API the one that an upstream of the same API gets.</summary>
+public static class ResponsesPassedRequest
+{
+    // Conversations are the hub's, which has put their items in place of these.
+    private static readonly string[] s_dropped = ["previous_response_id", "conversation", "background", "background_options"];
+
+    /// <summary>
+    /// Writes the body with another model, without state at the upstream, and with the reasoning that is its own. Every other byte stays as
+    /// the client wrote it. Reasoning that this hub has sealed for another server or model is left out, and all of it where
+    /// <see cref="ResponsesOptions.HasReasoning"/> is false.
+    /// </summary>
+    /// <param name="body">A JSON object.</param>
+    /// <param name="options">What the upstream is told; without <see cref="ResponsesOptions.IsStream"/> the wish for a stream is taken out.</param>
+    /// <param name="output">Receives the new body.</param>
+    public static void Write(ReadOnlySpan<byte> body, ResponsesOptions options, IBufferWriter<byte> output)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
+        var root = new JsonObjectText();
+        root.Read(body, 0);
+        foreach (var name in (ReadOnlySpan<string>)["model", "store", "stream", "stream_options", "include", "input", .. s_dropped]) root.DropEarlier(body, Encoding.ASCII.GetBytes(name));
+        foreach (var name in s_dropped) root.Drop(root.Find(body, Encoding.ASCII.GetBytes(name)));
+        var model = root.Find(body, "model"u8);
+        if (root.Text(body, model) != options.Model)
+        {
+            var text = new ArrayBufferWriter<byte>();
+            JsonText.WriteStringOrNull(text, options.Model);
+            root.Set(model, "\"model\""u8.ToArray(), text.WrittenMemory);
+        }
+        var store = root.Find(body, "store"u8);
+        if (root.TypeOf(store) != JsonTokenType.False) root.Set(store, "\"store\""u8.ToArray(), "false"u8.ToArray());
+        if (!options.IsStream)
+        {
+            root.Drop(root.Find(body, "stream"u8));
+            root.Drop(root.Find(body, "stream_options"u8));
+        }
+        if (options.HasReasoning) AskForReasoning(body, root);
+        var input = root.Find(body, "input"u8);
+        if (root.TypeOf(input) == JsonTokenType.StartArray && EditInput(body, root.ValueStart(input), options) is { } edited) root.Set(input, default, edited);
+        root.WriteTo(output, body);
+    }
+
+    private static void AskForReasoning(ReadOnlySpan<byte> body, JsonObjectText root)
+    {
+        const string Value = $"\"{ResponsesRequestWriter.SealedReasoning}\"";
+        var include = root.Find(body, "include"u8);
+        if (root.TypeOf(include) is JsonTokenType.None or JsonTokenType.Null)
+        {
+            root.Set(include, "\"include\""u8.ToArray(), Encoding.ASCII.GetBytes($"[{Value}]"));
+            return;
+        }
+        if (root.TypeOf(include) != JsonTokenType.StartArray) return;
+        var values = Encoding.UTF8.GetString(root.Value(body, include));
+        if (values.Contains(Value, StringComparison.Ordinal)) return;
+        var comma = string.IsNullOrWhiteSpace(values[1..^1]) ? "" : ",";
+        root.Set(include, default, Encoding.UTF8.GetBytes($"{values[..^1]}{comma}{Value}]"));
+    }
+
+    // Null where every item stays.
+    private static ReadOnlyMemory<byte>? EditInput(ReadOnlySpan<byte> body, int start, ResponsesOptions options)
+    {
+        var items = new JsonArrayText();
+        items.Read(body, start);
+        var item = new JsonObjectText();
+        var written = new ArrayBufferWriter<byte>();
+        var isEdited = false;
+        JsonText.WriteRaw(written, "["u8);
+        for (var i = 0; i < items.Count; i++)
+        {
+            var json = body[items[i].Start..items[i].End];
+            var kept = items[i].Type != JsonTokenType.StartObject || Edit(body, items[i].Start, item, options, ref json);
+            isEdited |= !kept || json.Length != items[i].End - items[i].Start || !json.Overlaps(body);
+            if (!kept) continue;
+            if (written.WrittenCount > 1) JsonText.WriteRaw(written, ","u8);
+            JsonText.WriteRaw(written, json);
+        }
+        JsonText.WriteRaw(written, "]"u8);
+        if (!isEdited) return null;
+        return written.WrittenMemory;
+    }
+
+    // False for an item that is left out.
+    private static bool Edit(ReadOnlySpan<byte> body, int start, JsonObjectText item, ResponsesOptions options, ref ReadOnlySpan<byte> json)
+    {
+        item.Read(body, start);
+        if (!item.StringBytes(body, "type"u8).SequenceEqual("reasoning"u8)) return true;
+        if (!options.HasReasoning) return false;
+        var content = item.Text(body, item.Find(body, "encrypted_content"u8));
+        if (content is null || !content.StartsWith(ReasoningSeal.Prefix, StringComparison.Ordinal)) return true;
+        if (options.Seal is not { } seal || !seal.TryOpen(content, out var blob) || blob.Origin != options.Origin) return false;
+        json = blob.Json.Span;
+        return true;
+    }
+}
