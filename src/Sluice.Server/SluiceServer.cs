@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -11,6 +12,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Sluice.Inference.Scheduling;
+using Sluice.Protocol.Answers;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
@@ -49,6 +51,8 @@ public static class SluiceServer
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(new RandomSource());
         services.TryAddSingleton(new Limits());
+        // Reasoning that was sealed by an earlier process is foreign to this one, and so left out.
+        services.TryAddSingleton(static _ => new ReasoningSeal(RandomNumberGenerator.GetBytes(ReasoningSeal.KeyBytes)));
         services.TryAddSingleton<UpstreamTransport>(NetworkTransport.Open);
         services.TryAddSingleton(new EngineFactory<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(

@@ -134,6 +134,7 @@ internal static class ModelSection
         if (url.Query.Length > 0 || url.Fragment.Length > 0) return $"the url has a query or a fragment; {Expected}";
         var path = url.AbsolutePath.TrimEnd('/');
         return path.EndsWith("/completions", StringComparison.Ordinal) || path.EndsWith("/messages", StringComparison.Ordinal)
+            || path.EndsWith("/responses", StringComparison.Ordinal)
             ? "the url names an endpoint; expected where the API begins, such as http://HOST:PORT/v1"
             : null;
     }

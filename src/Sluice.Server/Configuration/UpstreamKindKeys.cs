@@ -10,7 +10,7 @@ internal static class UpstreamKindKeys
     private const string AzureExample = "https://NAME.openai.azure.com";
 
     private static readonly (string Name, UpstreamKind Kind)[] s_kinds =
-        [("openai", UpstreamKind.OpenAI), ("azure", UpstreamKind.Azure), ("anthropic", UpstreamKind.Anthropic)];
+        [("openai", UpstreamKind.OpenAI), ("azure", UpstreamKind.Azure), ("anthropic", UpstreamKind.Anthropic), ("responses", UpstreamKind.Responses)];
 
     private static readonly (string Key, UpstreamKind[] Kinds)[] s_keys =
     [
@@ -56,6 +56,7 @@ internal static class UpstreamKindKeys
         {
             UpstreamKind.Azure => ReadAzure(document, section, upstream with { MaxTokensParameter = ReadMaxTokensParameter(document, section) }, url),
             UpstreamKind.Anthropic => ReadAnthropic(document, section, upstream, url),
+            UpstreamKind.Responses => upstream,
             _ => upstream with { MaxTokensParameter = ReadMaxTokensParameter(document, section) },
         };
     }

@@ -14,6 +14,9 @@ public enum UpstreamKind
 
     /// <summary>Anthropic's Messages API.</summary>
     Anthropic,
+
+    /// <summary>OpenAI's Responses API.</summary>
+    Responses,
 }
 
 /// <summary>What becomes of an upstream's work that nobody wants any more.</summary>

@@ -26,6 +26,9 @@ internal abstract class UpstreamDialect
     /// <summary>The dialect that it speaks, by <see cref="AnswerDialect.Name"/>.</summary>
     public virtual string Wire => ChatDialect.Instance.Name;
 
+    /// <summary>Whether it gets reasoning back that only it can read, and so may refuse it.</summary>
+    public bool TakesReasoning => Wire != ChatDialect.Instance.Name;
+
     /// <summary>The model's name there.</summary>
     public abstract string Model { get; }
 
@@ -34,6 +37,7 @@ internal abstract class UpstreamDialect
         UpstreamKind.OpenAI => new OpenAIDialect(options, modelId),
         UpstreamKind.Azure => new AzureDialect(options, modelId),
         UpstreamKind.Anthropic => new AnthropicDialect(options, modelId),
+        UpstreamKind.Responses => new ResponsesUpstreamDialect(options, modelId),
         _ => throw new ArgumentException($"Unknown kind of upstream: {options.Kind}.", nameof(options)),
     };
 
@@ -43,7 +47,7 @@ internal abstract class UpstreamDialect
     /// <summary>Makes the body.</summary>
     /// <param name="attempt">What the client asks, and how it wrote it.</param>
     /// <param name="wish">How tokens are asked for.</param>
-    /// <param name="origin">Names this server and model in reasoning that it wants back.</param>
+    /// <param name="origin">Names this server and model in reasoning that it wants back; empty leaves out all reasoning, because it has refused some.</param>
     /// <param name="output">Receives the body; of no use after an error.</param>
     /// <returns>A 400 for what the API can't be asked; null otherwise.</returns>
     public abstract ApiError? WriteBody(Attempt attempt, StreamWish wish, string origin, IBufferWriter<byte> output);

@@ -94,6 +94,7 @@ public sealed partial class ConfigurationSchemaTests
               - {url: "${URL}/v1", kind: openai, api_key: "${KEY}", weight: "${WEIGHT:-2}"}
               - {kind: azure, url: "https://name.openai.azure.com", deployment: d, api_version: 2024-10-21, max_tokens_parameter: max_tokens}
               - {kind: azure, url: "https://name.openai.azure.com/openai/v1"}
+              - {kind: responses, url: "https://api.openai.com/v1", model: gpt-x}
               - {kind: anthropic, url: "https://api.anthropic.com/v1", api_version: 2023-06-01, default_max_tokens: 8192, thinking: budget}
             retries: 0
             rescue: off

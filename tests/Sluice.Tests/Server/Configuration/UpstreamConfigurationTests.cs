@@ -56,7 +56,7 @@ public sealed class UpstreamConfigurationTests
 
     [Theory]
     [InlineData("upstreams: [{url: http://gpu/v1, wieght: 1}]", "4:38: unknown key 'wieght'; did you mean 'weight'? allowed here: url, kind, api_key, model, weight, headers, on_abort, continues, deployment, api_version, default_max_tokens, thinking, max_tokens_parameter")]
-    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is not a kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic")]
+    [InlineData("upstreams: [{kind: opnai, url: http://x}]", "4:24: 'opnai' is not a kind of upstream; did you mean 'openai'? allowed here: openai, azure, anthropic, responses")]
     [InlineData("upstreams: [{url: http://x, continues: maybe}]", "4:44: 'maybe' is not a valid value of 'continues'; allowed here: true, false")]
     [InlineData("upstreams: [{url: http://x}]\n    hedge: 0%", "5:12: '0%' is not a valid share of requests; expected a percentage above 0, such as 5%")]
     [InlineData("upstreams: [{url: http://x}]\n    hedge: 5", "5:12: '5' is not a valid share of requests; expected a percentage above 0, such as 5%")]

@@ -41,6 +41,15 @@ public sealed class UpstreamKindConfigurationTests
         Assert.Equal((4096, ThinkingMode.Adaptive), (upstream.DefaultMaxTokens, upstream.Thinking));
     }
 
+    [Fact]
+    public void Keys_of_responses_are_those_that_every_kind_has()
+    {
+        var upstream = Parse("{kind: responses, url: https://api.openai.com/v1/, model: gpt-x, api_key: \"${KEY}\", weight: 2, headers: {a: b}, on_abort: drain}");
+        Assert.Equal(
+            (UpstreamKind.Responses, "https://api.openai.com/v1", "gpt-x", "sk-secret", AbortPolicy.Drain),
+            (upstream.Kind, upstream.Url, upstream.Model, upstream.ApiKey, upstream.OnAbort));
+    }
+
     [Theory]
     [InlineData("azure.yaml", "gpt-4.1", "o4-mini")]
     [InlineData("anthropic.yaml", "claude-sonnet-5-5", "gpt-4.1", "claude-haiku-4-5")]
@@ -74,7 +83,9 @@ public sealed class UpstreamKindConfigurationTests
     [InlineData("{kind: anthropic, url: https://x/v1/messages}", "4:32: the url names an endpoint; expected where the API begins, such as http://HOST:PORT/v1")]
     [InlineData("{kind: anthropic, url: http://x/v1, default_max_tokens: 0}", "4:65: '0' is not a valid number of tokens; expected 1 to 1000000")]
     [InlineData("{kind: anthropic, url: http://x/v1, thinking: hard}", "4:55: 'hard' is not a valid value of 'thinking'; allowed here: adaptive, budget")]
-    [InlineData("{kind: gemini, url: http://x/v1}", "4:16: 'gemini' is not a kind of upstream; allowed here: openai, azure, anthropic")]
+    [InlineData("{kind: responses, url: https://x/v1/responses}", "4:32: the url names an endpoint; expected where the API begins, such as http://HOST:PORT/v1")]
+    [InlineData("{kind: responses, url: http://x/v1, max_tokens_parameter: max_tokens}", "4:45: 'max_tokens_parameter' is for upstreams of the kind openai or azure, and this one is of the kind responses")]
+    [InlineData("{kind: gemini, url: http://x/v1}", "4:16: 'gemini' is not a kind of upstream; allowed here: openai, azure, anthropic, responses")]
     public void Something_wrong_has_its_place_and_what_would_be_right(string upstream, string error)
     {
         var exception = Assert.Throws<ConfigurationException>(() => Parse(upstream));
