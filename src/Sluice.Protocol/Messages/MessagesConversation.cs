@@ -13,7 +13,8 @@ namespace Sluice.Protocol.Messages;
 /// </summary>
 /// <param name="writer">Stands in the body.</param>
 /// <param name="hasSystemTurns">Whether later instructions are a message of the role <c>system</c>, or a text of the user's.</param>
-internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystemTurns)
+/// <param name="hasThinking">Whether what earlier answers thought goes back.</param>
+internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystemTurns, bool hasThinking = true)
 {
     private static readonly SearchValues<char> s_idCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
@@ -149,7 +150,7 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystem
 
     private ApiError? WriteAssistant(JsonElement message, string path, bool isLast)
     {
-        WriteThinking(message);
+        if (hasThinking) WriteThinking(message);
         if (WriteContent("assistant", message, path, isLast) is { } fault) return fault;
         if (message.TryGet("refusal"u8, JsonValueKind.String, out var refusal)) WriteTextOf("assistant", refusal.GetString()!, refusal, isLast);
         if (!message.TryGet("tool_calls"u8, JsonValueKind.Array, out var calls)) return null;

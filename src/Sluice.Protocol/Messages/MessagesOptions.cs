@@ -22,4 +22,10 @@ public sealed record MessagesOptions(string Model, int DefaultMaxTokens, Thinkin
 {
     /// <summary>Whether the version of the API has messages of the role <c>system</c> between the others, as that of 2026-10-21 does.</summary>
     public bool HasSystemTurns => !TakesSampling;
+
+    /// <summary>
+    /// Whether the request goes without the thinking of earlier turns, and so without thinking in this one: the API wants either all of a turn
+    /// with tools or none. The default value is false.
+    /// </summary>
+    public bool LeavesOutThinking { get; init; }
 }

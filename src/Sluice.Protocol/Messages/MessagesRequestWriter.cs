@@ -43,7 +43,8 @@ public static class MessagesRequestWriter
         writer.WriteString("model"u8, options.Model);
         writer.WriteNumber("max_tokens"u8, maxTokens);
         writer.WriteBoolean("stream"u8, true);
-        if (new MessagesConversation(writer, options.HasSystemTurns).Write(body.GetProperty("messages"u8)) is { } fault) return fault;
+        var conversation = new MessagesConversation(writer, options.HasSystemTurns, hasThinking: !options.LeavesOutThinking);
+        if (conversation.Write(body.GetProperty("messages"u8)) is { } fault) return fault;
         if (request.Stop.Count > 0)
         {
             writer.WriteStartArray("stop_sequences"u8);
@@ -94,6 +95,7 @@ public static class MessagesRequestWriter
         var (schema, schemaFault) = FindSchema(request);
         var (effort, effortFault) = FindEffort(body);
         if ((schemaFault ?? effortFault) is { } fault) return fault;
+        if (options.LeavesOutThinking && (foreign.Remove("thinking") || effort is not null)) effort = "none";
         if (foreign.ContainsKey("output_config"))
         {
             return schema is null ? null : ApiErrors.NotInMessages("response_format", "'output_config' is there too, and has the place of both");

@@ -19,6 +19,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     private static readonly ProductInfoHeaderValue s_agent = new("Sluice", typeof(HttpUpstream).Assembly.GetName().Version?.ToString(3) ?? "0");
 
     private readonly StreamShape _shape;
+    private readonly ReasoningShape _reasoning;
     private readonly ILogger _logger;
     private readonly string _origin;
 
@@ -38,6 +39,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         Time = time;
         _logger = logger;
         _shape = new StreamShape(limits, time);
+        _reasoning = new ReasoningShape(limits, time);
         _origin = OriginOf(Dialect.Wire, options.Url, Dialect.Model);
         Identity = new UpstreamIdentity(options.Url, Dialect.Provider, Dialect.Model);
         Http = new HttpMessageInvoker(open(timeouts, limits));
@@ -63,9 +65,17 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
-        var result = await RunAsync(attempt, Wants(attempt));
+        var origin = _reasoning.IsTaken ? _origin : "";
+        var result = await RunAsync(attempt, Wants(attempt), origin);
+        // The turn before may have been another server's, or another account's. Without its reasoning the conversation can go on.
+        if (origin.Length > 0 && Dialect.TakesReasoning && _reasoning.Learn(result))
+        {
+            LogWithoutReasoning(attempt.Generation.Id, Options.Url, result.Error?.Code);
+            origin = "";
+            result = await RunAsync(attempt, Wants(attempt), origin);
+        }
         // A server that takes no streams, or no options for them, may well answer without.
-        if (_shape.Learn(result, Wants(attempt)) is { } other) result = await RunAsync(attempt, other);
+        if (_shape.Learn(result, Wants(attempt)) is { } other) result = await RunAsync(attempt, other, origin);
         if (result.Error is { } error)
         {
             LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Code);
@@ -77,10 +87,10 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     // What isn't streamed to the client is not asked for as a stream, unless it has to be translated.
     private StreamWish Wants(Attempt attempt) => attempt.Outline.IsStream ? _shape.Current : Dialect.Translates(attempt) ? StreamWish.WithUsage : StreamWish.None;
 
-    private async Task<AttemptResult> RunAsync(Attempt attempt, StreamWish wish)
+    private async Task<AttemptResult> RunAsync(Attempt attempt, StreamWish wish, string origin)
     {
         var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
-        if (Dialect.WriteBody(attempt, wish, _origin, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
+        if (Dialect.WriteBody(attempt, wish, origin, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
         return await new HttpExchange(this, attempt, body.WrittenMemory, asksForStream: wish != StreamWish.None).RunAsync();
     }
 
@@ -139,6 +149,9 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     // Servers quote parameters, and at times what the user wrote.
     [LoggerMessage(3, LogLevel.Debug, "{Id}: {Upstream} says: {Message}")]
     private partial void LogFailureMessage(string id, string upstream, string message);
+
+    [LoggerMessage(4, LogLevel.Warning, "{Id}: {Upstream} refuses the reasoning of earlier turns ({Code}), so it is asked again without.")]
+    private partial void LogWithoutReasoning(string id, string upstream, string? code);
 
     [LoggerMessage(2, LogLevel.Debug, "{Id}: {Upstream} is drained: its answer is no longer wanted.")]
     public partial void LogDrained(string id, string upstream);

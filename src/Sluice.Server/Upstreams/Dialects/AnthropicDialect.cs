@@ -35,7 +35,8 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
     {
         var form = NeutralForm.Translation with { Origin = origin };
         if (!attempt.Client.TryRead(form, out var neutral, out var request, out var error)) return error;
-        return MessagesRequestWriter.Write(attempt.Dialect is ChatDialect ? attempt.Body : neutral, request, _messages, output);
+        return MessagesRequestWriter.Write(
+            attempt.Dialect is ChatDialect ? attempt.Body : neutral, request, _messages with { LeavesOutThinking = origin.Length == 0 }, output);
     }
 
     public override AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer) => new MessagesRelay(answer);
