@@ -114,6 +114,16 @@ public abstract class AnswerDialect
     /// <param name="hasIds">Whether events have ids.</param>
     public abstract void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds);
 
+    /// <summary>
+    /// Writes an event that keeps a client waiting which doesn't count comments, after a long silence. It is not part of the answer. Most
+    /// dialects have none.
+    /// </summary>
+    /// <param name="output">Receives the event.</param>
+    /// <param name="eventCount">Events that the client has, at least 1.</param>
+    public virtual void WriteKeepAlive(IBufferWriter<byte> output, long eventCount)
+    {
+    }
+
     /// <summary>Writes events with their ids, <c>{streamId}:{number}</c>.</summary>
     /// <param name="output">Receives the events.</param>
     /// <param name="streamId">Without line breaks.</param>

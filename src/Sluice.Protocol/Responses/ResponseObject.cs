@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -72,6 +73,51 @@ internal sealed class ResponseObject
             JsonText.WriteRaw(output, "}"u8);
         }
         JsonText.WriteRaw(output, "}"u8);
+    }
+
+    /// <summary>
+    /// Writes a whole response as a stream for a reader that wants one: its beginning, every item opened and closed, and its end. Items are as
+    /// they are, known or not.
+    /// </summary>
+    /// <param name="json">The object.</param>
+    /// <param name="output">Receives the bytes.</param>
+    public static void WriteUnfolded(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
+    {
+        var root = new JsonObjectText();
+        var items = new JsonArrayText();
+        root.Read(json, 0);
+        var (status, member, usage) = (root.Find(json, "status"u8), root.Find(json, "output"u8), root.Find(json, "usage"u8));
+        var isIncomplete = root.Text(json, status) == "incomplete";
+        items.Read(json, root.ValueStart(member));
+        root.Set(status, "\"status\""u8.ToArray(), "\"in_progress\""u8.ToArray());
+        root.Set(member, default, "[]"u8.ToArray());
+        if (usage >= 0) root.Set(usage, default, "null"u8.ToArray());
+        var begun = new ArrayBufferWriter<byte>();
+        root.WriteTo(begun, json);
+        var number = 0;
+        Write(output, "response.created"u8, number++, "\"response\":"u8, begun.WrittenSpan);
+        Write(output, "response.in_progress"u8, number++, "\"response\":"u8, begun.WrittenSpan);
+        for (var i = 0; i < items.Count; i++)
+        {
+            var place = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"\"output_index\":{i},\"item\":"));
+            Write(output, "response.output_item.added"u8, number++, place, json[items[i].Start..items[i].End]);
+            Write(output, "response.output_item.done"u8, number++, place, json[items[i].Start..items[i].End]);
+        }
+        Write(output, isIncomplete ? "response.incomplete"u8 : "response.completed"u8, number, "\"response\":"u8, json);
+    }
+
+    private static void Write(IBufferWriter<byte> output, ReadOnlySpan<byte> type, int number, ReadOnlySpan<byte> member, ReadOnlySpan<byte> value)
+    {
+        JsonText.WriteRaw(output, "event: "u8);
+        JsonText.WriteRaw(output, type);
+        JsonText.WriteRaw(output, "\ndata: {\"type\":\""u8);
+        JsonText.WriteRaw(output, type);
+        JsonText.WriteRaw(output, "\",\"sequence_number\":"u8);
+        JsonText.WriteInteger(output, number);
+        JsonText.WriteRaw(output, ","u8);
+        JsonText.WriteRaw(output, member);
+        JsonText.WriteRaw(output, value);
+        JsonText.WriteRaw(output, "}\n\n"u8);
     }
 
     /// <summary>Writes the two events that end a stream which failed: clients read the one or the other.</summary>

@@ -5,6 +5,8 @@ using System.Text.Json;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
+using Sluice.Protocol.Responses.Upstream;
 using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Responses;
@@ -61,7 +63,7 @@ public sealed class ResponsesDialect : AnswerDialect
         ResponsesRequest.WriteNeutral(body, form, output);
 
     /// <inheritdoc/>
-    public override AnswerRelay CreateRelay(RelayOptions answer) => throw new NotSupportedException("No kind of upstream speaks this dialect.");
+    public override AnswerRelay CreateRelay(RelayOptions answer) => new ResponsesRelay(answer);
 
     /// <inheritdoc/>
     public override AnswerFold CreateFold() => new ResponsesFold();
@@ -116,7 +118,8 @@ public sealed class ResponsesDialect : AnswerDialect
     public override void WriteStreamed(ReadOnlySpan<byte> answerEvent, IEventOutput output)
     {
         ArgumentNullException.ThrowIfNull(output);
-        output.Write(answerEvent);
+        if (answerEvent.StartsWith("{"u8)) ResponseObject.WriteUnfolded(answerEvent, output);
+        else output.Write(answerEvent);
         output.EndEvent();
     }
 
@@ -128,6 +131,15 @@ public sealed class ResponsesDialect : AnswerDialect
 
     /// <inheritdoc/>
     public override void WriteHeartbeat(IBufferWriter<byte> output, bool hasIds) => ChatChunkWriter.WriteHeartbeat(output, hasIds);
+
+    /// <inheritdoc/>
+    /// <remarks>OpenAI sends it too. It bears the number of the last event, so that the numbers of the others have no gap.</remarks>
+    public override void WriteKeepAlive(IBufferWriter<byte> output, long eventCount)
+    {
+        JsonText.WriteRaw(output, "event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":"u8);
+        JsonText.WriteInteger(output, eventCount - 1);
+        JsonText.WriteRaw(output, "}\n\n"u8);
+    }
 
     /// <inheritdoc/>
     public override void WriteNumbered(IBufferWriter<byte> output, ReadOnlySpan<byte> streamId, long passedCount, EventBuffer events) =>

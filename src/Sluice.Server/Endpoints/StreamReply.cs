@@ -36,6 +36,7 @@ internal sealed class StreamReply(
     // Events that aren't sent as they are in the log.
     private readonly EventBuffer? _copied = eventIds is null && !mayBeWhole ? null : new();
     private readonly EventBuffer? _streamed = mayBeWhole ? new() : null;
+    private int _beatCount;
     private long _lastWrite = time.GetTimestamp();
     private volatile bool _isFlushing;
     private volatile bool _isTimeUp;
@@ -63,6 +64,7 @@ internal sealed class StreamReply(
             switch (outcome)
             {
                 case ReadOutcome.Events:
+                    _beatCount = 0;
                     if (!await FlushAsync()) return;
                     break;
                 case ReadOutcome.Spilled:
@@ -157,6 +159,7 @@ internal sealed class StreamReply(
             return true;
         }
         dialect.WriteHeartbeat(Output, hasIds: eventIds is not null);
+        if (++_beatCount % limits.KeepAliveBeats == 0 && reader.Position > 0) dialect.WriteKeepAlive(Output, reader.Position);
         timer.Change(limits.HeartbeatInterval, limits.HeartbeatInterval);
         return await FlushAsync();
     }

@@ -52,6 +52,12 @@ public sealed record Limits
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
+    /// Comments in a row after which a client gets an event, where the dialect has one: two minutes. Codex waits 300 s for an event, and
+    /// doesn't count comments.
+    /// </summary>
+    public int KeepAliveBeats { get; init; } = 8;
+
+    /// <summary>
     /// What an upstream may be held up in all, over one answer, for clients that have not read what the log would drop next: it sends a long
     /// answer at once, or an event as large as the log. The default value is 5 s: 6 MiB at 10 Mbit/s. A longer one would let a client
     /// that reads nothing hold the upstream's place.

@@ -47,7 +47,9 @@ internal sealed class ResponsesUpstreamDialect(UpstreamOptions options, string m
         return new ResponsesTranslation(answer, CreateWriter(attempt, answer), stops);
     }
 
-    private static DeltaWriter CreateWriter(Attempt attempt, RelayOptions answer) => attempt.Dialect.CreateWriter(attempt.HeadAt(answer.Created));
+    private static DeltaWriter CreateWriter(Attempt attempt, RelayOptions answer) => 
+        // What comes as reasoning is what the API says about it.
+        attempt.CreateWriter(attempt.HeadAt(answer.Created) with { ReasoningIsSummary = true });
 
     private static NeutralForm FormFor(string origin) => NeutralForm.Translation with { Origin = origin };
 }

@@ -214,4 +214,24 @@ public sealed class ResponsesDeltaWriterTests
         Assert.Equal("server_error", data[1].GetProperty("response").GetProperty("error").GetProperty("code").GetString());
         Assert.Equal((9, 10), (data[0].GetProperty("sequence_number").GetInt32(), data[1].GetProperty("sequence_number").GetInt32()));
     }
+
+    [Fact]
+    public void A_whole_answer_is_unfolded_for_a_reader_of_a_stream_and_folds_to_itself()
+    {
+        const string Whole = """{"id":"resp_1","object":"response","status":"completed","output":[{"id":"x_1","type":"new_kind","y":1},{"id":"msg_1","type":"message","content":[]}],"usage":{"input_tokens":1},"more":2}""";
+        ResponsesDialect.Instance.WriteStreamed(Encoding.UTF8.GetBytes(Whole), _events);
+        Assert.Equal(1, _events.Count);
+        var frames = Encoding.UTF8.GetString(_events[0]).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(
+            ["created", "in_progress", "output_item.added", "output_item.done", "output_item.added", "output_item.done", "completed"],
+            frames.Select(frame => frame.Split('\n')[0]["event: response.".Length..]));
+        var first = JsonElement.Parse(frames[0].Split("data: ")[1]).GetProperty("response");
+        Assert.Equal(("in_progress", 0), (first.GetProperty("status").GetString(), first.GetProperty("output").GetArrayLength()));
+        var fold = ResponsesDialect.Instance.CreateFold();
+        fold.Add(_events.WrittenSpan);
+        fold.End();
+        var json = new ArrayBufferWriter<byte>();
+        fold.WriteTo(json);
+        Assert.Equal(Whole, Encoding.UTF8.GetString(json.WrittenSpan));
+    }
 }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Responses;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
@@ -99,6 +100,25 @@ public sealed class StreamReplyTests : IAsyncDisposable
         await reply;
         Assert.False(_connection.IsAborted);
         Assert.Equal(0, _clock.PendingTimerCount);
+    }
+
+    // door-043: Codex doesn't count comments.
+    [Fact]
+    public async Task AfterALongSilence_AClientOfResponsesGetsAnEvent_WithTheNumberOfTheLastOne()
+    {
+        var reply = new StreamReply(_context, ResponsesDialect.Instance, _log, _reader, _limits, _clock).WriteAsync();
+        _log.Append("event: a\ndata: {}\n\n"u8);
+        Assert.Equal("event: a\ndata: {}\n\n", await ReadAsync());
+        for (var i = 1; i <= 16; i++)
+        {
+            Advance(15);
+            var expected = i % 8 == 0 ? ": keep-alive\n\nevent: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":0}\n\n" : ": keep-alive\n\n";
+            // The timer is set before the comment goes out.
+            Assert.Equal(expected, await ReadAsync());
+        }
+        _log.Complete();
+        Assert.Equal("data: [DONE]\n\n", await ReadAsync());
+        await reply;
     }
 
     [Fact]
