@@ -102,6 +102,7 @@ public static class SluiceServer
         services.AddSingleton<RequestBody>();
         services.AddSingleton<ResponsesPreparation>().AddSingleton<ResponsesEndpoint>();
         services.AddSingleton<AnswersEndpoint>();
+        services.AddSingleton<CountTokensEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();

@@ -77,6 +77,14 @@ internal sealed class ChoiceOutput(IGenerationSink sink, int choiceIndex)
         }
     }
 
+    public void StopSequence(string text)
+    {
+        if (!IsMuted)
+        {
+            sink.OnStopSequence(choiceIndex, text);
+        }
+    }
+
     public void Finished(FinishReason reason)
     {
         _digest.Add((byte)'f', [(byte)reason]);

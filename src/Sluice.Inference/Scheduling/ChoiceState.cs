@@ -188,6 +188,11 @@ internal sealed class ChoiceState
     public void Finish(FinishReason reason)
     {
         EndReason = reason == FinishReason.Stop && Answer is { CallCount: > 0, HasCutCall: false } ? FinishReason.ToolCalls : reason;
+        if (reason == FinishReason.Stop && _text?.StopSequence is { } text)
+        {
+            Output.StopSequence(text);
+        }
+
         Output.Finished(EndReason.Value);
     }
 }

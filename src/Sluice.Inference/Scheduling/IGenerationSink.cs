@@ -55,6 +55,13 @@ public interface IGenerationSink
     {
     }
 
+    /// <summary>A stop sequence ends the choice; <see cref="OnFinished"/> follows. The default does nothing.</summary>
+    /// <param name="choiceIndex">0 to <see cref="GenerationRequest.ChoiceCount"/> - 1.</param>
+    /// <param name="text">One of the request's.</param>
+    void OnStopSequence(int choiceIndex, string text)
+    {
+    }
+
     /// <summary>One choice has ended.</summary>
     void OnFinished(int choiceIndex, FinishReason reason);
 

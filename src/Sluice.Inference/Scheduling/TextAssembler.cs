@@ -32,6 +32,9 @@ internal sealed class TextAssembler
     /// <summary>Tokens with log probabilities whose text is held back.</summary>
     public int HeldCount => _tokens.Count;
 
+    /// <summary>The stop sequence that ended the text; null while none has.</summary>
+    public string? StopSequence { get; private set; }
+
     /// <summary>Adds the bytes of a token.</summary>
     /// <returns>True when a stop sequence is complete; what <see cref="Take"/> then gives ends before it.</returns>
     public bool Append(ReadOnlySpan<byte> bytes, TokenLogprob? logprob)
@@ -141,6 +144,7 @@ internal sealed class TextAssembler
         }
 
         int cut = -1;
+        byte[] found = [];
         foreach (byte[] stop in _stops)
         {
             int start = Math.Max(_delivered, searchFrom - stop.Length + 1);
@@ -148,6 +152,7 @@ internal sealed class TextAssembler
             if (at >= 0 && (cut < 0 || start + at < cut))
             {
                 cut = start + at;
+                found = stop;
             }
         }
 
@@ -156,6 +161,7 @@ internal sealed class TextAssembler
             return false;
         }
 
+        StopSequence = Encoding.UTF8.GetString(found);
         int kept = cut - _delivered;
         byte[] rest = _text.WrittenSpan.Slice(_delivered, kept).ToArray();
         int removed = _delivered;

@@ -29,6 +29,12 @@ public abstract class AnswerDialect
     /// <summary>The <c>object</c> that tells of a deletion.</summary>
     public abstract string DeletedKind { get; }
 
+    /// <summary>A header of every reply that names the request, beside the hub's own; null for none.</summary>
+    public virtual string? RequestIdHeader => null;
+
+    /// <summary>Headers of a request that go to an upstream of the same dialect, and to no other.</summary>
+    public virtual IReadOnlyList<string> PassedHeaders => [];
+
     /// <summary>Reads what the hub must know of a request.</summary>
     /// <param name="body">The whole body; not kept.</param>
     /// <param name="outline">What the hub must know.</param>

@@ -61,6 +61,11 @@ public abstract class DeltaWriter
     /// <param name="isText">False where the answer begins with something else than text; it may still have some later.</param>
     public abstract void Begin(IEventOutput output, bool isText);
 
+    /// <summary>The upstream's own name for the model, which the answer is to bear. Before <see cref="Begin"/>.</summary>
+    public virtual void SetModel(string model)
+    {
+    }
+
     /// <summary>Takes up an answer that another writer has begun. Only where <see cref="AnswerDialect.WritesFromPast"/>.</summary>
     /// <param name="past">All its events so far.</param>
     public virtual void Restore(EventBuffer past)

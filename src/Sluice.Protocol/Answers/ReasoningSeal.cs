@@ -19,7 +19,11 @@ public sealed class ReasoningSeal
     public const int KeyBytes = 32;
 
     /// <summary>What every sealed text begins with.</summary>
-    public const string Prefix = "slc1.";
+    public const string PrefixText = "slc1.";
+
+    /// <summary>The same as bytes.</summary>
+    internal static ReadOnlySpan<byte> Prefix => "slc1."u8;
+
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
 
@@ -47,15 +51,15 @@ public sealed class ReasoningSeal
         HMACSHA256.HashData(_nonceKey, plain).AsSpan(0, NonceBytes).CopyTo(nonce);
         using var cipher = new AesGcm(_cipherKey, TagBytes);
         cipher.Encrypt(nonce, plain, sealedBytes.AsSpan(NonceBytes, plain.Length), sealedBytes.AsSpan(NonceBytes + plain.Length));
-        return Prefix + Base64Url.EncodeToString(sealedBytes);
+        return PrefixText + Base64Url.EncodeToString(sealedBytes);
     }
 
     /// <summary>Reads a text that <see cref="Seal"/> made with the same key; false for any other.</summary>
     public bool TryOpen([NotNullWhen(true)] string? text, out ReasoningBlob blob)
     {
         blob = default;
-        if (text is null || !text.StartsWith(Prefix, StringComparison.Ordinal)) return false;
-        var encoded = text.AsSpan(Prefix.Length);
+        if (text is null || !text.StartsWith(PrefixText, StringComparison.Ordinal)) return false;
+        var encoded = text.AsSpan(PrefixText.Length);
         if (!Base64Url.IsValid(encoded, out var length) || length < NonceBytes + TagBytes) return false;
         var sealedBytes = Base64Url.DecodeFromChars(encoded);
         var plain = new byte[length - NonceBytes - TagBytes];

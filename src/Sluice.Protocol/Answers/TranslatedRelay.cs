@@ -49,6 +49,12 @@ public abstract class TranslatedRelay(RelayOptions answer, DeltaWriter writer) :
         writer.Usage(output, ReadUsage(), isEstimated: !HasUsage);
     }
 
+    /// <summary>The upstream's own name for the model, which stays where it was asked by it.</summary>
+    protected void SetModel(string model)
+    {
+        if (answer.KeepsUpstreamModel && !_hasBegun) writer.SetModel(model);
+    }
+
     /// <summary>The stream has ended in order: what was held goes out.</summary>
     protected virtual void BeforeEnd(IEventOutput output)
     {

@@ -250,7 +250,15 @@ public sealed class ChatChunkWriter
         JsonText.WriteInteger(output, usage.CachedTokens);
         JsonText.WriteRaw(output, ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
         JsonText.WriteInteger(output, usage.ReasoningTokens);
-        End(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}}\n\n"u8);
+        JsonText.WriteRaw(output, ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}"u8);
+        if (usage.CacheWrittenTokens > 0)
+        {
+            // Some providers charge for it.
+            JsonText.WriteRaw(output, ",\"sluice\":{\"cache_creation_input_tokens\":"u8);
+            JsonText.WriteInteger(output, usage.CacheWrittenTokens);
+            JsonText.WriteRaw(output, "}"u8);
+        }
+        End(output, "}\n\n"u8);
     }
 
     /// <summary>The usage chunk, with usage that an upstream has stated.</summary>

@@ -8,9 +8,11 @@ namespace Sluice.Protocol.Chat;
 /// <summary>Writes what a model says as chunks.</summary>
 internal sealed class ChatDeltaWriter(AnswerHead head) : DeltaWriter
 {
-    private readonly ChatChunkWriter _chunks = new(head.Id, head.Created, head.Model, head.IncludesUsage, head.ServiceTier);
+    private ChatChunkWriter _chunks = new(head.Id, head.Created, head.Model, head.IncludesUsage, head.ServiceTier);
     private List<(int Choice, ReasoningBlob Blob)>? _blobs;
     private bool _hasCalls;
+
+    public override void SetModel(string model) => _chunks = new(head.Id, head.Created, model, head.IncludesUsage, head.ServiceTier);
 
     // All roles first, for some clients take a finish before another choice's role for the end.
     public override void Begin(IEventOutput output, bool isText)

@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
@@ -16,9 +16,6 @@ namespace Sluice.Protocol.Messages;
 /// <param name="hasThinking">Whether what earlier answers thought goes back.</param>
 internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystemTurns, bool hasThinking = true)
 {
-    private static readonly SearchValues<char> s_idCharacters =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-
     // Those before the first turn. What came later there would change with every turn, and the model's prompt cache with it.
     private readonly List<JsonElement> _instructions = [];
     private readonly MessagesContent _content = new(writer);
@@ -158,17 +155,16 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystem
         foreach (var call in calls.EnumerateArray())
         {
             var callPath = string.Create(CultureInfo.InvariantCulture, $"{path}.tool_calls[{index}]");
-            if (!call.GetProperty("type"u8).ValueEquals("function"u8)) return ApiErrors.ValueNotInMessages($"{callPath}.type", "use 'function'");
+            var isCustom = call.GetProperty("type"u8).ValueEquals("custom"u8);
             BeginMessage("assistant");
-            var function = call.GetProperty("function"u8);
+            var called = call.GetProperty(isCustom ? "custom"u8 : "function"u8);
             writer.WriteStartObject();
             writer.WriteString("type"u8, "tool_use"u8);
-            writer.WriteString("id"u8, ToId(call.GetProperty("id"u8).GetString()!));
+            writer.WriteString("id"u8, MessagesIds.Clean(call.GetProperty("id"u8).GetString()!));
             writer.WritePropertyName("name"u8);
-            function.GetProperty("name"u8).WriteTo(writer);
+            called.GetProperty("name"u8).WriteTo(writer);
             writer.WritePropertyName("input"u8);
-            var arguments = function.GetProperty("arguments"u8);
-            if (!TryWriteArguments(arguments.ValueKind == JsonValueKind.Object ? arguments.GetRawText() : arguments.GetString()!))
+            if (!TryWriteArguments(ReadArguments(called, isCustom)))
                 return ApiErrors.ValueNotInMessages($"{callPath}.function.arguments", "arguments are a JSON object");
             writer.WriteEndObject();
             index++;
@@ -176,7 +172,15 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystem
         return null;
     }
 
-    // What an earlier answer thought before it called tools has to be given back to the model, signature and all: see MessagesStreamReader.
+    // A tool whose input is text is a function of one argument there.
+    private static string ReadArguments(JsonElement called, bool isCustom)
+    {
+        if (isCustom) return CustomInputReader.ToArguments(called.GetProperty("input"u8).GetString()!);
+        var arguments = called.GetProperty("arguments"u8);
+        return arguments.ValueKind == JsonValueKind.Object ? arguments.GetRawText() : arguments.GetString()!;
+    }
+
+    // What an earlier answer thought before it called tools has to be given back to the model, signature and all: see MessagesTranslation.
     private void WriteThinking(JsonElement message)
     {
         if (!message.TryGet("sluice"u8, JsonValueKind.Object, out var ours) || !ours.TryGet("thinking"u8, JsonValueKind.Array, out var blocks)) return;
@@ -211,7 +215,7 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystem
         BeginMessage("user");
         writer.WriteStartObject();
         writer.WriteString("type"u8, "tool_result"u8);
-        writer.WriteString("tool_use_id"u8, ToId(message.GetProperty("tool_call_id"u8).GetString()!));
+        writer.WriteString("tool_use_id"u8, MessagesIds.Clean(message.GetProperty("tool_call_id"u8).GetString()!));
         var content = message.GetProperty("content"u8);
         if (content.ValueKind == JsonValueKind.String)
         {
@@ -266,15 +270,5 @@ internal sealed class MessagesConversation(Utf8JsonWriter writer, bool hasSystem
         writer.WriteEndArray();
         writer.WriteEndObject();
         _role = null;
-    }
-
-    // Ids of other providers may have dots and colons; a call and its result change in the same way.
-    private static string ToId(string id)
-    {
-        if (id.Length > 0 && !id.AsSpan().ContainsAnyExcept(s_idCharacters)) return id;
-        return id.Length == 0 ? "_" : string.Create(id.Length, id, static (output, id) =>
-        {
-            for (var i = 0; i < id.Length; i++) output[i] = s_idCharacters.Contains(id[i]) ? id[i] : '_';
-        });
     }
 }

@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Json;
@@ -17,21 +17,52 @@ internal static class MessagesTools
     public static ApiError? Write(Utf8JsonWriter writer, JsonElement tools, JsonElement? choice, bool allowsParallelCalls)
     {
         writer.WriteStartArray("tools"u8);
-        var index = 0;
         var allowed = choice is { ValueKind: JsonValueKind.Object } some ? ToolParameters.AllowedTools(some) : null;
         foreach (var tool in tools.EnumerateArray())
         {
-            if (!tool.GetProperty("type"u8).ValueEquals("function"u8))
-                return ApiErrors.ValueNotInMessages(string.Create(CultureInfo.InvariantCulture, $"tools[{index}].type"), "use 'function'");
-            if (allowed is null || IsAllowed(allowed.Value, tool.GetProperty("function"u8))) WriteTool(writer, tool, tool.GetProperty("function"u8));
-            index++;
+            var isCustom = tool.GetProperty("type"u8).ValueEquals("custom"u8);
+            var definition = tool.GetProperty(isCustom ? "custom"u8 : "function"u8);
+            if (allowed is not null && !IsAllowed(allowed.Value, definition)) continue;
+            if (isCustom) WriteCustomTool(writer, definition);
+            else WriteTool(writer, tool, definition);
         }
         writer.WriteEndArray();
         return WriteChoice(writer, choice, allowsParallelCalls);
     }
 
-    private static bool IsAllowed(JsonElement allowed, JsonElement function) => allowed.GetProperty("tools"u8).EnumerateArray().Any(
-        tool => tool.TryGet("function"u8, JsonValueKind.Object, out var named) && named.GetProperty("name"u8).ValueEquals(function.GetProperty("name"u8).GetString()));
+    private static bool IsAllowed(JsonElement allowed, JsonElement definition) => allowed.GetProperty("tools"u8).EnumerateArray().Any(
+        tool => FindDefinition(tool) is { } named && named.GetProperty("name"u8).ValueEquals(definition.GetProperty("name"u8).GetString()));
+
+    private static JsonElement? FindDefinition(JsonElement tool) =>
+        tool.TryGet("function"u8, JsonValueKind.Object, out var function) || tool.TryGet("custom"u8, JsonValueKind.Object, out function) ? function : null;
+
+    // The API has functions only. Nothing makes the model keep to a grammar, but it can read one.
+    private static void WriteCustomTool(Utf8JsonWriter writer, JsonElement definition)
+    {
+        writer.WriteStartObject();
+        Copy(writer, definition, "name"u8);
+        var description = definition.TryGet("description"u8, JsonValueKind.String, out var text) ? text.GetString()! : "";
+        if (definition.TryGet("format"u8, JsonValueKind.Object, out var format) && format.TryGet("grammar"u8, JsonValueKind.Object, out var grammar))
+        {
+            if (description.Length > 0) description += "\n\n";
+            var syntax = grammar.GetProperty("syntax"u8).GetString();
+            description += $"The input must match this {syntax} grammar:\n{grammar.GetProperty("definition"u8).GetString()}";
+        }
+        if (description.Length > 0) writer.WriteString("description"u8, description);
+        writer.WriteStartObject("input_schema"u8);
+        writer.WriteString("type"u8, "object"u8);
+        writer.WriteStartObject("properties"u8);
+        writer.WriteStartObject(CustomInputReader.Argument);
+        writer.WriteString("type"u8, "string"u8);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+        writer.WriteStartArray("required"u8);
+        writer.WriteStringValue(CustomInputReader.Argument);
+        writer.WriteEndArray();
+        writer.WriteBoolean("additionalProperties"u8, false);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
 
     private static void WriteTool(Utf8JsonWriter writer, JsonElement tool, JsonElement function)
     {
@@ -72,14 +103,14 @@ internal static class MessagesTools
             case { ValueKind: JsonValueKind.String } word:
                 type = word.ValueEquals("required"u8) ? "any" : word.GetString();
                 break;
-            case { } named when named.TryGet("function"u8, JsonValueKind.Object, out var function):
-                (type, name) = ("tool", function.GetProperty("name"u8).GetString());
+            case { ValueKind: JsonValueKind.Object } named when FindDefinition(named) is { } definition:
+                (type, name) = ("tool", definition.GetProperty("name"u8).GetString());
                 break;
             case { } some when ToolParameters.AllowedTools(some) is { } allowed:
                 type = allowed.GetProperty("mode"u8).ValueEquals("required"u8) ? "any" : "auto";
                 break;
             case not null:
-                return ApiErrors.ValueNotInMessages("tool_choice", "use 'none', 'auto', 'required' or one function");
+                return ApiErrors.ValueNotInMessages("tool_choice", "use 'none', 'auto', 'required' or one tool");
         }
         // Whoever may not call anything calls nothing twice.
         var isSerial = !allowsParallelCalls && type != "none";

@@ -1,12 +1,13 @@
 using System.Buffers;
 using System.Text.Json;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Messages;
 
 /// <summary>
-/// Counts of tokens as the Messages API states them, cumulative and in several events, and as OpenAI's does: the prompt there includes
-/// what was read from a cache or written to it.
+/// Counts of tokens as the Messages API states them, cumulative and in several events. Its prompt leaves out what was read from a cache or
+/// written to it, and everybody else's includes that.
 /// </summary>
 internal sealed class MessagesUsage
 {
@@ -14,12 +15,19 @@ internal sealed class MessagesUsage
     private readonly JsonObjectText _details = new();
     private long? _input;
     private long? _output;
-    private long? _thinking;
+    private long _thinking;
     private long _cacheRead;
     private long _cacheWritten;
 
     /// <summary>Whether prompt and answer have been counted.</summary>
     public bool IsKnown => _input is not null && _output is not null;
+
+    /// <summary>The counts so far.</summary>
+    public AnswerUsage Counts => new(
+        Sum(_input.GetValueOrDefault(), _cacheRead, _cacheWritten), (int)_cacheRead, (int)_output.GetValueOrDefault(), (int)_thinking)
+    {
+        CacheWrittenTokens = (int)_cacheWritten,
+    };
 
     /// <summary>Takes what an event says; what it leaves out stays.</summary>
     /// <param name="json">The event.</param>
@@ -34,36 +42,33 @@ internal sealed class MessagesUsage
         var details = _object.Find(json, "output_tokens_details"u8);
         if (_object.TypeOf(details) != JsonTokenType.StartObject) return;
         _details.Read(json, _object.ValueStart(details));
-        _thinking = _details.Integer(json, _details.Find(json, "thinking_tokens"u8)) ?? _thinking;
+        _thinking = IsCount(_details.Integer(json, _details.Find(json, "thinking_tokens"u8))) ?? _thinking;
     }
 
-    /// <summary>Writes the member <c>usage</c>, and one of ours where the cache was written to, for that has a price of its own.</summary>
-    public void WriteTo(IBufferWriter<byte> output)
+    /// <summary>Writes the value of <c>usage</c>.</summary>
+    public static void Write(IBufferWriter<byte> output, in AnswerUsage usage)
     {
-        var prompt = _input.GetValueOrDefault() + _cacheRead + _cacheWritten;
-        JsonText.WriteRaw(output, "\"usage\":{\"prompt_tokens\":"u8);
-        JsonText.WriteInteger(output, prompt);
-        JsonText.WriteRaw(output, ",\"completion_tokens\":"u8);
-        JsonText.WriteInteger(output, _output.GetValueOrDefault());
-        JsonText.WriteRaw(output, ",\"total_tokens\":"u8);
-        JsonText.WriteInteger(output, prompt + _output.GetValueOrDefault());
-        JsonText.WriteRaw(output, ",\"prompt_tokens_details\":{\"cached_tokens\":"u8);
-        JsonText.WriteInteger(output, _cacheRead);
-        JsonText.WriteRaw(output, "}"u8);
-        if (_thinking is { } thinking)
+        JsonText.WriteRaw(output, "{\"input_tokens\":"u8);
+        JsonText.WriteInteger(output, long.Max(0, (long)usage.PromptTokens - usage.CachedTokens - usage.CacheWrittenTokens));
+        JsonText.WriteRaw(output, ",\"cache_creation_input_tokens\":"u8);
+        JsonText.WriteInteger(output, usage.CacheWrittenTokens);
+        JsonText.WriteRaw(output, ",\"cache_read_input_tokens\":"u8);
+        JsonText.WriteInteger(output, usage.CachedTokens);
+        JsonText.WriteRaw(output, ",\"output_tokens\":"u8);
+        JsonText.WriteInteger(output, usage.CompletionTokens);
+        if (usage.ReasoningTokens > 0)
         {
-            JsonText.WriteRaw(output, ",\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
-            JsonText.WriteInteger(output, thinking);
+            JsonText.WriteRaw(output, ",\"output_tokens_details\":{\"thinking_tokens\":"u8);
+            JsonText.WriteInteger(output, usage.ReasoningTokens);
             JsonText.WriteRaw(output, "}"u8);
         }
         JsonText.WriteRaw(output, "}"u8);
-        if (_cacheWritten == 0) return;
-        JsonText.WriteRaw(output, ",\"sluice\":{\"cache_creation_input_tokens\":"u8);
-        JsonText.WriteInteger(output, _cacheWritten);
-        JsonText.WriteRaw(output, "}"u8);
     }
 
+    private long? Count(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name) => IsCount(_object.Integer(json, _object.Find(json, name)));
+
     // Beyond what clients read as a number it would be no count.
-    private long? Count(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name) =>
-        _object.Integer(json, _object.Find(json, name)) is >= 0 and <= int.MaxValue / 4 and var count ? count : null;
+    private static long? IsCount(long? count) => count is >= 0 and <= int.MaxValue / 4 ? count : null;
+
+    private static int Sum(long first, long second, long third) => (int)(first + second + third);
 }

@@ -33,9 +33,12 @@ internal sealed class ApiKeys
         return Find(key) is { } caller ? (caller, null) : (null, ApiErrors.IncorrectApiKey(key));
     }
 
-    // "Authorization: Bearer KEY" in any case and with any spaces; Azure's clients send "api-key: KEY".
+    // "x-api-key: KEY" as Anthropic's clients send it, at times beside another key; "Authorization: Bearer KEY" in any case and with any
+    // spaces; Azure's clients send "api-key: KEY".
     private static string? FindKey(HttpRequest request)
     {
+        var anthropic = request.Headers["x-api-key"].ToString().Trim();
+        if (anthropic.Length > 0) return anthropic;
         var authorization = request.Headers.Authorization.ToString().AsSpan().Trim();
         if (authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {

@@ -76,7 +76,7 @@ internal sealed class AnswersEndpoint(
             AnswerId = dialect.IdPrefix + scope.NewAnswerId(),
             RequestId = scope.RequestId,
             Started = scope.Started,
-            Headers = ForwardedHeaders.Of(context.Request),
+            Headers = ForwardedHeaders.Of(context.Request, dialect.PassedHeaders),
             KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
             IsBackground = prepared.IsBackground && !outline!.IsStream,
             IsRescuable = dialect is not (CompletionDialect or EmbeddingsDialect) && !RescueHeader.IsOff(context.Request),

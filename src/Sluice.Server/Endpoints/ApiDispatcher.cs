@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Messages;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
@@ -20,6 +21,7 @@ namespace Sluice.Server.Endpoints;
 internal sealed partial class ApiDispatcher(
     Hub hub,
     AnswersEndpoint answers,
+    CountTokensEndpoint counts,
     StoredCompletionsEndpoint stored,
     ResponsesEndpoint responses,
     HealthEndpoint health,
@@ -45,6 +47,8 @@ internal sealed partial class ApiDispatcher(
     /// <summary>Name of the route's parameter that has what comes behind <see cref="ApiPath"/>.</summary>
     public const string RestOfPath = "sluicePath";
 
+    private const string WarmUpPath = "/api/hello";
+    private const string CountTokens = "count_tokens";
     private const string ModelPrefix = ApiPath + "/models/";
 
     private static readonly string[] s_apiRoots = [.. Dialects.All.Select(static dialect => dialect.Path[ApiPath.Length..]), "/models"];
@@ -123,7 +127,15 @@ internal sealed partial class ApiDispatcher(
         // Probes come from anywhere and learn nothing.
         if (path is HealthPath or ReadinessPath)
             return OnGet(context, path == HealthPath ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
-        if (Dialects.FindByPath(path, out _) is { } door) context.Features.Set(new Door(door));
+        // Agents warm up a connection so, and any status will do.
+        if (HttpMethods.IsHead(context.Request.Method) && path is "/" or WarmUpPath)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+        var isAnthropic = context.Request.Headers.ContainsKey("anthropic-version");
+        var door = Dialects.FindByPath(path, out _) ?? (isAnthropic ? MessagesDialect.Instance : null);
+        if (door is not null) Door.Set(context, door, scope.RequestId);
         if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
 
         // Where the application has a policy of its own for these paths, its middleware has applied it.
@@ -167,8 +179,10 @@ internal sealed partial class ApiDispatcher(
     private Task OnDoor(HttpContext context, AnswerDialect dialect, string rest, RequestScope scope)
     {
         const string Items = "/input_items";
-        if (rest.Length > 0 && !dialect.IsKept)
+        // A batch is not an answer, and what is not kept has no id.
+        if (rest.Length > 0 && (!dialect.IsKept || (dialect is MessagesDialect && (rest + "/").StartsWith("batches/", StringComparison.Ordinal))))
             return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? ""));
+        if (dialect is MessagesDialect && rest == CountTokens) return OnPost(context, c => counts.InvokeAsync(c, scope));
         if (rest.Length > 0)
         {
             return dialect is ResponsesDialect && rest.EndsWith(Items, StringComparison.Ordinal)

@@ -19,11 +19,13 @@ internal static class ForwardedHeaders
     private const int BytesMax = 4 << 10;
 
     /// <summary>Each character of a value is a byte, as it came. What HTTP does not allow in a value is left out, and so is what is too long.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(HttpRequest request)
+    /// <param name="request">Of the client.</param>
+    /// <param name="more">Names of others that its dialect has.</param>
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(HttpRequest request, IReadOnlyList<string> more)
     {
         var headers = new List<KeyValuePair<string, string>>();
         var rest = BytesMax;
-        foreach (var name in s_allowed)
+        foreach (var name in s_allowed.Concat(more))
         {
             if (!request.Headers.TryGetValue(name, out var values) || values.ToString() is not { Length: > 0 } value) continue;
             if (!Ascii.IsValid(value)) value = ToBytes(value, name, request);

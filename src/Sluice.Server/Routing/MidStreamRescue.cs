@@ -42,6 +42,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public async Task<bool> RunAsync(Attempt broken, Deployment broke, bool isStalled, Route route, IReadOnlyList<Route> fallbacks)
     {
+        // What was delivered is compared chunk by chunk.
         if (!route.Rescues) return false;
         var count = 0;
         foreach (var step in Plan(broke, isStalled, route, fallbacks, broken.Outline.Model))

@@ -2,6 +2,7 @@ using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Completions;
 using Sluice.Protocol.Embeddings;
+using Sluice.Protocol.Messages;
 using Sluice.Protocol.Responses;
 
 namespace Sluice.Server.Runtime;
@@ -9,7 +10,10 @@ namespace Sluice.Server.Runtime;
 /// <summary>The dialects that the hub's doors speak.</summary>
 internal static class Dialects
 {
-    public static IReadOnlyList<AnswerDialect> All { get; } = [ChatDialect.Instance, CompletionDialect.Instance, EmbeddingsDialect.Instance, ResponsesDialect.Instance];
+    public static IReadOnlyList<AnswerDialect> All { get; } =
+    [
+        ChatDialect.Instance, CompletionDialect.Instance, EmbeddingsDialect.Instance, MessagesDialect.Instance, ResponsesDialect.Instance,
+    ];
 
     /// <summary>By the path of its door, or one below it.</summary>
     /// <param name="path">Of a request.</param>

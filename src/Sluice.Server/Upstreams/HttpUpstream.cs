@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
@@ -100,27 +99,11 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     /// <param name="target">Where it has sent us; null for where requests go.</param>
     public HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream, Uri? target)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, target ?? Dialect.EndpointOf(attempt.Dialect))
-        {
-            Content = new ReadOnlyMemoryContent(body),
-            // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.
-            Version = HttpVersion.Version20,
-            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-        };
-        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        request.Headers.Accept.ParseAdd(asksForStream ? "text/event-stream" : "application/json");
-        request.Headers.UserAgent.Add(s_agent);
-        // A compressed stream comes in blocks, not in tokens.
-        request.Headers.AcceptEncoding.ParseAdd("identity");
-        foreach (var (name, value) in attempt.Headers) request.Headers.TryAddWithoutValidation(name, value);
-        Tracing.Forward(request);
-        Dialect.AddHeaders(request.Headers);
-        foreach (var (name, value) in Options.Headers)
-        {
-            request.Headers.Remove(name);
-            request.Headers.TryAddWithoutValidation(name, value);
-        }
-        return request;
+        // What only a server of the client's own API understands.
+        var unknown = Dialect.Translates(attempt) ? attempt.Dialect.PassedHeaders : [];
+        var headers = attempt.Headers.Where(header => !unknown.Contains(header.Key));
+        var address = target ?? Dialect.EndpointOf(attempt.Dialect);
+        return CreateRequest(address, body, asksForStream ? "text/event-stream" : "application/json", headers);
     }
 
     public RelayOptions CreateAnswer(Attempt attempt)

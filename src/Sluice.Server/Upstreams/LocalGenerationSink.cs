@@ -32,6 +32,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     private readonly List<DeltaLogprob> _logprobs = [];
     private readonly HashSet<string> _customTools = [];
     private readonly CustomInputReader?[] _inputs = [];
+    private readonly string?[] _stopTexts;
 
     // Names tokens that print nothing; null where nobody wants to know.
     private readonly Tokenizer? _tokenizer;
@@ -42,10 +43,12 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     /// <param name="frame">What a suspension keeps beside the engine's progress.</param>
     /// <param name="lease">Disposed at the end.</param>
     /// <param name="logger">Told of failures.</param>
+    /// <param name="promptTokens">Tokens of the prompt.</param>
     /// <param name="past">Events of the answer before this production, where the dialect needs them; null at the beginning.</param>
     public LocalGenerationSink(
-        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, IDisposable lease, ILogger logger, EventBuffer? past = null)
-        : this(attempt, frame, lease, logger)
+        Attempt attempt, ChatCompletionRequest request, AnswerSnapshot frame, IDisposable lease, ILogger logger, int promptTokens = 0,
+        EventBuffer? past = null)
+        : this(attempt, frame, lease, logger, request.N, promptTokens)
     {
         _schema = request.ResponseSchema;
         _hasLogprobs = request.Logprobs;
@@ -64,7 +67,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public LocalGenerationSink(
         Attempt attempt, CompletionRequest request, IReadOnlyList<RawPrompt> prompts, Tokenizer tokenizer, AnswerSnapshot frame, IDisposable lease,
         ILogger logger)
-        : this(attempt, frame, lease, logger)
+        : this(attempt, frame, lease, logger, prompts.Count * request.N, promptTokens: 0)
     {
         if (request.Logprobs is null) return;
         _hasLogprobs = true;
@@ -73,7 +76,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         for (var i = 0; i < prompts.Count * request.N && !request.Echo; i++) _writer.Pass(i, prompts[i / request.N].Text.Utf8.Span);
     }
 
-    private LocalGenerationSink(Attempt attempt, AnswerSnapshot frame, IDisposable lease, ILogger logger)
+    private LocalGenerationSink(Attempt attempt, AnswerSnapshot frame, IDisposable lease, ILogger logger, int choiceCount, int promptTokens)
     {
         _attempt = attempt;
         _generation = attempt.Generation;
@@ -82,7 +85,8 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         _frame = frame;
         _hasRoles = attempt.From is { EventCount: > 0 };
         _logger = logger;
-        _writer = attempt.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created));
+        _stopTexts = new string?[choiceCount];
+        _writer = attempt.CreateWriter((attempt with { Created = frame.Created }).HeadAt(frame.Created) with { PromptTokens = promptTokens });
     }
 
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
@@ -133,17 +137,20 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
 
     public void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => _inputs[choiceIndex]?.Read(utf8Json);
 
+    public void OnStopSequence(int choiceIndex, string text) => _stopTexts[choiceIndex] = text;
+
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_output.HasEnded) return;
         BeginContent(isText: true);
-        _writer.Finish(_output, choiceIndex, reason switch
+        var end = reason switch
         {
             FinishReason.Length => AnswerEnd.Length,
             FinishReason.ToolCalls => AnswerEnd.ToolCalls,
             FinishReason.Repetition => AnswerEnd.Repetition,
             _ => AnswerEnd.Stop,
-        });
+        };
+        _writer.Finish(_output, choiceIndex, new AnswerFinish(end) { StopText = _stopTexts[choiceIndex] });
     }
 
     public void OnCompleted(GenerationUsage usage)

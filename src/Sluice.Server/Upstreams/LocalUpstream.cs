@@ -18,7 +18,7 @@ namespace Sluice.Server.Upstreams;
 internal sealed partial class LocalUpstream(
     LocalModel model, LoadedModels<InferenceEngine> memory, GrammarCache grammars, RandomSource random, TimeProvider time,
     ILogger<LocalUpstream> logger)
-    : SuspendableUpstream(model.Id, random, time)
+    : SuspendableUpstream(model.Id, random, time), ITokenCounter
 {
     private static readonly ApiError s_emptyPrompt =
         new(400, "The messages give an empty prompt: there is nothing to answer.", ApiErrors.InvalidRequestType, "messages", null);
@@ -68,27 +68,14 @@ internal sealed partial class LocalUpstream(
             handedOver = true;
             return (new Running(running, frame, attempt.Output), null);
         }
-        catch (ChatTemplateException error)
+        catch (Exception error) when (FindFault(error, request) is { } fault)
         {
-            // The model's own template refused these messages, and says why: roles that do not alternate, for one.
-            var message = $"The model's chat template does not accept these messages: {error.Message}";
-            return (null, new ApiError(400, message, ApiErrors.InvalidRequestType, "messages", null));
+            return (null, fault);
         }
         catch (GenerationDivergedException)
         {
             LogDiverged(attempt.Generation.Id);
             return (null, ApiErrors.ContinuationDiverged());
-        }
-        catch (ToolSchemaException error)
-        {
-            var isCustom = LocalTools.Find(request.Chat!)?.Tools.FirstOrDefault(tool => tool.Name == error.Tool) is { IsCustom: true };
-            if (isCustom) return (null, ApiErrors.InvalidToolPattern(error.Tool, error.Message));
-            var param = request.Chat!.Tools is null ? "functions" : "tools";
-            return (null, ApiErrors.InvalidFunctionSchema(param, error.Tool, error.Fault.Path, error.Message));
-        }
-        catch (GrammarException error)
-        {
-            return (null, (request.Chat?.ResponseSchema ?? new ResponseSchema("", null)).Refuse(error.Path, error.Message));
         }
         finally
         {
@@ -104,8 +91,52 @@ internal sealed partial class LocalUpstream(
         var (prompt, grammar) = await EncodeAsync(lease.Engine, request, new RenderTime(frame.RenderedAt), stop);
         if (prompt.Tokens.Count == 0) return (null, s_emptyPrompt);
         if (prompt.Tokens.Count >= contextLength) return (null, ApiErrors.ContextLengthExceeded(contextLength, prompt.Tokens.Count));
-        var sink = new LocalGenerationSink(attempt, request, frame, lease, logger, await ReadPastAsync(attempt));
+        var sink = new LocalGenerationSink(attempt, request, frame, lease, logger, prompt.Tokens.Count, await ReadPastAsync(attempt));
         return ((ToGenerationRequest(request, model.Defaults.Or(lease.Engine.Model.Sampling), prompt, grammar, contextLength), sink), null);
+    }
+
+    public async Task<TokenCount> CountAsync(TokenQuestion question, CancellationToken cancellation)
+    {
+        if (!question.Client.TryRead(out var request, out var unreadable)) return new TokenCount(null, unreadable);
+        // A text that is continued has no door that counts it.
+        if (request.Chat is not { } chat) return default;
+        if (chat.FindLocalRefusal() is { } refusal) return new TokenCount(null, refusal);
+        var (lease, error) = await memory.AcquireAsync(model, cancellation);
+        if (lease is null) return new TokenCount(null, error);
+        using (lease)
+        {
+            if (PromptSize.FindRefusal(chat, lease.Engine.Model.ContextLength) is { } tooLarge) return new TokenCount(null, tooLarge);
+            try
+            {
+                var (prompt, _) = await EncodeAsync(lease.Engine, chat, new RenderTime(Now), cancellation);
+                return new TokenCount(prompt.Tokens.Count, null);
+            }
+            catch (Exception exception) when (FindFault(exception, request) is { } fault)
+            {
+                return new TokenCount(null, fault);
+            }
+        }
+    }
+
+    // What of the request the model, or a grammar, can't take; null for any other fault.
+    private static ApiError? FindFault(Exception error, LocalRequest request)
+    {
+        switch (error)
+        {
+            case ChatTemplateException:
+                // The model's own template refused these messages, and says why: roles that do not alternate, for one.
+                var message = $"The model's chat template does not accept these messages: {error.Message}";
+                return new ApiError(400, message, ApiErrors.InvalidRequestType, "messages", null);
+            case ToolSchemaException schema:
+                var isCustom = LocalTools.Find(request.Chat!)?.Tools.FirstOrDefault(tool => tool.Name == schema.Tool) is { IsCustom: true };
+                if (isCustom) return ApiErrors.InvalidToolPattern(schema.Tool, schema.Message);
+                var param = request.Chat!.Tools is null ? "functions" : "tools";
+                return ApiErrors.InvalidFunctionSchema(param, schema.Tool, schema.Fault.Path, schema.Message);
+            case GrammarException grammar:
+                return (request.Chat?.ResponseSchema ?? new ResponseSchema("", null)).Refuse(grammar.Path, grammar.Message);
+            default:
+                return null;
+        }
     }
 
     // Null where nobody needs it.

@@ -18,6 +18,9 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
 
     public bool Continues => false;
 
+    /// <summary>The hub's time, as templates show it.</summary>
+    protected DateTimeOffset Now => time.GetLocalNow();
+
     /// <summary>
     /// Completes when the work has begun: from then on it writes to the log, and ends it; or when the attempt was suspended before.
     /// </summary>

@@ -202,7 +202,9 @@ public sealed class AnthropicBackEnd() : UpstreamBackEnd(ToolBackEnds.Anthropic,
         if (said.Text.Length > 0) events.AddRange(TextBlock(index++, [.. Pieces(said.Text)]));
         foreach (var (name, arguments) in said.Calls)
         {
-            events.AddRange(ToolBlock(index, $"toolu_{index}", name, ["", .. Pieces(arguments)]));
+            // A tool whose input is text is a function of one argument there.
+            var json = said.IsCustom ? $"{{\"input\":\"{JsonEncodedText.Encode(arguments)}\"}}" : arguments;
+            events.AddRange(ToolBlock(index, $"toolu_{index}", name, ["", .. Pieces(json)]));
             index++;
         }
 

@@ -217,7 +217,7 @@ public static partial class ToolCallTable
             Request = "\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"sql\",\"description\":\"Runs a query\"}}]",
             ModelRequest = "\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"sql\"}}",
             Says = new("", ("sql", "select \"a\"\n\\ 🙂")) { IsCustom = true },
-            RefusedBy = [(Anthropic, "'tools[0].type'")],
+            AskedOfAnthropic = "{\"name\":\"sql\",\"description\":\"Runs a query\",\"input_schema\":{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"],\"additionalProperties\":false}}",
             NotWith = [(SmolLM2, "without an end in sight SmolLM2 writes until it is cut; see the next row")],
         };
         yield return new("F custom tools take a text of a regular expression", answer =>
@@ -230,7 +230,7 @@ public static partial class ToolCallTable
                 + "\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"pick\"}}",
             Says = new("Hello world"),
             Obeyed = new("", ("pick", "red-12")) { IsCustom = true },
-            RefusedBy = [(Anthropic, "'tools[0].type'")],
+            AskedOfAnthropic = "\"tool_choice\":{\"type\":\"tool\",\"name\":\"pick\"}",
         };
         yield return new("F custom tools with a Lark grammar", answer => Assert.Equal("x", Assert.Single(answer.Calls).Arguments))
         {
@@ -238,7 +238,7 @@ public static partial class ToolCallTable
                 + "\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"pick\"}}",
             Says = new("Hello world"),
             Obeyed = new("", ("pick", "x")) { IsCustom = true },
-            RefusedBy = [(Anthropic, "'tools[0].type'")],
+            AskedOfAnthropic = "\"description\":\"The input must match this lark grammar:\\nstart: \\\"x\\\"\"",
         };
     }
 

@@ -94,7 +94,7 @@ public static class ResponsesPassedRequest
         if (!item.StringBytes(body, "type"u8).SequenceEqual("reasoning"u8)) return true;
         if (!options.HasReasoning) return false;
         var content = item.Text(body, item.Find(body, "encrypted_content"u8));
-        if (content is null || !content.StartsWith(ReasoningSeal.Prefix, StringComparison.Ordinal)) return true;
+        if (content is null || !content.StartsWith(ReasoningSeal.PrefixText, StringComparison.Ordinal)) return true;
         if (options.Seal is not { } seal || !seal.TryOpen(content, out var blob) || blob.Origin != options.Origin) return false;
         json = blob.Json.Span;
         return true;

@@ -47,7 +47,7 @@ internal sealed class ResponsesUpstreamDialect(UpstreamOptions options, string m
         return new ResponsesTranslation(answer, CreateWriter(attempt, answer), stops);
     }
 
-    private static DeltaWriter CreateWriter(Attempt attempt, RelayOptions answer) => 
+    private static DeltaWriter CreateWriter(Attempt attempt, RelayOptions answer) =>
         // What comes as reasoning is what the API says about it.
         attempt.CreateWriter(attempt.HeadAt(answer.Created) with { ReasoningIsSummary = true });
 

@@ -20,6 +20,9 @@ internal abstract class UpstreamDialect
     /// <summary>Where the list of models is, for a question that costs nothing.</summary>
     public abstract Uri ModelsEndpoint { get; }
 
+    /// <summary>Where the tokens of a prompt are counted; null where nothing counts them.</summary>
+    public virtual Uri? CountEndpoint => null;
+
     /// <summary>By OpenTelemetry's list of providers.</summary>
     public abstract string Provider { get; }
 

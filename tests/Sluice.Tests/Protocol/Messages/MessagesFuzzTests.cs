@@ -5,7 +5,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
-using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Tests.Protocol.Chat;
@@ -17,7 +16,7 @@ namespace Sluice.Tests.Protocol.Messages;
 /// <summary>Requests and events of every kind, right ones and broken ones: texts arrive whole, and nothing throws.</summary>
 public sealed class MessagesFuzzTests
 {
-    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_700_000_000) { IncludesUsage = true };
+    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_700_000_000) { IncludesUsage = true, Origin = "messages/x" };
 
     private static readonly string[] s_requests =
     [
@@ -74,14 +73,27 @@ public sealed class MessagesFuzzTests
             var broken = events.Select(data => random.Next(4) == 0 ? Mutate(random, data) : data).ToArray();
             try
             {
-                var normalizer = new ChunkNormalizer(s_answer);
-                var stream = new MessagesStreamReader();
-                var output = new EventBuffer();
+                var stream = CreateTranslation();
+                var relay = new MessagesRelay(s_answer);
+                var (output, passed) = (new EventBuffer(), new EventBuffer());
                 foreach (var data in broken)
                 {
-                    if (stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output) == FrameKind.Failed) break;
+                    if (stream.Add(Encoding.UTF8.GetBytes(data), output) == FrameKind.Failed) break;
                 }
-                if (normalizer is { IsFinished: true, Error: null }) normalizer.WriteEnd(output);
+                if (stream is { IsFinished: true, Error: null }) stream.WriteEnd(output);
+                foreach (var data in broken)
+                {
+                    if (relay.Add(Encoding.UTF8.GetBytes(data), passed) == FrameKind.Failed) break;
+                }
+                if (relay is { IsFinished: true, Error: null }) relay.WriteEnd(passed);
+                // Whatever was passed on can be folded, and gone on with.
+                var message = MessagesDialect.Instance.CreateFold();
+                message.Add(passed.WrittenSpan);
+                message.End();
+                var folded = new EventBuffer();
+                if (message.Error is null) message.WriteTo(folded);
+                if (message.Error is null) JsonNode.Parse(folded.WrittenSpan);
+                MessagesDialect.Instance.CreateWriter(new AnswerHead("msg_1", 0, "m")).Restore(passed);
                 foreach (var chunk in Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n", StringSplitOptions.RemoveEmptyEntries))
                     Assert.Equal("chat.completion.chunk", (string?)JsonNode.Parse(chunk["data: ".Length..])!["object"]);
             }
@@ -107,11 +119,10 @@ public sealed class MessagesFuzzTests
                 Block(2, """{"type":"tool_use","id":"a","name":"f","input":{}}"""), .. Pieces(random, arguments).Select(piece => Delta(2, $$"""{"type":"input_json_delta","partial_json":{{piece}}}""")), End(2),
                 Finish("tool_use"), Stop,
             ];
-            var normalizer = new ChunkNormalizer(s_answer);
-            var stream = new MessagesStreamReader();
+            var stream = CreateTranslation();
             var output = new EventBuffer();
-            foreach (var data in events) stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
-            normalizer.WriteEnd(output);
+            foreach (var data in events) stream.Add(Encoding.UTF8.GetBytes(data), output);
+            stream.WriteEnd(output);
             var fold = new ChatCompletionFold();
             fold.Add([.. output.WrittenSpan, .. "data: [DONE]\n\n"u8]);
             var folded = new EventBuffer();
@@ -121,6 +132,48 @@ public sealed class MessagesFuzzTests
             if (reasoning.Length > 0) Assert.Equal(reasoning, (string?)message["sluice"]!["thinking"]![0]!["thinking"]);
         }
     }
+
+    private static readonly string[] s_doorRequests =
+    [
+        """{"model":"m","max_tokens":5,"system":[{"type":"text","text":"x-anthropic-billing-header: a"},{"type":"text","text":"b"}],"messages":[{"role":"user","content":[{"type":"text","text":"b"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA"}},{"type":"document","source":{"type":"text","data":"d"},"title":"t"}]},{"role":"system","content":"s"}],"metadata":{"user_id":"u"},"stop_sequences":["a"]}""",
+        """{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"slc1.x"},{"type":"text","text":"t"},{"type":"tool_use","id":"c","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","is_error":true,"content":[{"type":"text","text":"x"},{"type":"image","source":{"type":"url","url":"https://x"}}]}]}],"tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"strict":true},{"type":"web_search_1","name":"w"}],"tool_choice":{"type":"tool","name":"f","disable_parallel_tool_use":true}}""",
+        """{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],"output_config":{"effort":"low","format":{"type":"json_schema","schema":{}}},"thinking":{"type":"enabled","budget_tokens":5},"temperature":0.5,"top_k":3,"mcp_servers":[]}""",
+    ];
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void What_the_door_takes_becomes_a_chat_request_or_an_error_that_names_its_field(int seed)
+    {
+        var random = new Random(seed);
+        var outcomes = new HashSet<bool>();
+        var seal = new ReasoningSeal(new byte[ReasoningSeal.KeyBytes]);
+        for (var run = 0; run < 20_000; run++)
+        {
+            var body = Encoding.UTF8.GetBytes(Mutate(random, s_doorRequests[random.Next(s_doorRequests.Length)]));
+            try
+            {
+                if (!MessagesDialect.Instance.TryReadOutline(body, out _, out _)) continue;
+                var form = (run % 3) switch { 0 => NeutralForm.Engine, 1 => NeutralForm.ChatServer, _ => NeutralForm.Translation };
+                var output = new EventBuffer();
+                var error = MessagesDialect.Instance.WriteNeutral(body, form with { Seal = seal }, output);
+                outcomes.Add(error is null);
+                if (error is null) using (JsonDocument.Parse(output.WrittenMemory)) { }
+                else Assert.Equal(400, error.Status);
+                output.Clear();
+                MessagesPassedRequest.Write(body, "n", isStream: true, form with { Seal = seal }, output);
+                using (JsonDocument.Parse(output.WrittenMemory)) { }
+            }
+            catch (Exception exception)
+            {
+                throw new InvalidOperationException($"seed {seed}, run {run}: {Encoding.UTF8.GetString(body)}", exception);
+            }
+        }
+        Assert.Equal(2, outcomes.Count);
+    }
+
+    private static MessagesTranslation CreateTranslation() => new(
+        s_answer, ChatDialect.Instance.CreateWriter(new AnswerHead(s_answer.Id, s_answer.Created, s_answer.Model) { IncludesUsage = s_answer.IncludesUsage }));
 
     // Escaped, each in one of the ways that there are; never cut within a character.
     private static List<string> Pieces(Random random, string text)

@@ -227,8 +227,6 @@ public sealed class MessagesRequestWriterTests
     [InlineData(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\"}}", "response_format.json_schema.schema", "missing_required_parameter")]
     [InlineData(",\"output_config\":{},\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{}}}", "response_format", "unsupported_parameter")]
     [InlineData(",\"reasoning_effort\":\"lots\"", "reasoning_effort", "invalid_value")]
-    [InlineData(",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]", "tools[0].type", "unsupported_value")]
-    [InlineData(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}", "tool_choice", "unsupported_value")]
     public void What_it_has_no_word_for_is_refused_by_name(string more, string param, string code)
     {
         var error = Translate(Ask(more)).Error;
@@ -248,7 +246,6 @@ public sealed class MessagesRequestWriterTests
     [InlineData("""[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"image_url","image_url":{"url":"https://x"}}]}]""", "messages[1].content[0].type")]
     [InlineData("""[{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":"}}]},{"role":"tool","tool_call_id":"a","content":"x"}]""", "messages[0].tool_calls[0].function.arguments")]
     [InlineData("""[{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"[1]"}}]},{"role":"tool","tool_call_id":"a","content":"x"}]""", "messages[0].tool_calls[0].function.arguments")]
-    [InlineData("""[{"role":"assistant","tool_calls":[{"id":"a","type":"custom","custom":{"name":"f","input":"x"}}]},{"role":"tool","tool_call_id":"a","content":"x"}]""", "messages[0].tool_calls[0].type")]
     [InlineData("""[{"role":"user","content":"x"},{"role":"function","name":"f","content":"x"}]""", "messages[1].role")]
     public void A_message_that_it_cannot_take_is_refused_with_its_place(string messages, string param)
     {

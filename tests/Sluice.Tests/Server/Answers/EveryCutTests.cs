@@ -33,6 +33,24 @@ public sealed class EveryCutTests
         await CutEverywhereAsync(http, $$"""{"model":"scripted","stream":true,"messages":[{"role":"user","content":"{{script}}"}]{{(more.Length > 0 ? "," : "")}}{{more}}}""");
     }
 
+    [Theory]
+    [InlineData("text", "")]
+    [InlineData("emoji", "")]
+    [InlineData("stopped", ",\"stop_sequences\":[\" four\"]")]
+    [InlineData("short", "")]
+    public async Task Of_a_message_of_the_local_engine(string script, string more)
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        hub.Scripts["text"] = new Script().Say(" one two three four five");
+        hub.Scripts["stopped"] = new Script().Say(" one two three four five");
+        hub.Scripts["emoji"] = new Script().Bytes("a\U0001F600b \"\\\n ü"u8);
+        using var http = new HttpClient { BaseAddress = hub.Address };
+        var tokens = script == "short" ? 1 : 50;
+        var body = $$"""{"model":"scripted","stream":true,"max_tokens":{{tokens}},"messages":[{"role":"user","content":"{{script}}"}]{{more}}}""";
+        var whole = await CutEverywhereAsync(http, body, "/v1/messages");
+        Assert.EndsWith("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", whole, StringComparison.Ordinal);
+    }
+
     /// <summary>Every stream that <c>tests/reference/record_streams.py</c> has recorded.</summary>
     public static TheoryData<string> Recorded => [.. RecordedStream.Names];
 
@@ -81,23 +99,24 @@ public sealed class EveryCutTests
         Assert.Contains(": rescued by rerun\n", whole, StringComparison.Ordinal);
     }
 
-    private static async Task<string> CutEverywhereAsync(HttpClient http, string body)
+    private static async Task<string> CutEverywhereAsync(HttpClient http, string body, string door = "/v1/chat/completions")
     {
-        var (plain, _) = await PostAsync(http, body, ("Idempotency-Key", "plain"));
+        var isMessages = door == "/v1/messages";
+        var (plain, _) = await PostAsync(http, door, body, ("Idempotency-Key", "plain"));
         // One that failed is asked for again where nothing of it has come, and is another one then; the hub still has the first under its id.
-        var rests = new List<List<string>> { plain.Data[^1] == "[DONE]" ? (await PostAsync(http, body, ("Idempotency-Key", "plain"))).Stream.Data : plain.Data };
-        for (var n = 1; n <= plain.Count; n++) rests.Add((await PostAsync(http, body, ("Idempotency-Key", "plain"), ("Last-Event-ID", $"{n}"))).Stream.Data);
+        var rests = new List<List<string>> { plain.Data[^1] == "[DONE]" || isMessages ? (await PostAsync(http, door, body, ("Idempotency-Key", "plain"))).Stream.Data : plain.Data };
+        for (var n = 1; n <= plain.Count; n++) rests.Add((await PostAsync(http, door, body, ("Idempotency-Key", "plain"), ("Last-Event-ID", $"{n}"))).Stream.Data);
         Check(plain, (count, _) => rests[count]);
 
-        var (numbered, id) = await PostAsync(http, body, ("Sluice-Event-Ids", "1"));
-        var path = $"/v1/chat/completions/{id}?stream=true";
+        var (numbered, id) = await PostAsync(http, door, body, ("Sluice-Event-Ids", "1"));
+        var path = $"{door}/{id}?stream=true";
         var byId = new Dictionary<string, List<string>> { [""] = (await GetAsync(http, $"{path}&starting_after=0")).Data };
         for (var n = 1; n <= numbered.Count; n++)
         {
             Assert.Equal($"{id}:{n}", numbered.Ids[n - 1]);
             var rest = (await GetAsync(http, $"{path}&starting_after={n}")).Data;
             byId.Add($"{id}:{n}", rest);
-            Assert.Equal(rest, (await PostAsync(http, body, ("Sluice-Event-Ids", "1"), ("Last-Event-ID", $"{id}:{n}"))).Stream.Data);
+            Assert.Equal(rest, (await PostAsync(http, door, body, ("Sluice-Event-Ids", "1"), ("Last-Event-ID", $"{id}:{n}"))).Stream.Data);
             // A browser that has all events of a sound stream is told to come no more.
             var again = await GetAsync(http, path, ("Last-Event-ID", $"{id}:{n}"));
             Assert.Equal(n == numbered.Count && rest is ["[DONE]"] ? [] : rest, again.Data);
@@ -118,8 +137,8 @@ public sealed class EveryCutTests
         }
     }
 
-    private static Task<(ParsedStream Stream, string Id)> PostAsync(HttpClient http, string body, params (string Name, string Value)[] headers) =>
-        SendAsync(http, new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") }, headers);
+    private static Task<(ParsedStream Stream, string Id)> PostAsync(HttpClient http, string door, string body, params (string Name, string Value)[] headers) =>
+        SendAsync(http, new HttpRequestMessage(HttpMethod.Post, door) { Content = new StringContent(body, Encoding.UTF8, "application/json") }, headers);
 
     private static async Task<ParsedStream> GetAsync(HttpClient http, string path, params (string Name, string Value)[] headers) =>
         (await SendAsync(http, new HttpRequestMessage(HttpMethod.Get, path), headers)).Stream;

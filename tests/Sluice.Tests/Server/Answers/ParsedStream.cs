@@ -21,7 +21,8 @@ internal sealed class ParsedStream
             Ids.Add(item.EventId ?? "");
             _lengths.Add(input.Given);
         }
-        Count = Data.Count(static data => data != "[DONE]" && !data.StartsWith("{\"error\"", StringComparison.Ordinal));
+        Count = Data.Count(static data =>
+            data != "[DONE]" && !data.StartsWith("{\"error\"", StringComparison.Ordinal) && !data.StartsWith("{\"type\":\"error\"", StringComparison.Ordinal));
     }
 
     public byte[] Bytes { get; }
@@ -52,7 +53,7 @@ internal sealed class ParsedStream
         {
             if (line.StartsWith("data: ", StringComparison.Ordinal)) hasData = true;
             else if (line.StartsWith("id: ", StringComparison.Ordinal)) hasId = true;
-            else if (line.Length > 0) Assert.StartsWith(":", line, StringComparison.Ordinal);
+            else if (line.Length > 0 && !line.StartsWith("event: ", StringComparison.Ordinal)) Assert.StartsWith(":", line, StringComparison.Ordinal);
             if (line.Length > 0) continue;
             Assert.True(hasData || !hasId || Text.EndsWith("\n\n", StringComparison.Ordinal));
             hasData = false;

@@ -56,6 +56,24 @@ public sealed class RepeatedAnswerTests
     }
 
     [Fact]
+    public async Task A_message_goes_on_too()
+    {
+        await using var one = await ScriptedUpstream.StartAsync(Breaks("Hel", "lo, "));
+        await using var two = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("Hello", ", wor", "ld."));
+        await using var hub = await TestHub.StartConfiguredAsync(
+            $"  - {{id: m, retries: 0, upstreams: [{{url: \"{one.Url}\"}}, {{url: \"{two.Url}\"}}]}}\n");
+        using var http = new HttpClient { BaseAddress = hub.Address };
+        using var body = new StringContent("""{"model":"m","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"Hi"}]}""", Encoding.UTF8, "application/json");
+        using var reply = await http.PostAsync("/v1/messages", body);
+        var events = (await reply.Content.ReadAsStringAsync()).Split('\n').Where(static line => line.StartsWith("data: ", StringComparison.Ordinal))
+            .Select(static line => JsonElement.Parse(line["data: ".Length..])).ToList();
+        Assert.Equal(
+            ["message_start", "content_block_start", "content_block_delta", "content_block_delta", "content_block_delta", "content_block_delta", "content_block_stop", "message_delta", "message_stop"],
+            events.Select(static data => data.GetProperty("type").GetString()).Where(static type => type != "ping"));
+        Assert.Equal("Hello, world.", string.Concat(events.Where(static data => data.GetProperty("type").ValueEquals("content_block_delta")).Select(static data => data.GetProperty("delta").GetProperty("text").GetString())));
+    }
+
+    [Fact]
     public async Task An_attempt_that_says_something_else_is_not_the_answer()
     {
         var (events, _) = await AskAsync(Breaks("Hello, "), ScriptedUpstream.Says("Good morning."));

@@ -89,7 +89,7 @@ public sealed class AnthropicUpstreamTests
         Assert.Equal(("One moment.", "Hm", "tool_calls"), ((string?)message["content"], (string?)message["reasoning_content"], (string?)answer["choices"]![0]!["finish_reason"]));
         Assert.Equal("""[{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\u0022x\u0022:1}"}}]""", message["tool_calls"]!.ToJsonString());
         Assert.Equal("""{"thinking":[{"type":"thinking","thinking":"Hm","signature":"c2ln"}]}""", message["sluice"]!.ToJsonString());
-        Assert.Equal("""{"prompt_tokens":30,"completion_tokens":15,"total_tokens":45,"prompt_tokens_details":{"cached_tokens":5}}""", answer["usage"]!.ToJsonString());
+        Assert.Equal("""{"prompt_tokens":30,"completion_tokens":15,"total_tokens":45,"prompt_tokens_details":{"cached_tokens":5,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}""", answer["usage"]!.ToJsonString());
 
         // The message as it came is what the next request has, and the server gets back what it signed.
         var next = $$"""{"model":"m","messages":[{"role":"user","content":"Hi"},{{message.ToJsonString()}},{"role":"tool","tool_call_id":"toolu_1","content":"1"}]}""";

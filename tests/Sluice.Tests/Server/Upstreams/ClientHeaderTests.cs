@@ -64,7 +64,7 @@ public sealed class ClientHeaderTests
     {
         var context = new DefaultHttpContext();
         context.Request.Headers["X-Title"] = "caf\u00e9 \u65e5";
-        Assert.Equal([KeyValuePair.Create("X-Title", "caf\u00c3\u00a9 \u00e6\u0097\u00a5")], ForwardedHeaders.Of(context.Request));
+        Assert.Equal([KeyValuePair.Create("X-Title", "caf\u00c3\u00a9 \u00e6\u0097\u00a5")], ForwardedHeaders.Of(context.Request, []));
     }
 
     [Theory]

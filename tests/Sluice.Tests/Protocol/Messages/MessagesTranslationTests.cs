@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Protocol.Answers;
-using Sluice.Protocol.Chat.Relay;
+using Sluice.Protocol.Chat;
 using Sluice.Protocol.Messages;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Testing;
@@ -11,23 +11,27 @@ using static Sluice.Testing.ScriptedMessages;
 namespace Sluice.Tests.Protocol.Messages;
 
 /// <summary>What events of Anthropic's become for a client of OpenAI's API.</summary>
-public sealed class MessagesStreamReaderTests
+public sealed class MessagesTranslationTests
 {
-    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_700_000_000);
+    private static readonly RelayOptions s_answer = new("chatcmpl-1", "m", 1_700_000_000) { Origin = "messages/x" };
+
+    private static MessagesTranslation Create(RelayOptions answer, params string[] customTools) => new(
+        answer,
+        ChatDialect.Instance.CreateWriter(new AnswerHead(answer.Id, answer.Created, answer.Model) { IncludesUsage = answer.IncludesUsage }),
+        customTools.ToHashSet());
 
     private static string[] Run(params string[] events) => Run(s_answer, events);
 
     private static string[] Run(RelayOptions answer, params string[] events)
     {
-        var normalizer = new ChunkNormalizer(answer);
-        var stream = new MessagesStreamReader();
+        var stream = Create(answer);
         var output = new EventBuffer();
         var last = FrameKind.Empty;
-        foreach (var data in events) last = stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output);
-        Assert.Null(normalizer.Error);
+        foreach (var data in events) last = stream.Add(Encoding.UTF8.GetBytes(data), output);
+        Assert.Null(stream.Error);
         Assert.Equal(FrameKind.Done, last);
-        Assert.True(normalizer.IsFinished);
-        normalizer.WriteEnd(output);
+        Assert.True(stream.IsFinished);
+        stream.WriteEnd(output);
         return Split(output);
     }
 
@@ -46,8 +50,8 @@ public sealed class MessagesStreamReaderTests
     public void S_text_is_a_stream_of_OpenAIs_shape() => Assert.Equal(
         [
             Chunk("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"),
-            Chunk("\"content\":\"Gr\\u00fc\\n\""),
-            Chunk("\"content\":\"\\ud83d\\ude42 🙂\""),
+            Chunk("\"content\":\"Grü\\n\""),
+            Chunk("\"content\":\"🙂 🙂\""),
             Chunk("", "\"stop\""),
         ],
         Run(Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("Gr\\u00fc\\n"), Text(""), Text("\\ud83d\\ude42 🙂"), End(0), Finish(), Stop));
@@ -64,7 +68,8 @@ public sealed class MessagesStreamReaderTests
         Assert.Equal(Chunk("\"content\":\"x\"", usage: ",\"usage\":null"), chunks[1]);
         Assert.Equal(
             "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"m\",\"choices\":[],"
-            + "\"usage\":{\"prompt_tokens\":132,\"completion_tokens\":15,\"total_tokens\":147,\"prompt_tokens_details\":{\"cached_tokens\":100},\"completion_tokens_details\":{\"reasoning_tokens\":4}},"
+            + "\"usage\":{\"prompt_tokens\":132,\"completion_tokens\":15,\"total_tokens\":147,\"prompt_tokens_details\":{\"cached_tokens\":100,\"audio_tokens\":0},"
+            + "\"completion_tokens_details\":{\"reasoning_tokens\":4,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}},"
             + "\"sluice\":{\"cache_creation_input_tokens\":7}}",
             chunks[^1]);
         Assert.Equal(4, chunks.Length);
@@ -106,8 +111,8 @@ public sealed class MessagesStreamReaderTests
         Assert.Equal(
             [
                 .. reasoning, """{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""",
-                """{"sluice":{"thinking":[{"type":"thinking","thinking":"Hm \u0022ok","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"}]}}""",
-                """{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}""", "{}",
+                """{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}""",
+                """{"sluice":{"thinking":[{"type":"thinking","thinking":"Hm \u0022ok","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"}]}}""", "{}",
             ],
             Deltas([.. thinking, .. ToolBlock(2, "a", "f"), Finish("tool_use")]));
     }
@@ -124,12 +129,11 @@ public sealed class MessagesStreamReaderTests
     [Fact]
     public void Roles_pings_and_empty_texts_are_no_content()
     {
-        var normalizer = new ChunkNormalizer(s_answer);
-        var stream = new MessagesStreamReader();
+        var stream = Create(s_answer);
         var output = new EventBuffer();
         foreach (var data in (string[])[Start(), """{"type":"ping"}""", Block(0, """{"type":"text","text":""}"""), Text("")])
-            Assert.Equal(FrameKind.Empty, stream.Add(Encoding.UTF8.GetBytes(data), normalizer, output));
-        Assert.Equal(FrameKind.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), normalizer, output));
+            Assert.Equal(FrameKind.Empty, stream.Add(Encoding.UTF8.GetBytes(data), output));
+        Assert.Equal(FrameKind.Content, stream.Add(Encoding.UTF8.GetBytes(Text("x")), output));
     }
 
     [Theory]
@@ -156,12 +160,11 @@ public sealed class MessagesStreamReaderTests
     [InlineData("invalid_request_error", 400)]
     public void R01_an_error_event_is_an_error_with_its_status(string type, int status)
     {
-        var normalizer = new ChunkNormalizer(s_answer);
-        var stream = new MessagesStreamReader();
+        var stream = Create(s_answer);
         var output = new EventBuffer();
-        stream.Add(Encoding.UTF8.GetBytes(Start()), normalizer, output);
-        Assert.Equal(FrameKind.Failed, stream.Add(Encoding.UTF8.GetBytes(Error(type, "Too much")), normalizer, output));
-        Assert.Equal((status, "Too much", type, null), (normalizer.Error!.Status, normalizer.Error.Message, normalizer.Error.Type, normalizer.Error.Code));
+        stream.Add(Encoding.UTF8.GetBytes(Start()), output);
+        Assert.Equal(FrameKind.Failed, stream.Add(Encoding.UTF8.GetBytes(Error(type, "Too much")), output));
+        Assert.Equal((status, "Too much", type, null), (stream.Error!.Status, stream.Error.Message, stream.Error.Type, stream.Error.Code));
     }
 
     [Theory]
@@ -175,9 +178,9 @@ public sealed class MessagesStreamReaderTests
     [InlineData("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"cut")]
     public void G10_garbage_fails(string data)
     {
-        var normalizer = new ChunkNormalizer(s_answer);
-        Assert.Equal(FrameKind.Failed, new MessagesStreamReader().Add(Encoding.UTF8.GetBytes(data), normalizer, new EventBuffer()));
-        Assert.Equal("upstream_invalid_event", normalizer.Error!.Code);
+        var stream = Create(s_answer);
+        Assert.Equal(FrameKind.Failed, stream.Add(Encoding.UTF8.GetBytes(data), new EventBuffer()));
+        Assert.Equal("upstream_invalid_event", stream.Error!.Code);
     }
 
     [Fact]
@@ -189,12 +192,11 @@ public sealed class MessagesStreamReaderTests
         {
             foreach (var fragments in Fragmenter.Fragment(Encoding.UTF8.GetBytes(text)))
             {
-                var normalizer = new ChunkNormalizer(s_answer);
-                var stream = new MessagesStreamReader();
+                var stream = Create(s_answer);
                 var output = new EventBuffer();
                 await foreach (var item in ServerSentEventReader.ReadAsync(Fragmenter.ToStream(fragments), cancellationToken: TestContext.Current.CancellationToken))
-                    stream.Add(item.Data.Span, normalizer, output);
-                normalizer.WriteEnd(output);
+                    stream.Add(item.Data.Span, output);
+                stream.WriteEnd(output);
                 if (!expected.SequenceEqual(Split(output))) Assert.Equal(expected, Split(output));
             }
         }
@@ -203,19 +205,64 @@ public sealed class MessagesStreamReaderTests
     [Fact]
     public void A_piece_of_text_costs_no_allocation()
     {
-        var normalizer = new ChunkNormalizer(s_answer with { KeepsUpstreamModel = true });
-        var stream = new MessagesStreamReader();
+        var stream = Create(s_answer with { KeepsUpstreamModel = true });
         var output = new EventBuffer(1 << 16);
         byte[] text = Encoding.UTF8.GetBytes(Text("Hello")), start = Encoding.UTF8.GetBytes(Start()), block = Encoding.UTF8.GetBytes(Block(0, """{"type":"text","text":""}"""));
-        foreach (var data in (byte[][])[start, block, text, text]) stream.Add(data, normalizer, output);
+        foreach (var data in (byte[][])[start, block, text, text]) stream.Add(data, output);
         var bytes = AllocatedBytes.Least(() =>
         {
             for (var i = 0; i < 100; i++)
             {
                 output.Clear();
-                stream.Add(text, normalizer, output);
+                stream.Add(text, output);
             }
         });
         Assert.Equal(0, bytes);
+    }
+
+    [Fact]
+    public void Calls_whose_blocks_overlap_come_one_behind_the_other() => Assert.Equal(
+        [
+            """{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":"{\u0022x\u0022:"}}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]}""",
+            """{"tool_calls":[{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":""}}]}""",
+            """{"tool_calls":[{"index":1,"function":{"arguments":"{\u0022y\u0022:2}"}}]}""",
+            "{}",
+        ],
+        Deltas(
+            Block(0, """{"type":"tool_use","id":"a","name":"f","input":{}}"""), Json("{\\\"x\\\":", 0),
+            Block(1, """{"type":"tool_use","id":"b","name":"g","input":{}}"""), Json("{\\\"y\\\":", 1), Json("1}", 0), Json("2}", 1), End(1), End(0), Finish("tool_use")));
+
+    [Fact]
+    public void The_input_of_a_custom_tool_is_taken_out_of_its_only_argument()
+    {
+        var stream = Create(s_answer, "patch");
+        var output = new EventBuffer();
+        foreach (var data in (string[])[Start(), .. ToolBlock(0, "a", "patch", "{\\\"inp", "ut\\\":\\\"*** ", "Begin\\\\n\\\"}"), Finish("tool_use"), Stop])
+            stream.Add(Encoding.UTF8.GetBytes(data), output);
+        stream.WriteEnd(output);
+        var calls = Split(output).Select(chunk => JsonNode.Parse(chunk)!["choices"]![0]!["delta"]!["tool_calls"]?[0]!["custom"]).Where(call => call is not null).ToList();
+        Assert.Equal("patch", (string?)calls[0]!["name"]);
+        Assert.Equal("*** Begin\n", string.Concat(calls.Select(call => (string?)call!["input"])));
+    }
+
+    [Fact]
+    public void A_message_that_comes_as_one_object_is_taken_apart()
+    {
+        var stream = Create(s_answer);
+        var output = new EventBuffer();
+        var kind = stream.AddWhole(
+            """
+            {"type":"message","id":"msg_1","role":"assistant","model":"claude-x","content":[{"type":"text","text":"a"},
+             {"type":"tool_use","id":"t","name":"f","input":{"x": 1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":2}}
+            """u8,
+            output);
+        Assert.Equal(FrameKind.Done, kind);
+        Assert.Equal((3, 2), (stream.ReadUsage().PromptTokens, stream.ReadUsage().CompletionTokens));
+        stream.WriteEnd(output);
+        Assert.Equal(
+            ["""{"role":"assistant","content":"","refusal":null}""", """{"content":"a"}""", """{"tool_calls":[{"index":0,"id":"t","type":"function","function":{"name":"f","arguments":""}}]}""", """{"tool_calls":[{"index":0,"function":{"arguments":"{\u0022x\u0022: 1}"}}]}""", "{}"],
+            Split(output).Select(chunk => JsonNode.Parse(chunk)!["choices"]![0]!["delta"]!.ToJsonString()));
     }
 }
