@@ -79,6 +79,9 @@ public static class ProtocolLimits
     /// <summary>Bytes that one folded completion may hold, text and log probabilities together: 64 MiB.</summary>
     public const int CompletionBytesMax = 64 * 1024 * 1024;
 
+    /// <summary>Bytes of events that are kept of a stream whose events depend on one another: 8 MiB, some 36,000 tokens.</summary>
+    public const int DependentEventsBytesMax = 8 * 1024 * 1024;
+
     /// <summary>Bytes of thinking that are kept of one answer to be given back whole: 8 MiB, some two million tokens.</summary>
     public const int ThinkingBytesMax = 8 * 1024 * 1024;
 

@@ -18,21 +18,29 @@ internal static class OutlineReader
     private const int MessageBytes = 16;
 
     /// <summary>Never throws for what the body contains.</summary>
-    public static bool TryRead(ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error) =>
-        TryRead(body, Read, out outline, out error);
+    /// <param name="body">The whole body.</param>
+    /// <param name="outline">What the hub must know.</param>
+    /// <param name="error">A 400.</param>
+    /// <param name="depthMax">How deep the body may be nested.</param>
+    public static bool TryRead(
+        ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error,
+        int depthMax = ProtocolLimits.JsonDepthMax) =>
+        TryRead(body, Read, out outline, out error, depthMax);
 
     /// <summary>Reads what another door must know of its requests.</summary>
     /// <param name="body">The whole body.</param>
     /// <param name="read">Reads the members of the object, whose brace has been read.</param>
     /// <param name="outline">What the hub must know.</param>
     /// <param name="error">A 400.</param>
+    /// <param name="depthMax">How deep the body may be nested.</param>
     internal static bool TryRead(
-        ReadOnlySpan<byte> body, ReadMembers read, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error)
+        ReadOnlySpan<byte> body, ReadMembers read, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error,
+        int depthMax = ProtocolLimits.JsonDepthMax)
     {
         outline = null;
         error = null;
         if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
-        var reader = new Utf8JsonReader(body, JsonText.Reading);
+        var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = depthMax });
         try
         {
             reader.Read();

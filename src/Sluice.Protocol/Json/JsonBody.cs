@@ -6,7 +6,7 @@ using System.Text.Unicode;
 namespace Sluice.Protocol.Json;
 
 /// <summary>Parses a request body so that nothing in it can throw later.</summary>
-internal static class JsonBody
+public static class JsonBody
 {
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = ProtocolLimits.JsonDepthMax };
 

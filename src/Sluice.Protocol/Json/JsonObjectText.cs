@@ -58,7 +58,7 @@ internal sealed class JsonObjectText
             member = default;
             member.NameStart = start + (int)reader.TokenStartIndex;
             member.NameEnd = member.NameStart + reader.ValueSpan.Length + 2;
-            if (reader.ValueIsEscaped) member.EscapedName = reader.GetString();
+            if (reader.ValueIsEscaped) member.EscapedName = ReadName(ref reader);
             reader.Read();
             member.Type = reader.TokenType;
             member.ValueStart = start + (int)reader.TokenStartIndex;
@@ -67,6 +67,19 @@ internal sealed class JsonObjectText
         }
         _end = start + (int)reader.BytesConsumed;
         return _end;
+    }
+
+    // A name with half of a surrogate pair is nobody's, and stays as it is escaped.
+    private static string ReadName(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            return Encoding.UTF8.GetString(reader.ValueSpan);
+        }
     }
 
     /// <summary>The last member of a name, as parsers that meet one twice take it; -1 when there is none.</summary>

@@ -106,7 +106,7 @@ public sealed class MessagesDialect : AnswerDialect
         {
             var data = events[i].IndexOf("data: "u8);
             if (data < 0) continue;
-            var reader = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..]);
+            var reader = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..], JsonText.Reading);
             using var document = JsonDocument.ParseValue(ref reader);
             var root = document.RootElement;
             switch (root.GetProperty("type"u8).GetString())
@@ -115,7 +115,7 @@ public sealed class MessagesDialect : AnswerDialect
                     model = root.GetProperty("message"u8).GetProperty("model"u8).GetString()!;
                     break;
                 case "content_block_delta" when root.GetProperty("delta"u8).GetProperty("type"u8).ValueEquals("text_delta"u8):
-                    text.Write(Encoding.UTF8.GetBytes(root.GetProperty("delta"u8).GetProperty("text"u8).GetString()!));
+                    text.Write(Encoding.UTF8.GetBytes(JsonStrings.Read(root.GetProperty("delta"u8).GetProperty("text"u8))));
                     count++;
                     break;
                 case "content_block_start" when root.GetProperty("content_block"u8).GetProperty("type"u8).GetString() is not ("text" or "thinking" or "redacted_thinking"):

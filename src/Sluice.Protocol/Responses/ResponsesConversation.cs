@@ -19,7 +19,7 @@ internal sealed class ResponsesConversation(Utf8JsonWriter writer, NeutralForm f
 
     private readonly List<string> _texts = [];
     private readonly List<Call> _calls = [];
-    private readonly List<string> _openCalls = [];
+    private readonly HashSet<string> _openCalls = new(StringComparer.Ordinal);
     private readonly List<JsonElement> _waiting = [];
     private readonly List<(string CallId, JsonElement Part)> _images = [];
     private readonly StringBuilder _leading = new();
@@ -53,7 +53,7 @@ internal sealed class ResponsesConversation(Utf8JsonWriter writer, NeutralForm f
             }
         }
         FlushAssistant();
-        if (_openCalls.Count > 0) return ApiErrors.InvalidItem("input", $"No tool output found for function call {_openCalls[0]}.");
+        if (_openCalls.Count > 0) return ApiErrors.InvalidItem("input", $"No tool output found for function call {ApiErrors.Elide(_openCalls.First())}.");
         WriteLeading();
         writer.WriteEndArray();
         return null;
@@ -190,7 +190,7 @@ internal sealed class ResponsesConversation(Utf8JsonWriter writer, NeutralForm f
     private ApiError? AddCall(JsonElement item, string type, string path)
     {
         if (!item.TryGet("call_id"u8, JsonValueKind.String, out var id)) return ApiErrors.MissingParameter($"{path}.call_id");
-        if (_openCalls.Count > 0) return ApiErrors.InvalidItem("input", $"No tool output found for function call {_openCalls[0]}.");
+        if (_openCalls.Count > 0) return ApiErrors.InvalidItem("input", $"No tool output found for function call {ApiErrors.Elide(_openCalls.First())}.");
         var space = item.TryGet("namespace"u8, JsonValueKind.String, out var named) ? named.GetString() : null;
         var name = type == "tool_search_call" ? ResponsesTools.SearchName : item.TryGet("name"u8, JsonValueKind.String, out var member) ? member.GetString()! : "";
         if (name.Length == 0) return ApiErrors.MissingParameter($"{path}.name");
@@ -285,8 +285,8 @@ internal sealed class ResponsesConversation(Utf8JsonWriter writer, NeutralForm f
 
     private void AddReasoning(JsonElement item)
     {
-        // Of the next turn.
-        if (_calls.Count > 0 || _texts.Count > 0) FlushAssistant();
+        // Of the next turn, unless it stands between calls that belong together.
+        if (_calls.Count == 0 && _texts.Count > 0) FlushAssistant();
         if (item.TryGet("encrypted_content"u8, JsonValueKind.String, out var text))
         {
             if (form.Seal is not { } seal || !seal.TryOpen(text.GetString(), out var blob)) return;
@@ -331,7 +331,7 @@ internal sealed class ResponsesConversation(Utf8JsonWriter writer, NeutralForm f
             writer.WriteEndArray();
         }
         writer.WriteEndObject();
-        _openCalls.AddRange(_calls.Select(static call => call.Id));
+        _openCalls.UnionWith(_calls.Select(static call => call.Id));
         _texts.Clear();
         _calls.Clear();
         ClearReasoning();

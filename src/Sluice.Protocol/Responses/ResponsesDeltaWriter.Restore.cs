@@ -40,7 +40,7 @@ internal sealed partial class ResponsesDeltaWriter
                 break;
             case "response.output_text.delta":
                 RestoreText(data);
-                var logprobs = data.GetProperty("logprobs"u8);
+                if (!data.TryGet("logprobs"u8, JsonValueKind.Array, out var logprobs)) break;
                 foreach (var token in logprobs.EnumerateArray())
                 {
                     if (_logprobs.WrittenCount > 0) JsonText.WriteRaw(_logprobs, ","u8);

@@ -14,6 +14,8 @@ namespace Sluice.Protocol.Responses;
 /// <summary>OpenAI's Responses API.</summary>
 public sealed class ResponsesDialect : AnswerDialect
 {
+    private const int EchoDepth = 8;
+
     private ResponsesDialect()
     {
     }
@@ -46,7 +48,8 @@ public sealed class ResponsesDialect : AnswerDialect
     public override bool TryReadOutline(
         ReadOnlySpan<byte> body, [NotNullWhen(true)] out RequestOutline? outline, [NotNullWhen(false)] out ApiError? error)
     {
-        if (!OutlineReader.TryRead(body, out outline, out error)) return false;
+        // The answer repeats parts of the request one level down or two.
+        if (!OutlineReader.TryRead(body, out outline, out error, ProtocolLimits.JsonDepthMax - EchoDepth)) return false;
         // One answer, and its end always has usage.
         outline = outline with
         {
@@ -77,10 +80,18 @@ public sealed class ResponsesDialect : AnswerDialect
         IEventOutput output)
     {
         if (!isWhole) return false;
-        var writer = new ResponsesDeltaWriter(head);
-        writer.Restore(delivered);
-        writer.Cancel(output, usage, isEstimated);
-        return true;
+        try
+        {
+            var writer = new ResponsesDeltaWriter(head);
+            writer.Restore(delivered);
+            writer.Cancel(output, usage, isEstimated);
+            return true;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            // An upstream's own events may have any shape.
+            return false;
+        }
     }
 
     /// <inheritdoc/>
@@ -92,7 +103,7 @@ public sealed class ResponsesDialect : AnswerDialect
         {
             var data = events[i].IndexOf("data: "u8);
             if (data < 0) continue;
-            var reader = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..]);
+            var reader = new Utf8JsonReader(events[i][(data + "data: "u8.Length)..], JsonText.Reading);
             using var document = JsonDocument.ParseValue(ref reader);
             var root = document.RootElement;
             switch (root.GetProperty("type"u8).GetString())
@@ -103,7 +114,7 @@ public sealed class ResponsesDialect : AnswerDialect
                     created = response.GetProperty("created_at"u8).TryGetInt64(out var time) ? time : 0;
                     break;
                 case "response.output_text.delta":
-                    text.Write(Encoding.UTF8.GetBytes(root.GetProperty("delta"u8).GetString()!));
+                    text.Write(Encoding.UTF8.GetBytes(JsonStrings.Read(root.GetProperty("delta"u8))));
                     count++;
                     break;
                 case "response.output_item.added" when root.GetProperty("item"u8).GetProperty("type"u8).GetString() is not ("message" or "reasoning"):

@@ -37,6 +37,9 @@ internal sealed class ResponsesTools
     private const int NameLengthMax = 64;
     private const int HashLength = 8;
 
+    // There are two dozen types; whoever sends more learns of the first ones.
+    private const int IgnoredMax = 64;
+
     private readonly Dictionary<string, ResponsesTool> _byName = new(StringComparer.Ordinal);
     private readonly List<(string FlatName, ResponsesTool Tool)> _tools = [];
 
@@ -102,7 +105,7 @@ internal sealed class ResponsesTools
                 Add(new ResponsesTool(ResponsesToolKind.Search, null, SearchName, tool));
                 break;
             default:
-                if (!Ignored.Contains(type)) Ignored.Add(type);
+                if (Ignored.Count < IgnoredMax && !Ignored.Contains(type)) Ignored.Add(type);
                 break;
         }
     }

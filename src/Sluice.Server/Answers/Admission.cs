@@ -61,7 +61,8 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
             return await JoinAsync(former, ask, wish, 0, configuration, cancellation);
         if (server.IsStopping && !IsThere(owner)) return (null, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
-        int? hotBytes = ask.Outline.IsStream ? null : ProtocolLimits.CompletionBytesMax;
+        // Where events depend on those before them, an answer can be looked at and continued only with all of them.
+        int? hotBytes = !ask.Outline.IsStream ? ProtocolLimits.CompletionBytesMax : ask.Dialect.WritesFromPast ? ProtocolLimits.DependentEventsBytesMax : null;
         var record = new RequestFigures(time, started: ask.Started, requestId: ask.RequestId);
         if (answers.TryCreate(ask.AnswerId, owner, ask.Outline.Model, record, hotBytes, out var existing) is not { } answer)
         {
@@ -75,7 +76,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
             return (null, ApiErrors.GenerationCancelled());
         }
         answer.TryAttach(0, adopts: false, out var connection);
-        if (answers.ReplaceInTurn(answer) is { HasReader: false } before) before.Cancel(CancellationCause.ClientLeft);
+        if (answers.ReplaceInTurn(answer) is { HasReader: false, Owner.OnDisconnect: not DisconnectPolicy.Continue } before) before.Cancel(CancellationCause.ClientLeft);
         Produce(answer, ask, configuration);
         return (new Admitted(connection!, "created"), null);
     }

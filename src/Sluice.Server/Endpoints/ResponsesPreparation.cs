@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Sluice.Protocol;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
@@ -23,14 +23,14 @@ internal sealed record PreparedResponse(ReadOnlyMemory<byte> Body, bool IsStored
 /// </summary>
 internal sealed class ResponsesPreparation(AnswerTable answers, Admission admission, Limits limits, TimeProvider time)
 {
-    private static readonly JsonDocumentOptions s_reading = new() { MaxDepth = ProtocolLimits.JsonDepthMax };
     private static readonly JsonWriterOptions s_writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     /// <summary>Prepares a request whose outline has been read.</summary>
     public async Task<(PreparedResponse? Prepared, ApiError? Error)> PrepareAsync(
         ReadOnlyMemory<byte> body, Caller caller, bool isStream, CancellationToken cancellation)
     {
-        using var document = JsonDocument.Parse(body.Span.StartsWith("\uFEFF"u8) ? body["\uFEFF"u8.Length..] : body, s_reading);
+        if (!JsonBody.TryParse(new(body), out var document)) return (null, ApiErrors.UnparsableBody());
+        using var parsed = document;
         var root = document.RootElement;
         var isStored = !(root.TryGetProperty("store"u8, out var store) && store.ValueKind == JsonValueKind.False);
         var isBackground = root.TryGetProperty("background"u8, out var background) && background.ValueKind == JsonValueKind.True;
@@ -54,8 +54,9 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
     public async Task<IReadOnlyList<JsonElement>?> FindInputAsync(Answer answer, CancellationToken cancellation)
     {
         if (await answers.FindRequestAsync(answer, cancellation) is not { } request) return null;
-        using var document = JsonDocument.Parse(request, s_reading);
-        if (!document.RootElement.TryGetProperty("input"u8, out var input)) return [];
+        if (!JsonBody.TryParse(new(request), out var document)) return null;
+        using var parsed = document;
+        if (!document.RootElement.TryGetProperty("input"u8, out var input) || input.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)) return [];
         var name = answer.Id[(answer.Id.IndexOf('_', StringComparison.Ordinal) + 1)..];
         var items = new List<JsonElement>();
         if (input.ValueKind == JsonValueKind.String)
@@ -95,9 +96,10 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
             return ApiErrors.InvalidItem("previous_response_id", $"The response '{ApiErrors.Elide(id)}' has not completed, so it can't be continued.");
         foreach (var item in input) item.WriteTo(writer);
         var (json, error) = await AnswerObject.ReadAsync(answer, default, limits);
-        if (error is not null) return missing;
-        using var document = JsonDocument.Parse(json, s_reading);
-        foreach (var item in document.RootElement.GetProperty("output"u8).EnumerateArray()) item.WriteTo(writer);
+        if (error is not null || !JsonBody.TryParse(new(json), out var document)) return missing;
+        using var parsed = document;
+        if (!document.RootElement.TryGetProperty("output"u8, out var output) || output.ValueKind != JsonValueKind.Array) return missing;
+        foreach (var item in output.EnumerateArray()) item.WriteTo(writer);
         return null;
     }
 
@@ -109,8 +111,11 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
             return null;
         }
         if (input.ValueKind != JsonValueKind.Array) return null;
+        var known = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
         foreach (var item in input.EnumerateArray())
         {
+            // The input may refer to one large item many times.
+            if (writer.BytesCommitted + writer.BytesPending > limits.RequestBodyBytes) return ApiErrors.BodyTooLarge(limits.RequestBodyBytes);
             var isReference = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("type"u8, out var type)
                 && type.ValueKind == JsonValueKind.String && type.ValueEquals("item_reference"u8);
             if (!isReference)
@@ -119,8 +124,12 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
                 continue;
             }
             var id = item.TryGetProperty("id"u8, out var named) && named.ValueKind == JsonValueKind.String ? named.GetString()! : "";
-            if (await FindItemAsync(id, caller) is not { } found)
-                return ApiErrors.InvalidItem("input", $"Item with id '{ApiErrors.Elide(id)}' not found.");
+            if (!known.TryGetValue(id, out var found))
+            {
+                if (await FindItemAsync(id, caller) is not { } kept)
+                    return ApiErrors.InvalidItem("input", $"Item with id '{ApiErrors.Elide(id)}' not found.");
+                known.Add(id, found = kept);
+            }
             found.WriteTo(writer);
         }
         return null;
@@ -132,11 +141,12 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
         if (id.Split('_') is not [_, var name, ..]) return null;
         if (!admission.TryFind(ResponsesDialect.Instance.IdPrefix + name, caller, out var answer, out _) || answer.Owner.IsHidden) return null;
         var (json, error) = await AnswerObject.ReadAsync(answer, default, limits);
-        if (error is not null) return null;
-        using var document = JsonDocument.Parse(json, s_reading);
-        foreach (var item in document.RootElement.GetProperty("output"u8).EnumerateArray())
+        if (error is not null || !JsonBody.TryParse(new(json), out var document)) return null;
+        using var parsed = document;
+        if (!document.RootElement.TryGetProperty("output"u8, out var output) || output.ValueKind != JsonValueKind.Array) return null;
+        foreach (var item in output.EnumerateArray())
         {
-            if (item.GetProperty("id"u8).ValueEquals(id)) return item.Clone();
+            if (item.ValueKind == JsonValueKind.Object && item.TryGetProperty("id"u8, out var own) && own.ValueKind == JsonValueKind.String && own.ValueEquals(id)) return item.Clone();
         }
         return null;
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Json;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Answers;
 using Sluice.Server.Storage;
@@ -39,7 +40,8 @@ internal static class TurnMark
     private static string? FindTurn(ReadOnlyMemory<byte> body)
     {
         if (body.Span.IndexOf("\"client_metadata\""u8) < 0) return null;
-        using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = Sluice.Protocol.ProtocolLimits.JsonDepthMax });
+        if (!JsonBody.TryParse(new(body), out var document)) return null;
+        using var parsed = document;
         return document.RootElement.TryGetProperty("client_metadata"u8, out var metadata) && metadata.ValueKind == JsonValueKind.Object
             && metadata.TryGetProperty("turn_id"u8, out var turn) && turn.ValueKind == JsonValueKind.String
             ? turn.GetString()

@@ -51,7 +51,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             if (ReadEvents(broken) is not { } events) return false;
             if (broken.Dialect is not ChatDialect)
             {
-                if (step.Method != Method.Rerun || broken.Dialect.ReadDelivered(events) is not { } deltas) return false;
+                if (step.Method != Method.Rerun || ReadDeltas(broken, events) is not { } deltas) return false;
                 count++;
                 LogTry(broken.Generation.Id, step.Deployment.Upstream.Identity.Name, WordFor(step.Method), broken.Output.EventCount);
                 if (await RepeatAsync(broken, step, events, deltas)) return true;
@@ -99,6 +99,20 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             if (reader.TryRead(events, limits.ReadBatchBytes, events.AddEvent) != ReadOutcome.Events) return null;
         }
         return events;
+    }
+
+    // The same for other dialects.
+    private DeliveredDeltas? ReadDeltas(Attempt broken, EventBuffer events)
+    {
+        try
+        {
+            return broken.Dialect.ReadDelivered(events);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException)
+        {
+            LogUnreadable(exception, broken.Generation.Id);
+            return null;
+        }
     }
 
     // Null when it is more than text.

@@ -32,7 +32,16 @@ internal static class CancelledEnd
     private static async Task WriteStopLaterAsync(Attempt attempt)
     {
         await Task.Yield();
-        WriteStop(attempt);
+        try
+        {
+            WriteStop(attempt);
+        }
+#pragma warning disable CA1031 // Whatever it was, the log must end: readers and the configuration wait for it.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            attempt.Generation.Log.Cancel();
+        }
     }
 
     private static void WriteStop(Attempt attempt)
