@@ -44,7 +44,7 @@ async def serve(reader, writer):
                 await writer.drain()
             writer.write(b"0\r\n\r\n")
             await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         writer.close()
 
 
@@ -90,7 +90,7 @@ async def main():
             free.bind(("127.0.0.1", 0))
             own = free.getsockname()[1]
         program = os.path.join(os.path.dirname(__file__), "..", "artifacts", "bin", "Sluice.Cli", "release", "sluice.dll")
-        hub = subprocess.Popen(["dotnet", program, "serve", "--config", path, "--urls", f"http://127.0.0.1:{own}"], stdout=subprocess.DEVNULL)
+        hub = subprocess.Popen(["dotnet", program, "serve", "--config", path, "--urls", f"http://127.0.0.1:{own}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             for _ in range(100):
                 try:
