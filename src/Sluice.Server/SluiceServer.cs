@@ -13,9 +13,12 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
+using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
+using Sluice.Server.Ledger;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
 using Sluice.Server.Runtime;
@@ -31,6 +34,7 @@ public static class SluiceServer
 {
     /// <summary>Name of the store in the user's data folder, where nothing else is said.</summary>
     internal const string AnswersFile = "answers.db";
+    internal const string LedgerName = "ledger.db";
 
     /// <summary>Kestrel's, for the process.</summary>
     internal const string OrderlyAbortSwitch = "Microsoft.AspNetCore.Server.Kestrel.FinOnError";
@@ -69,6 +73,13 @@ public static class SluiceServer
         services.AddSingleton(provider => SealKey.Open(
             options.Store == StoreKind.Sqlite ? StorePathOf(options) : null,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Storage.SealKey")));
+        services.AddSingleton<Limiter>();
+        services.AddSingleton<KeyRing>();
+        if (options.Ledger is { } ledger) AddLedger(services, ledger);
+        services.AddSingleton(static provider => new AnswerAccounting(
+            provider.GetService<LedgerWriter>(), provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(static provider => new KeyEndpoint(
+            provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
         services.AddSingleton<AnswerJournal>();
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
@@ -178,6 +189,22 @@ public static class SluiceServer
         return application;
     }
 
+    private static void AddLedger(IServiceCollection services, LedgerOptions options)
+    {
+        services.AddSingleton(provider => new LedgerWriter(
+            new LedgerFile(LedgerPathOf(options), options.IsStrict),
+            options.IsStrict,
+            provider.GetRequiredService<Limits>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger<LedgerWriter>()));
+        services.AddSingleton<KeyWatch>();
+        services.AddHostedService(static provider => provider.GetRequiredService<KeyWatch>());
+    }
+
+    /// <summary>Where the ledger is.</summary>
+    /// <param name="options">Of the configuration.</param>
+    public static string LedgerPathOf(LedgerOptions options) => options?.Path ?? Path.Combine(ModelFolders.DataFolder(), LedgerName);
+
     private static void AddStore(IServiceCollection services, SluiceOptions options)
     {
         services.TryAddSingleton<IAnswerStore>(provider => new SqliteAnswerStore(
@@ -201,6 +228,7 @@ public static class SluiceServer
     {
         var metrics = new HubMetrics(provider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
         HubMeasurements.Register(metrics.Meter, provider.GetRequiredService<Hub>(), provider.GetRequiredService<LoadedModels<InferenceEngine>>());
+        provider.GetService<LedgerWriter>()?.Measure(metrics.Meter);
         return metrics;
     }
 
@@ -221,13 +249,22 @@ public static class SluiceServer
         var transport = provider.GetRequiredService<UpstreamTransport>();
         var time = provider.GetRequiredService<TimeProvider>();
         var loggers = provider.GetRequiredService<ILoggerFactory>();
+        var limiter = provider.GetRequiredService<Limiter>();
+        // Before there is a budget that would have to be counted.
+        if (provider.GetService<LedgerWriter>() is { } ledger) limiter.CountSettled = (scope, meter) => CountSettled(ledger, scope, meter);
         return new Hub(
             options,
             catalog,
             memory,
             (models, previous) => new ModelRouter(models, previous, locals, limits, transport, time, loggers),
+            provider.GetRequiredService<KeyRing>(),
+            limiter,
+            time,
             loggers.CreateLogger<Hub>());
     }
+
+    private static long CountSettled(LedgerWriter ledger, LimitScope scope, Meter meter) => ledger.Count(
+        scope.Kind == ScopeKind.Hub ? null : scope.Word, scope.Id, meter.Window.Start.ToUnixTimeMilliseconds(), meter.Options.Unit == BudgetUnit.NanoUsd);
 
     private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)
     {

@@ -14,6 +14,9 @@ public enum CancellationCause
 
     /// <summary>Somebody asked for it to stop, and wants a regular end of what there is.</summary>
     Requested,
+
+    /// <summary>A budget has nothing left for it; what there is gets a regular end.</summary>
+    Exhausted,
 }
 
 /// <summary>What whoever makes an answer needs of it: its id, its log, and when to stop. Thread-safe.</summary>

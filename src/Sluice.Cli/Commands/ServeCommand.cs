@@ -14,6 +14,7 @@ using Sluice.Server;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
+using Sluice.Server.Ledger;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
@@ -54,6 +55,8 @@ internal static class ServeCommand
             (SluiceOptions Options, ModelCatalog Catalog) Load(ConfigurationLookup lookup)
             {
                 var options = lookup.Options with { Listen = FindAddresses(lookup.Options.Listen, result.GetValue(urls), result.GetValue(host), result.GetValue(port)) };
+                if (options.Ledger is { Path: null } ledger)
+                    options = options with { Ledger = ledger with { Path = Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.LedgerName) } };
                 options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
                 RequireAccess(options);
                 return (options, FindModels(terminal, lookup));
@@ -62,7 +65,7 @@ internal static class ServeCommand
             // What a new configuration wants to listen on counts from the next start; what is listened on counts now.
             void RequireAccess(SluiceOptions options)
             {
-                if (OpenHubCheck.FindProblem([.. bound, .. options.Listen], options.ApiKeys.Count > 0, result.GetValue(insecure)) is { } problem)
+                if (OpenHubCheck.FindProblem([.. bound, .. options.Listen], HasKeys(options), result.GetValue(insecure)) is { } problem)
                 {
                     throw new CliException(problem);
                 }
@@ -192,6 +195,15 @@ internal static class ServeCommand
         return ExitCodes.Success;
     }
 
+    // A key that a command has made closes the hub like one of the configuration.
+    private static bool HasKeys(SluiceOptions options)
+    {
+        if (options.HasKeys) return true;
+        if (options.Ledger?.Path is not { } path || !File.Exists(path)) return false;
+        using var ledger = new LedgerFile(path);
+        return LedgerLookup.Use(ledger, static file => file.ReadKeys()).Count > 0;
+    }
+
     private static void RequireNames(SluiceOptions options)
     {
         foreach (var address in options.Listen.Where(address => !address.IsWildcard && !address.IsLoopback))
@@ -213,7 +225,7 @@ internal static class ServeCommand
         {
             await application.StartAsync();
         }
-        catch (StoreException exception)
+        catch (Exception exception) when (exception is StoreException or LedgerException)
         {
             throw new CliException(exception.Message, exception);
         }

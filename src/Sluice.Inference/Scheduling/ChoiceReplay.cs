@@ -48,6 +48,13 @@ internal static class ChoiceReplay
             }
         }
 
+        // That depended on what others used, and not on the tokens.
+        if (end == null && progress.Finish == FinishReason.Exhausted)
+        {
+            choice.Text.Finish();
+            end = FinishReason.Exhausted;
+        }
+
         if (end is { } reason)
         {
             TokenWriter.Flush(choice);

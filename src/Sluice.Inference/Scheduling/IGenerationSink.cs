@@ -95,6 +95,9 @@ public enum FinishReason
 
     /// <summary>The answer only repeated itself; only with <see cref="GenerationRequest.RepetitionWindow"/>.</summary>
     Repetition,
+
+    /// <summary><see cref="GenerationRequest.MayContinue"/> allowed no further token.</summary>
+    Exhausted,
 }
 
 /// <summary>Tokens counted over all choices of one generation; each prompt counts once.</summary>

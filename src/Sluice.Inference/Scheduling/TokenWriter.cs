@@ -83,12 +83,18 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
         }
 
         bool repeats = choice.Repetition?.Add(choice.Tokens, choice.GeneratedCount) == true;
-        if (choice.GeneratedCount < choice.TokenLimit && !repeats)
+        if (repeats || choice.GeneratedCount >= choice.TokenLimit)
+        {
+            return choice.Text.Finish() ? FinishReason.Stop : repeats ? FinishReason.Repetition : FinishReason.Length;
+        }
+
+        // A token that was made before is asked for no more.
+        if (choice.Output.IsMuted || choice.Generation.Request.MayContinue is not { } mayContinue || mayContinue())
         {
             return null;
         }
 
-        return choice.Text.Finish() ? FinishReason.Stop : repeats ? FinishReason.Repetition : FinishReason.Length;
+        return choice.Text.Finish() ? FinishReason.Stop : FinishReason.Exhausted;
     }
 
     // Control tokens print nothing, but some of them begin calls or reasoning.

@@ -81,7 +81,7 @@ public abstract class AnswerDialect
     /// <summary>Turns what a model says into events.</summary>
     public abstract DeltaWriter CreateWriter(AnswerHead head);
 
-    /// <summary>Brings the end of an answer that was cancelled into the form of a regular one.</summary>
+    /// <summary>Brings the end of an answer that was cancelled, or cut by a budget, into the form of a regular one.</summary>
     /// <param name="head">What was asked.</param>
     /// <param name="delivered">Events that are still kept, up to the last one.</param>
     /// <param name="isWhole">Whether the first event is among them.</param>

@@ -12,6 +12,9 @@ public sealed record AnswerHead(string Id, long Created, string Model)
     /// <summary>Whether the events end with usage.</summary>
     public bool IncludesUsage { get; init; }
 
+    /// <summary>The budget that ends an answer from outside; null where somebody cancelled it. For <see cref="AnswerDialect.TryWriteStop"/>.</summary>
+    public BudgetMark? Budget { get; init; }
+
     /// <summary>Whether log probabilities were asked for.</summary>
     public bool HasLogprobs { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Answers;
@@ -31,8 +32,21 @@ public readonly record struct AnswerFinish(AnswerEnd End)
     /// <summary>Whether the hub concluded it from the answer, because the upstream gave no reason.</summary>
     public bool IsDerived { get; init; }
 
+    /// <summary>The budget that ended it: <see cref="AnswerEnd.Length"/> to clients, with a mark. Null where none did.</summary>
+    public BudgetMark? Budget { get; init; }
+
     /// <summary>An end without details.</summary>
     public static implicit operator AnswerFinish(AnswerEnd end) => new(end);
+}
+
+/// <summary>Whose budget ended an answer.</summary>
+/// <param name="Scope"><c>key</c>, <c>project</c> or <c>hub</c>.</param>
+/// <param name="ResetsAt">Unix time in seconds at which there is a new one; null for never.</param>
+public sealed record BudgetMark(string Scope, long? ResetsAt)
+{
+    /// <summary>Members of <c>sluice</c>: JSON without braces.</summary>
+    public string ToMembers() => string.Create(
+        CultureInfo.InvariantCulture, $"\"limit\":\"budget\",\"scope\":\"{Scope}\",\"resets_at\":{(ResetsAt is { } at ? at : "null")}");
 }
 
 /// <summary>Reasoning in the form that its producer wants back, signature and all. Nobody else can read it.</summary>

@@ -98,6 +98,7 @@ internal static class OutlineReader
             else if (reader.ValueTextEquals("service_tier"u8)) outline = outline with { ServiceTier = ReadTier(ref reader) };
             else if (reader.ValueTextEquals("max_tokens"u8)) older = ReadInteger(ref reader);
             else if (reader.ValueTextEquals("max_completion_tokens"u8) || reader.ValueTextEquals("max_output_tokens"u8)) newer = ReadInteger(ref reader);
+            else if (reader.ValueTextEquals("user"u8) || reader.ValueTextEquals("safety_identifier"u8)) outline = outline with { User = ReadUser(ref reader) };
             else if (reader.ValueTextEquals("temperature"u8)) outline = outline with { Temperature = ReadNumber(ref reader) };
             else if (reader.ValueTextEquals("top_p"u8)) outline = outline with { TopP = ReadNumber(ref reader) };
             else reader.Read();
@@ -189,6 +190,20 @@ internal static class OutlineReader
     {
         if (Next(ref reader) != JsonTokenType.String || reader.ValueSpan.Length > ProtocolLimits.NameLengthMax) return null;
         return reader.GetString() switch { "auto" => "default", "fast" => "priority", var tier => tier };
+    }
+
+    // Half of a surrogate pair names nobody.
+    private static string? ReadUser(ref Utf8JsonReader reader)
+    {
+        if (Next(ref reader) != JsonTokenType.String || reader.ValueSpan.Length is 0 or > ProtocolLimits.NameLengthMax) return null;
+        try
+        {
+            return reader.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
     }
 
     internal static long? ReadInteger(ref Utf8JsonReader reader) => Next(ref reader) == JsonTokenType.Number && reader.TryGetInt64(out var number) ? number : null;

@@ -37,6 +37,9 @@ public sealed record RequestOutline(string Model)
     /// <summary>For traces; null where it isn't a number.</summary>
     public double? TopP { get; init; }
 
+    /// <summary>Whom the client asks for, as it calls them; null where it doesn't say, or at more length than a name has.</summary>
+    public string? User { get; init; }
+
     /// <summary>Bytes of the conversation's texts, for an estimate of its tokens.</summary>
     public long PromptBytes { get; init; }
 }

@@ -230,13 +230,30 @@ public sealed class ChatChunkWriter
     /// <param name="flag">Name of a member of <c>sluice</c>, which is true there.</param>
     public void WriteFlaggedFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason, ReadOnlySpan<byte> flag)
     {
+        BeginMarkedFinish(output, choiceIndex, finishReason);
+        JsonText.WriteRaw(output, "\""u8);
+        JsonText.WriteRaw(output, flag);
+        End(output, "\":true}}\n\n"u8);
+    }
+
+    /// <summary>The last chunk of a choice that a budget has ended: <c>length</c>, and beside it whose budget.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="budget">The budget.</param>
+    public void WriteBudgetFinish(IEventOutput output, int choiceIndex, BudgetMark budget)
+    {
+        BeginMarkedFinish(output, choiceIndex, "length"u8);
+        Encoding.UTF8.GetBytes(budget.ToMembers(), output);
+        End(output, "}}\n\n"u8);
+    }
+
+    private void BeginMarkedFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason)
+    {
         Begin(output, choiceIndex, "{},\"logprobs\":null,\"finish_reason\":\""u8);
         JsonText.WriteRaw(output, finishReason);
         JsonText.WriteRaw(output, "\""u8);
         JsonText.WriteRaw(output, _end.AsSpan()[..^"}\n\n"u8.Length]);
-        JsonText.WriteRaw(output, ",\"sluice\":{\""u8);
-        JsonText.WriteRaw(output, flag);
-        End(output, "\":true}}\n\n"u8);
+        JsonText.WriteRaw(output, ",\"sluice\":{"u8);
     }
 
     /// <summary>The last chunk of a choice that was stopped because somebody asked for it: clients know no reason but <c>stop</c> for that.</summary>

@@ -55,7 +55,8 @@ internal sealed class ChatDeltaWriter(AnswerHead head) : DeltaWriter
             AnswerEnd.ContentFilter => "content_filter"u8,
             _ => "stop"u8,
         };
-        if (finish.End == AnswerEnd.Repetition) _chunks.WriteFlaggedFinish(output, choice, reason, "repetition"u8);
+        if (finish.Budget is { } budget) _chunks.WriteBudgetFinish(output, choice, budget);
+        else if (finish.End == AnswerEnd.Repetition) _chunks.WriteFlaggedFinish(output, choice, reason, "repetition"u8);
         else if (finish.IsDerived) _chunks.WriteFlaggedFinish(output, choice, reason, "finish_derived"u8);
         else _chunks.WriteFinish(output, choice, reason);
     }

@@ -23,7 +23,9 @@ internal static class ChatStop
         }
         for (var choice = 0; choice < head.ChoiceCount; choice++)
         {
-            if (!done[choice]) writer.WriteCancelled(output, choice);
+            if (done[choice]) continue;
+            if (head.Budget is { } budget) writer.WriteBudgetFinish(output, choice, budget);
+            else writer.WriteCancelled(output, choice);
         }
         if (!head.IncludesUsage) return;
         if (isEstimated) writer.WriteEstimatedUsage(output, usage.PromptTokens, usage.CompletionTokens);

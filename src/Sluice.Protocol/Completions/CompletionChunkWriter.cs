@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Json;
 using Sluice.Protocol.ServerSentEvents;
@@ -76,10 +77,16 @@ internal sealed class CompletionChunkWriter : DeltaWriter
         output,
         choice,
         finish.End switch { AnswerEnd.Length or AnswerEnd.Repetition => "length"u8, AnswerEnd.ContentFilter => "content_filter"u8, _ => "stop"u8 },
-        finish.IsDerived ? ",\"sluice\":{\"finish_derived\":true}"u8 : default);
+        finish.Budget is { } budget ? MembersOf(budget) : finish.IsDerived ? ",\"sluice\":{\"finish_derived\":true}"u8 : default);
 
-    /// <summary>The last chunk of a choice that was stopped because somebody asked for it.</summary>
-    public void Cancelled(IEventOutput output, int choice) => Finish(output, choice, "stop"u8, ",\"sluice\":{\"cancelled\":true}"u8);
+    /// <summary>The last chunk of a choice that was stopped because somebody asked for it, or by a budget.</summary>
+    public void Cancelled(IEventOutput output, int choice)
+    {
+        if (_head.Budget is { } budget) Finish(output, choice, "length"u8, MembersOf(budget));
+        else Finish(output, choice, "stop"u8, ",\"sluice\":{\"cancelled\":true}"u8);
+    }
+
+    private static byte[] MembersOf(BudgetMark budget) => Encoding.UTF8.GetBytes($",\"sluice\":{{{budget.ToMembers()}}}");
 
     // No choices, after every finish.
     public override void Usage(IEventOutput output, in AnswerUsage usage, bool isEstimated)

@@ -35,6 +35,13 @@ public static partial class ApiErrors
     public static ApiError IncorrectApiKey(string key) => new(
         401, $"Incorrect API key provided: {Mask(key)}.", InvalidRequestType, Param: null, Code: "invalid_api_key");
 
+    /// <summary>401: the key was good until a moment that has passed. Says nothing of the key itself.</summary>
+    public static ApiError KeyExpired() =>
+        new(401, "This API key has expired. Ask whoever runs the hub for another one.", InvalidRequestType, Param: null, "key_expired");
+
+    /// <summary>401: a token of an identity provider opens nothing here.</summary>
+    public static ApiError TokenRefused(string message, string code) => new(401, message, InvalidRequestType, Param: null, code);
+
     /// <summary>403: the caller may not do this.</summary>
     public static ApiError Forbidden(string message, string? code = null) => new(403, message, InvalidRequestType, Param: null, code);
 

@@ -145,13 +145,14 @@ internal sealed class MessagesDeltaWriter(AnswerHead head) : DeltaWriter
         Close(output);
         if (!_isEnding)
         {
-            var finish = _finish ?? new AnswerFinish(AnswerEnd.Stop);
+            var finish = _finish ?? new AnswerFinish(head.Budget is null ? AnswerEnd.Stop : AnswerEnd.Length);
             JsonText.WriteRaw(output, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\""u8);
             JsonText.WriteRaw(output, ReasonOf(finish));
             JsonText.WriteRaw(output, "\",\"stop_sequence\":"u8);
             JsonText.WriteStringOrNull(output, IsStopText(finish) ? finish.StopText : null);
             JsonText.WriteRaw(output, "},\"usage\":"u8);
             MessagesUsage.Write(output, usage);
+            if ((finish.Budget ?? head.Budget) is { } budget) Encoding.UTF8.GetBytes($",\"sluice\":{{{budget.ToMembers()}}}", output);
             End(output, "}\n\n"u8);
         }
         End(output, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"u8);
@@ -160,7 +161,7 @@ internal sealed class MessagesDeltaWriter(AnswerHead head) : DeltaWriter
 
     private ReadOnlySpan<byte> ReasonOf(AnswerFinish finish) => finish.End switch
     {
-        AnswerEnd.Length => "max_tokens"u8,
+        AnswerEnd.Length or AnswerEnd.Repetition => "max_tokens"u8,
         AnswerEnd.ContentFilter => "refusal"u8,
         AnswerEnd.ToolCalls => "tool_use"u8,
         // The results of calls are waited for, whatever comes with them.

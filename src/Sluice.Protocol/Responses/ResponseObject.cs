@@ -43,8 +43,10 @@ internal sealed class ResponseObject
     /// <param name="items">Items of the output, with commas between them.</param>
     /// <param name="usage">Null before the end.</param>
     /// <param name="isEstimated">Whether usage is a guess.</param>
+    /// <param name="budget">The budget that made it incomplete; null where none did.</param>
     public void WriteTo(
-        IBufferWriter<byte> output, string status, string? incomplete, ReadOnlySpan<byte> items, AnswerUsage? usage, bool isEstimated)
+        IBufferWriter<byte> output, string status, string? incomplete, ReadOnlySpan<byte> items, AnswerUsage? usage, bool isEstimated,
+        BudgetMark? budget = null)
     {
         JsonText.WriteRaw(output, _head);
         WriteAscii(output, status);
@@ -57,7 +59,9 @@ internal sealed class ResponseObject
         {
             JsonText.WriteRaw(output, "{\"reason\":\""u8);
             WriteAscii(output, incomplete);
-            JsonText.WriteRaw(output, "\"}"u8);
+            JsonText.WriteRaw(output, "\""u8);
+            if (budget is not null) WriteAscii(output, $",\"sluice\":{{{budget.ToMembers()}}}");
+            JsonText.WriteRaw(output, "}"u8);
         }
         JsonText.WriteRaw(output, ",\"output\":["u8);
         JsonText.WriteRaw(output, items);

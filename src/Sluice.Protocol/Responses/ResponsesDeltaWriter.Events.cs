@@ -117,7 +117,7 @@ internal sealed partial class ResponsesDeltaWriter
     {
         BeginEvent(output, type);
         JsonText.WriteRaw(output, ",\"response\":"u8);
-        _object.WriteTo(output, status, incomplete, _items.WrittenSpan, usage, isEstimated);
+        _object.WriteTo(output, status, incomplete, _items.WrittenSpan, usage, isEstimated, _finish.Budget);
         EndEvent(output, "}\n\n"u8);
     }
 

@@ -166,10 +166,16 @@ internal sealed partial class ResponsesDeltaWriter : DeltaWriter
         WriteObjectEvent(output, type, incomplete is null ? "completed" : "incomplete", incomplete, usage, isEstimated);
     }
 
-    /// <summary>Ends an answer that was cancelled. No client knows an event for that, so an incomplete one says it.</summary>
+    /// <summary>Ends an answer that was cancelled, or cut by a budget. No client knows an event for that, so an incomplete one says it.</summary>
     public void Cancel(IEventOutput output, in AnswerUsage usage, bool isEstimated)
     {
         if (_number == 0) Begin(output, isText: true);
+        if (_head.Budget is { } budget)
+        {
+            Finish(output, 0, new AnswerFinish(AnswerEnd.Length) { Budget = budget });
+            Usage(output, usage, isEstimated);
+            return;
+        }
         Close(output, "incomplete");
         WriteObjectEvent(output, "response.incomplete"u8, "cancelled", null, usage, isEstimated);
     }

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 
 namespace Sluice.Server.Access;
 
@@ -10,32 +11,60 @@ namespace Sluice.Server.Access;
 internal sealed class ApiKeys
 {
     private const string Scheme = "Bearer";
-    private readonly (byte[] Hash, Caller Caller)[] _keys;
 
-    /// <param name="keys">None opens the hub to everyone.</param>
-    public ApiKeys(IEnumerable<ApiKey> keys)
+    private readonly Dictionary<string, Caller> _byHash = new(StringComparer.Ordinal);
+    private readonly KeyRing _ring;
+    private readonly Limiter _limiter;
+    private readonly SluiceOptions _options;
+    private readonly bool _isMetered;
+    private readonly Caller _everybody;
+
+    /// <param name="options">Without any keys, and none in the ring, the hub is open to everyone.</param>
+    /// <param name="ring">Keys that commands have made.</param>
+    /// <param name="limiter">Makes the accounts of callers.</param>
+    public ApiKeys(SluiceOptions options, KeyRing ring, Limiter limiter)
     {
-        var hashed = keys.Select(static key => (key.Id, Hash: Hash(key.Key))).ToList();
+        (_options, _ring, _limiter) = (options, ring, limiter);
+        _isMetered = options.Ledger is not null || options.Hub != LimitOptions.None || options.Keys.Count > 0 || options.Jwt is not null;
+        _everybody = CreateCaller(Caller.Everybody.Id);
         // A key without an id is its own owner, by the hash that its answers have always been kept under; one with an id still finds those.
-        var callers = hashed.Where(static key => key.Id is not null)
-            .GroupBy(static key => key.Id!, static key => Name(key.Hash), StringComparer.Ordinal)
-            .ToDictionary(static group => group.Key, static group => new Caller(group.Key, [.. group]), StringComparer.Ordinal);
-        _keys = [.. hashed.Select(key => (key.Hash, key.Id is null ? new Caller(Name(key.Hash)) : callers[key.Id]))];
+        foreach (var owner in options.ApiKeys.GroupBy(static key => key.Id ?? NameOf(key.Key), StringComparer.Ordinal))
+        {
+            var hashes = owner.Select(static key => NameOf(key.Key)).ToList();
+            var caller = CreateCaller(owner.Key, [.. hashes.Where(hash => hash != owner.Key)]);
+            foreach (var hash in hashes) _byHash[hash] = caller;
+        }
+        foreach (var key in options.Keys)
+        {
+            var hash = NameOf(key.Key);
+            _byHash[hash] = new Caller(key.Id, hash) { Account = limiter.CreateAccount(key, key.Id, options.Projects, options.Hub) };
+        }
     }
 
     /// <summary>Who asks, or why the request must not pass.</summary>
-    public (Caller? Caller, ApiError? Error) Identify(HttpRequest request)
+    public (Caller? Caller, ApiError? Error) Identify(HttpRequest request, DateTimeOffset now)
     {
         var key = FindKey(request);
         // Without keys nobody is told from anybody else. Earlier versions did so by whatever key came, and their answers are still there.
-        if (_keys.Length == 0) return (key is null ? Caller.Everybody : new Caller(Caller.Everybody.Id, Name(Hash(key))), null);
+        if (_byHash.Count == 0 && _ring.IsEmpty && _options.Jwt is null)
+            return (key is null ? _everybody : new Caller(_everybody.Id, NameOf(key)) { Account = _everybody.Account }, null);
         if (key is null) return (null, ApiErrors.MissingApiKey());
-        return Find(key) is { } caller ? (caller, null) : (null, ApiErrors.IncorrectApiKey(key));
+        // What is looked up is a hash, so the time says nothing about the keys that there are.
+        var caller = _ring.Find(key, now) ?? _byHash.GetValueOrDefault(NameOf(key));
+        if (caller is null) return (null, ApiErrors.IncorrectApiKey(key));
+        return caller.Account?.Expires <= now ? (null, ApiErrors.KeyExpired()) : (caller, null);
     }
 
+    /// <summary>A caller whom the hub's limits hold for alone: somebody that an application has authenticated.</summary>
+    public Caller CreateCaller(string id, params IReadOnlyList<string> formerIds) => new(id, formerIds)
+    {
+        Account = _isMetered ? _limiter.CreateAccount(new KeyOptions(id, ""), "", [], _options.Hub) : null,
+    };
+
+    /// <summary>The key or token that a request bears; null where it bears none.</summary>
     // "x-api-key: KEY" as Anthropic's clients send it, at times beside another key; "Authorization: Bearer KEY" in any case and with any
     // spaces; Azure's clients send "api-key: KEY".
-    private static string? FindKey(HttpRequest request)
+    public static string? FindKey(HttpRequest request)
     {
         var anthropic = request.Headers["x-api-key"].ToString().Trim();
         if (anthropic.Length > 0) return anthropic;
@@ -50,19 +79,5 @@ internal sealed class ApiKeys
         return azure.Length > 0 ? azure : null;
     }
 
-    // Hashes make the lengths equal, and every one is looked at: the time says nothing about the keys.
-    private Caller? Find(string key)
-    {
-        var hash = Hash(key);
-        Caller? caller = null;
-        foreach (var known in _keys)
-        {
-            if (CryptographicOperations.FixedTimeEquals(known.Hash, hash)) caller = known.Caller;
-        }
-        return caller;
-    }
-
-    private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
-
-    private static string Name(byte[] hash) => Convert.ToHexStringLower(hash);
+    private static string NameOf(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 }

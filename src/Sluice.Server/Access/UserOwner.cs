@@ -27,6 +27,9 @@ internal static class UserOwner
             return (null, ApiErrors.Forbidden($"The user has no claim '{name}', which says whose answers these are.", "unknown_user"));
         }
         // Two issuers may have the same subject. The length keeps the two parts apart, whatever is in them.
-        return (new Caller(string.Create(CultureInfo.InvariantCulture, $"user:{claim.Issuer.Length}:{claim.Issuer}:{claim.Value}")), null);
+        return (new Caller(IdOf(claim.Issuer, claim.Value)), null);
     }
+
+    /// <summary>The id of an issuer's subject.</summary>
+    public static string IdOf(string issuer, string subject) => string.Create(CultureInfo.InvariantCulture, $"user:{issuer.Length}:{issuer}:{subject}");
 }

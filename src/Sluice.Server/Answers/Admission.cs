@@ -3,6 +3,7 @@ using Sluice.Protocol;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 using Sluice.Server.Storage;
@@ -20,7 +21,8 @@ internal sealed record Admitted(AnswerConnection Connection, string Way);
 /// <summary>
 /// Decides which answer a request gets: a new one, one that is there already, by its key, a cursor or adoption, or none. It knows no HTTP.
 /// </summary>
-internal sealed class Admission(AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time)
+internal sealed class Admission(
+    AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting)
 {
     /// <summary>The answer that a request gets, which is being made or has ended; or why it gets none.</summary>
     /// <param name="ask">What is asked for.</param>
@@ -74,6 +76,11 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         {
             answers.Discard(answer);
             return (null, ApiErrors.GenerationCancelled());
+        }
+        if (TryCharge(answer, ask, caller) is { } refusal)
+        {
+            answers.Discard(answer);
+            return (null, refusal);
         }
         answer.TryAttach(0, adopts: false, out var connection);
         if (answers.ReplaceInTurn(answer) is { HasReader: false, Owner.OnDisconnect: not DisconnectPolicy.Continue } before) before.Cancel(CancellationCause.ClientLeft);
@@ -201,6 +208,25 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         return (new Admitted(connection!, isEnded ? "replayed" : wish.Cursor is null && !isStopped ? "joined" : "resumed"), null);
     }
 
+    // Only what begins an answer is charged: whoever joins one, or comes back for it, has paid for it.
+    private ApiError? TryCharge(Answer answer, Ask ask, Caller caller)
+    {
+        if (caller.Account is not { } account) return null;
+        if (accounting.IsFull && account.HasBudget) return LimitErrors.LedgerUnavailable();
+        var outline = ask.Outline;
+        // Three and a half bytes a token, for want of the model's own count.
+        var promptTokens = (outline.PromptBytes * 2 + 6) / 7;
+        var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, outline.MaxTokens * outline.ChoiceCount, outline.ChoiceCount);
+        answer.Record.Hold = hold;
+        if (hold is not null)
+        {
+            hold.Subject = accounting.SubjectOf(outline.User);
+            accounting.Begin(answer);
+        }
+        if (error is not null) metrics.CountRefusal(error);
+        return error;
+    }
+
     // Runs on when the request is over.
     private void Produce(Answer answer, Ask ask, HubSnapshot configuration)
     {
@@ -214,6 +240,7 @@ internal sealed class Admission(AnswerTable answers, AnswerProducer producer, Se
         var attempt = new Attempt(answer.Generation, ask.Outline, ask.Client, ask.Headers)
         {
             Principal = answer.Owner.Principal,
+            ModelId = ask.Route.Model.Id,
             Commit = new CommitPoint(time),
             IsRescuable = ask.IsRescuable,
             Dialect = answer.Owner.Dialect,

@@ -181,6 +181,7 @@ internal sealed partial class Answer
             EndGrace();
             _life = new Life.Suspended(snapshot);
             Record.Pause();
+            _table.Journal?.Accounting?.Pause(this);
             effects = IsWanted ? default : Apply(_ => Leaving.DecideSuspended(Owner.Key is not null, _hasSent, Owner.Retention));
             effects = effects with { Moves = true, InFlight = -1 };
         }
@@ -223,6 +224,7 @@ internal sealed partial class Answer
             if (_life is not Life.Suspended suspended) return null;
             (from, _life) = (suspended.Snapshot, new Life.Running(production));
             Record.Resume();
+            _table.Journal?.Accounting?.Continue(this);
         }
         Perform(new Effects { Moves = true, InFlight = 1 });
         return (from, production);

@@ -5,17 +5,23 @@ using Sluice.Streaming;
 namespace Sluice.Server.Answers;
 
 /// <summary>Writes down what answers took when they have ended: in the metrics, and as a line in the log.</summary>
-internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJournal> logger)
+/// <param name="metrics">The hub's.</param>
+/// <param name="logger">Gets a line for each answer.</param>
+/// <param name="accounting">Settles what was taken; null where nothing is counted.</param>
+internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJournal> logger, AnswerAccounting? accounting = null)
 {
+    public AnswerAccounting? Accounting => accounting;
+
     /// <summary>
     /// Counts an answer that comes from a store suspended. What it takes is counted when it ends, which it has not done before.
     /// </summary>
-    public void Restore(RequestFigures figures, string modelId)
+    public void Restore(string id, RequestFigures figures, string modelId)
     {
         figures.Attach(new RequestMeter(metrics, modelId, span: null));
         // Nothing else can be suspended.
         figures.Restore(new UpstreamIdentity(UpstreamIdentity.Local, Tags.Hub, modelId));
         figures.CountSuspended();
+        accounting?.Restore(id, figures);
     }
 
     /// <summary>The answer's log has ended.</summary>
@@ -24,6 +30,7 @@ internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJo
     public void End(Answer answer, bool isLeftToStore)
     {
         var record = answer.Record;
+        accounting?.End(answer, isLeftToStore);
         record.End(answer.Generation, isLeftToStore);
         if (isLeftToStore) return;
         var outcome = answer.Log.End!.Kind is StreamEndKind.Stopped ? StreamEndKind.Cancelled : answer.Log.End.Kind;

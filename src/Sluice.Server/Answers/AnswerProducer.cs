@@ -1,5 +1,6 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Metering;
 using Sluice.Server.Routing;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
@@ -13,7 +14,8 @@ namespace Sluice.Server.Answers;
 /// the end of the
 /// answer.
 /// </summary>
-internal sealed class AnswerProducer(AttemptLoop loop, ServerState server, TimeProvider time, ReasoningSeal? seal = null)
+internal sealed class AnswerProducer(
+    AttemptLoop loop, ServerState server, TimeProvider time, AnswerAccounting accounting, ReasoningSeal? seal = null)
 {
     /// <summary>Runs until the answer has ended or is suspended; never throws.</summary>
     /// <param name="answer">To be produced.</param>
@@ -24,7 +26,9 @@ internal sealed class AnswerProducer(AttemptLoop loop, ServerState server, TimeP
     {
         try
         {
-            await loop.RunAsync(attempt, route);
+            var isWritten = !accounting.IsStrict || attempt.Record.Hold is null || await accounting.FlushAsync();
+            if (isWritten) await loop.RunAsync(attempt, route);
+            else attempt.Output.Fail(LimitErrors.LedgerUnavailable());
         }
         finally
         {

@@ -25,8 +25,15 @@ internal sealed partial class AnswerTable : IHostedService
     /// <exception cref="StoreException">The store can't be opened or read.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (_recorder is null) return;
-        var contents = await _recorder.OpenAsync(cancellationToken);
+        var accounting = Journal?.Accounting;
+        if (accounting is not null) await accounting.LoadAsync();
+        if (_recorder is not null) await TakeOverAsync(_recorder, cancellationToken);
+        if (accounting is not null) await accounting.SettleLostAsync(id => _byId.GetValueOrDefault(id)?.Record);
+    }
+
+    private async Task TakeOverAsync(AnswerRecorder recorder, CancellationToken cancellationToken)
+    {
+        var contents = await recorder.OpenAsync(cancellationToken);
         var suspended = await FindSuspendedAsync(contents.Answers, cancellationToken);
         lock (_lock)
         {
@@ -50,6 +57,7 @@ internal sealed partial class AnswerTable : IHostedService
     {
         CancelAll(CancellationCause.Shutdown);
         await WhenProducedAsync(cancellationToken);
+        if (Journal?.Accounting is { } accounting) await Waits.WaitAsync(accounting.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellationToken);
         if (_recorder is null) return;
         await Waits.WaitAsync(_recorder.FlushAsync(), Timeout.InfiniteTimeSpan, _time, cancellationToken);
         _recorder.Dispose();
@@ -166,7 +174,7 @@ internal sealed partial class AnswerTable : IHostedService
     private RequestFigures RestoreFigures(StoredAnswer stored, AnswerSnapshot? suspended)
     {
         var record = new RequestFigures(_time);
-        if (suspended is not null) Journal?.Restore(record, suspended.ModelId);
+        if (suspended is not null) Journal?.Restore(stored.Id, record, suspended.ModelId);
         if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
         else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
         else if (suspended?.Progress is { } progress)

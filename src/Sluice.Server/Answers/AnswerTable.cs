@@ -250,6 +250,16 @@ internal sealed partial class AnswerTable : IDisposable
         foreach (var answer in answers) answer.Cancel(cause);
     }
 
+    /// <summary>Ends what runs of one owner.</summary>
+    /// <returns>How many answers that were.</returns>
+    public int CancelAllOf(string principal, CancellationCause cause)
+    {
+        Answer[] answers;
+        lock (_lock) answers = [.. _byId.Values.Where(answer => answer.Owner.Principal == principal && !answer.IsEnded)];
+        foreach (var answer in answers) answer.Cancel(cause);
+        return answers.Length;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

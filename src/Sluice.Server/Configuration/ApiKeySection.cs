@@ -37,7 +37,8 @@ internal static class ApiKeySection
         return (new ApiKey(id!.Value.Value, key), keyMark);
     }
 
-    private static bool IsId(ConfigurationDocument document, string id, Mark mark)
+    /// <summary>Whether a text may be an id; else that is reported.</summary>
+    public static bool IsId(ConfigurationDocument document, string id, Mark mark)
     {
         if (ApiKey.IsId(id)) return true;
         document.Report(
@@ -45,7 +46,8 @@ internal static class ApiKeySection
         return false;
     }
 
-    private static bool IsKey(ConfigurationDocument document, string key, Mark mark)
+    /// <summary>Whether a text may be a key; else that is reported.</summary>
+    public static bool IsKey(ConfigurationDocument document, string key, Mark mark)
     {
         if (!key.Any(static letter => letter is <= ' ' or > '~')) return true;
         document.Report(mark, "an API key contains a character that is not allowed in a header; expected visible ASCII without spaces");

@@ -1,4 +1,5 @@
 using System.Text;
+using Sluice.Server.Prices;
 using YamlDotNet.RepresentationModel;
 
 namespace Sluice.Server.Configuration;
@@ -11,7 +12,8 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt"];
+    private static readonly string[] s_ledgerKeys = ["path", "strict"];
 
     /// <summary>Reads and validates a file.</summary>
     /// <param name="path">Path of the file; errors name it as it is given.</param>
@@ -60,21 +62,60 @@ public static class ConfigurationFile
     {
         if (document.Mapping(node, "the configuration", s_rootKeys) is not { } root) return new SluiceOptions();
         var keys = ApiKeySection.Read(document, root);
-        return new SluiceOptions
+        var projects = KeySection.ReadProjects(document, root);
+        var options = new SluiceOptions
         {
             Listen = ReadListen(document, root),
             Models = ModelSection.Read(document, root),
             ApiKeys = keys ?? KeysOf(environment),
+            Keys = KeySection.ReadKeys(document, root, projects),
+            Projects = projects,
+            Hub = root.Find("hub") is { } hub && document.Mapping(hub, "'hub'", LimitSection.Keys) is { } all
+                ? LimitSection.Read(document, all) : LimitOptions.None,
+            Jwt = JwtSection.Read(document, root, projects),
+            Ledger = ReadLedger(document, root, fileName),
             AllowsEveryone = keys is [],
             AllowedHosts = ReadHosts(document, root),
             CorsOrigins = ReadOrigins(document, root),
             MemoryBudgetBytes = ReadSize(document, root, "memory_budget"),
             Store = ReadStore(document, root),
-            StorePath = document.String(root, "store_path") is var (path, _) ? Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(fileName))!) : null,
+            StorePath = document.String(root, "store_path") is var (path, _) ? FullPath(path, fileName) : null,
             StoreSizeBytes = ReadStoreSize(document, root),
             Drain = ReadDrain(document, root),
         };
+        options = options with { Prices = ReadPrices(document, root, fileName) };
+        MeteringCheck.Report(document, root, options);
+        return options;
     }
+
+    private static LedgerOptions? ReadLedger(ConfigurationDocument document, ConfigurationSection root, string fileName)
+    {
+        if (root.Find("ledger") is not { } node || document.Mapping(node, "'ledger'", s_ledgerKeys) is not { } section) return null;
+        var strict = document.Word(section, "strict");
+        if (strict is var (word, mark) && word is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{word}' is not a valid value of 'strict'; allowed here: true, false");
+        return new LedgerOptions
+        {
+            Path = document.String(section, "path") is var (path, _) ? FullPath(path, fileName) : null,
+            IsStrict = strict?.Value is "true" or "on",
+        };
+    }
+
+    private static PriceTable ReadPrices(ConfigurationDocument document, ConfigurationSection root, string fileName)
+    {
+        if (document.String(root, "prices") is not var (path, mark)) return PriceTable.Empty;
+        try
+        {
+            return PriceFile.Load(FullPath(path, fileName));
+        }
+        catch (ConfigurationException exception)
+        {
+            foreach (var error in exception.Errors) document.Report(mark, $"{error}");
+            return PriceTable.Empty;
+        }
+    }
+
+    // Relative to the configuration's folder.
+    private static string FullPath(string path, string fileName) => Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(fileName))!);
 
     private static List<ListenAddress> ReadListen(ConfigurationDocument document, ConfigurationSection root)
     {

@@ -1,4 +1,5 @@
 using Sluice.Inference.Sampling;
+using Sluice.Server.Prices;
 using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Configuration;
@@ -14,6 +15,27 @@ public sealed record SluiceOptions
 
     /// <summary>Keys of which a request must bear one. The default value is none: everyone may ask, and all are one owner.</summary>
     public IReadOnlyList<ApiKey> ApiKeys { get; init; } = [];
+
+    /// <summary>Keys with limits, beside <see cref="ApiKeys"/>. The default value is none.</summary>
+    public IReadOnlyList<KeyOptions> Keys { get; init; } = [];
+
+    /// <summary>Tokens of an identity provider that open the hub too; null for none.</summary>
+    public JwtOptions? Jwt { get; init; }
+
+    /// <summary>Whether the configuration has a key of any kind.</summary>
+    public bool HasKeys => ApiKeys.Count + Keys.Count > 0 || Jwt is not null;
+
+    /// <summary>Groups of keys. The default value is none.</summary>
+    public IReadOnlyList<ProjectOptions> Projects { get; init; } = [];
+
+    /// <summary>What all keys together may use. The default value is anything.</summary>
+    public LimitOptions Hub { get; init; } = LimitOptions.None;
+
+    /// <summary>What tokens cost. The default value prices nothing.</summary>
+    public PriceTable Prices { get; init; } = PriceTable.Empty;
+
+    /// <summary>Where it is written down who used what, and where keys are that commands make. The default value, null, is nowhere.</summary>
+    public LedgerOptions? Ledger { get; init; }
 
     /// <summary>
     /// Whether it is said in so many words that no key is needed, as <c>api_keys: []</c> does in a file. Only then can a hub that has keys

@@ -7,6 +7,7 @@ using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Answers;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
@@ -20,7 +21,8 @@ namespace Sluice.Server.Endpoints;
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events. A request may find that its answer is being made already.
 /// </summary>
 internal sealed class AnswersEndpoint(
-    RequestBody bodies, Admission admission, ResponsesPreparation responses, Limits limits, TimeProvider time, ReasoningSeal? seal = null)
+    RequestBody bodies, Admission admission, ResponsesPreparation responses, Limits limits, TimeProvider time, Limiter limiter,
+    ReasoningSeal? seal = null)
 {
     private readonly AnswerReply _reply = new(limits, time);
 
@@ -31,6 +33,7 @@ internal sealed class AnswersEndpoint(
         if (error is null) (ask, wish, error) = await ReadAsync(context, scope, dialect, wish);
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
+        if (scope.Caller.Account is { Scopes.Count: > 0 } account) LimitHeaders.Add(context.Response.Headers, limiter.View(account));
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);
         else if (ask!.IsBackground) await WriteBegunAsync(context, scope, admitted!, ask);
         else await _reply.WriteAsync(context, scope.Mount, admitted!, ask.Outline.IsStream, wish.WantsEventIds);
@@ -54,6 +57,8 @@ internal sealed class AnswersEndpoint(
         var (bytes, unread) = await bodies.ReadAsync(context);
         if (unread is not null) return (null, wish, unread);
         var route = dialect.TryReadOutline(bytes, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
+        // Nobody learns of what there is for others.
+        if (route is not null && !scope.Caller.MayUse(route.Model)) route = null;
         if (outline is not null && route is null) error ??= ApiErrors.ModelNotFound(outline.Model);
         var prepared = new PreparedResponse(bytes, IsStored: true, IsBackground: false);
         if (error is null && dialect is ResponsesDialect)

@@ -26,6 +26,7 @@ internal sealed partial class ApiDispatcher(
     ResponsesEndpoint responses,
     HealthEndpoint health,
     MetricsEndpoint metrics,
+    KeyEndpoint keys,
     EmbeddingOptions embedding,
     ServerState server,
     RandomSource random,
@@ -51,7 +52,7 @@ internal sealed partial class ApiDispatcher(
     private const string CountTokens = "count_tokens";
     private const string ModelPrefix = ApiPath + "/models/";
 
-    private static readonly string[] s_apiRoots = [.. Dialects.All.Select(static dialect => dialect.Path[ApiPath.Length..]), "/models"];
+    private static readonly string[] s_apiRoots = [.. Dialects.All.Select(static dialect => dialect.Path[ApiPath.Length..]), "/models", "/key"];
 
     // Of every line that is logged on the way of the request, also those that don't name it.
     private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
@@ -141,18 +142,38 @@ internal sealed partial class ApiDispatcher(
         // Where the application has a policy of its own for these paths, its middleware has applied it.
         var isReadable = context.GetEndpoint()?.Metadata.GetMetadata<ICorsMetadata>() is not null || configuration.Origins.Apply(context);
         if (HttpMethods.IsOptions(context.Request.Method)) return AnswerOptionsAsync(context, isReadable);
+        if (configuration.Tokens is { } tokens && ApiKeys.FindKey(context.Request) is { } bearer && TokenKeys.IsToken(bearer))
+            return DispatchTokenAsync(context, scope, path, tokens, bearer);
         var (caller, refused) = Identify(context, configuration);
         if (refused is not null) return JsonReply.WriteErrorAsync(context, refused);
         scope.Caller = caller!;
+        return DispatchPathAsync(context, scope, path);
+    }
 
+    private async Task DispatchTokenAsync(HttpContext context, RequestScope scope, string path, TokenKeys tokens, string bearer)
+    {
+        var (caller, refused) = await tokens.IdentifyAsync(bearer, context.Request);
+        if (refused is not null)
+        {
+            await JsonReply.WriteErrorAsync(context, refused);
+            return;
+        }
+        scope.Caller = caller!;
+        await DispatchPathAsync(context, scope, path);
+    }
+
+    private Task DispatchPathAsync(HttpContext context, RequestScope scope, string path)
+    {
+        var configuration = scope.Configuration;
         return path switch
         {
             _ when Dialects.FindByPath(path, out var rest) is { } dialect => OnDoor(context, dialect, rest, scope),
             "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope.Caller)),
+            "/v1/key" => OnGet(context, c => keys.WriteAsync(c, scope.Caller)),
             MetricsPath => OnGet(context, metrics.WriteAsync),
-            "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog)),
+            "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog, scope.Caller)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
-                OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
+                OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, scope.Caller, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
             _ => JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? "")),
         };
     }
@@ -160,10 +181,10 @@ internal sealed partial class ApiDispatcher(
     // Keys say whether a request may pass, also in an application; there its user says whose the answers are, for many may bear one key.
     private (Caller? Caller, ApiError? Error) Identify(HttpContext context, HubSnapshot configuration)
     {
-        var (caller, error) = configuration.Keys.Identify(context.Request);
+        var (caller, error) = configuration.Keys.Identify(context.Request, time.GetUtcNow());
         if (error is not null) return (null, error);
         var (user, unknown) = UserOwner.Find(context.User, embedding.OwnerClaim);
-        return (user ?? caller, unknown);
+        return (user is null ? caller : configuration.Keys.CreateCaller(user.Id), unknown);
     }
 
     private static Task AnswerOptionsAsync(HttpContext context, bool isReadable)

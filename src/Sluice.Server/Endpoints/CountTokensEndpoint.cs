@@ -36,7 +36,7 @@ internal sealed class CountTokensEndpoint(RequestBody bodies, ReasoningSeal? sea
         var (body, unread) = await bodies.ReadAsync(context);
         if (unread is not null) return (0, unread);
         if (!s_dialect.TryReadOutline(body, out var outline, out var error)) return (0, error);
-        if (scope.Configuration.Router.Find(outline.Model) is not { } route) return (0, ApiErrors.ModelNotFound(outline.Model));
+        if (scope.Configuration.Router.Find(outline.Model) is not { } route || !scope.Caller.MayUse(route.Model)) return (0, ApiErrors.ModelNotFound(outline.Model));
         var client = new ClientRequest(MessagesPassedRequest.WithMaxTokens(body), s_dialect, seal);
         // The one that would be asked first.
         if (route.Tiers[0][0].Upstream is ITokenCounter counter)

@@ -19,7 +19,11 @@ internal static class JsonReply
         var dialect = context.Features.Get<Door>()?.Dialect ?? ChatDialect.Instance;
         response.StatusCode = dialect.StatusOf(error);
         if (error.RetryAfter is { } retryAfter)
+        {
             response.Headers.RetryAfter = ((long)Math.Ceiling(retryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            // What the SDKs wait by, where there is one.
+            response.Headers["retry-after-ms"] = ((long)Math.Ceiling(retryAfter.TotalMilliseconds)).ToString(CultureInfo.InvariantCulture);
+        }
         if (error.ShouldRetry is { } shouldRetry) response.Headers["x-should-retry"] = shouldRetry ? "true" : "false";
         if (error.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Bearer";
         var body = new ArrayBufferWriter<byte>();

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Models;
+using Sluice.Server.Access;
 using Sluice.Server.Models;
 
 namespace Sluice.Server.Endpoints;
@@ -12,9 +13,9 @@ internal static class ModelsEndpoint
     private const string Owner = "sluice";
     private const int PageMax = 1000;
 
-    public static Task WriteListAsync(HttpContext context, ModelCatalog catalog)
+    public static Task WriteListAsync(HttpContext context, ModelCatalog catalog, Caller caller)
     {
-        List<ModelObject> all = [.. catalog.Models.SelectMany(model => model.Aliases.Prepend(model.Id), (model, name) => Describe(model, name))];
+        List<ModelObject> all = [.. catalog.Models.Where(caller.MayUse).SelectMany(model => model.Aliases.Prepend(model.Id), (model, name) => Describe(model, name))];
         var query = context.Request.Query;
         var (first, count, error) = FindPage(query, all);
         if (error is not null) return JsonReply.WriteErrorAsync(context, error);
@@ -25,7 +26,8 @@ internal static class ModelsEndpoint
         return JsonReply.WriteAsync(context, new ModelList(page, hasMore) { Models = models }, ModelJsonContext.Wire.ModelList);
     }
 
-    public static Task WriteModelAsync(HttpContext context, ModelCatalog catalog, string name) => catalog.Find(name) is { } model
+    public static Task WriteModelAsync(HttpContext context, ModelCatalog catalog, Caller caller, string name) =>
+        catalog.Find(name) is { } model && caller.MayUse(model)
         ? JsonReply.WriteAsync(context, Describe(model, name), ModelJsonContext.Wire.ModelObject)
         : JsonReply.WriteErrorAsync(context, ApiErrors.ModelNotFound(name));
 

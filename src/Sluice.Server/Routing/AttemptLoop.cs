@@ -54,12 +54,14 @@ internal sealed partial class AttemptLoop(MidStreamRescue rescue, RandomSource r
         for (var i = 0; i < route.Fallbacks.Count; i++)
         {
             var fallback = route.Fallbacks[i];
+            // One that a budget has no room for is passed over.
+            if (attempt.Record.Hold?.TrySetModel(fallback.Model.Id) == false) continue;
             // The hub's own engine has no time to keep; the first server that is asked has.
             if (!isTimed && fallback.Timeouts is { } timeouts) isTimed = timer.Change(timeouts.Total, Timeout.InfiniteTimeSpan);
             LogFallback(attempt.Generation.Id, route.Model.Id, fallback.Model.Id, result.Kind);
             attempt.Record.AddFailover(FailoverStep.Fallback);
             var name = fallback.Model.Id;
-            var asked = attempt with { ModelName = name, Outline = attempt.Outline with { Model = name } };
+            var asked = attempt with { ModelName = name, ModelId = name, Outline = attempt.Outline with { Model = name } };
             var rest = route.Fallbacks.Skip(i + 1).ToArray();
             var (other, place) = await RunRouteAsync(asked, fallback, 1, rest);
             if (other.Outcome != AttemptOutcome.Failed) return await RescueAsync(asked, other, place, fallback, rest);

@@ -24,7 +24,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         Prefill,
     }
 
-    private readonly record struct Step(Method Method, Deployment Deployment, string ModelName, bool WholeWords);
+    private readonly record struct Step(Method Method, Deployment Deployment, string ModelName, string ModelId, bool WholeWords);
 
     /// <summary>Whether there would be anything to try if the deployment broke off.</summary>
     public static bool IsPossible(Route route, Deployment deployment, IReadOnlyList<Route> fallbacks) =>
@@ -45,9 +45,11 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
         // What was delivered is compared chunk by chunk.
         if (!route.Rescues) return false;
         var count = 0;
-        foreach (var step in Plan(broke, isStalled, route, fallbacks, broken.Outline.Model))
+        foreach (var step in Plan(broke, isStalled, route, fallbacks, broken.Outline.Model, broken.ModelId))
         {
             if (count == limits.RescueAttemptsMax) break;
+            // One that a budget has no room for is passed over.
+            if (broken.Record.Hold?.TrySetModel(step.ModelId) == false) continue;
             if (ReadEvents(broken) is not { } events) return false;
             if (broken.Dialect is not ChatDialect)
             {
@@ -69,21 +71,21 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
 
     // Another place with the same model first, then other models, then the same place again; then, in the same order, those of the same
     // model that can be given a beginning.
-    private static IEnumerable<Step> Plan(Deployment broke, bool isStalled, Route route, IReadOnlyList<Route> fallbacks, string modelName)
+    private static IEnumerable<Step> Plan(Deployment broke, bool isStalled, Route route, IReadOnlyList<Route> fallbacks, string modelName, string modelId)
     {
         var others = route.Deployments.Where(deployment => deployment != broke && !deployment.IsAvoided).ToList();
         var same = isStalled || broke.IsAvoided ? [] : (Deployment[])[broke];
-        foreach (var other in others) yield return new Step(Method.Rerun, other, modelName, false);
+        foreach (var other in others) yield return new Step(Method.Rerun, other, modelName, modelId, false);
         foreach (var fallback in fallbacks)
         {
             if (fallback.Deployments.FirstOrDefault(deployment => deployment != broke && !deployment.IsAvoided) is { } other)
-                yield return new Step(Method.Rerun, other, fallback.Model.Id, false);
+                yield return new Step(Method.Rerun, other, fallback.Model.Id, fallback.Model.Id, false);
         }
-        foreach (var again in same) yield return new Step(Method.Rerun, again, modelName, false);
+        foreach (var again in same) yield return new Step(Method.Rerun, again, modelName, modelId, false);
         foreach (var able in others.Concat(same).Where(deployment => deployment.Upstream.Continues))
         {
-            yield return new Step(Method.Prefill, able, modelName, WholeWords: true);
-            yield return new Step(Method.Prefill, able, modelName, WholeWords: false);
+            yield return new Step(Method.Prefill, able, modelName, modelId, WholeWords: true);
+            yield return new Step(Method.Prefill, able, modelName, modelId, WholeWords: false);
         }
     }
 
@@ -146,6 +148,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             Outline = broken.Outline with { Model = step.ModelName },
             Body = body,
             ModelName = delivered.Model,
+            ModelId = step.ModelId,
             Created = delivered.Created,
             Commit = new CommitPoint(time),
             IsLast = false,
@@ -164,6 +167,7 @@ internal sealed partial class MidStreamRescue(Limits limits, TimeProvider time, 
             Outline = broken.Outline with { Model = step.ModelName },
             // As the events say it already.
             ModelName = delivered.Model,
+            ModelId = step.ModelId,
             Created = delivered.Created,
             Commit = new CommitPoint(time),
             IsLast = false,

@@ -219,6 +219,15 @@ public sealed record Limits
     /// <summary>Between two tries of a commit that fails. The default value is 1 s: disks that are full are not free again sooner.</summary>
     public TimeSpan StoreRetry { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Between two commits to the ledger: what a killed process may lose of its rows, unless the ledger is strict. The default value is 100 ms.</summary>
+    public TimeSpan LedgerInterval { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Answers whose rows wait for a ledger that fails; beyond that keys with a budget begin none. The default value is 10,000: some 10 MB.</summary>
+    public int LedgerPendingMax { get; init; } = 10_000;
+
+    /// <summary>Between two looks for keys and budgets that a command has changed. The default value is 500 ms.</summary>
+    public TimeSpan LedgerPoll { get; init; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Bytes of events in one commit; what is over goes into the next one at once. The default value is 8 MiB: a tenth of a second's work for a slow disk.</summary>
     public int StoreBatchBytes { get; init; } = 8 << 20;
 

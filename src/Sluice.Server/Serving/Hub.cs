@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Inference.Scheduling;
+using Sluice.Server.Access;
 using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
 
@@ -18,6 +20,9 @@ public sealed partial class Hub : IDisposable
     private readonly Lock _lock = new();
     private readonly LoadedModels<InferenceEngine> _memory;
     private readonly Func<ModelCatalog, ModelRouter?, ModelRouter> _createRouter;
+    private readonly KeyRing _ring;
+    private readonly Limiter _limiter;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private volatile HubSnapshot _current;
 
@@ -26,10 +31,13 @@ public sealed partial class Hub : IDisposable
         ModelCatalog catalog,
         LoadedModels<InferenceEngine> memory,
         Func<ModelCatalog, ModelRouter?, ModelRouter> createRouter,
+        KeyRing ring,
+        Limiter limiter,
+        TimeProvider time,
         ILogger<Hub> logger)
     {
-        (_memory, _createRouter, _logger) = (memory, createRouter, logger);
-        _current = new HubSnapshot(options, catalog, createRouter(catalog, null));
+        (_memory, _createRouter, _ring, _limiter, _time, _logger) = (memory, createRouter, ring, limiter, time, logger);
+        _current = CreateSnapshot(options, catalog, createRouter(catalog, null));
     }
 
     /// <summary>What is served to requests that come from now on.</summary>
@@ -60,7 +68,7 @@ public sealed partial class Hub : IDisposable
         {
             var old = _current;
             // A file that was emptied, or cut short by a full disk, has no keys either.
-            if (old.Options.ApiKeys.Count > 0 && options is { ApiKeys.Count: 0, AllowsEveryone: false })
+            if (old.Options.HasKeys && !options.HasKeys && _ring.IsEmpty && !options.AllowsEveryone)
                 throw new InvalidOperationException("it has no API keys, and the current one has; write 'api_keys: []' to let everyone in.");
             if (!options.Listen.SequenceEqual(old.Options.Listen)) LogListenStays(string.Join(" and ", options.Listen), string.Join(" and ", old.Options.Listen));
             var kept = options with
@@ -70,9 +78,10 @@ public sealed partial class Hub : IDisposable
                 StorePath = old.Options.StorePath,
                 StoreSizeBytes = old.Options.StoreSizeBytes,
                 Drain = old.Options.Drain,
+                Ledger = old.Options.Ledger,
             };
             if (kept with { Listen = options.Listen } != options) LogStoreStays();
-            _current = new HubSnapshot(kept, catalog, _createRouter(catalog, old.Router));
+            _current = CreateSnapshot(kept, catalog, _createRouter(catalog, old.Router));
             _memory.Retain(catalog.Models.OfType<LocalModel>().Select(model => model.Path), options.MemoryBudgetBytes);
             LogApplied(catalog.Models.Count, NamesOf(catalog, without: old.Catalog), NamesOf(old.Catalog, without: catalog));
             old.Release();
@@ -96,6 +105,14 @@ public sealed partial class Hub : IDisposable
         }
     }
 
+    // Prices first: what begins from now on is charged by them.
+    private HubSnapshot CreateSnapshot(SluiceOptions options, ModelCatalog catalog, ModelRouter router)
+    {
+        _limiter.SetPrices(options.Prices);
+        _ring.Apply(options);
+        return new HubSnapshot(options, catalog, router, _ring, _limiter, _time);
+    }
+
     private static string NamesOf(ModelCatalog catalog, ModelCatalog without)
     {
         var names = catalog.Models.Select(model => model.Id).Except(without.Models.Select(model => model.Id), StringComparer.Ordinal).ToList();
@@ -105,7 +122,7 @@ public sealed partial class Hub : IDisposable
     [LoggerMessage(1, LogLevel.Information, "The new configuration is applied; models: {Count}, added: {Added}, removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
-    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size' and 'drain' can't change while the hub runs; restart it to apply them.")]
+    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size', 'drain' and 'ledger' can't change while the hub runs; restart it to apply them.")]
     private partial void LogStoreStays();
 
     [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs; restart it to listen on {Listen}. Until then it listens on {Current}.")]

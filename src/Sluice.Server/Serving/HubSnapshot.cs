@@ -1,5 +1,6 @@
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
 
@@ -10,7 +11,7 @@ namespace Sluice.Server.Serving;
 /// A request holds it from its beginning to its end, so a reload takes nothing from it. When another one is current and nobody holds
 /// this one any more, it lets go of its upstreams.
 /// </remarks>
-internal sealed class HubSnapshot(SluiceOptions options, ModelCatalog catalog, ModelRouter router)
+internal sealed class HubSnapshot(SluiceOptions options, ModelCatalog catalog, ModelRouter router, KeyRing ring, Limiter limiter, TimeProvider time)
 {
     // One for being current, and one for each request.
     private int _holderCount = 1;
@@ -21,7 +22,10 @@ internal sealed class HubSnapshot(SluiceOptions options, ModelCatalog catalog, M
 
     public ModelRouter Router => router;
 
-    public ApiKeys Keys { get; } = new(options.ApiKeys);
+    public ApiKeys Keys { get; } = new(options, ring, limiter);
+
+    /// <summary>Null where no identity provider is configured.</summary>
+    public TokenKeys? Tokens { get; } = options.Jwt is null ? null : new TokenKeys(options, limiter, time);
 
     public HostPolicy Hosts { get; } = new(options);
 

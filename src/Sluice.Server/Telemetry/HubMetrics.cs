@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Sluice.Protocol.Errors;
 
 namespace Sluice.Server.Telemetry;
 
@@ -41,6 +42,7 @@ internal sealed class HubMetrics
         Hedges = Meter.CreateCounter<long>("sluice.hedges", "{attempt}", "Second attempts because the content of the first was late.");
         Suspended = Meter.CreateCounter<long>("sluice.answers.suspended", "{answer}", "Answers that the local engine suspended because nobody read them.");
         Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine resumed.");
+        LimitRefusals = Meter.CreateCounter<long>("sluice.limit.refused", "{request}", "Requests that a limit of their key, project or the hub refused.");
         Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were applied or refused.");
     }
 
@@ -77,6 +79,11 @@ internal sealed class HubMetrics
     public Counter<long> Continued { get; }
 
     public Counter<long> Reloads { get; }
+
+    public Counter<long> LimitRefusals { get; }
+
+    /// <summary>A limit has refused a request.</summary>
+    public void CountRefusal(ApiError error) => LimitRefusals.Add(1, new KeyValuePair<string, object?>(Tags.Limit, error.Code));
 
     private Histogram<double> Histogram(string name, string unit, string description, double[] boundaries) =>
         Meter.CreateHistogram(name, unit, description, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = boundaries });

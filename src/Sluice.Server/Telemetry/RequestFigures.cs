@@ -1,4 +1,5 @@
 using Sluice.Protocol.Answers;
+using Sluice.Server.Metering;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Telemetry;
@@ -30,6 +31,9 @@ internal sealed class RequestFigures
 
     /// <summary>Of the request that began the answer, for the log; null where it began in an earlier process.</summary>
     public string? RequestId { get; }
+
+    /// <summary>What the answer may use; null where nothing is counted.</summary>
+    public Hold? Hold { get; set; }
 
     /// <summary>
     /// One for each attempt at an upstream or the local engine, in the order in which they began: those of hedges and rescues too, and
@@ -86,14 +90,16 @@ internal sealed class RequestFigures
     /// <summary>The answer was begun in an earlier process, by this upstream.</summary>
     public void Restore(UpstreamIdentity upstream)
     {
-        lock (_entries) _entries.Add(new UsageEntry(upstream, span: null));
+        lock (_entries) _entries.Add(new UsageEntry(upstream, upstream.Model, span: null));
         Upstream = upstream.Name;
     }
 
     /// <summary>An attempt begins. Its span is current in the calling method from now on, where somebody traces.</summary>
-    public UsageEntry BeginAttempt(UpstreamIdentity upstream)
+    /// <param name="upstream">Where.</param>
+    /// <param name="model">Id of the hub's model that it is made for.</param>
+    public UsageEntry BeginAttempt(UpstreamIdentity upstream, string model)
     {
-        var entry = new UsageEntry(upstream, _meter is null ? null : Tracing.StartAttempt(upstream));
+        var entry = new UsageEntry(upstream, model, _meter is null ? null : Tracing.StartAttempt(upstream));
         lock (_entries) _entries.Add(entry);
         Upstream = upstream.Name;
         return entry;
@@ -174,6 +180,8 @@ internal sealed class RequestFigures
     /// <summary>Text, reasoning, a refusal or a part of a tool call has come. Allocates nothing.</summary>
     public void AddContent()
     {
+        // Whoever makes the answer looks at the hold: it alone can stop.
+        Hold?.TryTakePiece();
         var now = _time.GetTimestamp();
         if (ContentCount++ == 0)
         {

@@ -127,6 +127,7 @@ internal sealed class RequestMeter
         CancellationCause.ClientLeft => "client_left",
         CancellationCause.Deadline => "deadline",
         CancellationCause.Requested => "requested",
+        CancellationCause.Exhausted => "budget",
         _ => "shutdown",
     };
 

@@ -15,6 +15,7 @@ internal static class Tags
     public const string Method = "sluice.method";
     public const string Estimated = "sluice.estimated";
     public const string Role = "sluice.role";
+    public const string Limit = "sluice.limit";
 
     /// <summary>The only operation.</summary>
     public const string Chat = "chat";

@@ -28,9 +28,16 @@ internal enum AttemptRole
 /// same engine is one attempt. Written by whoever makes the attempt, and read after the end of the answer.
 /// </summary>
 /// <param name="upstream">Where it is made.</param>
+/// <param name="model">Id of the hub's model that it is made for.</param>
 /// <param name="span">Its own, which ends with it; null where nobody traces.</param>
-internal sealed class UsageEntry(UpstreamIdentity upstream, Activity? span)
+internal sealed class UsageEntry(UpstreamIdentity upstream, string model, Activity? span)
 {
+    /// <summary>Id of the hub's model that it is made for.</summary>
+    public string Model => model;
+
+    /// <summary>What of <see cref="Usage"/> earlier productions have written down; null where it has no row yet.</summary>
+    public AnswerUsage? Written { get; set; }
+
     public UpstreamIdentity Upstream => upstream;
 
     public Activity? Span => span;

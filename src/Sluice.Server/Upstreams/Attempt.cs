@@ -32,6 +32,9 @@ internal sealed record Attempt(
     /// <summary>Who asks, by <see cref="Access.Caller.Id"/>. The engine shares what prompts have in common among those of one.</summary>
     public string Principal { get; init; } = "";
 
+    /// <summary>Id of the hub's model that is asked: the price is its price. The default value is the name that was asked for.</summary>
+    public string ModelId { get; init; } = Outline.Model;
+
     /// <summary>The model's name in the answer.</summary>
     public string ModelName { get; init; } = Outline.Model;
 

@@ -1,5 +1,8 @@
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
+using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
@@ -19,7 +22,10 @@ internal static class CancelledEnd
             case CancellationCause.Deadline:
                 log.Fail(ApiErrors.ServerError("The request exceeded its time limit.") with { Status = 504 });
                 break;
-            case CancellationCause.Requested:
+            case CancellationCause.Exhausted when attempt.Record.Hold is { Account.OnExhausted: not ExhaustedPolicy.Length } hold:
+                log.Fail(LimitErrors.Exhausted(hold.Cut));
+                break;
+            case CancellationCause.Requested or CancellationCause.Exhausted:
                 _ = WriteStopLaterAsync(attempt);
                 break;
             default:
@@ -58,7 +64,16 @@ internal static class CancelledEnd
         var usage = attempt.Record.Usage.GetValueOrDefault();
         var isEstimated = attempt.Record is not { Usage: not null, IsUsageEstimated: false };
         var events = ReadDelivered(log);
-        if (attempt.Dialect.TryWriteStop(attempt.HeadAt(attempt.Record.UnixTime), events, isWhole, finished, usage, isEstimated, attempt.Output)) log.Stop();
+        var head = attempt.HeadAt(attempt.Record.UnixTime);
+        var isCut = attempt.Generation.CancellationCause == CancellationCause.Exhausted;
+        if (isCut) head = head with { Budget = attempt.Record.Hold?.Cut?.ToMark() ?? new BudgetMark("key", null) };
+        if (attempt.Dialect.TryWriteStop(head, events, isWhole, finished, usage, isEstimated, attempt.Output))
+        {
+            // A cut answer is whole for its key: asked for again it is given again.
+            if (isCut) log.Complete();
+            else log.Stop();
+        }
+        else if (isCut) log.Fail(LimitErrors.Exhausted(attempt.Record.Hold?.Cut));
         // An upstream's own events are of a shape that no end can be made for.
         else log.Cancel();
     }

@@ -9,6 +9,7 @@ using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
+using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
 
@@ -30,6 +31,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     private long _contentCount;
     private bool _isDelivered;
     private bool _isHandedOver;
+    private bool _isCut;
 
     public async Task<AttemptResult> RunAsync()
     {
@@ -152,6 +154,7 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
                 if (!await moving) return _relay.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
                 if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
                 if (await AddAsync(events.Current) is { } result) return result;
+                if (_isCut) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
             }
         }
         finally
@@ -191,7 +194,11 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
                 return Break(UpstreamError.Read(500, item.Data.Span));
             case FrameKind.Content:
                 Commit();
-                AddContent();
+                if (!TryAddContent())
+                {
+                    await CutAsync();
+                    return null;
+                }
                 // Between a finish and usage there is no token to wait for.
                 _deadline.Restart(_relay.IsFinished ? upstream.Limits.AfterFinish : IdleTime);
                 break;
@@ -232,7 +239,8 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         if (frame == FrameKind.Failed) return Break(_relay.Error!);
         if (!_relay.HasAnswer) return Break(UpstreamFailure.NoStream);
         Commit();
-        AddContent();
+        // It is there as a whole, and paid.
+        TryAddContent();
         return await CompleteAsync();
     }
 
@@ -245,12 +253,23 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         return hasChoices ? null : UpstreamError.Find(content);
     }
 
-    // A finish reason alone is no token.
-    private void AddContent()
+    // A finish reason alone is no token. False where a budget has no room for it.
+    private bool TryAddContent()
     {
-        if (_relay.ContentCount == _contentCount) return;
+        if (_relay.ContentCount == _contentCount) return true;
         _contentCount = _relay.ContentCount;
         attempt.Output.AddContent();
+        return attempt.Record.Hold is not { Cut: not null };
+    }
+
+    // The event that there is no room for is not delivered. What comes as a whole has delivered nothing yet, and ends with it.
+    private async ValueTask CutAsync()
+    {
+        if (IsHeld) await FlushAsync(isEnd: true);
+        _events.Clear();
+        _isCut = true;
+        attempt.Output.Publish();
+        attempt.Generation.Cancel(CancellationCause.Exhausted);
     }
 
     // Of an answer that is delivered as one object, nothing is before its end: until then another attempt may take its place.

@@ -10,6 +10,8 @@ using Sluice.Protocol.Chat;
 using Sluice.Protocol.Completions;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
+using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
 
@@ -142,15 +144,24 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_output.HasEnded) return;
+        if (reason == FinishReason.Exhausted && Budget is { Account.OnExhausted: not ExhaustedPolicy.Length } hold)
+        {
+            _output.Fail(LimitErrors.Exhausted(hold.Cut));
+            return;
+        }
         BeginContent(isText: true);
         var end = reason switch
         {
-            FinishReason.Length => AnswerEnd.Length,
+            FinishReason.Length or FinishReason.Exhausted => AnswerEnd.Length,
             FinishReason.ToolCalls => AnswerEnd.ToolCalls,
             FinishReason.Repetition => AnswerEnd.Repetition,
             _ => AnswerEnd.Stop,
         };
-        _writer.Finish(_output, choiceIndex, new AnswerFinish(end) { StopText = _stopTexts[choiceIndex] });
+        _writer.Finish(_output, choiceIndex, new AnswerFinish(end)
+        {
+            StopText = _stopTexts[choiceIndex],
+            Budget = reason == FinishReason.Exhausted ? Budget?.Cut?.ToMark() : null,
+        });
     }
 
     public void OnCompleted(GenerationUsage usage)
@@ -200,6 +211,8 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
         }
         _lease.Dispose();
     }
+
+    private Hold? Budget => _attempt.Record.Hold;
 
     private void AddContent()
     {

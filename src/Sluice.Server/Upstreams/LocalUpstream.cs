@@ -8,6 +8,7 @@ using Sluice.Inference.ToolCalls;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Streaming;
@@ -64,6 +65,13 @@ internal sealed partial class LocalUpstream(
                 RepetitionWindow = request.Chat is not null && model.EndsRepetition ? Limits.RepetitionWindow : null,
                 Sampling = prepared.Asked.Sampling with { Seed = frame.Seed },
             };
+            if (attempt.Record.Hold is { } hold)
+            {
+                var prompt = asked.PromptTokens.Count + asked.FurtherPrompts.Sum(static tokens => (long)tokens.Count);
+                var choices = asked.ChoiceCount * (1 + asked.FurtherPrompts.Count);
+                if (!hold.TryReserve(prompt, choices)) return (null, LimitErrors.Exhausted(hold.Cut));
+                asked = asked with { MayContinue = () => hold.TryTake() };
+            }
             if (engine.TrySubmit(asked, prepared.Sink) is not { } running) return (null, ApiErrors.RateLimited(engine.RetryAfter));
             handedOver = true;
             return (new Running(running, frame, attempt.Output), null);

@@ -1,4 +1,5 @@
 using Sluice.Protocol.Errors;
+using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 
@@ -78,6 +79,8 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
     private static FailureKind KindOf(ApiError error) => error switch
     {
         { Code: "context_length_exceeded" } => FailureKind.ContextLength,
+        // Whoever is asked next would have to be paid too.
+        { Code: LimitErrors.QuotaCode } => FailureKind.Refused,
         { Status: 429 } => FailureKind.RateLimited,
         { Status: < 500 } => FailureKind.Refused,
         // A model that can't be loaded is no fault of the engine's, and the breaker would only hide the reason.

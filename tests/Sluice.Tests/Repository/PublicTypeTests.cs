@@ -8,9 +8,10 @@ public sealed class PublicTypeTests
 {
     private static readonly string[] s_known =
     [
-        "AbortPolicy", "ApiKey", "ConfigurationError", "ConfigurationException", "ConfigurationFile", "ConfigurationReload",
-        "ConfigurationSource", "EmbeddingOptions", "Hub", "Limits", "ListenAddress", "LocalModel", "ModelCatalog", "ModelEntry",
-        "ModelOptions", "ModelRouteOptions", "RandomSource", "RouteTimeouts", "SluiceEndpoints", "SluiceOptions", "SluiceServer",
+        "AbortPolicy", "ApiKey", "BudgetOptions", "BudgetPeriod", "BudgetUnit", "ConfigurationError", "ConfigurationException",
+        "ConfigurationFile", "ConfigurationReload", "ConfigurationSource", "EmbeddingOptions", "ExhaustedPolicy", "Hub", "JwtOptions", "KeyOptions",
+        "LedgerException", "LedgerOptions", "LimitOptions", "Limits", "ListenAddress", "LocalModel", "ModelCatalog", "ModelEntry", "ModelOptions", "ModelPrice",
+        "ModelRouteOptions", "PriceTable", "PriceTier", "ProjectOptions", "RandomSource", "RouteTimeouts", "SluiceEndpoints", "SluiceOptions", "SluiceServer",
         "SluiceTelemetry", "SourcePosition", "StoreException", "StoreFault", "StoreKind", "UpstreamKind", "UpstreamModel",
         "UpstreamOptions",
     ];

@@ -3,6 +3,8 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
+using Sluice.Server.Runtime;
 using Xunit;
 
 namespace Sluice.Tests.Server.Access;
@@ -18,6 +20,12 @@ public sealed class AccessTests
         return context;
     }
 
+    private static ApiKeys Keys(params ApiKey[] keys)
+    {
+        var limiter = new Limiter(TimeProvider.System, new RandomSource(1));
+        return new ApiKeys(new SluiceOptions { ApiKeys = keys }, new KeyRing(limiter), limiter);
+    }
+
     [Theory]
     [InlineData("Bearer sk-one-0123456789", null)]
     [InlineData("bearer sk-two-0123456789", null)]
@@ -30,8 +38,8 @@ public sealed class AccessTests
     [InlineData("", "")]
     public void ApiKeys_LetOnlyTheConfiguredOnesPass(string authorization, string? code)
     {
-        var keys = new ApiKeys(["sk-one-0123456789", "sk-two-0123456789"]);
-        var (_, error) = keys.Identify(Request(headers: ("Authorization", authorization)).Request);
+        var keys = Keys("sk-one-0123456789", "sk-two-0123456789");
+        var (_, error) = keys.Identify(Request(headers: ("Authorization", authorization)).Request, DateTimeOffset.UnixEpoch);
         if (code is null)
         {
             Assert.Null(error);
@@ -44,21 +52,21 @@ public sealed class AccessTests
 
     [Fact]
     public void ApiKeys_AzuresHeaderCountsToo() =>
-        Assert.Null(new ApiKeys(["k"]).Identify(Request(headers: ("api-key", "k")).Request).Error);
+        Assert.Null(Keys("k").Identify(Request(headers: ("api-key", "k")).Request, DateTimeOffset.UnixEpoch).Error);
 
     [Fact]
     public void ApiKeys_None_LetsEveryKeyPass()
     {
-        Assert.Null(new ApiKeys([]).Identify(Request().Request).Error);
-        Assert.Null(new ApiKeys([]).Identify(Request(headers: ("Authorization", "Bearer EMPTY")).Request).Error);
+        Assert.Null(Keys().Identify(Request().Request, DateTimeOffset.UnixEpoch).Error);
+        Assert.Null(Keys().Identify(Request(headers: ("Authorization", "Bearer EMPTY")).Request, DateTimeOffset.UnixEpoch).Error);
     }
 
     [Fact]
     public void Callers_are_those_of_the_keys_ids_and_a_key_without_one_is_its_own()
     {
-        var keys = new ApiKeys([new ApiKey("red", "k1"), "k2", new ApiKey("red", "k3"), new ApiKey("blue", "k4")]);
+        var keys = Keys(new ApiKey("red", "k1"), "k2", new ApiKey("red", "k3"), new ApiKey("blue", "k4"));
         string[] bearers = ["k1", "k2", "k3", "k4"];
-        var ids = bearers.Select(key => keys.Identify(Request(headers: ("api-key", key)).Request).Caller!.Ids).ToList();
+        var ids = bearers.Select(key => keys.Identify(Request(headers: ("api-key", key)).Request, DateTimeOffset.UnixEpoch).Caller!.Ids).ToList();
         Assert.Equal(["red", HashOf("k1"), HashOf("k3")], ids[0]);
         Assert.Equal([HashOf("k2")], ids[1]);
         Assert.Equal(ids[0], ids[2]);
@@ -68,8 +76,8 @@ public sealed class AccessTests
     [Fact]
     public void Without_keys_everybody_is_one_caller_who_still_has_what_was_kept_by_key()
     {
-        Assert.Equal([""], new ApiKeys([]).Identify(Request().Request).Caller!.Ids);
-        Assert.Equal(["", HashOf("k")], new ApiKeys([]).Identify(Request(headers: ("api-key", "k")).Request).Caller!.Ids);
+        Assert.Equal([""], Keys().Identify(Request().Request, DateTimeOffset.UnixEpoch).Caller!.Ids);
+        Assert.Equal(["", HashOf("k")], Keys().Identify(Request(headers: ("api-key", "k")).Request, DateTimeOffset.UnixEpoch).Caller!.Ids);
     }
 
     [Theory]

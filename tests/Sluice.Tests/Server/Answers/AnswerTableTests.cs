@@ -165,7 +165,7 @@ public sealed class AnswerTableTests : IDisposable
         foreach (var (name, isTime, isLocal) in (IEnumerable<(string, bool, bool)>)[("local", true, true), ("local", false, true), ("http://up", true, false), ("http://up", false, false)])
         {
             var answer = Create(name + isTime, Owner($"{name}{isTime}"), out _)!;
-            answer.Record.BeginAttempt(new UpstreamIdentity(name, "x", "m"));
+            answer.Record.BeginAttempt(new UpstreamIdentity(name, "x", "m"), "m");
             var work = new ScriptedWork();
             if (isLocal) answer.Production!.Begin(work);
             answer.Production!.AddContent();

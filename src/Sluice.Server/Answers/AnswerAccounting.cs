@@ -1,0 +1,221 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Sluice.Protocol.Answers;
+using Sluice.Server.Ledger;
+using Sluice.Server.Metering;
+using Sluice.Server.Telemetry;
+using Sluice.Streaming;
+
+namespace Sluice.Server.Answers;
+
+/// <summary>
+/// Settles what answers took, where their generation ends, whoever listens: with the limiter, and in the ledger's rows. A key is charged once
+/// for its answer; what hedges, failures and rescues took beside it costs the hub alone.
+/// </summary>
+/// <param name="ledger">Null where nothing is written down.</param>
+/// <param name="limiter">Has the prices.</param>
+/// <param name="time">Clock.</param>
+internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, TimeProvider time)
+{
+    // From the ledger at the start: answers that were begun and not settled.
+    private readonly Dictionary<string, (AnswerRow Row, List<AttemptRow> Attempts)> _open = new(StringComparer.Ordinal);
+
+    private byte[]? _secret;
+
+    /// <summary>What a person is called in the ledger: nobody can tell the name from it.</summary>
+    public string? SubjectOf(string? user) =>
+        user is null || _secret is null ? null : Convert.ToHexStringLower(HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes(user)));
+
+    /// <summary>Whether an answer must be in the ledger before an upstream is asked for it.</summary>
+    public bool IsStrict => ledger?.IsStrict == true;
+
+    /// <summary>Whether so many rows wait for the ledger that whoever has a budget may begin nothing.</summary>
+    public bool IsFull => ledger?.IsFull == true;
+
+    /// <summary>An answer has been let in. Nothing of it has been made.</summary>
+    public void Begin(Answer answer)
+    {
+        if (answer.Record.Hold is { } hold) ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: false, ""), []));
+    }
+
+    /// <summary>Completes when everything so far is in the ledger; false when that is not possible now.</summary>
+    public Task<bool> FlushAsync() => ledger?.FlushAsync() ?? Task.FromResult(true);
+
+    /// <summary>The engine has stopped at the answer: what it took so far is charged to the windows in which it began.</summary>
+    public void Pause(Answer answer)
+    {
+        if (answer.Record.Hold is not { } hold) return;
+        var attempts = Settle(answer, hold);
+        ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: false, ""), attempts));
+    }
+
+    /// <summary>A suspended answer is to be continued.</summary>
+    public void Continue(Answer answer)
+    {
+        if (answer.Record.Hold is { } hold) limiter.Continue(hold);
+    }
+
+    /// <summary>The answer's log has ended.</summary>
+    /// <param name="answer">Not disposed yet.</param>
+    /// <param name="isLeftToStore">Whether another process continues it, and settles what follows.</param>
+    public void End(Answer answer, bool isLeftToStore)
+    {
+        if (answer.Record.Hold is not { } hold) return;
+        var attempts = Settle(answer, hold);
+        if (isLeftToStore) return;
+        var endedBy = hold.Cut is not null ? "budget" : answer.Log.End?.Kind switch
+        {
+            StreamEndKind.Completed => "completed",
+            StreamEndKind.Failed => "failed",
+            _ => "cancelled",
+        };
+        ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: true, endedBy), attempts));
+    }
+
+    /// <summary>Reads what an earlier process has left open. Before the answers of a store are taken over.</summary>
+    /// <exception cref="LedgerException">The ledger can't be read.</exception>
+    public async Task LoadAsync()
+    {
+        if (ledger is null) return;
+        _secret = await ledger.UseAsync(static file => file.GetSubjectSecret());
+        var rows = await ledger.UseAsync(static file => file.ReadOpen().ConvertAll(row => (row, file.ReadAttempts(row.Id))));
+        foreach (var (row, attempts) in rows) _open[row.Id] = (row, attempts);
+    }
+
+    /// <summary>An answer comes from the store suspended: it is charged from where its last production ended.</summary>
+    public void Restore(string id, RequestFigures figures)
+    {
+        if (!_open.Remove(id, out var open)) return;
+        var (row, attempts) = open;
+        // Its limits are those of whoever continues it; of its key alone the name is known.
+        var hold = limiter.Restore(new Account(row.Key, "", row.Project, limiter.FindScopes(row.Key, row.Project)), row.Model, row.Usage.PromptTokens);
+        hold.Restore(
+            attempts.Count == 0 ? default : row.Usage, attempts.Sum(static attempt => attempt.ChargeNanoUsd),
+            attempts.Sum(static attempt => attempt.CostNanoUsd), attempts.Count, row.Revision, row.Began);
+        if (figures.LastEntry is { } entry && attempts.Count > 0) entry.Written = row.Usage;
+        figures.Hold = hold;
+    }
+
+    /// <summary>
+    /// Settles what ended with an earlier process: by what the store knows of it, else by an estimate of its prompt. After the answers of a
+    /// store were taken over.
+    /// </summary>
+    /// <param name="findFigures">What is known of an answer; null for nothing.</param>
+    public async Task SettleLostAsync(Func<string, RequestFigures?> findFigures)
+    {
+        if (ledger is null || _open.Count == 0) return;
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (var (row, attempts) in _open.Values)
+        {
+            var figures = findFigures(row.Id);
+            var usage = figures?.Usage ?? row.Usage;
+            var isEstimated = figures is null or { Usage: null } or { IsUsageEstimated: true };
+            var charge = limiter.PriceOf(row.Model).Of(usage);
+            var (before, beforeCost) = (attempts.Sum(static attempt => attempt.ChargeNanoUsd), attempts.Sum(static attempt => attempt.CostNanoUsd));
+            var rest = ProductionUsage.Subtract(usage, attempts.Count == 0 ? default : row.Usage);
+            var attempt = new AttemptRow(row.Id, attempts.Count)
+            {
+                Began = row.Began,
+                Ended = now,
+                Key = row.Key,
+                Project = row.Project,
+                Model = row.Model,
+                Upstream = figures?.Upstream ?? "unknown",
+                Role = "answer",
+                Usage = rest,
+                IsEstimated = isEstimated,
+                ChargedTokens = rest.TotalTokens,
+                ChargeNanoUsd = long.Max(0, charge - before),
+                CostNanoUsd = long.Max(0, charge - beforeCost),
+            };
+            ledger.Add(new LedgerEntry(
+                row with
+                {
+                    Revision = row.Revision + 1,
+                    Ended = now,
+                    EndedBy = "crash",
+                    Usage = usage,
+                    IsEstimated = isEstimated,
+                    ServedBy = row.Model,
+                    ChargeNanoUsd = before + attempt.ChargeNanoUsd,
+                    CostNanoUsd = beforeCost + attempt.CostNanoUsd,
+                },
+                [attempt]));
+        }
+        _open.Clear();
+        await ledger.FlushAsync();
+        limiter.Recount();
+    }
+
+    // The attempts of the production that has ended, one of which is the key's.
+    private List<AttemptRow> Settle(Answer answer, Hold hold)
+    {
+        var figures = answer.Record;
+        var entries = figures.Entries;
+        var winner = entries.LastOrDefault(static entry => entry.Role == AttemptRole.Answer) ?? (entries.Count > 0 ? entries[^1] : null);
+        var parts = new List<(UsageEntry Entry, AnswerUsage Usage, long Cost)>();
+        foreach (var entry in entries)
+        {
+            // One that took nothing, or nothing more, is no row.
+            var usage = ProductionUsage.Subtract(entry.Usage ?? default, entry.Written ?? default);
+            if (entry.Written is not null && usage.TotalTokens == 0) continue;
+            var price = limiter.PriceOf(entry.Model);
+            parts.Add((entry, usage, entry.Usage is { } all ? price.Of(all) - (entry.Written is { } written ? price.Of(written) : 0) : 0));
+            entry.Written = entry.Usage ?? default(AnswerUsage);
+        }
+        if (!hold.IsOpen) return [];
+        var number = hold.RowCount;
+        var charge = hold.Settle(figures.Usage, parts.Sum(static part => part.Usage.TotalTokens), parts.Sum(static part => part.Cost), parts.Count);
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        return parts.ConvertAll(part => new AttemptRow(answer.Id, number++)
+        {
+            Began = charge.Began.ToUnixTimeMilliseconds(),
+            Ended = now,
+            Key = hold.Account.Key,
+            Project = hold.Account.Project,
+            Model = part.Entry.Model,
+            Upstream = part.Entry.Upstream.Name,
+            Role = WordFor(part.Entry.Role),
+            Usage = part.Usage,
+            IsEstimated = part.Entry.IsEstimated,
+            ChargedTokens = part.Entry == winner ? charge.Usage.TotalTokens : 0,
+            ChargeNanoUsd = part.Entry == winner ? charge.NanoUsd : 0,
+            CostNanoUsd = long.Max(0, part.Cost),
+        });
+    }
+
+    private AnswerRow RowOf(Answer answer, Hold hold, bool isEnd, string endedBy)
+    {
+        var figures = answer.Record;
+        var account = hold.Account;
+        return new AnswerRow(answer.Id, hold.NextRevision())
+        {
+            Began = hold.AskedAt,
+            Ended = isEnd ? time.GetUtcNow().ToUnixTimeMilliseconds() : null,
+            Key = account.Key,
+            Project = account.Project,
+            Model = answer.Model,
+            ServedBy = isEnd || hold.RowCount > 0 ? hold.Model : null,
+            Door = answer.Owner.Dialect.Name,
+            EndedBy = endedBy,
+            // While it is made, of its prompt there is an estimate, which counts where nothing better follows.
+            Usage = isEnd || hold.RowCount > 0 ? figures.Usage ?? hold.Charged : new AnswerUsage((int)long.Min(hold.PromptTokens, int.MaxValue), 0, 0),
+            IsEstimated = !isEnd || figures.IsUsageEstimated || (figures.Usage is null && answer.Log.EventCount > 0),
+            PriceVersion = limiter.PriceVersion,
+            ChargeNanoUsd = hold.ChargedNanoUsd,
+            CostNanoUsd = hold.CostNanoUsd,
+            Subject = hold.Subject,
+            Tags = account.Tags.Count == 0 ? "" : JsonSerializer.Serialize(account.Tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString),
+        };
+    }
+
+    private static string WordFor(AttemptRole role) => role switch
+    {
+        AttemptRole.Answer => "answer",
+        AttemptRole.Failed => "failed",
+        AttemptRole.HedgeLost => "hedge_lost",
+        AttemptRole.RescueLost => "rescue_lost",
+        _ => "replaced",
+    };
+}

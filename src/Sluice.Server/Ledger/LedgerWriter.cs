@@ -1,0 +1,244 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Sluice.Server.Runtime;
+
+namespace Sluice.Server.Ledger;
+
+/// <summary>
+/// Brings rows into the ledger: what has come within <see cref="Limits.LedgerInterval"/> in one commit, in the order in which it came. While
+/// the file fails, rows wait in memory and the commit is tried again. Thread-safe.
+/// </summary>
+internal sealed partial class LedgerWriter : IDisposable
+{
+    private readonly LedgerFile _file;
+    private readonly Limits _limits;
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+
+    // The file is used by one thread at a time.
+    private readonly SemaphoreSlim _turn = new(1);
+
+    // Guards all below.
+    private readonly Lock _lock = new();
+    private List<LedgerEntry> _waiting = [];
+    private List<TaskCompletionSource<bool>> _flushes = [];
+    private Counter<long>? _rows;
+    private int _pending;
+    private bool _isRunning;
+    private bool _isArmed;
+    private bool _isDisposed;
+    private volatile LedgerException? _fault;
+
+    /// <param name="file">Disposed here.</param>
+    /// <param name="isStrict">See <see cref="Configuration.LedgerOptions.IsStrict"/>.</param>
+    /// <param name="limits">Bounds.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="logger">Told when the ledger fails, and when it works again.</param>
+    public LedgerWriter(LedgerFile file, bool isStrict, Limits limits, TimeProvider time, ILogger logger)
+    {
+        (_file, IsStrict, _limits, _logger) = (file, isStrict, limits, logger);
+        _timer = time.CreateTimer(static state => _ = ((LedgerWriter)state!).RunAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Tells of itself from now on.</summary>
+    /// <param name="meter">Gets the instruments.</param>
+    public void Measure(Meter meter)
+    {
+        _rows = meter.CreateCounter<long>("sluice.ledger.rows", "{row}", "Rows of answers and attempts that were committed to the ledger.");
+        meter.CreateObservableGauge("sluice.ledger.pending", () => (long)Pending, "{entry}", "Answers whose rows wait for the ledger.");
+        meter.CreateObservableGauge("sluice.ledger.degraded", () => IsDegraded ? 1L : 0L, "{state}", "Whether the ledger fails: 1 or 0.");
+    }
+
+    public bool IsStrict { get; }
+
+    /// <summary>Whether the file failed last time.</summary>
+    public bool IsDegraded => _fault is not null;
+
+    /// <summary>Whether as many rows wait as memory is to hold: whoever has a budget may begin nothing more.</summary>
+    public bool IsFull => Pending >= _limits.LedgerPendingMax;
+
+    /// <summary>Entries that wait.</summary>
+    public int Pending
+    {
+        get { lock (_lock) return _pending; }
+    }
+
+    /// <summary>Rows to be committed soon.</summary>
+    public void Add(LedgerEntry entry)
+    {
+        lock (_lock)
+        {
+            if (_isDisposed) return;
+            _waiting.Add(entry);
+            _pending++;
+            Arm(_limits.LedgerInterval);
+        }
+    }
+
+    /// <summary>What was settled since a moment, rows that wait included. Blocks for the time of a commit.</summary>
+    /// <param name="scope">As for <see cref="LedgerFile.Count"/>.</param>
+    /// <param name="id">As there.</param>
+    /// <param name="since">As there.</param>
+    /// <param name="isMoney">As there.</param>
+    /// <exception cref="LedgerException">The file can't be read.</exception>
+    public long Count(string? scope, string id, long since, bool isMoney)
+    {
+        _turn.Wait();
+        try
+        {
+            var settled = _file.Count(scope, id, since, isMoney);
+            lock (_lock)
+            {
+                foreach (var row in _waiting.SelectMany(static entry => entry.Attempts))
+                {
+                    var isOf = scope switch { null => true, "key" => row.Key == id, _ => row.Project == id };
+                    if (isOf && row.Began >= since) settled += AmountOf(row, scope is null, isMoney);
+                }
+            }
+            return settled;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private static long AmountOf(AttemptRow row, bool isHub, bool isMoney) => (isHub, isMoney) switch
+    {
+        (true, true) => row.CostNanoUsd,
+        (true, false) => row.Usage.TotalTokens,
+        (false, true) => row.ChargeNanoUsd,
+        _ => row.ChargedTokens,
+    };
+
+    /// <summary>Commits all that waits, now. False when that was not possible.</summary>
+    public Task<bool> FlushAsync()
+    {
+        var flush = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lock)
+        {
+            if (_isDisposed) return Task.FromResult(false);
+            _flushes.Add(flush);
+        }
+        _ = RunAsync();
+        return flush.Task;
+    }
+
+    /// <summary>Reads or writes the file beside the rows; blocks a thread of the pool meanwhile.</summary>
+    /// <exception cref="LedgerException">The file can't be read or written.</exception>
+    public async Task<T> UseAsync<T>(Func<LedgerFile, T> use)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            return await Task.Run(() => use(_file));
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_isDisposed) return;
+            _isDisposed = true;
+        }
+        _timer.Dispose();
+        _turn.Wait();
+        try
+        {
+            if (_waiting.Count > 0) _file.Commit(_waiting);
+        }
+        catch (LedgerException exception)
+        {
+            LogLost(_waiting.Count, exception.Message);
+        }
+        _file.Dispose();
+        // Nobody else has the turn, and whoever wants one gets an exception.
+        _turn.Dispose();
+    }
+
+    // One at a time; never throws.
+    private async Task RunAsync()
+    {
+        lock (_lock)
+        {
+            if (_isRunning || _isDisposed) return;
+            (_isRunning, _isArmed) = (true, false);
+        }
+        while (true)
+        {
+            List<LedgerEntry> batch;
+            List<TaskCompletionSource<bool>> flushes;
+            lock (_lock) (batch, _waiting, flushes, _flushes) = (_waiting, [], _flushes, []);
+            var isCommitted = batch.Count == 0 || await TryCommitAsync(batch);
+            lock (_lock)
+            {
+                if (isCommitted) _pending -= batch.Count;
+                else _waiting.InsertRange(0, batch);
+            }
+            foreach (var flush in flushes) flush.SetResult(isCommitted);
+            lock (_lock)
+            {
+                if (_flushes.Count > 0) continue;
+                _isRunning = false;
+                if (_waiting.Count > 0) Arm(isCommitted ? _limits.LedgerInterval : _limits.StoreRetry);
+                return;
+            }
+        }
+    }
+
+    private async Task<bool> TryCommitAsync(List<LedgerEntry> batch)
+    {
+        try
+        {
+            await UseAsync(file =>
+            {
+                file.Commit(batch);
+                return true;
+            });
+            _rows?.Add(batch.Sum(static entry => 1 + entry.Attempts.Count));
+            if (_fault is not null) LogRecovered(_file.Path);
+            _fault = null;
+            return true;
+        }
+        catch (LedgerException exception)
+        {
+            Degrade(exception);
+        }
+#pragma warning disable CA1031 // Answers go on whatever befalls the ledger, and the next commit begins anew.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Degrade(new LedgerException($"The ledger {_file.Path} fails: {exception.Message.TrimEnd('.')}.", exception));
+        }
+        return false;
+    }
+
+    private void Degrade(LedgerException fault)
+    {
+        if (_fault is null) LogDegraded(fault.Message);
+        _fault = fault;
+    }
+
+    // Under the lock.
+    private void Arm(TimeSpan wait)
+    {
+        if (_isRunning || _isDisposed || _isArmed) return;
+        _isArmed = true;
+        _timer.Change(wait, Timeout.InfiniteTimeSpan);
+    }
+
+    [LoggerMessage(1, LogLevel.Error, "{Message} Until then rows wait in memory.")]
+    private partial void LogDegraded(string message);
+
+    [LoggerMessage(3, LogLevel.Error, "The rows of {Count} answers are lost. {Message}")]
+    private partial void LogLost(int count, string message);
+
+    [LoggerMessage(2, LogLevel.Warning, "The ledger {Path} works again, and has all that came meanwhile.")]
+    private partial void LogRecovered(string path);
+}

@@ -1,0 +1,340 @@
+using Sluice.Protocol.Answers;
+using Sluice.Server.Configuration;
+using Sluice.Server.Prices;
+
+namespace Sluice.Server.Metering;
+
+/// <summary>What ended an answer before its model did.</summary>
+/// <param name="Scope">Whose budget: <c>hub</c>, <c>project</c> or <c>key</c>.</param>
+/// <param name="ResetsAt">Unix time in seconds at which there is a new window; null for never.</param>
+internal sealed record BudgetCut(string Scope, long? ResetsAt)
+{
+    /// <summary>As the answer's end says it.</summary>
+    public BudgetMark ToMark() => new(Scope, ResetsAt);
+}
+
+/// <summary>
+/// What one answer has taken from its meters and not used yet: its prompt, and a slice of output that is renewed as it runs. A production is
+/// its making from the beginning, or from where it was suspended, to the end or the next suspension; each is charged to the windows in which
+/// it began. One thread makes the answer at a time; the rest is under the limiter's lock.
+/// </summary>
+internal sealed class Hold
+{
+    private const int SliceTokens = 64;
+
+    private readonly Limiter _limiter;
+    private readonly MeterShare[] _shares;
+    private PriceTier _tier;
+    private ModelPrice _price;
+    private long _promptTokens;
+    private bool _isPromptKnown;
+    private long _allowance;
+    private long _used;
+    private bool _isOpen;
+    private bool _isExact;
+    private int _revision;
+    private AnswerUsage _charged;
+    private long _chargedNanoUsd;
+
+    // One meter, the window of the production in it, and what is held there.
+    private struct MeterShare
+    {
+        public Meter Meter;
+        public LimitScope Scope;
+        public long Window;
+        public long Held;
+    }
+
+    /// <param name="limiter">Whose lock guards it.</param>
+    /// <param name="account">Who is charged.</param>
+    /// <param name="model">Id of the model.</param>
+    /// <param name="price">Of the model.</param>
+    /// <param name="promptTokens">An estimate.</param>
+    /// <param name="maxTokens">Most tokens of the answer, over all choices; null where it isn't known.</param>
+    public Hold(Limiter limiter, Account account, string model, ModelPrice price, long promptTokens, long? maxTokens)
+    {
+        (_limiter, Account, Model, _price, _promptTokens, MaxTokens) = (limiter, account, model, price, promptTokens, maxTokens);
+        _tier = price.DearestTierOf(promptTokens);
+        _shares = [.. account.Scopes.SelectMany(static scope => scope.Meters, static (scope, meter) => new MeterShare { Meter = meter, Scope = scope })];
+    }
+
+    public Account Account { get; }
+
+    /// <summary>Keyed hash of the person that is asked for; null without one.</summary>
+    public string? Subject { get; set; }
+
+    /// <summary>Id of the model that is asked now.</summary>
+    public string Model { get; private set; }
+
+    public long? MaxTokens { get; }
+
+    /// <summary>An estimate until the model's own count is known.</summary>
+    public long PromptTokens => _promptTokens;
+
+    /// <summary>When the production began.</summary>
+    public DateTimeOffset Began { get; private set; }
+
+    /// <summary>When the answer was asked for: Unix milliseconds.</summary>
+    public long AskedAt { get; private set; } = -1;
+
+    /// <summary>Whether a production runs.</summary>
+    public bool IsOpen => _isOpen;
+
+    /// <summary>Productions before this one.</summary>
+    public int ProductionCount { get; private set; }
+
+    /// <summary>Rows of attempts that were written.</summary>
+    public int RowCount { get; private set; }
+
+    /// <summary>What the attempts cost the hub, as far as they are settled: nano-dollars.</summary>
+    public long CostNanoUsd { get; private set; }
+
+    /// <summary>Nano-dollars that earlier productions were charged.</summary>
+    public long ChargedNanoUsd => _chargedNanoUsd;
+
+    /// <summary>What the buckets of tokens were asked for.</summary>
+    public long RateTokens { get; init; }
+
+    /// <summary>Why it could not be extended; null where it always could be.</summary>
+    public BudgetCut? Cut { get; private set; }
+
+    /// <summary>Tokens of earlier productions, and of this one when it is settled.</summary>
+    public AnswerUsage Charged => _charged;
+
+    /// <summary>Under the lock: the meter that has no room for so many tokens more; null where all have.</summary>
+    public (Meter Meter, LimitScope Scope, long Need)? FindFull(long outputTokens)
+    {
+        foreach (var share in _shares)
+        {
+            var need = AmountOf(share.Meter, _promptTokens, outputTokens);
+            if (need > share.Meter.Available) return (share.Meter, share.Scope, need);
+        }
+        return null;
+    }
+
+    /// <summary>Under the lock: a production begins, with room for so many tokens of output, whatever is left.</summary>
+    public void Begin(DateTimeOffset now, long outputTokens)
+    {
+        (Began, _used, _isOpen, _isExact, Cut) = (now, 0, true, false, null);
+        if (AskedAt < 0) AskedAt = now.ToUnixTimeMilliseconds();
+        for (var i = 0; i < _shares.Length; i++)
+        {
+            ref var share = ref _shares[i];
+            share.Meter.Roll(now);
+            share.Window = share.Meter.Window.Number;
+            share.Held = 0;
+            share.Meter.AddHolder(share.Window, 1);
+        }
+        SetHeld(outputTokens);
+    }
+
+    /// <summary>
+    /// The prompt's own count, from the model's tokenizer or what an upstream states first. False where a budget has no room for it; then
+    /// the answer must not begin.
+    /// </summary>
+    public bool TrySetPrompt(long tokens)
+    {
+        lock (_limiter.Lock)
+        {
+            if (_isPromptKnown || !_isOpen) return true;
+            _isPromptKnown = true;
+            var fits = tokens <= _promptTokens || Fits(tokens, _allowance);
+            _promptTokens = tokens;
+            _tier = _price.TierOf(tokens);
+            SetHeld(_allowance);
+            return fits;
+        }
+    }
+
+    /// <summary>
+    /// The engine begins: its prompt is counted, and it asks for each token before it makes it, but for the first of each choice.
+    /// </summary>
+    /// <returns>False where a budget has no room; then the answer must not begin.</returns>
+    public bool TryReserve(long promptTokens, int choices)
+    {
+        _isExact = true;
+        return TrySetPrompt(promptTokens) && TryTake(choices - _used);
+    }
+
+    /// <summary>A piece of content has come, of which it isn't known how many tokens it has; where the engine asks for each, nothing.</summary>
+    /// <returns>As of <see cref="TryTake"/>.</returns>
+    public bool TryTakePiece() => _isExact || TryTake();
+
+    /// <summary>The answer comes from another model from now on. False where a budget has no room for its price; then nothing changes.</summary>
+    public bool TrySetModel(string model)
+    {
+        lock (_limiter.Lock)
+        {
+            var price = _limiter.PriceOf(model);
+            var (oldPrice, oldTier) = (_price, _tier);
+            (_price, _tier) = (price, price.DearestTierOf(_promptTokens));
+            if (!Fits(_promptTokens, _allowance))
+            {
+                (_price, _tier) = (oldPrice, oldTier);
+                return false;
+            }
+            Model = model;
+            SetHeld(_allowance);
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Takes tokens that are about to be delivered, or to be made. Allocates nothing, and takes no lock but once in a slice.
+    /// </summary>
+    /// <param name="tokens">At least 0.</param>
+    /// <returns>False where no budget has room for them: then the answer has to end without them, and <see cref="Cut"/> says why.</returns>
+    public bool TryTake(long tokens = 1)
+    {
+        var used = _used + tokens;
+        if (used > _allowance && !TryExtend(used)) return false;
+        _used = used;
+        return true;
+    }
+
+    /// <summary>The production is over: what it used is settled, and nothing is held any more.</summary>
+    /// <param name="usage">Of the answer as a whole, as its key is charged for it; null where there is nothing to be charged.</param>
+    /// <param name="hubTokens">Tokens of all attempts of the production.</param>
+    /// <param name="hubNanoUsd">Their cost.</param>
+    /// <param name="rows">How many rows of attempts it has.</param>
+    /// <returns>What the production is charged.</returns>
+    public Charge Settle(AnswerUsage? usage, long hubTokens, long hubNanoUsd, int rows)
+    {
+        lock (_limiter.Lock)
+        {
+            var total = usage ?? _charged;
+            var nanoUsd = usage is null ? 0 : long.Max(0, _price.Of(total) - _chargedNanoUsd);
+            var part = ProductionUsage.Subtract(total, _charged);
+            if (!_isOpen) return new Charge(Began, default, 0);
+            _isOpen = false;
+            (RowCount, CostNanoUsd) = (RowCount + rows, CostNanoUsd + hubNanoUsd);
+            for (var i = 0; i < _shares.Length; i++)
+            {
+                ref var share = ref _shares[i];
+                share.Meter.Hold(share.Window, -share.Held);
+                share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, part.TotalTokens, nanoUsd, hubTokens, hubNanoUsd));
+                share.Meter.AddHolder(share.Window, -1);
+                share.Held = 0;
+            }
+            SettleNewMeters(part.TotalTokens, nanoUsd, hubTokens, hubNanoUsd);
+            _limiter.End(this, usage is null ? null : part.TotalTokens);
+            (_charged, _chargedNanoUsd) = (total, _chargedNanoUsd + nanoUsd);
+            ProductionCount++;
+            return new Charge(Began, part, nanoUsd);
+        }
+    }
+
+    /// <summary>Takes up an answer that an earlier process has begun.</summary>
+    /// <param name="charged">Tokens of its productions so far.</param>
+    /// <param name="nanoUsd">What they were charged.</param>
+    /// <param name="costNanoUsd">What they cost.</param>
+    /// <param name="rows">Rows of attempts.</param>
+    /// <param name="revision">Of the answer's row.</param>
+    /// <param name="askedAt">Unix milliseconds.</param>
+    public void Restore(AnswerUsage charged, long nanoUsd, long costNanoUsd, int rows, int revision, long askedAt)
+    {
+        (_charged, _chargedNanoUsd, CostNanoUsd, RowCount, _revision, AskedAt) = (charged, nanoUsd, costNanoUsd, rows, revision, askedAt);
+        ProductionCount = rows > 0 ? 1 : 0;
+    }
+
+    /// <summary>Number of the next row of the answer.</summary>
+    public int NextRevision() => ++_revision;
+
+    /// <summary>Under the lock: an amount of a meter's unit.</summary>
+    public long AmountOf(Meter meter, long promptTokens, long outputTokens)
+    {
+        // Of a production that continues, the prompt has been charged.
+        var prompt = ProductionCount > 0 ? 0 : promptTokens;
+        if (meter.Options.Unit == BudgetUnit.Tokens) return prompt + outputTokens;
+        return (ProductionCount > 0 ? 0 : _price.PerRequest) + ModelPrice.Most(_tier, prompt, outputTokens);
+    }
+
+    // Budgets that were added while it ran count it too, as a recount from the ledger would.
+    private void SettleNewMeters(long tokens, long nanoUsd, long hubTokens, long hubNanoUsd)
+    {
+        foreach (var scope in Account.Scopes)
+        {
+            foreach (var meter in scope.Meters)
+            {
+                if (Array.Exists(_shares, share => share.Meter == meter)) continue;
+                var window = BudgetWindow.At(Began, meter.Options.Per, meter.Options.Zone);
+                meter.Settle(window.Number, ChargeOf(scope, meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
+            }
+        }
+    }
+
+    private static long ChargeOf(LimitScope scope, Meter meter, long tokens, long nanoUsd, long hubTokens, long hubNanoUsd) =>
+        (meter.Options.Unit, scope.Kind) switch
+        {
+            (BudgetUnit.Tokens, ScopeKind.Hub) => hubTokens,
+            (BudgetUnit.Tokens, _) => tokens,
+            (_, ScopeKind.Hub) => hubNanoUsd,
+            _ => nanoUsd,
+        };
+
+    private bool TryExtend(long used)
+    {
+        lock (_limiter.Lock)
+        {
+            if (!_isOpen) return false;
+            var missing = used - _allowance;
+            var slice = long.Max(missing, SliceTokens);
+            if (MaxTokens is { } max) slice = long.Max(missing, long.Min(slice, max - _allowance));
+            foreach (var share in _shares)
+            {
+                var room = RoomOf(share);
+                if (room < missing)
+                {
+                    var end = share.Meter.Window.End;
+                    Cut = new BudgetCut(share.Scope.Word, end == DateTimeOffset.MaxValue ? null : end.ToUnixTimeSeconds());
+                    return false;
+                }
+                // Near the end others have to get through too: nobody takes more than half of what each could have.
+                var fair = room == long.MaxValue ? slice : room / (2 * share.Meter.HoldersIn(share.Window));
+                slice = long.Max(missing, long.Min(slice, fair));
+            }
+            SetHeld(_allowance + slice);
+            return true;
+        }
+    }
+
+    // Tokens of output that the meter has room for beyond those that are held.
+    private long RoomOf(in MeterShare share)
+    {
+        var available = share.Meter.AvailableIn(share.Window);
+        if (available == long.MaxValue) return long.MaxValue;
+        if (share.Meter.Options.Unit == BudgetUnit.Tokens) return available;
+        if (_tier.DearestOutput == 0) return long.MaxValue;
+        var total = (Int128)(available + share.Held);
+        var prompt = (Int128)AmountOf(share.Meter, _promptTokens, 0);
+        var tokens = (total - prompt) * 1000 / _tier.DearestOutput - _allowance;
+        return tokens > long.MaxValue ? long.MaxValue : (long)tokens;
+    }
+
+    private bool Fits(long promptTokens, long outputTokens)
+    {
+        foreach (var share in _shares)
+        {
+            if (AmountOf(share.Meter, promptTokens, outputTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return false;
+        }
+        return true;
+    }
+
+    private void SetHeld(long outputTokens)
+    {
+        _allowance = outputTokens;
+        for (var i = 0; i < _shares.Length; i++)
+        {
+            ref var share = ref _shares[i];
+            var amount = AmountOf(share.Meter, _promptTokens, outputTokens);
+            share.Meter.Hold(share.Window, amount - share.Held);
+            share.Held = amount;
+        }
+    }
+}
+
+/// <summary>What one production of an answer is charged.</summary>
+/// <param name="Began">Decides the windows.</param>
+/// <param name="Usage">Its tokens.</param>
+/// <param name="NanoUsd">Its price.</param>
+internal readonly record struct Charge(DateTimeOffset Began, AnswerUsage Usage, long NanoUsd);

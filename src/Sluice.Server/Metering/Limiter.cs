@@ -1,0 +1,280 @@
+using Sluice.Protocol.Errors;
+using Sluice.Server.Configuration;
+using Sluice.Server.Prices;
+using Sluice.Server.Runtime;
+
+namespace Sluice.Server.Metering;
+
+/// <summary>
+/// Decides whether an answer may begin, and keeps what is used of every limit. All limits of a request pass together, or none is touched; one
+/// lock guards them all, for a check is a few additions. Thread-safe.
+/// </summary>
+/// <remarks>Settled + held ≤ limit at every step, as long as no limit is lowered.</remarks>
+/// <param name="time">Its wall clock says the windows of budgets, and its timestamps, which never jump, those of rates.</param>
+/// <param name="random">Spreads those who wait.</param>
+internal sealed class Limiter(TimeProvider time, RandomSource random)
+{
+    // What an answer is reckoned with that states no more.
+    private const long RateOutputTokens = 1000;
+
+    // Above this no client waits; what is asked for is another time, not a retry.
+    private static readonly TimeSpan s_retryAfterMax = TimeSpan.FromSeconds(60);
+
+    private readonly Dictionary<(ScopeKind, string), LimitScope> _scopes = [];
+    private readonly long _start = time.GetTimestamp();
+    private PriceTable _prices = PriceTable.Empty;
+
+    public Lock Lock { get; } = new();
+
+    /// <summary>What the ledger says was used, of a scope since a moment; null without a ledger. Called under the lock.</summary>
+    public Func<LimitScope, Meter, long>? CountSettled { get; set; }
+
+    /// <summary>The account of a key. What has limits gets a scope, or keeps the one that it has.</summary>
+    /// <param name="key">Its limits.</param>
+    /// <param name="name">For people.</param>
+    /// <param name="projects">Among them the key's.</param>
+    /// <param name="hub">What holds for everybody.</param>
+    public Account CreateAccount(KeyOptions key, string name, IEnumerable<ProjectOptions> projects, LimitOptions hub)
+    {
+        lock (Lock)
+        {
+            var scopes = new List<LimitScope>();
+            Add(scopes, ScopeKind.Hub, "", hub);
+            if (projects.FirstOrDefault(project => project.Id == key.Project) is { } found) Add(scopes, ScopeKind.Project, found.Id, found.Limits);
+            Add(scopes, ScopeKind.Key, key.Id, key.Limits);
+            return new Account(key.Id, name, key.Project, scopes)
+            {
+                Tags = key.Tags,
+                Models = key.Models,
+                Expires = key.Expires,
+                OnExhausted = key.OnExhausted,
+            };
+        }
+    }
+
+    /// <summary>Prices of answers that begin from now on.</summary>
+    public void SetPrices(PriceTable prices)
+    {
+        lock (Lock) _prices = prices;
+    }
+
+    public string PriceVersion
+    {
+        get { lock (Lock) return _prices.Version; }
+    }
+
+    /// <summary>Of a model without a price: nothing.</summary>
+    public ModelPrice PriceOf(string model)
+    {
+        lock (Lock) return _prices.Models.GetValueOrDefault(model) ?? ModelPrice.Free;
+    }
+
+    /// <summary>Lets an answer begin, or says why not.</summary>
+    /// <param name="account">Who is charged.</param>
+    /// <param name="model">Id of the model.</param>
+    /// <param name="promptTokens">An estimate.</param>
+    /// <param name="maxTokens">Most tokens of the answer over all choices; null where it isn't stated.</param>
+    /// <param name="choices">At least 1: each may make a token at once.</param>
+    public (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices)
+    {
+        var (now, clock) = (time.GetUtcNow(), Clock);
+        var rateTokens = promptTokens + long.Min(maxTokens ?? RateOutputTokens, RateOutputTokens);
+        lock (Lock)
+        {
+            var price = _prices.Models.GetValueOrDefault(model);
+            var hold = new Hold(this, account, model, price ?? ModelPrice.Free, promptTokens, maxTokens) { RateTokens = rateTokens };
+            foreach (var scope in account.Scopes)
+            {
+                foreach (var meter in scope.Meters) meter.Roll(now);
+                if (FindRefusal(scope, rateTokens, clock) is { } refusal) return (null, refusal);
+                if (price is null && scope.Meters.Any(static meter => meter.Options.Unit == BudgetUnit.NanoUsd))
+                    return (null, LimitErrors.Unpriced(model, scope.Word));
+            }
+            if (hold.FindFull(choices) is var (full, of, need)) return (null, Refuse(full, of, need, now));
+            foreach (var scope in account.Scopes)
+            {
+                scope.Requests?.Take(1, clock);
+                scope.Tokens?.Take(rateTokens, clock);
+                scope.Running++;
+            }
+            hold.Begin(now, choices);
+            return (hold, null);
+        }
+    }
+
+    /// <summary>Lets a suspended answer continue: it has been admitted once, and is cut at its next token where nothing is left.</summary>
+    public void Continue(Hold hold)
+    {
+        lock (Lock)
+        {
+            foreach (var scope in hold.Account.Scopes) scope.Running++;
+            hold.Begin(time.GetUtcNow(), 0);
+        }
+    }
+
+    /// <summary>A hold for an answer that an earlier process has begun.</summary>
+    public Hold Restore(Account account, string model, long promptTokens) => new(this, account, model, PriceOf(model), promptTokens, null);
+
+    /// <summary>The scopes of a key that an earlier process has admitted, as far as there are any now.</summary>
+    public IReadOnlyList<LimitScope> FindScopes(string key, string? project)
+    {
+        (ScopeKind, string)[] names = [(ScopeKind.Hub, ""), (ScopeKind.Project, project ?? ""), (ScopeKind.Key, key)];
+        lock (Lock) return [.. names.Select(name => _scopes.GetValueOrDefault(name)).OfType<LimitScope>()];
+    }
+
+    /// <summary>Under the lock, from the hold: a production is over.</summary>
+    /// <param name="hold">Its own.</param>
+    /// <param name="tokens">What it used; null where that is as much as nothing.</param>
+    public void End(Hold hold, long? tokens)
+    {
+        var clock = Clock;
+        foreach (var scope in hold.Account.Scopes)
+        {
+            scope.Running--;
+            if (hold.ProductionCount == 0) scope.Tokens?.Take((tokens ?? 0) - hold.RateTokens, clock);
+        }
+    }
+
+    /// <summary>What headers say of an account's buckets: those with the least left.</summary>
+    public LimitView View(Account account)
+    {
+        var clock = Clock;
+        lock (Lock)
+        {
+            var now = time.GetUtcNow();
+            var (requests, tokens) = (default(RateBucket), default(RateBucket));
+            (Meter Meter, LimitScope Scope)? budget = null;
+            foreach (var scope in account.Scopes)
+            {
+                if (scope.Requests is { } some && (requests is null || some.RemainingAt(clock) < requests.RemainingAt(clock))) requests = some;
+                if (scope.Tokens is { } more && (tokens is null || more.RemainingAt(clock) < tokens.RemainingAt(clock))) tokens = more;
+                foreach (var meter in scope.Meters)
+                {
+                    meter.Roll(now);
+                    if (budget is null || ShareOf(meter) < ShareOf(budget.Value.Meter)) budget = (meter, scope);
+                }
+            }
+            return new LimitView(
+                requests is null ? null : new BucketView(requests.PerMinute, requests.RemainingAt(clock), requests.UntilFull(clock)),
+                tokens is null ? null : new BucketView(tokens.PerMinute, tokens.RemainingAt(clock), tokens.UntilFull(clock)),
+                budget is var (least, of) ? new BudgetView(least.Options.Unit, least.Limit, least.Settled, least.Held, of.Word, least.Window) : null);
+        }
+
+        static double ShareOf(Meter meter) => meter.Available / (double)long.Max(1, meter.Limit);
+    }
+
+    /// <summary>All budgets of an account.</summary>
+    public List<BudgetView> ViewBudgets(Account account)
+    {
+        lock (Lock)
+        {
+            var now = time.GetUtcNow();
+            var all = new List<BudgetView>();
+            foreach (var scope in account.Scopes)
+            {
+                foreach (var meter in scope.Meters)
+                {
+                    meter.Roll(now);
+                    all.Add(new BudgetView(meter.Options.Unit, meter.Limit, meter.Settled, meter.Held, scope.Word, meter.Window));
+                }
+            }
+            return all;
+        }
+    }
+
+    /// <summary>Counts every meter anew, at the start: nothing is held.</summary>
+    public void Recount()
+    {
+        lock (Lock)
+        {
+            if (CountSettled is not { } count) return;
+            foreach (var scope in _scopes.Values)
+            {
+                foreach (var meter in scope.Meters) meter.Recount(count(scope, meter));
+            }
+        }
+    }
+
+    /// <summary>Top-ups of the current windows, by scope.</summary>
+    /// <param name="grantOf">What is granted to a scope's meter now.</param>
+    public void SetGrants(Func<LimitScope, Meter, long> grantOf)
+    {
+        lock (Lock)
+        {
+            var now = time.GetUtcNow();
+            foreach (var scope in _scopes.Values)
+            {
+                foreach (var meter in scope.Meters)
+                {
+                    meter.Roll(now);
+                    meter.Granted = grantOf(scope, meter);
+                }
+            }
+        }
+    }
+
+    /// <summary>Every scope that there is, for a look from outside under <see cref="Lock"/>.</summary>
+    public IEnumerable<LimitScope> Scopes => _scopes.Values;
+
+    // Nanoseconds on a clock that never jumps.
+    private long Clock => time.GetElapsedTime(_start).Ticks * 100;
+
+    private void Add(List<LimitScope> scopes, ScopeKind kind, string id, LimitOptions limits)
+    {
+        var isKnown = _scopes.TryGetValue((kind, id), out var scope);
+        if (!isKnown && limits == LimitOptions.None) return;
+        if (!isKnown) _scopes.Add((kind, id), scope = new LimitScope(kind, id));
+        scopes.Add(scope!);
+        // One call for each key of a project: what has not changed is not looked at again.
+        if (!scope!.TryApply(limits, time.GetUtcNow(), Clock, out var fresh)) return;
+        foreach (var meter in fresh)
+        {
+            if (CountSettled is { } count) meter.Recount(count(scope, meter));
+        }
+    }
+
+    private ApiError? FindRefusal(LimitScope scope, long rateTokens, long clock)
+    {
+        if (scope.Requests is { } requests && requests.AvailableAt(1, clock) is var first && first > clock)
+            return LimitErrors.RateExceeded(scope.Word, "requests", requests.PerMinute, Spread(first - clock));
+        if (scope.Tokens is { } tokens)
+        {
+            if (!tokens.CanHold(rateTokens)) return LimitErrors.TooLargeForRate(scope.Word, tokens.PerMinute, rateTokens);
+            if (tokens.AvailableAt(rateTokens, clock) is var then && then > clock)
+                return LimitErrors.RateExceeded(scope.Word, "tokens", tokens.PerMinute, Spread(then - clock));
+        }
+        return scope.Running >= scope.Parallel ? LimitErrors.TooManyAtOnce(scope.Word, scope.Parallel.Value) : null;
+    }
+
+    // Those who wait must not come back all at once: a tenth later at most, and never above what clients wait.
+    private TimeSpan Spread(long nanoseconds)
+    {
+        var wait = TimeSpan.FromTicks(nanoseconds / 100 + 1);
+        if (wait > s_retryAfterMax) return s_retryAfterMax;
+        var later = wait + wait * (0.1 * (random.NextUInt64() >> 11) / (1UL << 53));
+        return later < s_retryAfterMax ? later : s_retryAfterMax;
+    }
+
+    private static ApiError Refuse(Meter meter, LimitScope scope, long need, DateTimeOffset now)
+    {
+        if (need > meter.Limit) return LimitErrors.BudgetTooSmall(scope.Word, meter.Options.Unit, meter.Limit, need);
+        if (need <= meter.Limit - meter.Settled) return LimitErrors.BudgetInFlight(scope.Word);
+        var end = meter.Window.End;
+        var wait = end - now;
+        return LimitErrors.BudgetSpent(
+            scope.Word, end == DateTimeOffset.MaxValue ? null : end.ToUnixTimeSeconds(), wait <= s_retryAfterMax ? wait : null);
+    }
+}
+
+/// <summary>A bucket as headers show it.</summary>
+internal readonly record struct BucketView(long Limit, long Remaining, TimeSpan Reset);
+
+/// <summary>A budget as headers and reports show it; amounts in its unit.</summary>
+internal readonly record struct BudgetView(BudgetUnit Unit, long Limit, long Settled, long Held, string Scope, BudgetWindow Window)
+{
+    /// <summary>At least 0.</summary>
+    public long Remaining => long.Max(0, Limit - Settled - Held);
+}
+
+/// <summary>The limits of an account with the least left; null for those that there are none of.</summary>
+internal readonly record struct LimitView(BucketView? Requests, BucketView? Tokens, BudgetView? Budget);
