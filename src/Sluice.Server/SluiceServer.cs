@@ -80,6 +80,7 @@ public static class SluiceServer
             provider.GetService<LedgerWriter>(), provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(static provider => new KeyEndpoint(
             provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
+        services.AddSingleton(static provider => new AdminEndpoint(provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
         services.AddSingleton<AnswerJournal>();
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
@@ -177,6 +178,7 @@ public static class SluiceServer
         builder.Services.Configure<SocketTransportOptions>(static sockets =>
         {
             sockets.NoDelay = true;
+            sockets.CreateBoundListenSocket = Bind;
             // A flush writes to the socket itself in place of waking another thread for each token. Nothing in the hub blocks a thread that it runs on.
             sockets.UnsafePreferInlineScheduling = true;
         });
@@ -288,6 +290,34 @@ public static class SluiceServer
             else if (HostNames.IsLoopback(address.Host) && address.Port != 0) kestrel.ListenLocalhost(address.Port, Configure);
             else Listen(kestrel, address, Configure);
         }
+        // Behind the others: the first address is the hub's.
+        if (options.Admin is { } admin) ConfigureAdmin(kestrel, admin);
+    }
+
+    private static void ConfigureAdmin(KestrelServerOptions kestrel, AdminOptions admin)
+    {
+        var door = new AdminDoor(admin);
+        void Configure(ListenOptions listen)
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            door.Mark(listen);
+        }
+
+        if (admin.SocketPath is { } path) kestrel.ListenUnixSocket(path, Configure);
+        else if (System.Net.IPAddress.TryParse(admin.Address!.Host, out var ip)) kestrel.Listen(ip, admin.Address.Port, Configure);
+        else kestrel.ListenLocalhost(admin.Address.Port, Configure);
+    }
+
+    // Between binding and listening nobody can connect, so the mode is right from the first connection on.
+    private static System.Net.Sockets.Socket Bind(System.Net.EndPoint endpoint)
+    {
+        if (endpoint is not System.Net.Sockets.UnixDomainSocketEndPoint) return SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        // Of a process that was killed.
+        var path = endpoint.ToString()!;
+        File.Delete(path);
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return socket;
     }
 
     private static void Listen(KestrelServerOptions kestrel, ListenAddress address, Action<ListenOptions> configure)

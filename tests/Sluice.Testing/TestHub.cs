@@ -46,6 +46,9 @@ public sealed record TestHubOptions
     /// <summary>What holds for requests to the scripted model that leave it out; the default value is nothing.</summary>
     public SamplingDefaults Defaults { get; init; } = SamplingDefaults.None;
 
+    /// <summary>Changes the configuration; the default value, null, changes nothing.</summary>
+    public Func<SluiceOptions, SluiceOptions>? Configure { get; init; }
+
     /// <summary>The engine's options; the default value is its own.</summary>
     public EngineOptions Engine { get; init; } = new();
 }
@@ -158,6 +161,7 @@ public sealed class TestHub : IAsyncDisposable
     {
         InferenceEngine? engine = null;
         var log = new LogCollector();
+        configuration = options.Configure?.Invoke(configuration) ?? configuration;
         var application = SluiceServer.CreateApplication(
             configuration with
             {

@@ -22,6 +22,9 @@ public sealed record SluiceOptions
     /// <summary>Tokens of an identity provider that open the hub too; null for none.</summary>
     public JwtOptions? Jwt { get; init; }
 
+    /// <summary>Where administrators ask for usage; null for nowhere.</summary>
+    public AdminOptions? Admin { get; init; }
+
     /// <summary>Whether the configuration has a key of any kind.</summary>
     public bool HasKeys => ApiKeys.Count + Keys.Count > 0 || Jwt is not null;
 

@@ -27,6 +27,7 @@ internal sealed partial class ApiDispatcher(
     HealthEndpoint health,
     MetricsEndpoint metrics,
     KeyEndpoint keys,
+    AdminEndpoint admin,
     EmbeddingOptions embedding,
     ServerState server,
     RandomSource random,
@@ -125,6 +126,8 @@ internal sealed partial class ApiDispatcher(
     private Task DispatchAsync(HttpContext context, RequestScope scope, string path)
     {
         var configuration = scope.Configuration;
+        // By an address of their own, where nothing else is served.
+        if (context.Features.Get<AdminDoor>() is { } entrance && path is not (HealthPath or ReadinessPath)) return admin.InvokeAsync(context, path, entrance);
         // Probes come from anywhere and learn nothing.
         if (path is HealthPath or ReadinessPath)
             return OnGet(context, path == HealthPath ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));

@@ -17,6 +17,24 @@ internal sealed record UsageSum(IReadOnlyList<string> Keys)
     public long CostNanoUsd { get; init; }
 }
 
+/// <summary>Use of one key, project and model within one bucket of time.</summary>
+/// <param name="Start">Unix seconds.</param>
+/// <param name="Key">Id of the key.</param>
+/// <param name="Project">Empty for none.</param>
+/// <param name="Model">The model that answered.</param>
+internal sealed record BucketRow(long Start, string Key, string Project, string Model)
+{
+    public long Requests { get; init; }
+
+    public long Prompt { get; init; }
+
+    public long Cached { get; init; }
+
+    public long Output { get; init; }
+
+    public long CostNanoUsd { get; init; }
+}
+
 // Sums, checks, and what goes after a time.
 internal sealed partial class LedgerFile
 {
@@ -69,34 +87,75 @@ internal sealed partial class LedgerFile
         return rows;
     });
 
+    /// <summary>Sums up buckets of minutes, hours or days, in UTC.</summary>
+    /// <param name="from">Unix seconds, the start of a bucket.</param>
+    /// <param name="to">Unix seconds; not included.</param>
+    /// <param name="width">Seconds: 60, or whole hours.</param>
+    /// <exception cref="LedgerException">The file can't be read.</exception>
+    public List<BucketRow> ReadBuckets(long from, long to, long width) => Run(() =>
+    {
+        // The sums are per hour; minutes come from the rows, which are kept for a while.
+        var source = width < 3600
+            ? "select began / 60000 * 60 at, key, coalesce(project, '') project, model, 0 requests, prompt, cached, output, cost_nusd from usage_attempt "
+                + "where began >= $1 * 1000 and began < $2 * 1000 union all "
+                + "select began / 60000 * 60, key, coalesce(project, ''), coalesce(served_by, model), 1, 0, 0, 0, 0 from usage_answer "
+                + "where began >= $1 * 1000 and began < $2 * 1000 and ended is not null"
+            : "select hour * 3600 / $3 * $3 at, key, project, model, requests, prompt, cached, output, cost_nusd from usage_hour where hour * 3600 >= $1 and hour * 3600 < $2";
+        var rows = new List<BucketRow>();
+        using var reader = Statements.Query(
+            $"select at, key, project, model, sum(requests), sum(prompt), sum(cached), sum(output), sum(cost_nusd) from ({source}) where $3 > 0 "
+            + "group by at, key, project, model order by at, key, project, model",
+            from, to, width);
+        while (reader.Read())
+        {
+            rows.Add(new BucketRow(reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3))
+            {
+                Requests = reader.GetInt64(4),
+                Prompt = reader.GetInt64(5),
+                Cached = reader.GetInt64(6),
+                Output = reader.GetInt64(7),
+                CostNanoUsd = reader.GetInt64(8),
+            });
+        }
+        return rows;
+    });
+
     /// <summary>Counts the hours' sums anew from the rows, and each answer's amounts from its attempts.</summary>
     /// <returns>The first difference, one sentence; null where there is none.</returns>
     /// <exception cref="LedgerException">The file can't be read.</exception>
     public string? FindDifference() => Run(() =>
     {
+        // Of one moment, whoever writes meanwhile.
         using var transaction = Statements.Begin();
+        var difference = CompareSums() ?? CompareAnswers();
+        Statements.Commit(transaction);
+        return difference;
+    });
+
+    private string? CompareSums()
+    {
         // The sums of hours whose rows are gone can't be counted any more.
         var first = (ReadNumber("select value from meta where name = 'swept'") + HourMilliseconds - 1) / HourMilliseconds;
-        using (var reader = Statements.Query(
+        using var reader = Statements.Query(
             "select h, k, p, m, sum(t), sum(c), sum(x) from ("
             + "select hour h, key k, project p, model m, charged_tokens t, charge_nusd c, cost_nusd x from usage_hour where hour >= $1 union all "
             + "select began / 3600000, key, coalesce(project, ''), model, -charged_tokens, -charge_nusd, -cost_nusd from usage_attempt where began / 3600000 >= $1) "
             + "group by h, k, p, m having sum(t) <> 0 or sum(c) <> 0 or sum(x) <> 0 order by h limit 1",
-            first))
-        {
-            if (reader.Read())
-            {
-                var hour = DateTimeOffset.FromUnixTimeSeconds(reader.GetInt64(0) * 3600);
-                return $"In the hour from {hour:yyyy-MM-dd HH:mm} UTC the key {reader.GetString(1)} has {reader.GetInt64(4)} tokens, {reader.GetInt64(5)} nano-dollars charged and {reader.GetInt64(6)} of cost more in the sums than in the rows (model {reader.GetString(3)}).";
-            }
-        }
+            first);
+        if (!reader.Read()) return null;
+        var hour = DateTimeOffset.FromUnixTimeSeconds(reader.GetInt64(0) * 3600);
+        return $"In the hour from {hour:yyyy-MM-dd HH:mm} UTC the key {reader.GetString(1)} has {reader.GetInt64(4)} tokens, {reader.GetInt64(5)} nano-dollars charged and {reader.GetInt64(6)} of cost more in the sums than in the rows (model {reader.GetString(3)}).";
+    }
+
+    private string? CompareAnswers()
+    {
         using var answers = Statements.Query(
             "select a.id, a.charge_nusd, a.cost_nusd, sum(t.charge_nusd), sum(t.cost_nusd) from usage_answer a join usage_attempt t on t.answer = a.id "
             + "where a.ended is not null group by a.id having a.charge_nusd <> sum(t.charge_nusd) or a.cost_nusd <> sum(t.cost_nusd) limit 1");
         return answers.Read()
             ? $"The answer {answers.GetString(0)} is charged {answers.GetInt64(1)} nano-dollars, and its attempts {answers.GetInt64(3)}; its cost is {answers.GetInt64(2)}, and theirs {answers.GetInt64(4)}."
             : null;
-    });
+    }
 
     /// <summary>Answers and attempts in the file.</summary>
     /// <exception cref="LedgerException">The file can't be read.</exception>
