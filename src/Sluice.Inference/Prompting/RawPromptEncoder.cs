@@ -57,13 +57,27 @@ internal sealed class RawPromptEncoder(Tokenizer tokenizer)
             tokenizer.Encode(text, parseSpecial: false, [], before);
         }
 
-        var around = new List<int> { marks.Prefix };
-        bool begins = Begin(around);
+        var around = new List<int> { marks.IsSuffixFirst ? marks.Suffix : marks.Prefix };
+        Begin(around);
+        if (marks.IsSuffixFirst)
+        {
+            tokenizer.Encode(suffix, parseSpecial: false, [], around);
+            around.Add(marks.Prefix);
+        }
+
         int first = around.Count;
         around.AddRange(before);
-        around.Add(marks.Suffix);
-        tokenizer.Encode(suffix, parseSpecial: false, [], around);
-        around.Add(marks.Middle);
+        if (!marks.IsSuffixFirst)
+        {
+            around.Add(marks.Suffix);
+            tokenizer.Encode(suffix, parseSpecial: false, [], around);
+        }
+
+        if (marks.Middle is { } middle)
+        {
+            around.Add(middle);
+        }
+
         byte[] utf8 = prefix.Text is { } given ? Utf8(given) : Encode(before).Text.Utf8.ToArray();
         int[] ends = new int[around.Count];
         Array.Fill(ends, utf8.Length, first, ends.Length - first);

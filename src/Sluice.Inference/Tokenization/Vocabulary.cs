@@ -152,28 +152,32 @@ internal sealed class Vocabulary
         int? Named(string key, string older) => ReadId(metadata, key, Count, ReadId(metadata, older, Count, null));
 
         Span<int?> marks = [Named("fim_pre", "prefix"), Named("fim_suf", "suffix"), Named("fim_mid", "middle")];
+        string model = $"{metadata.FindString("general.basename")} {metadata.FindString("general.name")}";
         if (marks.Contains(null))
         {
             for (var token = 0; token < Count; token++)
             {
-                if (Piece(token) is [(byte)'<' or 0xE2, ..] && Piece(token).Length <= 32
-                    && Tokenization.FillInMiddle.FindMark(PieceText(token)) is { } mark)
+                if (Piece(token) is [(byte)'<' or (byte)'[' or 0xE2, ..] && Piece(token).Length <= 32
+                    && Tokenization.FillInMiddle.FindMark(PieceText(token), model) is { } mark)
                 {
                     marks[mark] ??= token;
                 }
             }
         }
 
-        if (marks is not [{ } prefix, { } suffix, { } middle])
+        FillInMiddle = Tokenization.FillInMiddle.Create(marks, marks[1] is { } suffix ? PieceText(suffix) : "", model);
+        if (FillInMiddle is null)
         {
             return;
         }
 
-        FillInMiddle = new FillInMiddle(prefix, suffix, middle);
-        foreach (var token in (ReadOnlySpan<int>)[prefix, suffix, middle])
+        foreach (var token in marks)
         {
             // Some files call them ordinary words. Then a text that contains one would break its own prompt.
-            _types[token] = TokenType.Control;
+            if (token is { } mark)
+            {
+                _types[mark] = TokenType.Control;
+            }
         }
     }
 

@@ -79,6 +79,28 @@ public sealed class RawPromptTests
         Assert.Equal(before, string.Concat(Texts(prompt)));
     }
 
+    // As mistral-common and the model card of Seed-Coder write it.
+    [Theory]
+    [InlineData("Codestral-22B-v0.1", "<s>,[SUFFIX],y,[PREFIX],x", "[PREFIX]", "[SUFFIX]")]
+    [InlineData("Seed-Coder-8B-Base", "<s>,<[fim-suffix]>,y,<[fim-prefix]>,x,<[fim-middle]>", "<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>")]
+    public void Some_models_read_the_text_behind_a_gap_first(string name, string pieces, params string[] marks)
+    {
+        Tokenizer tokenizer = Named(name, marks);
+        RawPrompt prompt = new RawPromptEncoder(tokenizer).EncodeGap(new PromptInput("x"), "y", tokenizer.FillInMiddle!);
+        Assert.Equal(pieces.Split(','), Pieces(tokenizer, prompt));
+        Assert.Equal("x", string.Concat(Texts(prompt)));
+    }
+
+    [Fact]
+    public void A_model_that_has_Codestrals_tokens_by_inheritance_alone_was_not_trained_on_gaps() =>
+        Assert.Null(Named("Mistral-Nemo-Instruct-2407", "[PREFIX]", "[MIDDLE]", "[SUFFIX]").FillInMiddle);
+
+    private static Tokenizer Named(string model, params string[] marks) => TinyVocabulary.Load(
+        TinyVocabulary.BytePair("gpt-2", [], [.. s_bytes, ("<s>", TinyVocabulary.Control), .. marks.Select(mark => (mark, TinyVocabulary.Control))])
+            .Add("general.name", model)
+            .Add("tokenizer.ggml.bos_token_id", (uint)s_bytes.Length)
+            .Add("tokenizer.ggml.add_bos_token", true));
+
     [Theory]
     [InlineData("fim_pre", "fim_suf", "fim_mid")]
     [InlineData("prefix", "suffix", "middle")]
