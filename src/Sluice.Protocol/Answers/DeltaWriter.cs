@@ -126,6 +126,22 @@ public abstract class DeltaWriter
     /// <summary>More of the input of a call: JSON of a function, text of a custom tool. Whole code points.</summary>
     public abstract void Input(IEventOutput output, int choice, int call, CallKind kind, ReadOnlySpan<byte> utf8);
 
+    /// <summary>
+    /// A call of an earlier life begins, and then its input comes: after <see cref="Restore"/>, in their order, and the last of them may be the
+    /// one that is open still. Writes nothing; a dialect whose events don't have the input piece by piece keeps it.
+    /// </summary>
+    /// <param name="choice">0 to the number of choices - 1.</param>
+    public virtual void PassCall(int choice)
+    {
+    }
+
+    /// <summary>Input of the last call of an earlier life. Writes nothing.</summary>
+    /// <param name="choice">0 to the number of choices - 1.</param>
+    /// <param name="utf8">As for <see cref="Input"/>.</param>
+    public virtual void PassInput(int choice, ReadOnlySpan<byte> utf8)
+    {
+    }
+
     /// <summary>A choice has finished.</summary>
     public abstract void Finish(IEventOutput output, int choice, AnswerFinish finish);
 

@@ -24,6 +24,19 @@ internal sealed partial class ResponsesDeltaWriter
         }
     }
 
+    /// <inheritdoc/>
+    public override void PassCall(int choice)
+    {
+        if (_open == Open.Search) _text.ResetWrittenCount();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The arguments of a search are an object in its item, and no event has a part of them.</remarks>
+    public override void PassInput(int choice, ReadOnlySpan<byte> utf8)
+    {
+        if (_open == Open.Search) JsonText.WriteRaw(_text, utf8);
+    }
+
     // What an event of this writer's own changes.
     private void Restore(JsonElement data)
     {

@@ -135,9 +135,17 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     }
 
     // The input of a custom tool is read out of its arguments from their beginning on.
-    public void OnReplayedToolCall(int choiceIndex, int callIndex, string tool) => _inputs[choiceIndex] = _customTools.Contains(tool) ? new CustomInputReader() : null;
+    public void OnReplayedToolCall(int choiceIndex, int callIndex, string tool)
+    {
+        _inputs[choiceIndex] = _customTools.Contains(tool) ? new CustomInputReader() : null;
+        _writer.PassCall(choiceIndex);
+    }
 
-    public void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => _inputs[choiceIndex]?.Read(utf8Json);
+    public void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)
+    {
+        if (_inputs[choiceIndex] is { } input) _writer.PassInput(choiceIndex, input.Read(utf8Json));
+        else _writer.PassInput(choiceIndex, utf8Json);
+    }
 
     public void OnStopSequence(int choiceIndex, string text) => _stopTexts[choiceIndex] = text;
 

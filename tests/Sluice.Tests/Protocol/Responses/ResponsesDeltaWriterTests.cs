@@ -125,6 +125,28 @@ public sealed class ResponsesDeltaWriterTests
     }
 
     [Fact]
+    public void A_search_that_was_suspended_in_the_middle_keeps_its_arguments()
+    {
+        var first = ResponsesDialect.Instance.CreateWriter(Head());
+        first.Begin(_events, isText: false);
+        first.Call(_events, 0, 0, CallKind.Function, "call_1", "f");
+        first.Input(_events, 0, 0, CallKind.Function, "{}"u8);
+        first.Call(_events, 0, 1, CallKind.Function, "call_2", "tool_search");
+        first.Input(_events, 0, 1, CallKind.Function, "{\"query\":"u8);
+
+        // As the engine replays them.
+        var second = ResponsesDialect.Instance.CreateWriter(Head());
+        second.Restore(_events);
+        second.PassCall(0);
+        second.PassInput(0, "{}"u8);
+        second.PassCall(0);
+        second.PassInput(0, "{\"query\":"u8);
+        second.Input(_events, 0, 1, CallKind.Function, "\"x\"}"u8);
+        second.Finish(_events, 0, AnswerEnd.ToolCalls);
+        Assert.Equal("""{"query":"x"}""", Data(_events, _events.Count - 1).GetProperty("item").GetProperty("arguments").GetRawText());
+    }
+
+    [Fact]
     public void A_writer_that_takes_up_an_answer_at_any_event_writes_the_same_rest()
     {
         var whole = new EventBuffer();
