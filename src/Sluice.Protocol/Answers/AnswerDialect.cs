@@ -52,6 +52,12 @@ public abstract class AnswerDialect
     /// <returns>A 400 that names what can't be said in that form; null where there is nothing.</returns>
     public abstract ApiError? WriteNeutral(ReadOnlyMemory<byte> body, NeutralForm form, IBufferWriter<byte> output);
 
+    /// <summary>Shortens a request that is longer than the model's context, where it allows that itself. Pure.</summary>
+    /// <param name="body">A body that <see cref="TryReadOutline"/> has accepted.</param>
+    /// <param name="error">Why the whole of it was refused.</param>
+    /// <returns>A request that may still be too long; null where it has to be refused.</returns>
+    public virtual ReadOnlyMemory<byte>? Shorten(ReadOnlyMemory<byte> body, ApiError error) => null;
+
     /// <summary>Passes the events of an upstream on that speaks this dialect too.</summary>
     public abstract AnswerRelay CreateRelay(RelayOptions answer);
 

@@ -15,6 +15,9 @@ public sealed record RelayOptions(string Id, string Model, long Created)
     /// <summary>Whether the time that the upstream states is the answer's.</summary>
     public bool KeepsUpstreamCreated { get; init; } = true;
 
+    /// <summary>The request as the client wrote it: of what it says about the answer's keeping, the upstream was told something else.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; }
+
     /// <summary>Who produces the answer: dialect, server and model. Reasoning goes back to nobody else.</summary>
     public string Origin { get; init; } = "";
 

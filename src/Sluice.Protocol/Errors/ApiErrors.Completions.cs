@@ -17,7 +17,7 @@ public static partial class ApiErrors
 
     /// <summary>400: the local engine chooses among no more alternatives than it returns.</summary>
     public static ApiError BestOfNotLocal() => Invalid(
-        "Unsupported value: 'best_of' must be equal to 'n' with the local engine.", "best_of", "unsupported_value");
+        "Unsupported value: 'best_of' must be equal to 'n' with the local engine; leave it out, or ask for more choices with 'n'.", "best_of", "unsupported_value");
 
     /// <summary>400: nothing to generate, and nothing to return.</summary>
     public static ApiError NoTokensWithoutEcho() => Invalid(

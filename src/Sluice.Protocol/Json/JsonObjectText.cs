@@ -167,6 +167,15 @@ internal sealed class JsonObjectText
         }
     }
 
+    /// <summary>Leaves out every member whose name is not among these.</summary>
+    public void KeepOnly(ReadOnlySpan<byte> json, IReadOnlyCollection<string> names)
+    {
+        for (var i = 0; i < Count; i++)
+        {
+            if (!names.Contains(Name(json, i))) Drop(i);
+        }
+    }
+
     /// <summary>Gives a member another value; adds it where the index is -1.</summary>
     /// <param name="index">From <see cref="Find"/>.</param>
     /// <param name="name">The name in quotation marks, for one that is added.</param>

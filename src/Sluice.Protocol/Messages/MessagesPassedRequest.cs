@@ -12,6 +12,9 @@ namespace Sluice.Protocol.Messages;
 /// </summary>
 public static class MessagesPassedRequest
 {
+    // What a prompt is made of.
+    private static readonly string[] s_counted = ["model", "system", "messages", "tools", "tool_choice", "thinking", "output_config", "cache_control"];
+
     private static readonly byte[] s_stream = "\"stream\""u8.ToArray();
 
     /// <summary>Writes the body.</summary>
@@ -57,6 +60,20 @@ public static class MessagesPassedRequest
         var output = new ArrayBufferWriter<byte>(json.Length + 16);
         root.WriteTo(output, json);
         return output.WrittenMemory;
+    }
+
+    /// <summary>Makes of a request the question how many tokens its prompt has, which no limit and nothing about the answer belongs to.</summary>
+    /// <param name="body">A request.</param>
+    /// <param name="isPassed">Whether the client wrote it in this dialect, so that all else stays: features may be counted that are not known here.</param>
+    /// <param name="output">Receives the question.</param>
+    public static void WriteCounted(ReadOnlySpan<byte> body, bool isPassed, IBufferWriter<byte> output)
+    {
+        var root = new JsonObjectText();
+        root.Read(body, 0);
+        root.DropEarlier(body, "max_tokens"u8);
+        if (isPassed) root.Drop(root.Find(body, "max_tokens"u8));
+        else root.KeepOnly(body, s_counted);
+        root.WriteTo(output, body);
     }
 
     private static ReadOnlyMemory<byte> WriteMessages(ReadOnlySpan<byte> body, int start, NeutralForm form)

@@ -19,7 +19,7 @@ internal sealed class ResponseObject
 
     private readonly byte[] _head;
     private readonly byte[] _echo;
-    private readonly byte[] _ignored;
+    private readonly byte[] _notes;
 
     /// <param name="head">What is known of the answer, with the request's body.</param>
     /// <param name="tools">Of the same request.</param>
@@ -32,8 +32,10 @@ internal sealed class ResponseObject
         JsonText.WriteInteger(output, head.Created);
         JsonText.WriteRaw(output, ",\"status\":\""u8);
         _head = output.WrittenSpan.ToArray();
-        _echo = WriteEcho(head);
-        _ignored = WriteIgnored(tools);
+        using var document = JsonBody.TryParse(new ReadOnlySequence<byte>(head.Body), out var parsed) ? parsed : null;
+        var body = document?.RootElement ?? default;
+        _echo = WriteEcho(head, body);
+        _notes = WriteNotes(tools, ResponsesTruncation.FindDropped(head.Body.Span));
     }
 
     /// <summary>Writes the object.</summary>
@@ -69,11 +71,11 @@ internal sealed class ResponseObject
         if (usage is { } known) WriteUsage(output, known);
         else JsonText.WriteRaw(output, "null"u8);
         JsonText.WriteRaw(output, _echo);
-        if (_ignored.Length > 0 || isEstimated)
+        if (_notes.Length > 0 || isEstimated)
         {
             JsonText.WriteRaw(output, ",\"sluice\":{"u8);
-            JsonText.WriteRaw(output, _ignored);
-            if (isEstimated) JsonText.WriteRaw(output, _ignored.Length > 0 ? ",\"usage_estimated\":true"u8 : "\"usage_estimated\":true"u8);
+            JsonText.WriteRaw(output, _notes);
+            if (isEstimated) JsonText.WriteRaw(output, _notes.Length > 0 ? ",\"usage_estimated\":true"u8 : "\"usage_estimated\":true"u8);
             JsonText.WriteRaw(output, "}"u8);
         }
         JsonText.WriteRaw(output, "}"u8);
@@ -183,11 +185,9 @@ internal sealed class ResponseObject
     private static void WriteAscii(IBufferWriter<byte> output, string text) => Encoding.ASCII.GetBytes(text, output);
 
     // Everything behind usage, but the closing brace.
-    private static byte[] WriteEcho(AnswerHead head)
+    private static byte[] WriteEcho(AnswerHead head, JsonElement body)
     {
         var output = new ArrayBufferWriter<byte>();
-        using var document = JsonBody.TryParse(new ReadOnlySequence<byte>(head.Body), out var parsed) ? parsed : null;
-        var body = document?.RootElement ?? default;
         using (var writer = new Utf8JsonWriter(output, s_writing))
         {
             writer.WriteStartObject();
@@ -225,17 +225,25 @@ internal sealed class ResponseObject
         return [(byte)',', .. text[1..^1]];
     }
 
-    private static byte[] WriteIgnored(ResponsesTools tools)
+    // What the answer was made without.
+    private static byte[] WriteNotes(ResponsesTools tools, long droppedItems)
     {
-        if (tools.Ignored.Count == 0) return [];
         var output = new ArrayBufferWriter<byte>();
-        JsonText.WriteRaw(output, "\"ignored_tools\":["u8);
-        for (var i = 0; i < tools.Ignored.Count; i++)
+        if (tools.Ignored.Count > 0)
         {
-            if (i > 0) JsonText.WriteRaw(output, ","u8);
-            JsonText.WriteStringOrNull(output, tools.Ignored[i]);
+            JsonText.WriteRaw(output, "\"ignored_tools\":["u8);
+            for (var i = 0; i < tools.Ignored.Count; i++)
+            {
+                if (i > 0) JsonText.WriteRaw(output, ","u8);
+                JsonText.WriteStringOrNull(output, tools.Ignored[i]);
+            }
+            JsonText.WriteRaw(output, "]"u8);
         }
-        JsonText.WriteRaw(output, "]"u8);
+        if (droppedItems > 0)
+        {
+            JsonText.WriteRaw(output, output.WrittenCount > 0 ? ",\"dropped_items\":"u8 : "\"dropped_items\":"u8);
+            JsonText.WriteInteger(output, droppedItems);
+        }
         return output.WrittenSpan.ToArray();
     }
 

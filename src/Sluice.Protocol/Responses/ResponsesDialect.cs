@@ -66,6 +66,13 @@ public sealed class ResponsesDialect : AnswerDialect
         ResponsesRequest.WriteNeutral(body, form, output);
 
     /// <inheritdoc/>
+    public override ReadOnlyMemory<byte>? Shorten(ReadOnlyMemory<byte> body, ApiError error)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        return ResponsesTruncation.Shorten(body, error);
+    }
+
+    /// <inheritdoc/>
     public override AnswerRelay CreateRelay(RelayOptions answer) => new ResponsesRelay(answer);
 
     /// <inheritdoc/>

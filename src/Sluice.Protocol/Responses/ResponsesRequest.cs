@@ -46,6 +46,8 @@ internal static class ResponsesRequest
         if (Has(root, "conversation"u8)) return ApiErrors.NotInResponses("conversation", "the hub keeps no conversations; use 'previous_response_id'");
         if (Has(root, "prompt"u8)) return ApiErrors.NotInResponses("prompt", "stored prompts are OpenAI's; write the instructions out");
         if (Has(root, "n"u8)) return ApiErrors.NotInResponses("n", "a response is one answer");
+        if (Has(root, "truncation"u8) && (!root.TryGet("truncation"u8, JsonValueKind.String, out var truncation) || truncation.GetString() is not ("auto" or "disabled")))
+            return ApiErrors.ValueNotInResponses("truncation", "use 'auto' or 'disabled'");
         if (Has(root, "input"u8)) return null;
         return Has(root, "messages"u8)
             ? ApiErrors.NotInResponses("messages", "here it is 'input'; 'messages' belongs to /v1/chat/completions")

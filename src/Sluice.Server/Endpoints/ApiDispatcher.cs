@@ -50,7 +50,6 @@ internal sealed partial class ApiDispatcher(
     public const string RestOfPath = "sluicePath";
 
     private const string WarmUpPath = "/api/hello";
-    private const string CountTokens = "count_tokens";
     private const string ModelPrefix = ApiPath + "/models/";
 
     private static readonly string[] s_apiRoots = [.. Dialects.All.Select(static dialect => dialect.Path[ApiPath.Length..]), "/models", "/key"];
@@ -206,7 +205,7 @@ internal sealed partial class ApiDispatcher(
         // A batch is not an answer, and what is not kept has no id.
         if (rest.Length > 0 && (!dialect.IsKept || (dialect is MessagesDialect && (rest + "/").StartsWith("batches/", StringComparison.Ordinal))))
             return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? ""));
-        if (dialect is MessagesDialect && rest == CountTokens) return OnPost(context, c => counts.InvokeAsync(c, scope));
+        if (rest.Length > 0 && CountTokensEndpoint.IsAt(dialect, rest)) return OnPost(context, c => counts.InvokeAsync(c, scope, dialect));
         if (rest.Length > 0)
         {
             return dialect is ResponsesDialect && rest.EndsWith(Items, StringComparison.Ordinal)

@@ -1,5 +1,6 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
@@ -23,8 +24,18 @@ internal sealed record Attempt(
     ClientRequest Client,
     IReadOnlyList<KeyValuePair<string, string>> Headers)
 {
+    private const int ShorteningsMax = 8;
+
+    private int _shortenings;
+
+    /// <summary>What the hub knows of the request.</summary>
+    public RequestOutline Outline { get; set; } = Outline;
+
+    /// <summary>The request as the client wrote it, or what of it the model has room for.</summary>
+    public ClientRequest Client { get; private set; } = Client;
+
     /// <summary>What is asked: as the client wrote it, unless the answer is to continue from a beginning.</summary>
-    public ReadOnlyMemory<byte> Body { get; init; } = Client.Body;
+    public ReadOnlyMemory<byte> Body { get; set; } = Client.Body;
 
     /// <summary>Ends the attempt: the generation's end, or that of a race which another attempt has won.</summary>
     public CancellationToken Cancellation { get; init; } = Generation.Cancellation;
@@ -72,6 +83,19 @@ internal sealed record Attempt(
 
     /// <summary>What this attempt takes; null before it begins. An attempt is made once.</summary>
     public UsageEntry? Entry { get; set; }
+
+    /// <summary>Takes up a shorter request in place of one that is longer than the model's context, where the client allows that.</summary>
+    /// <param name="error">Why the model has refused it.</param>
+    public bool TryShorten(ApiError error)
+    {
+        // A body that goes on from a beginning is the hub's own.
+        if (_shortenings == ShorteningsMax || !Body.Equals(Client.Body) || Dialect.Shorten(Body, error) is not { } shorter) return false;
+        _shortenings++;
+        Outline = Outline with { PromptBytes = Outline.PromptBytes * shorter.Length / Body.Length };
+        Client = new ClientRequest(shorter, Dialect, Client.Seal);
+        Body = shorter;
+        return true;
+    }
 
     /// <summary>What it took, known when it has ended, or about to end.</summary>
     /// <param name="usage">Tokens.</param>

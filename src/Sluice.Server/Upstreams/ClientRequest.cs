@@ -35,6 +35,8 @@ internal sealed class ClientRequest(ReadOnlyMemory<byte> body, AnswerDialect? di
 
     public ReadOnlyMemory<byte> Body => body;
 
+    public AnswerDialect Dialect => _dialect;
+
     public ReasoningSeal? Seal => seal;
 
     /// <summary>Reads it for the local engine, once for all attempts.</summary>

@@ -2,8 +2,6 @@ using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
-using Sluice.Protocol.Answers;
-using Sluice.Protocol.Messages;
 
 namespace Sluice.Server.Upstreams;
 
@@ -13,14 +11,16 @@ internal sealed partial class HttpUpstream : ITokenCounter
     public async Task<TokenCount> CountAsync(TokenQuestion question, CancellationToken cancellation)
     {
         if (Dialect.CountEndpoint is not { } endpoint) return default;
-        var body = new ArrayBufferWriter<byte>(question.Body.Length + 128);
-        var form = NeutralForm.Translation with { Origin = _origin, Seal = question.Client.Seal };
-        MessagesPassedRequest.Write(question.Body.Span, Dialect.Model, isStream: null, form, body);
+        var body = new ArrayBufferWriter<byte>(question.Client.Body.Length + 128);
+        if (Dialect.WriteCountBody(question, _reasoning.IsTaken ? _origin : "", body) is { } refused) return new TokenCount(null, refused);
+        // What only a server of the client's own API understands.
+        var unknown = question.Client.Dialect.Name == Dialect.Wire ? [] : question.Client.Dialect.PassedHeaders;
+        var headers = question.Headers.Where(header => !unknown.Contains(header.Key));
         using var deadline = new CancellationTokenSource(Timeouts.FirstToken, Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
-            using var request = CreateRequest(endpoint, body.WrittenMemory, "application/json", question.Headers);
+            using var request = CreateRequest(endpoint, body.WrittenMemory, "application/json", headers);
             using var response = await Http.SendAsync(request, both.Token);
             await response.Content.LoadIntoBufferAsync(Limits.ErrorBodyBytes, both.Token);
             var content = await response.Content.ReadAsByteArrayAsync(both.Token);

@@ -75,6 +75,11 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         }
         // A server that takes no streams, or no options for them, may well answer without.
         if (_shape.Learn(result, Wants(attempt)) is { } other) result = await RunAsync(attempt, other, origin);
+        while (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.ContextLength, Error: { } tooLong } && attempt.TryShorten(tooLong))
+        {
+            LogShortened(attempt.Generation.Id, Options.Url);
+            result = await RunAsync(attempt, Wants(attempt), origin);
+        }
         if (result.Error is { } error)
         {
             LogFailure(attempt.Generation.Id, Options.Url, result.Outcome, result.Kind, error.Status, error.Code);
@@ -117,6 +122,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
             // A folded reply always has usage.
             IncludesUsage = outline.IncludesUsage || !outline.IsStream,
             HasForcedTool = outline.HasForcedTool,
+            Body = attempt.Client.Body,
             Origin = _origin,
             EstimatedPromptTokens = AnswerRelay.EstimateTokens(outline.PromptBytes),
         };
@@ -135,6 +141,9 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     [LoggerMessage(4, LogLevel.Warning, "{Id}: {Upstream} refuses the reasoning of earlier turns ({Code}), so it is asked again without.")]
     private partial void LogWithoutReasoning(string id, string upstream, string? code);
+
+    [LoggerMessage(5, LogLevel.Information, "{Id}: The conversation is longer than the context at {Upstream}, so it is asked without the oldest items.")]
+    private partial void LogShortened(string id, string upstream);
 
     [LoggerMessage(2, LogLevel.Debug, "{Id}: {Upstream} is drained: its answer is no longer wanted.")]
     public partial void LogDrained(string id, string upstream);

@@ -13,9 +13,8 @@ internal interface ITokenCounter
 
 /// <summary>A request whose prompt is counted.</summary>
 /// <param name="Client">The request, with all that an answer needs.</param>
-/// <param name="Body">As the client wrote it.</param>
 /// <param name="Headers">Those of the client that may be passed on.</param>
-internal sealed record TokenQuestion(ClientRequest Client, ReadOnlyMemory<byte> Body, IReadOnlyList<KeyValuePair<string, string>> Headers);
+internal sealed record TokenQuestion(ClientRequest Client, IReadOnlyList<KeyValuePair<string, string>> Headers);
 
 /// <summary>What a count gave; nothing at all where nobody could count.</summary>
 /// <param name="Tokens">Tokens of the prompt.</param>

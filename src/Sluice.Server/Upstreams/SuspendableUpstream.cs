@@ -38,6 +38,8 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
         try
         {
             (var work, error) = await TrySubmitAsync(attempt, request, frame, stop.Token);
+            while (error is not null && KindOf(error) == FailureKind.ContextLength && attempt.TryShorten(error) && attempt.Client.TryRead(out request, out _))
+                (work, error) = await TrySubmitAsync(attempt, request, frame, stop.Token);
             if (work is not null)
             {
                 production?.Begin(work);

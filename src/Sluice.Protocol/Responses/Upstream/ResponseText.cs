@@ -8,13 +8,14 @@ using Sluice.Protocol.Json;
 namespace Sluice.Protocol.Responses.Upstream;
 
 /// <summary>
-/// The object of a response as it is passed on: its id is the hub's, its model has the name that was asked for, and what is missing is made
-/// up. Every other byte is the upstream's. For one answer, and for one thread at a time.
+/// The object of a response as it is passed on: its id is the hub's, its model has the name that was asked for, how it is kept is as the
+/// client asked the hub, and what is missing is made up. Every other byte is the upstream's. For one answer, and for one thread at a time.
 /// </summary>
 /// <param name="answer">What is known of the answer.</param>
 internal sealed class ResponseText(RelayOptions answer)
 {
     private readonly JsonObjectText _object = new();
+    private readonly List<(string Name, byte[] Value, bool IsAdded)> _kept = ReadKept(answer.Body.Span);
     private readonly SortedDictionary<long, byte[]> _items = [];
 
     /// <summary>Usage as the last object has stated it; null before.</summary>
@@ -47,10 +48,33 @@ internal sealed class ResponseText(RelayOptions answer)
             var created = Encoding.ASCII.GetBytes(answer.Created.ToString(CultureInfo.InvariantCulture));
             _object.Set(_object.Find(json, "created_at"u8), "\"created_at\""u8.ToArray(), created);
         }
+        foreach (var (name, value, isAdded) in _kept)
+        {
+            var member = _object.Find(json, Encoding.ASCII.GetBytes(name));
+            if (member < 0 ? isAdded : !_object.Value(json, member).SequenceEqual(value)) _object.Set(member, Encoding.ASCII.GetBytes($"\"{name}\""), value);
+        }
         if (isEnd) EditEnd(json);
         var output = new ArrayBufferWriter<byte>();
         _object.WriteTo(output, json);
         return output.WrittenMemory;
+    }
+
+    // Upstreams keep nothing, know no earlier answer, and have not seen what the hub has left out.
+    private static List<(string Name, byte[] Value, bool IsAdded)> ReadKept(ReadOnlySpan<byte> body)
+    {
+        var kept = new List<(string, byte[], bool)>();
+        if (body.IsEmpty) return kept;
+        if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
+        var root = new JsonObjectText();
+        root.Read(body, 0);
+        kept.Add(("store", root.TypeOf(root.Find(body, "store"u8)) == JsonTokenType.False ? "false"u8.ToArray() : "true"u8.ToArray(), false));
+        kept.Add(("background", root.TypeOf(root.Find(body, "background"u8)) == JsonTokenType.True ? "true"u8.ToArray() : "false"u8.ToArray(), false));
+        var previous = root.Find(body, "previous_response_id"u8);
+        if (root.TypeOf(previous) == JsonTokenType.String) kept.Add(("previous_response_id", root.Value(body, previous).ToArray(), true));
+        var ours = root.Find(body, "sluice"u8);
+        if (root.TypeOf(ours) == JsonTokenType.StartObject && ResponsesTruncation.FindDropped(body) > 0)
+            kept.Add(("sluice", root.Value(body, ours).ToArray(), true));
+        return kept;
     }
 
     private void EditEnd(ReadOnlySpan<byte> json)

@@ -9,8 +9,12 @@ namespace Sluice.Protocol.Responses.Upstream;
 /// <summary>Makes of the body of a client that speaks the Responses API the one that an upstream of the same API gets.</summary>
 public static class ResponsesPassedRequest
 {
-    // Conversations are the hub's, which has put their items in place of these.
-    private static readonly string[] s_dropped = ["previous_response_id", "conversation", "background", "background_options"];
+    // All that the API takes in a question for the tokens of a prompt, but for what the hub has put in its place.
+    private static readonly string[] s_counted =
+        ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools", "truncation"];
+
+    // Conversations are the hub's, which has put their items in place of these, and notes what it has left out.
+    private static readonly string[] s_dropped = ["previous_response_id", "conversation", "background", "background_options", "sluice"];
 
     /// <summary>
     /// Writes the body with another model, without state at the upstream, and with the reasoning that is its own. Every other byte stays as
@@ -45,6 +49,17 @@ public static class ResponsesPassedRequest
         if (options.HasReasoning) AskForReasoning(body, root);
         var input = root.Find(body, "input"u8);
         if (root.TypeOf(input) == JsonTokenType.StartArray && EditInput(body, root.ValueStart(input), options) is { } edited) root.Set(input, default, edited);
+        root.WriteTo(output, body);
+    }
+
+    /// <summary>Makes of a request the question how many tokens its prompt has.</summary>
+    /// <param name="body">A request.</param>
+    /// <param name="output">Receives the question.</param>
+    public static void WriteCounted(ReadOnlySpan<byte> body, IBufferWriter<byte> output)
+    {
+        var root = new JsonObjectText();
+        root.Read(body, 0);
+        root.KeepOnly(body, s_counted);
         root.WriteTo(output, body);
     }
 

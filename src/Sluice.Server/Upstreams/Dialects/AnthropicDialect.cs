@@ -49,6 +49,24 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
             attempt.Dialect is ChatDialect ? attempt.Body : neutral, request, _messages with { LeavesOutThinking = origin.Length == 0 }, output);
     }
 
+    public override ApiError? WriteCountBody(TokenQuestion question, string origin, IBufferWriter<byte> output)
+    {
+        var client = question.Client;
+        var form = NeutralForm.Translation with { Origin = origin };
+        var body = new ArrayBufferWriter<byte>(client.Body.Length + 128);
+        if (client.Dialect.Name == Wire)
+        {
+            MessagesPassedRequest.Write(client.Body.Span, Model, isStream: null, form with { Seal = client.Seal }, body);
+        }
+        else
+        {
+            if (!client.TryRead(form, out var neutral, out var request, out var error)) return error;
+            if (MessagesRequestWriter.Write(neutral, request, _messages with { LeavesOutThinking = origin.Length == 0 }, body) is { } refused) return refused;
+        }
+        MessagesPassedRequest.WriteCounted(body.WrittenSpan, isPassed: client.Dialect.Name == Wire, output);
+        return null;
+    }
+
     public override AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer)
     {
         if (!Translates(attempt)) return attempt.Dialect.CreateRelay(answer);

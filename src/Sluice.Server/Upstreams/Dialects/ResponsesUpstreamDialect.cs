@@ -17,6 +17,8 @@ internal sealed class ResponsesUpstreamDialect(UpstreamOptions options, string m
 
     public override Uri ModelsEndpoint { get; } = new(options.Url + "/models");
 
+    public override Uri? CountEndpoint { get; } = new(options.Url + "/responses/input_tokens");
+
     public override string Provider => "openai";
 
     public override string Model { get; } = options.Model ?? modelId;
@@ -37,6 +39,24 @@ internal sealed class ResponsesUpstreamDialect(UpstreamOptions options, string m
         }
         if (!client.TryRead(FormFor(origin), out var neutral, out var request, out var error)) return error;
         return ResponsesRequestWriter.Write(attempt.Dialect is ChatDialect ? attempt.Body : neutral, request, responses, output);
+    }
+
+    public override ApiError? WriteCountBody(TokenQuestion question, string origin, IBufferWriter<byte> output)
+    {
+        var client = question.Client;
+        var responses = new ResponsesOptions(Model) { IsStream = false, Origin = origin, Seal = client.Seal };
+        var body = new ArrayBufferWriter<byte>(client.Body.Length + 128);
+        if (client.Dialect.Name == Wire)
+        {
+            ResponsesPassedRequest.Write(client.Body.Span, responses, body);
+        }
+        else
+        {
+            if (!client.TryRead(FormFor(origin), out var neutral, out var request, out var error)) return error;
+            if (ResponsesRequestWriter.Write(neutral, request, responses, body) is { } refused) return refused;
+        }
+        ResponsesPassedRequest.WriteCounted(body.WrittenSpan, output);
+        return null;
     }
 
     public override AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer)

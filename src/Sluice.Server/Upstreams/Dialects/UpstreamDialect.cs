@@ -55,6 +55,13 @@ internal abstract class UpstreamDialect
     /// <returns>A 400 for what the API can't be asked; null otherwise.</returns>
     public abstract ApiError? WriteBody(Attempt attempt, StreamWish wish, string origin, IBufferWriter<byte> output);
 
+    /// <summary>Makes the body of a question for the tokens of a prompt, where there is a <see cref="CountEndpoint"/>.</summary>
+    /// <param name="question">What is counted.</param>
+    /// <param name="origin">As for <see cref="WriteBody"/>.</param>
+    /// <param name="output">Receives the body; of no use after an error.</param>
+    /// <returns>A 400 for what the API can't be asked; null otherwise.</returns>
+    public virtual ApiError? WriteCountBody(TokenQuestion question, string origin, IBufferWriter<byte> output) => throw new NotSupportedException();
+
     /// <summary>What makes the client's events of the events of one answer.</summary>
     public abstract AnswerRelay CreateRelay(Attempt attempt, RelayOptions answer);
 
