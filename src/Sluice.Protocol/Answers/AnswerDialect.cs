@@ -14,6 +14,9 @@ public abstract class AnswerDialect
     /// <summary>Names the dialect in stores; never changes.</summary>
     public abstract string Name { get; }
 
+    /// <summary>What a request asks for, by OpenTelemetry's list of operations of generative AI.</summary>
+    public virtual string Operation => "chat";
+
     /// <summary>Begins the ids of its answers.</summary>
     public abstract string IdPrefix { get; }
 

@@ -35,6 +35,9 @@ public readonly record struct AnswerFinish(AnswerEnd End)
     /// <summary>The budget that ended it: <see cref="AnswerEnd.Length"/> to clients, with a mark. Null where none did.</summary>
     public BudgetMark? Budget { get; init; }
 
+    /// <summary>What the upstream says of a refusal: a JSON object on one line; nothing where it says nothing.</summary>
+    public ReadOnlyMemory<byte> Details { get; init; }
+
     /// <summary>An end without details.</summary>
     public static implicit operator AnswerFinish(AnswerEnd end) => new(end);
 }

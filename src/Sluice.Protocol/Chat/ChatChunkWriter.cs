@@ -226,14 +226,25 @@ public sealed class ChatChunkWriter
     /// </summary>
     /// <param name="output">Receives one event.</param>
     /// <param name="choiceIndex">0 to the number of choices - 1.</param>
-    /// <param name="finishReason">As in <see cref="WriteFinish"/>.</param>
+    /// <param name="finishReason">As in <see cref="WriteFinish(IEventOutput, int, ReadOnlySpan{byte})"/>.</param>
     /// <param name="flag">Name of a member of <c>sluice</c>, which is true there.</param>
-    public void WriteFlaggedFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason, ReadOnlySpan<byte> flag)
+    public void WriteFlaggedFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason, ReadOnlySpan<byte> flag) =>
+        WriteFinish(output, choiceIndex, finishReason, flag, "true"u8);
+
+    /// <summary>The last chunk of a choice with something beside its reason.</summary>
+    /// <param name="output">Receives one event.</param>
+    /// <param name="choiceIndex">0 to the number of choices - 1.</param>
+    /// <param name="finishReason">As in <see cref="WriteFinish(IEventOutput, int, ReadOnlySpan{byte})"/>.</param>
+    /// <param name="name">Name of a member of <c>sluice</c>.</param>
+    /// <param name="value">Its value: JSON on one line.</param>
+    public void WriteFinish(IEventOutput output, int choiceIndex, ReadOnlySpan<byte> finishReason, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         BeginMarkedFinish(output, choiceIndex, finishReason);
         JsonText.WriteRaw(output, "\""u8);
-        JsonText.WriteRaw(output, flag);
-        End(output, "\":true}}\n\n"u8);
+        JsonText.WriteRaw(output, name);
+        JsonText.WriteRaw(output, "\":"u8);
+        JsonText.WriteRaw(output, value);
+        End(output, "}}\n\n"u8);
     }
 
     /// <summary>The last chunk of a choice that a budget has ended: <c>length</c>, and beside it whose budget.</summary>

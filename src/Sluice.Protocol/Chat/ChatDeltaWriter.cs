@@ -58,6 +58,7 @@ internal sealed class ChatDeltaWriter(AnswerHead head) : DeltaWriter
         if (finish.Budget is { } budget) _chunks.WriteBudgetFinish(output, choice, budget);
         else if (finish.End == AnswerEnd.Repetition) _chunks.WriteFlaggedFinish(output, choice, reason, "repetition"u8);
         else if (finish.IsDerived) _chunks.WriteFlaggedFinish(output, choice, reason, "finish_derived"u8);
+        else if (!finish.Details.IsEmpty) _chunks.WriteFinish(output, choice, reason, "stop_details"u8, finish.Details.Span);
         else _chunks.WriteFinish(output, choice, reason);
     }
 

@@ -23,6 +23,9 @@ public sealed class CompletionDialect : AnswerDialect
     public override string Name => "completion";
 
     /// <inheritdoc/>
+    public override string Operation => "text_completion";
+
+    /// <inheritdoc/>
     public override string IdPrefix => "cmpl-";
 
     /// <inheritdoc/>

@@ -24,6 +24,9 @@ public sealed class EmbeddingsDialect : AnswerDialect
     public override string Name => "embeddings";
 
     /// <inheritdoc/>
+    public override string Operation => "embeddings";
+
+    /// <inheritdoc/>
     public override string IdPrefix => "embd-";
 
     /// <inheritdoc/>

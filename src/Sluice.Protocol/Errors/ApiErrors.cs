@@ -46,9 +46,11 @@ public static partial class ApiErrors
     public static ApiError Forbidden(string message, string? code = null) => new(403, message, InvalidRequestType, Param: null, code);
 
     /// <summary>404: no model of that name.</summary>
-    public static ApiError ModelNotFound(string model) => new(
+    /// <param name="model">The name.</param>
+    /// <param name="near">One that is there, and may be meant; null for none.</param>
+    public static ApiError ModelNotFound(string model, string? near = null) => new(
         404,
-        $"The model `{Elide(model)}` does not exist or you do not have access to it.",
+        $"The model `{Elide(model)}` does not exist or you do not have access to it.{(near is null ? "" : $" Did you mean `{Elide(near)}`?")}",
         InvalidRequestType,
         Param: null,
         Code: "model_not_found");

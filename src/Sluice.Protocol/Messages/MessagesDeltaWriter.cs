@@ -47,7 +47,21 @@ internal sealed class MessagesDeltaWriter(AnswerHead head) : DeltaWriter
         JsonText.WriteStringOrNull(output, head.Model);
         JsonText.WriteRaw(output, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":"u8);
         JsonText.WriteInteger(output, head.PromptTokens);
-        End(output, ",\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1}}}\n\n"u8);
+        JsonText.WriteRaw(output, ",\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1}"u8);
+        WriteIgnoredTools(output);
+        End(output, "}}\n\n"u8);
+    }
+
+    // Which tools the model has not been told of.
+    private void WriteIgnoredTools(IEventOutput output)
+    {
+        var types = MessagesNeutralTools.FindIgnored(head.Body.Span);
+        for (var i = 0; i < types.Count; i++)
+        {
+            JsonText.WriteRaw(output, i == 0 ? ",\"sluice\":{\"ignored_tools\":["u8 : ","u8);
+            JsonText.WriteStringOrNull(output, types[i]);
+        }
+        if (types.Count > 0) JsonText.WriteRaw(output, "]}"u8);
     }
 
     public override void Restore(EventBuffer past) => TryTakeUp(past, isWhole: true);
@@ -150,6 +164,11 @@ internal sealed class MessagesDeltaWriter(AnswerHead head) : DeltaWriter
             JsonText.WriteRaw(output, ReasonOf(finish));
             JsonText.WriteRaw(output, "\",\"stop_sequence\":"u8);
             JsonText.WriteStringOrNull(output, IsStopText(finish) ? finish.StopText : null);
+            if (!finish.Details.IsEmpty)
+            {
+                JsonText.WriteRaw(output, ",\"stop_details\":"u8);
+                JsonText.WriteRaw(output, finish.Details.Span);
+            }
             JsonText.WriteRaw(output, "},\"usage\":"u8);
             MessagesUsage.Write(output, usage);
             if ((finish.Budget ?? head.Budget) is { } budget) Encoding.UTF8.GetBytes($",\"sluice\":{{{budget.ToMembers()}}}", output);

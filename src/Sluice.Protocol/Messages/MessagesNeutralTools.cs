@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Messages;
 
@@ -11,6 +12,9 @@ namespace Sluice.Protocol.Messages;
 /// </remarks>
 internal static class MessagesNeutralTools
 {
+    // There are a dozen; whoever sends more learns of the first ones.
+    private const int IgnoredMax = 64;
+
     private static readonly string[] s_clientTools = ["bash_", "text_editor_", "memory_", "computer_", "browser_toolset_"];
 
     public static void Write(Utf8JsonWriter writer, ParameterReader parameters)
@@ -36,6 +40,26 @@ internal static class MessagesNeutralTools
         writer.WriteEndArray();
         WriteChoice(writer, type, name);
         if (isSerial && type != "none") writer.WriteBoolean("parallel_tool_calls"u8, false);
+    }
+
+    /// <summary>Types of the tools of a request that another model is not told of, each once.</summary>
+    /// <param name="body">A request that has been accepted, or nothing.</param>
+    public static IReadOnlyList<string> FindIgnored(ReadOnlySpan<byte> body)
+    {
+        if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
+        if (body.IndexOf("\"tools\""u8) < 0) return [];
+        var (item, tools, types) = (new JsonObjectText(), new JsonArrayText(), new List<string>());
+        item.Read(body, 0);
+        var member = item.Find(body, "tools"u8);
+        if (item.TypeOf(member) != JsonTokenType.StartArray) return [];
+        tools.Read(body, item.ValueStart(member));
+        for (var i = 0; i < tools.Count && types.Count < IgnoredMax; i++)
+        {
+            if (tools[i].Type != JsonTokenType.StartObject) continue;
+            item.Read(body, tools[i].Start);
+            if (item.Text(body, item.Find(body, "type"u8)) is { } type and not "custom" && !types.Contains(type)) types.Add(type);
+        }
+        return types;
     }
 
     private readonly record struct Tool(string Name, string? Description, JsonElement? Schema, bool IsStrict);

@@ -212,6 +212,8 @@ public sealed class MessagesTranslation(RelayOptions answer, DeltaWriter writer,
         _inner.Read(data, _root.ValueStart(delta));
         if (_inner.Text(data, _inner.Find(data, "stop_reason"u8)) is not { } reason) return FrameKind.Empty;
         var sequence = _inner.Text(data, _inner.Find(data, "stop_sequence"u8));
+        var details = _inner.Find(data, "stop_details"u8);
+        var hasDetails = _inner.TypeOf(details) == JsonTokenType.StartObject && _inner.HasSubstance(details);
         EndThinking(output);
         StopCalls(output);
         SetFinish(0, new AnswerFinish(reason switch
@@ -221,7 +223,7 @@ public sealed class MessagesTranslation(RelayOptions answer, DeltaWriter writer,
             "refusal" => AnswerEnd.ContentFilter,
             _ => AnswerEnd.Stop,
         })
-        { StopText = reason == "stop_sequence" ? sequence : null });
+        { StopText = reason == "stop_sequence" ? sequence : null, Details = hasDetails ? OnOneLine(_inner.Value(data, details)) : default });
         return FrameKind.Content;
     }
 
@@ -255,6 +257,15 @@ public sealed class MessagesTranslation(RelayOptions answer, DeltaWriter writer,
     {
         var error = _root.Find(data, "error"u8);
         return UpstreamError.ReadEvent(error < 0 || _root.TypeOf(error) == JsonTokenType.Null ? data : _root.Value(data, error));
+    }
+
+    // Line breaks stand outside of strings.
+    private static byte[] OnOneLine(ReadOnlySpan<byte> json)
+    {
+        var line = json.ToArray();
+        line.AsSpan().Replace((byte)'\r', (byte)' ');
+        line.AsSpan().Replace((byte)'\n', (byte)' ');
+        return line;
     }
 
     // Half of a surrogate pair is no text: garbage.

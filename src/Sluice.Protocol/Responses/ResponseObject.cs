@@ -45,10 +45,11 @@ internal sealed class ResponseObject
     /// <param name="items">Items of the output, with commas between them.</param>
     /// <param name="usage">Null before the end.</param>
     /// <param name="isEstimated">Whether usage is a guess.</param>
+    /// <param name="stopDetails">What the upstream says of a refusal, as JSON; empty for nothing.</param>
     /// <param name="budget">The budget that made it incomplete; null where none did.</param>
     public void WriteTo(
         IBufferWriter<byte> output, string status, string? incomplete, ReadOnlySpan<byte> items, AnswerUsage? usage, bool isEstimated,
-        BudgetMark? budget = null)
+        ReadOnlySpan<byte> stopDetails, BudgetMark? budget = null)
     {
         JsonText.WriteRaw(output, _head);
         WriteAscii(output, status);
@@ -71,13 +72,21 @@ internal sealed class ResponseObject
         if (usage is { } known) WriteUsage(output, known);
         else JsonText.WriteRaw(output, "null"u8);
         JsonText.WriteRaw(output, _echo);
-        if (_notes.Length > 0 || isEstimated)
+        WriteOurs(output, isEstimated, stopDetails);
+        JsonText.WriteRaw(output, "}"u8);
+    }
+
+    private void WriteOurs(IBufferWriter<byte> output, bool isEstimated, ReadOnlySpan<byte> stopDetails)
+    {
+        if (_notes.Length == 0 && !isEstimated && stopDetails.IsEmpty) return;
+        JsonText.WriteRaw(output, ",\"sluice\":{"u8);
+        JsonText.WriteRaw(output, _notes);
+        if (!stopDetails.IsEmpty)
         {
-            JsonText.WriteRaw(output, ",\"sluice\":{"u8);
-            JsonText.WriteRaw(output, _notes);
-            if (isEstimated) JsonText.WriteRaw(output, _notes.Length > 0 ? ",\"usage_estimated\":true"u8 : "\"usage_estimated\":true"u8);
-            JsonText.WriteRaw(output, "}"u8);
+            JsonText.WriteRaw(output, _notes.Length > 0 ? ",\"stop_details\":"u8 : "\"stop_details\":"u8);
+            JsonText.WriteRaw(output, stopDetails);
         }
+        if (isEstimated) JsonText.WriteRaw(output, _notes.Length > 0 || !stopDetails.IsEmpty ? ",\"usage_estimated\":true"u8 : "\"usage_estimated\":true"u8);
         JsonText.WriteRaw(output, "}"u8);
     }
 

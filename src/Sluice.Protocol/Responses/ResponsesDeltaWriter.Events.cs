@@ -117,7 +117,8 @@ internal sealed partial class ResponsesDeltaWriter
     {
         BeginEvent(output, type);
         JsonText.WriteRaw(output, ",\"response\":"u8);
-        _object.WriteTo(output, status, incomplete, _items.WrittenSpan, usage, isEstimated, _finish.Budget);
+        var details = usage is null ? default : _finish.Details.Span;
+        _object.WriteTo(output, status, incomplete, _items.WrittenSpan, usage, isEstimated, details, _finish.Budget);
         EndEvent(output, "}\n\n"u8);
     }
 

@@ -23,7 +23,8 @@ internal sealed partial class ResponsesDeltaWriter
     private void OpenReasoning(IEventOutput output)
     {
         Close(output, "completed");
-        if (_head.ReasoningIsSummary)
+        _isSummary = _head.ReasoningIsSummary;
+        if (_isSummary)
         {
             AddItem(output, Open.Reasoning, "rs", "reasoning"u8, ",\"summary\":[]"u8);
             BeginEvent(output, "response.reasoning_summary_part.added"u8);
@@ -100,8 +101,7 @@ internal sealed partial class ResponsesDeltaWriter
 
     private void CloseReasoning(IEventOutput output, string status, ReasoningBlob? blob, bool hasText)
     {
-        var isSummary = _head.ReasoningIsSummary;
-        if (hasText && isSummary)
+        if (hasText && _isSummary)
         {
             WriteDone(output, "response.reasoning_summary_text.done"u8, "summary_index"u8, "text"u8);
             BeginEvent(output, "response.reasoning_summary_part.done"u8);
@@ -116,10 +116,10 @@ internal sealed partial class ResponsesDeltaWriter
             ClosePart(output, ",\"part\":{\"type\":\"reasoning_text\",\"text\":\""u8, "\"}"u8);
         }
         BeginItem(status, "reasoning"u8);
-        JsonText.WriteRaw(_item, hasText && isSummary ? ",\"summary\":[{\"type\":\"summary_text\",\"text\":\""u8 : ",\"summary\":["u8);
-        if (hasText && isSummary) JsonText.WriteRaw(_item, _text.WrittenSpan);
-        JsonText.WriteRaw(_item, hasText && isSummary ? "\"}]"u8 : "]"u8);
-        if (hasText && !isSummary)
+        JsonText.WriteRaw(_item, hasText && _isSummary ? ",\"summary\":[{\"type\":\"summary_text\",\"text\":\""u8 : ",\"summary\":["u8);
+        if (hasText && _isSummary) JsonText.WriteRaw(_item, _text.WrittenSpan);
+        JsonText.WriteRaw(_item, hasText && _isSummary ? "\"}]"u8 : "]"u8);
+        if (hasText && !_isSummary)
         {
             JsonText.WriteRaw(_item, ",\"content\":[{\"type\":\"reasoning_text\",\"text\":\""u8);
             JsonText.WriteRaw(_item, _text.WrittenSpan);

@@ -48,6 +48,9 @@ internal sealed partial class ResponsesDeltaWriter
             case "response.content_part.added" when data.GetProperty("part"u8).GetProperty("type"u8).ValueEquals("refusal"u8):
                 _open = Open.Refusal;
                 break;
+            case "response.reasoning_summary_part.added":
+                _isSummary = true;
+                break;
             case "response.output_item.done":
                 KeepItem(Encoding.UTF8.GetBytes(data.GetProperty("item"u8).GetRawText()));
                 break;
@@ -72,6 +75,7 @@ internal sealed partial class ResponsesDeltaWriter
         _itemId = item.GetProperty("id"u8).GetString()!;
         _text.ResetWrittenCount();
         _logprobs.ResetWrittenCount();
+        _isSummary = false;
         _open = item.GetProperty("type"u8).GetString() switch
         {
             "message" => Open.Text,

@@ -40,6 +40,9 @@ internal sealed partial class ResponsesDeltaWriter : DeltaWriter
     private int _index;
     private AnswerFinish _finish;
 
+    // Of the open item, which another attempt may have begun.
+    private bool _isSummary;
+
     private static readonly ResponsesTool s_unknown = new(ResponsesToolKind.Function, null, "", default);
 
     /// <param name="head">What is known of the answer, with the request's body.</param>
@@ -91,7 +94,7 @@ internal sealed partial class ResponsesDeltaWriter : DeltaWriter
     public override void Reasoning(IEventOutput output, int choice, ReadOnlySpan<byte> utf8)
     {
         if (_open != Open.Reasoning) OpenReasoning(output);
-        if (_head.ReasoningIsSummary) WriteDelta(output, "response.reasoning_summary_text.delta"u8, utf8, "summary_index"u8);
+        if (_isSummary) WriteDelta(output, "response.reasoning_summary_text.delta"u8, utf8, "summary_index"u8);
         else WriteDelta(output, "response.reasoning_text.delta"u8, utf8, "content_index"u8);
     }
 

@@ -137,7 +137,7 @@ internal sealed class ResponsesFold : AnswerFold
     private static byte[] Empty(AnswerHead head)
     {
         var output = new ArrayBufferWriter<byte>();
-        new ResponseObject(head, new ResponsesTools(default)).WriteTo(output, "in_progress", null, default, null, isEstimated: false);
+        new ResponseObject(head, new ResponsesTools(default)).WriteTo(output, "in_progress", null, default, null, isEstimated: false, default);
         return output.WrittenSpan.ToArray();
     }
 }

@@ -232,8 +232,8 @@ internal sealed class Admission(
     {
         // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
         if (server.IsEnding) answer.Cancel(CancellationCause.Shutdown);
-        var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Outline, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
-        answer.Record.Attach(new RequestMeter(metrics, ask.Route.Model.Id, span));
+        var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Outline, ask.Dialect, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
+        answer.Record.Attach(new RequestMeter(metrics, ask.Route.Model.Id, span, ask.Dialect.Operation));
         answers.Record(answer, ask.Client.Body);
         if (ask.KeepsRequest && answer.Owner.Retention == Retention.Memory) answer.Request = ask.Client.Body;
         configuration.TryHold();

@@ -15,9 +15,9 @@ internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJo
     /// <summary>
     /// Counts an answer that comes from a store suspended. What it takes is counted when it ends, which it has not done before.
     /// </summary>
-    public void Restore(string id, RequestFigures figures, string modelId)
+    public void Restore(string id, RequestFigures figures, string modelId, string operation)
     {
-        figures.Attach(new RequestMeter(metrics, modelId, span: null));
+        figures.Attach(new RequestMeter(metrics, modelId, span: null, operation));
         // Nothing else can be suspended.
         figures.Restore(new UpstreamIdentity(UpstreamIdentity.Local, Tags.Hub, modelId));
         figures.CountSuspended();

@@ -174,7 +174,7 @@ internal sealed partial class AnswerTable : IHostedService
     private RequestFigures RestoreFigures(StoredAnswer stored, AnswerSnapshot? suspended)
     {
         var record = new RequestFigures(_time);
-        if (suspended is not null) Journal?.Restore(stored.Id, record, suspended.ModelId);
+        if (suspended is not null) Journal?.Restore(stored.Id, record, suspended.ModelId, stored.Owner.Dialect.Operation);
         if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
         else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
         else if (suspended?.Progress is { } progress)

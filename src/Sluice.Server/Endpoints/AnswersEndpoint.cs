@@ -59,7 +59,7 @@ internal sealed class AnswersEndpoint(
         var route = dialect.TryReadOutline(bytes, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
         // Nobody learns of what there is for others.
         if (route is not null && !scope.Caller.MayUse(route.Model)) route = null;
-        if (outline is not null && route is null) error ??= ApiErrors.ModelNotFound(outline.Model);
+        if (outline is not null && route is null) error ??= UnknownModel.Refuse(outline.Model, scope.Configuration.Catalog, scope.Caller);
         var prepared = new PreparedResponse(bytes, IsStored: true, IsBackground: false);
         if (error is null && dialect is ResponsesDialect)
         {

@@ -45,7 +45,7 @@ internal sealed class CountTokensEndpoint(RequestBody bodies, ResponsesPreparati
         if (unread is not null) return (0, unread);
         ReadOnlyMemory<byte> body = bytes;
         if (!dialect.TryReadOutline(bytes, out var outline, out var error)) return (0, error);
-        if (scope.Configuration.Router.Find(outline.Model) is not { } route || !scope.Caller.MayUse(route.Model)) return (0, ApiErrors.ModelNotFound(outline.Model));
+        if (scope.Configuration.Router.Find(outline.Model) is not { } route || !scope.Caller.MayUse(route.Model)) return (0, UnknownModel.Refuse(outline.Model, scope.Configuration.Catalog, scope.Caller));
         if (dialect is ResponsesDialect)
         {
             var (prepared, lost) = await responses.PrepareAsync(body, scope.Caller, outline.IsStream, context.RequestAborted);

@@ -29,7 +29,7 @@ internal static class ModelsEndpoint
     public static Task WriteModelAsync(HttpContext context, ModelCatalog catalog, Caller caller, string name) =>
         catalog.Find(name) is { } model && caller.MayUse(model)
         ? JsonReply.WriteAsync(context, Describe(model, name), ModelJsonContext.Wire.ModelObject)
-        : JsonReply.WriteErrorAsync(context, ApiErrors.ModelNotFound(name));
+        : JsonReply.WriteErrorAsync(context, UnknownModel.Refuse(name, catalog, caller));
 
     // Anthropic's paging: a number of models, behind one or before one. Without it there is one page.
     private static (int First, int Count, ApiError? Error) FindPage(IQueryCollection query, List<ModelObject> all)

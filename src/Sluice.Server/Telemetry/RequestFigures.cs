@@ -99,7 +99,7 @@ internal sealed class RequestFigures
     /// <param name="model">Id of the hub's model that it is made for.</param>
     public UsageEntry BeginAttempt(UpstreamIdentity upstream, string model)
     {
-        var entry = new UsageEntry(upstream, model, _meter is null ? null : Tracing.StartAttempt(upstream));
+        var entry = new UsageEntry(upstream, model, _meter is null ? null : Tracing.StartAttempt(upstream, _meter.Operation));
         lock (_entries) _entries.Add(entry);
         Upstream = upstream.Name;
         return entry;

@@ -17,12 +17,16 @@ internal sealed class RequestMeter
     /// <param name="metrics">The hub's.</param>
     /// <param name="model">Id of the model that was asked for, which the configuration names.</param>
     /// <param name="span">The request's; null where nobody traces. It ends with <see cref="End"/>.</param>
-    public RequestMeter(HubMetrics metrics, string model, Activity? span)
+    /// <param name="operation">That of the door.</param>
+    public RequestMeter(HubMetrics metrics, string model, Activity? span, string operation)
     {
-        (_metrics, _span) = (metrics, span);
-        _tags = [new(Tags.Operation, Tags.Chat), new(Tags.Provider, Tags.Hub), new(Tags.Model, model)];
+        (_metrics, _span, Operation) = (metrics, span, operation);
+        _tags = [new(Tags.Operation, operation), new(Tags.Provider, Tags.Hub), new(Tags.Model, model)];
         _metrics.RequestsInFlight.Add(1, Model);
     }
+
+    /// <summary>What the request asks for.</summary>
+    public string Operation { get; }
 
     private KeyValuePair<string, object?> Model => _tags[2];
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Sluice.Protocol.Answers;
+using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 
@@ -21,8 +22,9 @@ internal static class Tracing
     /// <param name="traceParent">The client's span. Where the application traces requests itself, its own is the parent.</param>
     /// <param name="traceState">What goes with it.</param>
     /// <param name="request">What is asked.</param>
+    /// <param name="door">Where.</param>
     /// <param name="started">When it came.</param>
-    public static Activity? StartRequest(string? traceParent, string? traceState, RequestOutline request, DateTimeOffset started)
+    public static Activity? StartRequest(string? traceParent, string? traceState, RequestOutline request, AnswerDialect door, DateTimeOffset started)
     {
         if (!s_source.HasListeners()) return null;
         var parent = default(ActivityContext);
@@ -30,9 +32,10 @@ internal static class Tracing
         else ActivityContext.TryParse(traceParent, traceState, isRemote: true, out parent);
         // Without a parent the server's own span would be taken, which nobody sees.
         Activity.Current = null;
-        var span = s_source.StartActivity($"{Tags.Chat} {request.Model}", ActivityKind.Server, parent, startTime: started);
+        var span = s_source.StartActivity($"{door.Operation} {request.Model}", ActivityKind.Server, parent, startTime: started);
         if (span is null) return null;
-        span.SetTag(Tags.Operation, Tags.Chat).SetTag(Tags.Provider, Tags.Hub).SetTag(Tags.Model, request.Model).SetTag("gen_ai.output.type", "text");
+        span.SetTag(Tags.Operation, door.Operation).SetTag(Tags.Provider, Tags.Hub).SetTag(Tags.Model, request.Model).SetTag(Tags.Door, door.Name);
+        if (door is not EmbeddingsDialect) span.SetTag("gen_ai.output.type", "text");
         if (request.MaxTokens is { } maxTokens) span.SetTag("gen_ai.request.max_tokens", (int)long.Clamp(maxTokens, int.MinValue, int.MaxValue));
         if (request.Temperature is { } temperature) span.SetTag("gen_ai.request.temperature", temperature);
         if (request.TopP is { } topP) span.SetTag("gen_ai.request.top_p", topP);
@@ -41,11 +44,13 @@ internal static class Tracing
     }
 
     /// <summary>The span of an attempt, below the current one; null where nobody traces.</summary>
-    public static Activity? StartAttempt(UpstreamIdentity upstream)
+    /// <param name="upstream">Who is asked.</param>
+    /// <param name="operation">What the request asks for.</param>
+    public static Activity? StartAttempt(UpstreamIdentity upstream, string operation)
     {
-        var span = s_source.StartActivity($"{Tags.Chat} {upstream.Model}", ActivityKind.Client);
+        var span = s_source.StartActivity($"{operation} {upstream.Model}", ActivityKind.Client);
         if (span is null) return null;
-        span.SetTag(Tags.Operation, Tags.Chat).SetTag(Tags.Provider, upstream.Provider).SetTag(Tags.Model, upstream.Model).SetTag(Tags.Upstream, upstream.Name);
+        span.SetTag(Tags.Operation, operation).SetTag(Tags.Provider, upstream.Provider).SetTag(Tags.Model, upstream.Model).SetTag(Tags.Upstream, upstream.Name);
         if (Uri.TryCreate(upstream.Name, UriKind.Absolute, out var url)) span.SetTag("server.address", url.Host).SetTag("server.port", url.Port);
         return span;
     }

@@ -148,6 +148,11 @@ public sealed class MessagesTranslationTests
         Assert.Equal(Chunk("", $"\"{expected}\""), Run([Start(), .. TextBlock(0, "x"), Finish(reason), Stop])[^1]);
 
     [Fact]
+    public void What_is_said_of_a_refusal_stands_beside_the_reason() => Assert.EndsWith(
+        """finish_reason":"content_filter"}],"sluice":{"stop_details":{"type":"refusal",  "explanation":"No."}}}""",
+        Run([Start(), .. TextBlock(0, "x"), "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\",\"stop_details\":{\"type\":\"refusal\",\n \"explanation\":\"No.\"}},\"usage\":{\"output_tokens\":3}}", Stop])[^1], StringComparison.Ordinal);
+
+    [Fact]
     public void S12_an_answer_without_content_is_an_answer() => Assert.Equal(2, Run(Start(), Finish(), Stop).Length);
 
     [Theory]

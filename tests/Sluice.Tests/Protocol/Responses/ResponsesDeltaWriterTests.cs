@@ -125,6 +125,35 @@ public sealed class ResponsesDeltaWriterTests
     }
 
     [Fact]
+    public void What_is_said_of_a_refusal_is_in_the_last_event()
+    {
+        var writer = ResponsesDialect.Instance.CreateWriter(Head());
+        writer.Begin(_events, isText: true);
+        writer.Text(_events, 0, "x"u8, default);
+        writer.Finish(_events, 0, new AnswerFinish(AnswerEnd.ContentFilter) { Details = Encoding.UTF8.GetBytes("""{"type":"refusal"}""") });
+        writer.Usage(_events, new AnswerUsage(1, 0, 1), isEstimated: true);
+        Assert.False(Data(_events, 0).GetProperty("response").GetProperty("sluice").TryGetProperty("stop_details", out _));
+        var ours = Data(_events, _events.Count - 1).GetProperty("response").GetProperty("sluice");
+        Assert.Equal("""{"ignored_tools":["web_search"],"stop_details":{"type":"refusal"},"usage_estimated":true}""", ours.GetRawText());
+    }
+
+    // The first attempt may have been another server's, of another dialect.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Reasoning_that_another_attempt_began_is_closed_as_what_it_is(bool isSummary)
+    {
+        var first = ResponsesDialect.Instance.CreateWriter(Head() with { ReasoningIsSummary = isSummary });
+        first.Begin(_events, isText: false);
+        first.Reasoning(_events, 0, "Hm"u8);
+        var second = ResponsesDialect.Instance.CreateWriter(Head() with { ReasoningIsSummary = !isSummary });
+        second.Restore(_events);
+        second.Text(_events, 0, "x"u8, default);
+        var done = Enumerable.Range(0, _events.Count).Select(i => Data(_events, i)).First(data => data.GetProperty("type").ValueEquals("response.output_item.done")).GetProperty("item");
+        Assert.Equal("Hm", done.GetProperty(isSummary ? "summary" : "content")[0].GetProperty("text").GetString());
+    }
+
+    [Fact]
     public void A_search_that_was_suspended_in_the_middle_keeps_its_arguments()
     {
         var first = ResponsesDialect.Instance.CreateWriter(Head());

@@ -241,6 +241,30 @@ public sealed class MessagesDoorTests
     }
 
     [Fact]
+    public async Task Tools_that_the_model_is_not_told_of_are_named()
+    {
+        const string Tools = ""","tools":[{"type":"web_search_20250305","name":"web_search"},{"name":"f","input_schema":{"type":"object"}},{"type":"custom","name":"g","input_schema":{"type":"object"}}]""";
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var response = await PostAsync(hub.Http, Ask(stream: false, more: Tools));
+        Assert.Equal("""{"ignored_tools":["web_search_20250305"]}""", (await JsonAsync(response))["sluice"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task A_model_that_is_not_there_may_be_a_slip()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("vendor/some-model", upstream));
+        foreach (var (name, near) in ((string, bool)[])[("vendor/some-modle", true), ("some-model", true), ("nothing-like-it", false), (new string('x', 200), false)])
+        {
+            using var response = await PostAsync(hub.Http, Ask(name));
+            var message = (string)(await JsonAsync(response))["error"]!["message"]!;
+            Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+            Assert.Equal(near, message.EndsWith("Did you mean `vendor/some-model`?", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     public async Task Door_095_keys_and_warm_ups_are_Anthropics_too()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(Says("x"));

@@ -161,7 +161,7 @@ public sealed class MetricsTests
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>());
         using var counted = new MetricCollector(metrics);
-        var record = new RequestFigures(TimeProvider.System, new RequestMeter(metrics, "m", null));
+        var record = new RequestFigures(TimeProvider.System, new RequestMeter(metrics, "m", null, "chat"));
         record.AddHedge();
         record.AddHedge();
         Assert.Equal(2, counted.Sum("sluice.hedges"));
@@ -330,7 +330,7 @@ public sealed class MetricsTests
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         var metrics = new HubMetrics(services.GetRequiredService<IMeterFactory>());
         using var text = new PrometheusText(metrics);
-        var meter = new RequestMeter(metrics, "m", null);
+        var meter = new RequestMeter(metrics, "m", null, "chat");
         meter.NextContent(TimeSpan.FromMilliseconds(1));
         Assert.Equal(0, AllocatedBytes.Least(() =>
         {

@@ -24,6 +24,32 @@ public sealed class TracingTests
     private const string ClientTrace = "0af7651916cd43dd8448eb211c80319c";
     private const string ClientParent = $"00-{ClientTrace}-b7ad6b7169203331-01";
 
+    [Theory]
+    [InlineData("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]", "chat", "chat")]
+    [InlineData("/v1/responses", "\"input\":\"Hi\"", "chat", "responses")]
+    [InlineData("/v1/messages", "\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]", "chat", "messages")]
+    [InlineData("/v1/completions", "\"prompt\":\"Hi\"", "text_completion", "completion")]
+    public async Task Spans_and_metrics_name_the_operation_of_the_door(string path, string body, string operation, string door)
+    {
+        var spans = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == SluiceTelemetry.SourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream));
+        using var content = new StringContent($"{{\"model\":\"m\",{body}}}", System.Text.Encoding.UTF8, "application/json");
+        using var response = await hub.Http.PostAsync(new Uri(path, UriKind.Relative), content);
+        await Scrape.WhenIdleAsync(hub.Http);
+        Assert.Equal([$"{operation} m", $"{operation} m"], spans.Select(span => span.DisplayName));
+        Assert.All(spans, span => Assert.Equal(operation, span.GetTagItem("gen_ai.operation.name")));
+        Assert.Equal(door, spans.Single(span => span.Kind == ActivityKind.Server).GetTagItem("sluice.door"));
+        Assert.Contains($"gen_ai_operation_name=\"{operation}\"", await hub.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative)), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_request_has_a_span_and_each_attempt_one_below_it()
     {
