@@ -23,7 +23,9 @@ public static class MessagesPassedRequest
     /// <param name="isStream">Whether events are asked for; null leaves it out.</param>
     /// <param name="form">Who gets it, and what opens its signatures.</param>
     /// <param name="output">Receives the new body.</param>
-    public static void Write(ReadOnlySpan<byte> body, string model, bool? isStream, NeutralForm form, IBufferWriter<byte> output)
+    /// <param name="leavesOutThinking">Whether earlier thinking, the client's own too, goes, because the upstream has refused some; then none is asked for.</param>
+    public static void Write(
+        ReadOnlySpan<byte> body, string model, bool? isStream, NeutralForm form, IBufferWriter<byte> output, bool leavesOutThinking = false)
     {
         ArgumentNullException.ThrowIfNull(form);
         if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
@@ -42,9 +44,11 @@ public static class MessagesPassedRequest
         if (isStream is null) root.Drop(stream);
         else if (isStream.Value != (root.TypeOf(stream) == JsonTokenType.True)) root.Set(stream, s_stream, isStream.Value ? "true"u8.ToArray() : "false"u8.ToArray());
         var messages = root.Find(body, "messages"u8);
+        if (leavesOutThinking) DropWish(body, root);
         // Most conversations have none of ours.
-        if (form.Seal is not null && body.IndexOf(ReasoningSeal.Prefix) >= 0 && root.TypeOf(messages) == JsonTokenType.StartArray)
-            root.Set(messages, default, WriteMessages(body, root.ValueStart(messages), form));
+        var isTouched = leavesOutThinking || (form.Seal is not null && body.IndexOf(ReasoningSeal.Prefix) >= 0);
+        if (isTouched && root.TypeOf(messages) == JsonTokenType.StartArray)
+            root.Set(messages, default, WriteMessages(body, root.ValueStart(messages), form, leavesOutThinking));
         root.WriteTo(output, body);
     }
 
@@ -76,7 +80,16 @@ public static class MessagesPassedRequest
         root.WriteTo(output, body);
     }
 
-    private static ReadOnlyMemory<byte> WriteMessages(ReadOnlySpan<byte> body, int start, NeutralForm form)
+    // A turn that has called tools can't go on thinking without what it thought; and what clears thinking needs some.
+    private static void DropWish(ReadOnlySpan<byte> body, JsonObjectText root)
+    {
+        var thinking = root.Find(body, "thinking"u8);
+        if (root.TypeOf(thinking) == JsonTokenType.StartObject) root.Set(thinking, default, "{\"type\":\"disabled\"}"u8.ToArray());
+        var management = root.Find(body, "context_management"u8);
+        if (management >= 0 && root.Value(body, management).IndexOf("\"clear_thinking"u8) >= 0) root.Drop(management);
+    }
+
+    private static ReadOnlyMemory<byte> WriteMessages(ReadOnlySpan<byte> body, int start, NeutralForm form, bool leavesOutThinking)
     {
         var (elements, message) = (new JsonArrayText(), new JsonObjectText());
         var output = new ArrayBufferWriter<byte>();
@@ -91,10 +104,13 @@ public static class MessagesPassedRequest
             {
                 message.Read(body, from);
                 var content = message.Find(body, "content"u8);
-                if (message.TypeOf(content) == JsonTokenType.StartArray && message.Value(body, content).IndexOf(ReasoningSeal.Prefix) >= 0)
+                var isTouched = content >= 0 && (leavesOutThinking
+                    ? message.StringBytes(body, "role"u8).SequenceEqual("assistant"u8) && message.Value(body, content).IndexOf("thinking\""u8) >= 0
+                    : message.Value(body, content).IndexOf(ReasoningSeal.Prefix) >= 0);
+                if (message.TypeOf(content) == JsonTokenType.StartArray && isTouched)
                 {
                     // A message of nothing else is none any more, and the API merges its neighbours.
-                    if (WriteContent(body, message.ValueStart(content), form) is not { } blocks) continue;
+                    if (WriteContent(body, message.ValueStart(content), form, leavesOutThinking) is not { } blocks) continue;
                     message.Set(content, default, blocks);
                     var edited = new ArrayBufferWriter<byte>();
                     message.WriteTo(edited, body);
@@ -110,7 +126,7 @@ public static class MessagesPassedRequest
     }
 
     // Null where nothing is left.
-    private static ReadOnlyMemory<byte>? WriteContent(ReadOnlySpan<byte> body, int start, NeutralForm form)
+    private static ReadOnlyMemory<byte>? WriteContent(ReadOnlySpan<byte> body, int start, NeutralForm form, bool leavesOutThinking)
     {
         var (elements, block) = (new JsonArrayText(), new JsonObjectText());
         var output = new ArrayBufferWriter<byte>();
@@ -123,9 +139,11 @@ public static class MessagesPassedRequest
             if (type == JsonTokenType.StartObject)
             {
                 block.Read(body, from);
+                var kind = block.StringBytes(body, "type"u8);
+                if (leavesOutThinking && (kind.SequenceEqual("thinking"u8) || kind.SequenceEqual("redacted_thinking"u8))) continue;
                 // Ours have no escapes.
                 var signature = Encoding.UTF8.GetString(block.StringBytes(body, "signature"u8));
-                if (form.Seal!.TryOpen(signature, out var blob))
+                if (form.Seal is not null && form.Seal.TryOpen(signature, out var blob))
                 {
                     if (blob.Origin != form.Origin) continue;
                     written = blob.Json.Span;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Unicode;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
@@ -45,7 +46,7 @@ public sealed class MessagesRelay(RelayOptions answer) : AnswerRelay
         if (data.IsEmpty) return FrameKind.Empty;
         try
         {
-            _root.Read(data, 0);
+            if (!Utf8.IsValid(data) || _root.Read(data, 0) != data.Length) return FailAsGarbage();
             var type = _root.StringBytes(data, "type"u8);
             // It becomes a line of its own.
             if (type.IsEmpty || type.IndexOfAnyExceptInRange((byte)'!', (byte)'~') >= 0) return FailAsGarbage();

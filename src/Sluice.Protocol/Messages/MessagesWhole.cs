@@ -70,6 +70,8 @@ internal static class MessagesWhole
         root.Set(content, default, "[]"u8.ToArray());
         Clear(root, line, "stop_reason"u8);
         Clear(root, line, "stop_sequence"u8);
+        var details = ValueOf(root, line, "stop_details"u8);
+        Clear(root, line, "stop_details"u8);
         JsonText.WriteRaw(output, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"u8);
         root.WriteTo(output, line);
         End(output, "}\n\n"u8, endEvent);
@@ -78,6 +80,11 @@ internal static class MessagesWhole
         JsonText.WriteRaw(output, reason.IsEmpty ? "null"u8 : reason);
         JsonText.WriteRaw(output, ",\"stop_sequence\":"u8);
         JsonText.WriteRaw(output, sequence.IsEmpty ? "null"u8 : sequence);
+        if (!details.IsEmpty)
+        {
+            JsonText.WriteRaw(output, ",\"stop_details\":"u8);
+            JsonText.WriteRaw(output, details);
+        }
         JsonText.WriteRaw(output, "},\"usage\":"u8);
         JsonText.WriteRaw(output, usage.IsEmpty ? "{\"output_tokens\":0}"u8 : usage);
         End(output, "}\n\n"u8, endEvent);

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Sluice.Protocol.Answers;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
@@ -128,6 +129,22 @@ internal sealed partial class AnswerTable : IDisposable
         // Somebody else's is not there, for a caller that looks at it all the same too.
         answer = null;
         return false;
+    }
+
+    /// <summary>The newest answers of these principals at a door, the newest first.</summary>
+    /// <param name="principals">Whose.</param>
+    /// <param name="dialect">Of the door.</param>
+    /// <param name="max">No more than these.</param>
+    public IReadOnlyList<Answer> FindLatest(IReadOnlyCollection<string> principals, AnswerDialect dialect, int max)
+    {
+        lock (_lock)
+        {
+            // Ids are in the order of time.
+            return [.. _byId.Values
+                .Where(answer => answer.Owner.Dialect == dialect && principals.Contains(answer.Owner.Principal))
+                .OrderByDescending(static answer => answer.Id, StringComparer.Ordinal)
+                .Take(max)];
+        }
     }
 
     /// <summary>The answer with this principal's key.</summary>

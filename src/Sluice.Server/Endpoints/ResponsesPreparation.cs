@@ -50,8 +50,11 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
     }
 
     /// <summary>The items that an answer was asked with.</summary>
+    /// <param name="answer">The caller's own.</param>
+    /// <param name="hasIds">Whether each is to have an id; they have those that the client gave them.</param>
+    /// <param name="cancellation">Nobody waits any more.</param>
     /// <returns>Null where the request is not kept.</returns>
-    public async Task<IReadOnlyList<JsonElement>?> FindInputAsync(Answer answer, CancellationToken cancellation)
+    public async Task<IReadOnlyList<JsonElement>?> FindInputAsync(Answer answer, bool hasIds, CancellationToken cancellation)
     {
         if (await answers.FindRequestAsync(answer, cancellation) is not { } request) return null;
         if (!JsonBody.TryParse(new(request), out var document)) return null;
@@ -61,13 +64,14 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
         var items = new List<JsonElement>();
         if (input.ValueKind == JsonValueKind.String)
         {
-            items.Add(ToMessage(input, $"msg_{name}_in_0"));
+            items.Add(ToMessage(input, hasIds ? $"msg_{name}_in_0" : null));
             return items;
         }
         var index = 0;
         foreach (var item in input.EnumerateArray())
         {
-            items.Add(item.ValueKind == JsonValueKind.Object && !item.TryGetProperty("id"u8, out _) ? WithId(item, $"msg_{name}_in_{index}") : item.Clone());
+            var lacksId = item.ValueKind == JsonValueKind.Object && !item.TryGetProperty("id"u8, out _);
+            items.Add(hasIds && lacksId ? WithId(item, $"{PrefixOf(item)}_{name}_in_{index}") : item.Clone());
             index++;
         }
         return items;
@@ -77,8 +81,11 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
     {
         var hasPrevious = root.TryGetProperty("previous_response_id"u8, out var previous) && previous.ValueKind != JsonValueKind.Null;
         if (hasPrevious && previous.ValueKind != JsonValueKind.String) return ApiErrors.InvalidType("previous_response_id", "a string", "something else");
-        if (hasPrevious && root.TryGetProperty("conversation"u8, out var conversation) && conversation.ValueKind != JsonValueKind.Null)
-            return ApiErrors.NotInResponses("conversation", "it can't be combined with 'previous_response_id'");
+        if (root.TryGetProperty("conversation"u8, out var conversation) && conversation.ValueKind != JsonValueKind.Null)
+        {
+            return ApiErrors.NotInResponses(
+                "conversation", hasPrevious ? "it can't be combined with 'previous_response_id'" : "the hub keeps no conversations; use 'previous_response_id'");
+        }
         if (isBackground && !isStored) return ApiErrors.ValueNotInResponses("store", "a background response must be stored");
         if (!isStream && root.TryGetProperty("stream_options"u8, out var options) && options.ValueKind == JsonValueKind.Object)
             return ApiErrors.OnlyAllowedWhenEnabled("stream_options", "stream");
@@ -89,8 +96,8 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
     {
         var missing = ApiErrors.PreviousResponseNotFound(id);
         if (!admission.TryFind(id, caller, out var answer, out _) || answer.Owner is not { Dialect: ResponsesDialect, IsHidden: false }) return missing;
-        // Its own conversation is in it already.
-        if (await FindInputAsync(answer, cancellation) is not { } input) return missing;
+        // Its own conversation is in it already. An upstream may take an id that it doesn't know, or of the wrong kind, for a fault.
+        if (await FindInputAsync(answer, hasIds: false, cancellation) is not { } input) return missing;
         await Waits.WaitAsync(answer.Log.WhenEnded, limits.PreviousAnswerWait, time, cancellation);
         if (answer.Log.End is not { Kind: StreamEndKind.Completed })
             return ApiErrors.InvalidItem("previous_response_id", $"The response '{ApiErrors.Elide(id)}' has not completed, so it can't be continued.");
@@ -111,44 +118,64 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
             return null;
         }
         if (input.ValueKind != JsonValueKind.Array) return null;
-        var known = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+        var known = await FindItemsAsync(input, caller);
         foreach (var item in input.EnumerateArray())
         {
             // The input may refer to one large item many times.
             if (writer.BytesCommitted + writer.BytesPending > limits.RequestBodyBytes) return ApiErrors.BodyTooLarge(limits.RequestBodyBytes);
-            var isReference = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("type"u8, out var type)
-                && type.ValueKind == JsonValueKind.String && type.ValueEquals("item_reference"u8);
-            if (!isReference)
-            {
-                item.WriteTo(writer);
-                continue;
-            }
-            var id = item.TryGetProperty("id"u8, out var named) && named.ValueKind == JsonValueKind.String ? named.GetString()! : "";
-            if (!known.TryGetValue(id, out var found))
-            {
-                if (await FindItemAsync(id, caller) is not { } kept)
-                    return ApiErrors.InvalidItem("input", $"Item with id '{ApiErrors.Elide(id)}' not found.");
-                known.Add(id, found = kept);
-            }
-            found.WriteTo(writer);
+            if (ReferenceOf(item) is not { } id) item.WriteTo(writer);
+            else if (known.TryGetValue(id, out var found)) found.WriteTo(writer);
+            else return ApiErrors.InvalidItem("input", $"Item with id '{ApiErrors.Elide(id)}' not found.");
         }
         return null;
     }
 
-    // An item's id holds that of its answer.
-    private async Task<JsonElement?> FindItemAsync(string id, Caller caller)
+    // The id that an item refers to; null for one that is there itself.
+    private static string? ReferenceOf(JsonElement item)
     {
-        if (id.Split('_') is not [_, var name, ..]) return null;
-        if (!admission.TryFind(ResponsesDialect.Instance.IdPrefix + name, caller, out var answer, out _) || answer.Owner.IsHidden) return null;
+        var isReference = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("type"u8, out var type)
+            && type.ValueKind == JsonValueKind.String && type.ValueEquals("item_reference"u8);
+        if (!isReference) return null;
+        return item.TryGetProperty("id"u8, out var named) && named.ValueKind == JsonValueKind.String ? named.GetString()! : "";
+    }
+
+    // The items that the input refers to, as far as they are kept.
+    private async Task<Dictionary<string, JsonElement>> FindItemsAsync(JsonElement input, Caller caller)
+    {
+        var wanted = input.EnumerateArray().Select(ReferenceOf).OfType<string>().ToHashSet(StringComparer.Ordinal);
+        var found = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+        var read = new HashSet<Answer>();
+        // An id of the hub's own holds that of its answer.
+        foreach (var id in wanted.ToArray())
+        {
+            if (wanted.Contains(id) && id.Split('_') is [_, var name, ..]
+                && admission.TryFind(ResponsesDialect.Instance.IdPrefix + name, caller, out var answer, out _) && read.Add(answer))
+            {
+                await TakeItemsAsync(answer, wanted, found);
+            }
+        }
+        if (wanted.Count == 0) return found;
+        // That of an upstream can be anybody's; whoever refers to it has it of one of the last answers.
+        foreach (var answer in answers.FindLatest(caller.Ids, ResponsesDialect.Instance, limits.ReferencedAnswersMax))
+        {
+            if (wanted.Count == 0) break;
+            if (read.Add(answer)) await TakeItemsAsync(answer, wanted, found);
+        }
+        return found;
+    }
+
+    private async Task TakeItemsAsync(Answer answer, HashSet<string> wanted, Dictionary<string, JsonElement> found)
+    {
+        if (answer.Owner.IsHidden) return;
         var (json, error) = await AnswerObject.ReadAsync(answer, default, limits);
-        if (error is not null || !JsonBody.TryParse(new(json), out var document)) return null;
+        if (error is not null || !JsonBody.TryParse(new(json), out var document)) return;
         using var parsed = document;
-        if (!document.RootElement.TryGetProperty("output"u8, out var output) || output.ValueKind != JsonValueKind.Array) return null;
+        if (!document.RootElement.TryGetProperty("output"u8, out var output) || output.ValueKind != JsonValueKind.Array) return;
         foreach (var item in output.EnumerateArray())
         {
-            if (item.ValueKind == JsonValueKind.Object && item.TryGetProperty("id"u8, out var own) && own.ValueKind == JsonValueKind.String && own.ValueEquals(id)) return item.Clone();
+            if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("id"u8, out var own) || own.ValueKind != JsonValueKind.String) continue;
+            if (wanted.Remove(own.GetString()!)) found.Add(own.GetString()!, item.Clone());
         }
-        return null;
     }
 
     private static ReadOnlyMemory<byte> WithInput(JsonElement root, ReadOnlySpan<byte> input)
@@ -167,7 +194,19 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
         return output.WrittenMemory;
     }
 
-    private static JsonElement ToMessage(JsonElement text, string id)
+    // As OpenAI begins the ids of items of each kind.
+    private static string PrefixOf(JsonElement item) => (item.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String ? type.GetString() : null) switch
+    {
+        "function_call" => "fc",
+        "function_call_output" => "fco",
+        "custom_tool_call" => "ctc",
+        "custom_tool_call_output" => "ctco",
+        "tool_search_call" or "tool_search_output" => "tsc",
+        "reasoning" => "rs",
+        _ => "msg",
+    };
+
+    private static JsonElement ToMessage(JsonElement text, string? id)
     {
         var output = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(output, s_writing)) WriteMessage(writer, text, id);

@@ -204,6 +204,12 @@ public sealed record Limits
     /// <summary>How long a request waits for the end of the answer that it goes on from.</summary>
     public TimeSpan PreviousAnswerWait { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Answers, from the newest on, in which an item is looked for that a request refers to by an upstream's id. Clients refer to those of the
+    /// conversation that they are in.
+    /// </summary>
+    public int ReferencedAnswersMax { get; init; } = 64;
+
     /// <summary>How long a key is remembered that was cancelled before its request came. The default value is 60 s: the request was on its way.</summary>
     public TimeSpan CancelledKey { get; init; } = TimeSpan.FromSeconds(60);
 

@@ -71,10 +71,12 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         {
             LogWithoutReasoning(attempt.Generation.Id, Options.Url, result.Error?.Code);
             origin = "";
-            result = await RunAsync(attempt, Wants(attempt), origin);
+            var other = await RunAsync(attempt, Wants(attempt), origin);
+            // Clients of the same API know the words of the first refusal, and have their own ways out.
+            if (other is not { Outcome: AttemptOutcome.Failed, Kind: FailureKind.Refused } || Dialect.Translates(attempt)) result = other;
         }
         // A server that takes no streams, or no options for them, may well answer without.
-        if (_shape.Learn(result, Wants(attempt)) is { } other) result = await RunAsync(attempt, other, origin);
+        if (_shape.Learn(result, Wants(attempt)) is { } wish) result = await RunAsync(attempt, wish, origin);
         while (result is { Outcome: AttemptOutcome.Failed, Kind: FailureKind.ContextLength, Error: { } tooLong } && attempt.TryShorten(tooLong))
         {
             LogShortened(attempt.Generation.Id, Options.Url);

@@ -9,6 +9,8 @@ namespace Sluice.Protocol.Responses.Upstream;
 /// <summary>Makes of the body of a client that speaks the Responses API the one that an upstream of the same API gets.</summary>
 public static class ResponsesPassedRequest
 {
+    private static readonly byte[] s_wish = Encoding.ASCII.GetBytes(ResponsesRequestWriter.SealedReasoning);
+
     // All that the API takes in a question for the tokens of a prompt, but for what the hub has put in its place.
     private static readonly string[] s_counted =
         ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools", "truncation"];
@@ -19,7 +21,7 @@ public static class ResponsesPassedRequest
     /// <summary>
     /// Writes the body with another model, without state at the upstream, and with the reasoning that is its own. Every other byte stays as
     /// the client wrote it. Reasoning that this hub has sealed for another server or model is left out, and all of it where
-    /// <see cref="ResponsesOptions.HasReasoning"/> is false.
+    /// <see cref="ResponsesOptions.HasReasoning"/> is false; what it led to is then without an id.
     /// </summary>
     /// <param name="body">A JSON object.</param>
     /// <param name="options">What the upstream is told; without <see cref="ResponsesOptions.IsStream"/> the wish for a stream is taken out.</param>
@@ -47,6 +49,7 @@ public static class ResponsesPassedRequest
             root.Drop(root.Find(body, "stream_options"u8));
         }
         if (options.HasReasoning) AskForReasoning(body, root);
+        else DropWish(body, root);
         var input = root.Find(body, "input"u8);
         if (root.TypeOf(input) == JsonTokenType.StartArray && EditInput(body, root.ValueStart(input), options) is { } edited) root.Set(input, default, edited);
         root.WriteTo(output, body);
@@ -79,6 +82,32 @@ public static class ResponsesPassedRequest
         root.Set(include, default, Encoding.UTF8.GetBytes($"{values[..^1]}{comma}{Value}]"));
     }
 
+    // A model without reasoning refuses the wish too.
+    private static void DropWish(ReadOnlySpan<byte> body, JsonObjectText root)
+    {
+        var include = root.Find(body, "include"u8);
+        if (root.TypeOf(include) != JsonTokenType.StartArray) return;
+        var (values, kept) = (new JsonArrayText(), new ArrayBufferWriter<byte>());
+        values.Read(body, root.ValueStart(include));
+        JsonText.WriteRaw(kept, "["u8);
+        var hasWish = false;
+        for (var i = 0; i < values.Count; i++)
+        {
+            var value = body[values[i].Start..values[i].End];
+            if (value[1..^1].SequenceEqual(s_wish))
+            {
+                hasWish = true;
+                continue;
+            }
+            if (kept.WrittenCount > 1) JsonText.WriteRaw(kept, ","u8);
+            JsonText.WriteRaw(kept, value);
+        }
+        JsonText.WriteRaw(kept, "]"u8);
+        if (!hasWish) return;
+        if (kept.WrittenCount == 2) root.Drop(include);
+        else root.Set(include, default, kept.WrittenMemory);
+    }
+
     // Null where every item stays.
     private static ReadOnlyMemory<byte>? EditInput(ReadOnlySpan<byte> body, int start, ResponsesOptions options)
     {
@@ -86,12 +115,12 @@ public static class ResponsesPassedRequest
         items.Read(body, start);
         var item = new JsonObjectText();
         var written = new ArrayBufferWriter<byte>();
-        var isEdited = false;
+        var (isEdited, isUnthought) = (false, false);
         JsonText.WriteRaw(written, "["u8);
         for (var i = 0; i < items.Count; i++)
         {
             var json = body[items[i].Start..items[i].End];
-            var kept = items[i].Type != JsonTokenType.StartObject || Edit(body, items[i].Start, item, options, ref json);
+            var kept = items[i].Type != JsonTokenType.StartObject || Edit(body, items[i].Start, item, options, ref isUnthought, ref json);
             isEdited |= !kept || json.Length != items[i].End - items[i].Start || !json.Overlaps(body);
             if (!kept) continue;
             if (written.WrittenCount > 1) JsonText.WriteRaw(written, ","u8);
@@ -103,15 +132,42 @@ public static class ResponsesPassedRequest
     }
 
     // False for an item that is left out.
-    private static bool Edit(ReadOnlySpan<byte> body, int start, JsonObjectText item, ResponsesOptions options, ref ReadOnlySpan<byte> json)
+    private static bool Edit(
+        ReadOnlySpan<byte> body, int start, JsonObjectText item, ResponsesOptions options, scoped ref bool isUnthought, ref ReadOnlySpan<byte> json)
     {
         item.Read(body, start);
-        if (!item.StringBytes(body, "type"u8).SequenceEqual("reasoning"u8)) return true;
+        var type = item.StringBytes(body, "type"u8);
+        if (!type.SequenceEqual("reasoning"u8))
+        {
+            if (isUnthought) json = WithoutId(body, item, type, ref isUnthought, json);
+            return true;
+        }
+        isUnthought = true;
         if (!options.HasReasoning) return false;
         var content = item.Text(body, item.Find(body, "encrypted_content"u8));
+        // The upstream has kept nothing that it could find by its id.
+        if (string.IsNullOrEmpty(content) && !item.HasSubstance(item.Find(body, "content"u8)) && item.Find(body, "id"u8) >= 0) return false;
+        isUnthought = false;
         if (content is null || !content.StartsWith(ReasoningSeal.PrefixText, StringComparison.Ordinal)) return true;
+        isUnthought = true;
         if (options.Seal is not { } seal || !seal.TryOpen(content, out var blob) || blob.Origin != options.Origin) return false;
+        isUnthought = false;
         json = blob.Json.Span;
         return true;
+    }
+
+    // By its id the API knows that an item came of reasoning, and refuses it without.
+    private static ReadOnlySpan<byte> WithoutId(ReadOnlySpan<byte> body, JsonObjectText item, ReadOnlySpan<byte> type, scoped ref bool isUnthought, ReadOnlySpan<byte> json)
+    {
+        var isAssistants = type.SequenceEqual("function_call"u8) || type.SequenceEqual("custom_tool_call"u8) || type.SequenceEqual("tool_search_call"u8)
+            || item.StringBytes(body, "role"u8).SequenceEqual("assistant"u8);
+        // What the client says begins another turn, with reasoning of its own.
+        isUnthought = isAssistants;
+        var id = item.Find(body, "id"u8);
+        if (!isAssistants || id < 0) return json;
+        item.Drop(id);
+        var written = new ArrayBufferWriter<byte>(json.Length);
+        item.WriteTo(written, body);
+        return written.WrittenSpan;
     }
 }

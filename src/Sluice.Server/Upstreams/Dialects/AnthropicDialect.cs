@@ -41,7 +41,7 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
         var form = NeutralForm.Translation with { Origin = origin };
         if (!Translates(attempt))
         {
-            MessagesPassedRequest.Write(attempt.Body.Span, Model, wish != StreamWish.None, form with { Seal = attempt.Client.Seal }, output);
+            MessagesPassedRequest.Write(attempt.Body.Span, Model, wish != StreamWish.None, form with { Seal = attempt.Client.Seal }, output, leavesOutThinking: origin.Length == 0);
             return null;
         }
         if (!attempt.Client.TryRead(form, out var neutral, out var request, out var error)) return error;
@@ -56,7 +56,7 @@ internal sealed class AnthropicDialect(UpstreamOptions options, string modelId) 
         var body = new ArrayBufferWriter<byte>(client.Body.Length + 128);
         if (client.Dialect.Name == Wire)
         {
-            MessagesPassedRequest.Write(client.Body.Span, Model, isStream: null, form with { Seal = client.Seal }, body);
+            MessagesPassedRequest.Write(client.Body.Span, Model, isStream: null, form with { Seal = client.Seal }, body, leavesOutThinking: origin.Length == 0);
         }
         else
         {

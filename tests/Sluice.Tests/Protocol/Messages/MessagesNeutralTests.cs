@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -44,6 +45,17 @@ public sealed class MessagesNeutralTests
         """[{"role":"assistant","content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{}},{"type":"web_search_tool_result","tool_use_id":"s","content":[]},{"type":"text","text":"x"},{"type":"brand_new"}]}]""",
         """[{"role":"assistant","content":"x"}]""")]
     public void Content_is_translated(string messages, string expected) => Assert.Equal(expected, Messages(messages));
+
+    [Fact]
+    public void A_server_that_has_refused_thinking_gets_none_of_anybodys()
+    {
+        const string Body = """{"model":"m","max_tokens":9,"thinking":{"type":"adaptive"},"context_management":{"edits":[{"type":"clear_thinking_20251015"}]},"messages":[{"role":"user","content":"the word thinking"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"redacted_thinking","data":"x"},{"type":"tool_use","id":"t","name":"f","input":{"type": "thinking"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"1"}]},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"}]}]}""";
+        var output = new ArrayBufferWriter<byte>();
+        MessagesPassedRequest.Write(Encoding.UTF8.GetBytes(Body), "m", null, NeutralForm.Translation, output, leavesOutThinking: true);
+        Assert.Equal(
+            """{"model":"m","max_tokens":9,"thinking":{"type":"disabled"},"messages":[{"role":"user","content":"the word thinking"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"type": "thinking"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"1"}]}]}""",
+            Encoding.UTF8.GetString(output.WrittenSpan));
+    }
 
     [Fact]
     public void Door_083_the_first_block_of_Claude_Code_is_left_out() => Assert.StartsWith(

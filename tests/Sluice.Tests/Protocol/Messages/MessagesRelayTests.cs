@@ -22,6 +22,19 @@ public sealed class MessagesRelayTests
         return (Encoding.UTF8.GetString(output.WrittenSpan), relay, last);
     }
 
+    [Theory]
+    [InlineData("""{"type":"content_block_stop","index":0} x""")]
+    [InlineData("""{"type":"content_block_stop","index":0}{}""")]
+    [InlineData("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"\u00fe\"}}")]
+    public void What_no_client_could_read_is_not_passed(string data)
+    {
+        var relay = new MessagesRelay(s_answer);
+        var output = new EventBuffer();
+        foreach (var first in (string[])[Start(), Block(0, """{"type":"text","text":""}""")]) relay.Add(Encoding.UTF8.GetBytes(first), output);
+        // Latin 1: a lone byte that is no UTF-8.
+        Assert.Equal(FrameKind.Failed, relay.Add(Encoding.Latin1.GetBytes(data), output));
+    }
+
     [Fact]
     public void Door_082_every_byte_stays_but_the_id_and_an_aliased_name()
     {

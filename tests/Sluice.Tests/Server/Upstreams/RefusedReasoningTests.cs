@@ -27,6 +27,24 @@ public sealed class RefusedReasoningTests
         Assert.Contains(log.Lines, line => line.Contains("refuses the reasoning of earlier turns", StringComparison.Ordinal));
     }
 
+    // Door-092, where the client speaks the same API: its own signature may be another account's.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_client_of_Messages_goes_on_too_or_reads_the_first_refusal(bool isAnsweredWithout)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(
+            ScriptedUpstream.Refuses(400, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"messages.1.content.0: Invalid `signature` in `thinking` block. Invalid signature\"}}"),
+            isAnsweredWithout ? ScriptedMessages.Says("a") : ScriptedUpstream.Refuses(400, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"something else\"}}"));
+        await using var hub = await UpstreamHub.StartAsync($"  - id: m\n    retries: 0\n    upstreams: [{{kind: anthropic, url: \"{upstream.Url}\"}}]\n");
+        using var content = new StringContent(
+            """{"model":"m","max_tokens":9,"stream":true,"thinking":{"type":"adaptive"},"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"text","text":"b"}]},{"role":"user","content":"c"}]}""",
+            System.Text.Encoding.UTF8, "application/json");
+        using var response = await hub.Http.PostAsync(new Uri("/v1/messages", UriKind.Relative), content);
+        Assert.Contains(isAnsweredWithout ? "\"text\":\"a\"" : "Invalid signature", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal([true, false], upstream.Calls.Select(call => call.Body.Contains("c2ln", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task Anthropics_models_are_asked_without_thinking_that_they_refuse()
     {
