@@ -12,8 +12,8 @@ public sealed class CodexTests
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
-    private static string Call(string name, string arguments) => ScriptedUpstream.Chunk(
-        $$$"""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_{{{name}}}","type":"function","function":{"name":"{{{name}}}","arguments":"{{{JsonEncodedText.Encode(arguments)}}}"}}]},"finish_reason":null}""");
+    private static string Call(string name, string arguments, int index = 0) => ScriptedUpstream.Chunk(
+        $$$"""{"index":0,"delta":{"tool_calls":[{"index":{{{index}}},"id":"call_{{{name}}}{{{(index == 0 ? "" : $"_{index}")}}}","type":"function","function":{"name":"{{{name}}}","arguments":"{{{JsonEncodedText.Encode(arguments)}}}"}}]},"finish_reason":null}""");
 
     private static string Thought(string text) => ScriptedUpstream.Chunk($$"""{"index":0,"delta":{"reasoning_content":"{{text}}"},"finish_reason":null}""");
 
@@ -46,6 +46,43 @@ public sealed class CodexTests
         Assert.Equal("call_exec_command", messages[^1].GetProperty("tool_call_id").GetString());
         Assert.Contains("from-42", messages[^1].GetProperty("content").GetString(), StringComparison.Ordinal);
         Assert.Equal(2, upstream.Calls.Count);
+    }
+
+    [Fact]
+    public async Task Two_calls_of_one_answer_run_and_their_results_come_back_in_order()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(
+            ScriptedUpstream.Frames(
+                ScriptedUpstream.Role(), ScriptedUpstream.Text("Both."), Call("exec_command", """{"cmd":"echo one-$((40+1))"}"""), Call("exec_command", """{"cmd":"echo two-$((40+2))"}""", 1),
+                ScriptedUpstream.Finish("tool_calls"), ScriptedUpstream.Usage()),
+            ScriptedUpstream.Says("Done."));
+        await using var hub = await StartHubAsync(upstream);
+        var (output, exitCode) = await AskAsync(hub.Address, "Run both.");
+        Assert.True(exitCode == 0, output);
+        var messages = Json.Parse(upstream.Calls[^1].Body).GetProperty("messages").EnumerateArray().ToArray();
+        Assert.Equal(["call_exec_command", "call_exec_command_1"], messages[^3].GetProperty("tool_calls").EnumerateArray().Select(call => call.GetProperty("id").GetString()));
+        Assert.Contains("one-41", messages[^2].GetProperty("content").GetString(), StringComparison.Ordinal);
+        Assert.Contains("two-42", messages[^1].GetProperty("content").GetString(), StringComparison.Ordinal);
+        Assert.Equal(2, upstream.Calls.Count);
+    }
+
+    // door-053: Codex knows a model of this name, and offers it its patches as a tool whose input is text.
+    [Fact]
+    public async Task A_patch_is_written_by_a_custom_tool_that_the_upstream_knows_as_a_function()
+    {
+        const string Patch = """{"input":"*** Begin Patch\n*** Add File: note.txt\n+written by a \"patch\"\n*** End Patch\n"}""";
+        await using var upstream = await ScriptedUpstream.StartAsync(
+            ScriptedUpstream.Frames(ScriptedUpstream.Role(), Call("apply_patch", Patch), ScriptedUpstream.Finish("tool_calls"), ScriptedUpstream.Usage()),
+            ScriptedUpstream.Says("Done."));
+        await using var hub = await TestHub.StartConfiguredAsync($"  - {{id: gpt-5.5, upstreams: [{{url: \"{upstream.Url}\"}}]}}\n");
+        var (output, exitCode) = await AskAsync(hub.Address, "Write it.", model: "gpt-5.5");
+        Assert.True(exitCode == 0, output);
+        var tools = Json.Parse(upstream.Calls[0].Body).GetProperty("tools").EnumerateArray().Select(tool => tool.GetProperty("function"));
+        Assert.Contains("begin_patch", tools.Single(tool => tool.GetProperty("name").ValueEquals("apply_patch")).GetProperty("description").GetString(), StringComparison.Ordinal);
+        var messages = Json.Parse(upstream.Calls[^1].Body).GetProperty("messages").EnumerateArray().ToArray();
+        var (called, sent) = (Json.Parse(messages[^2].GetProperty("tool_calls")[0].GetProperty("function").GetProperty("arguments").GetString()!), Json.Parse(Patch));
+        Assert.Equal(sent.GetProperty("input").GetString(), called.GetProperty("input").GetString());
+        Assert.Contains("A note.txt", messages[^1].GetProperty("content").GetString(), StringComparison.Ordinal);
     }
 
     // door-054: each retry joins the answer that runs, or has ended.
