@@ -110,6 +110,7 @@ public static class SluiceServer
         }
         services.AddSingleton<MidStreamRescue>().AddSingleton<AttemptLoop>();
         services.AddSingleton<Admission>();
+        services.AddHostedService<UnattendedAnswers>();
         services.AddSingleton<BodyBudget>();
         services.AddSingleton<RequestBody>();
         services.AddSingleton<ResponsesPreparation>().AddSingleton<ResponsesEndpoint>();

@@ -52,6 +52,12 @@ internal sealed partial class AnswerTable : IHostedService
         }
     }
 
+    /// <summary>Suspended answers that are to go on whether somebody reads them or not.</summary>
+    public IReadOnlyList<Answer> FindUnattended()
+    {
+        lock (_lock) return [.. _byId.Values.Where(static answer => answer is { IsSuspended: true, Owner.OnDisconnect: DisconnectPolicy.Continue })];
+    }
+
     /// <summary>Waits for those that nobody waits for, and brings all into the store.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
