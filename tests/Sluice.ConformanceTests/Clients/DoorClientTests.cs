@@ -1,6 +1,5 @@
 using System.ClientModel;
 using System.Text.Json.Nodes;
-using OpenAI;
 using OpenAI.Responses;
 using Sluice.ConformanceTests.Harness;
 using Sluice.Testing;

@@ -1,6 +1,6 @@
 using Sluice.Testing;
 
-namespace Sluice.Tests.Server.Doors;
+namespace Sluice.Tests.Server.Endpoints;
 
 /// <summary>The same answers in each vendor's events, as its reference and its SDK's types have them.</summary>
 internal static class DoorAnswers

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Sluice.Tests.Server.Doors;
+namespace Sluice.Tests.Server.Endpoints;
 
 /// <summary>What requests and answers of each dialect say, in words that are the same for all of them. Nothing here is the hub's own code.</summary>
 internal static class DoorReadings

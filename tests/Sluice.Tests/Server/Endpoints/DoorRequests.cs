@@ -1,4 +1,4 @@
-namespace Sluice.Tests.Server.Doors;
+namespace Sluice.Tests.Server.Endpoints;
 
 /// <summary>The same requests in each vendor's words, written by hand from their references.</summary>
 internal static class DoorRequests

@@ -5,7 +5,7 @@ using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
 
-namespace Sluice.Tests.Server.Doors;
+namespace Sluice.Tests.Server.Endpoints;
 
 /// <summary>Door-144: every pair of dialects in nine situations, streamed and whole: what the upstream is asked, and what the client reads.</summary>
 public sealed class DoorPairsTests

@@ -5,7 +5,7 @@ using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
 
-namespace Sluice.Tests.Server.Doors;
+namespace Sluice.Tests.Server.Endpoints;
 
 /// <summary>A loop with a tool over each pair of dialects: reasoning goes back to its producer as it came, and to nobody else.</summary>
 public sealed class DoorReasoningTests

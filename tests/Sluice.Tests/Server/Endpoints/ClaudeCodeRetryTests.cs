@@ -7,7 +7,7 @@ using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
 
-namespace Sluice.Tests.Server.Doors;
+namespace Sluice.Tests.Server.Endpoints;
 
 /// <summary>Door-099: Claude Code names its session, and asks again in the same words when it has kept nothing of a broken answer.</summary>
 public sealed class ClaudeCodeRetryTests
