@@ -91,6 +91,31 @@ public sealed class RandomBlocks
                 case GgufTensorType.Q6_K:
                     Half(block[208..], Sign() * Vary(deviation / 18.5 / 74));
                     break;
+                case GgufTensorType.Q2_K:
+                    // Scale and minimum of a part lie near one another, as in the other super-blocks.
+                    for (var i = 0; i < 16; i++)
+                    {
+                        var pair = Next(16);
+                        block[i] = (byte)(pair | (Math.Clamp(pair + Next(3) - 1, 0, 15) << 4));
+                    }
+
+                    Half(block[80..], Vary(deviation / 1.1 / 8.8));
+                    Half(block[82..], Vary(deviation / 1.1 / 8.8 * 1.5));
+                    break;
+                case GgufTensorType.Q3_K:
+                    Half(block[108..], Sign() * Vary(deviation / 2.3 / 18.5));
+                    break;
+                case GgufTensorType.IQ4_NL:
+                    // The values deviate by 70.
+                    Half(block, Sign() * Vary(deviation / 70));
+                    break;
+                case GgufTensorType.IQ4_XS:
+                    Half(block, Sign() * Vary(deviation / 70 / 18.5));
+                    break;
+                case GgufTensorType.MXFP4:
+                    // In halves, and 5.9 of them.
+                    block[0] = (byte)(128 + (int)Math.Round(Math.Log2(deviation / 5.9)) - Next(2));
+                    break;
                 default:
                     throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantized type.");
             }

@@ -5,6 +5,7 @@ usage: make_quantization_errors.py LLAMA_CPP_FOLDER MODEL.gguf > tests/Sluice.Te
 
 Per type and tensor: the root of the mean squared error over the root of the mean square, against the same model kept as F32.
 """
+import ctypes
 import json
 import math
 import os
@@ -17,6 +18,9 @@ from llama_peer import environment, repaired_copy
 
 TENSORS = ["blk.0.attn_output.weight", "blk.0.attn_k.weight", "blk.15.ffn_down.weight", "blk.29.ffn_up.weight"]
 TYPES = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
+
+# llama-quantize gives MXFP4 to experts only, so both are made by the function that it calls, without its weights of importance.
+TABLE_TYPES = {"IQ4_NL": ("iq4_nl", 18), "MXFP4": ("mxfp4", 17)}
 
 # Rows of this one only are whole super-blocks, and these mixes give it the type itself.
 SUPER_BLOCK_TENSORS = ["blk.15.ffn_down.weight"]
@@ -86,6 +90,15 @@ def decode(data, kind, start, count):
     return values
 
 
+def round_trip(library, function, block_bytes, values):
+    count = len(values)
+    blocks = ctypes.create_string_buffer(count // 32 * block_bytes)
+    decoded = (ctypes.c_float * count)()
+    getattr(library, f"quantize_row_{function}_ref")((ctypes.c_float * count)(*values), blocks, ctypes.c_int64(count))
+    getattr(library, f"dequantize_row_{function}")(blocks, decoded, ctypes.c_int64(count))
+    return list(decoded)
+
+
 def main():
     with repaired_copy(sys.argv[1]) as folder, tempfile.TemporaryDirectory() as temporary:
         def quantize(source, kind):
@@ -103,6 +116,9 @@ def main():
 
         for kind in TYPES:
             result[kind] = errors(read_tensors(quantize(original, kind)))
+        library = ctypes.CDLL(os.path.join(folder, "libggml-base.so"))
+        for kind, (function, block_bytes) in TABLE_TYPES.items():
+            result[kind] = errors({name: round_trip(library, function, block_bytes, values) for name, values in truth.items()})
         for kind, mix in SUPER_BLOCK_TYPES.items():
             # llama-quantize takes the super-blocks apart again itself.
             result[kind] = errors(read_tensors(quantize(quantize(original, mix), "F32"), SUPER_BLOCK_TENSORS))

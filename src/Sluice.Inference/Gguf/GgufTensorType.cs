@@ -24,6 +24,12 @@ public enum GgufTensorType : uint
     /// <summary>8 bits, a scale per 32.</summary>
     Q8_0 = 8,
 
+    /// <summary>2 bits in super-blocks of 256 with 4-bit scales and minimums per 16.</summary>
+    Q2_K = 10,
+
+    /// <summary>3 bits in super-blocks of 256 with 6-bit scales per 16.</summary>
+    Q3_K = 11,
+
     /// <summary>4 bits in super-blocks of 256 with 6-bit scales and minimums per 32.</summary>
     Q4_K = 12,
 
@@ -33,15 +39,24 @@ public enum GgufTensorType : uint
     /// <summary>6 bits in super-blocks of 256 with 8-bit scales per 16.</summary>
     Q6_K = 14,
 
+    /// <summary>4 bits that choose one of 16 values that are not evenly spaced, a scale per 32.</summary>
+    IQ4_NL = 20,
+
+    /// <summary>The values of <see cref="IQ4_NL"/> in super-blocks of 256 with 6-bit scales per 32.</summary>
+    IQ4_XS = 23,
+
     /// <summary>The upper half of an IEEE single.</summary>
     BF16 = 30,
+
+    /// <summary>4-bit floating point (E2M1), a power of two per 32.</summary>
+    MXFP4 = 39,
 }
 
 /// <summary>Block sizes of <see cref="GgufTensorType"/>.</summary>
 public static class GgufTensorTypes
 {
     /// <summary>Names of the types that can be read, for messages.</summary>
-    internal const string Supported = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K";
+    internal const string Supported = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4";
 
     /// <summary>Elements in one block: 1, 32 or 256; a row is a whole number of blocks.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The type is not one of the enumeration.</exception>
@@ -60,17 +75,13 @@ public static class GgufTensorTypes
         4 => "Q4_2",
         5 => "Q4_3",
         9 => "Q8_1",
-        10 => "Q2_K",
-        11 => "Q3_K",
         15 => "Q8_K",
         16 => "IQ2_XXS",
         17 => "IQ2_XS",
         18 => "IQ3_XXS",
         19 => "IQ1_S",
-        20 => "IQ4_NL",
         21 => "IQ3_S",
         22 => "IQ2_S",
-        23 => "IQ4_XS",
         24 => "I8",
         25 => "I16",
         26 => "I32",
@@ -79,7 +90,8 @@ public static class GgufTensorTypes
         29 => "IQ1_M",
         34 => "TQ1_0",
         35 => "TQ2_0",
-        39 => "MXFP4",
+        40 => "NVFP4",
+        41 => "Q1_0",
         _ => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"type {id}"),
     };
 
@@ -100,9 +112,14 @@ public static class GgufTensorTypes
         GgufTensorType.Q5_0 => (32, 22),
         GgufTensorType.Q5_1 => (32, 24),
         GgufTensorType.Q8_0 => (32, 34),
+        GgufTensorType.Q2_K => (256, 84),
+        GgufTensorType.Q3_K => (256, 110),
         GgufTensorType.Q4_K => (256, 144),
         GgufTensorType.Q5_K => (256, 176),
         GgufTensorType.Q6_K => (256, 210),
+        GgufTensorType.IQ4_NL => (32, 18),
+        GgufTensorType.IQ4_XS => (256, 136),
+        GgufTensorType.MXFP4 => (32, 17),
         _ => default,
     };
 }

@@ -60,11 +60,8 @@ internal sealed unsafe class FloatMatrix<TFormat> : PackedMatrix
 
     public override bool ReadsQuantized => false;
 
-    /// <summary>The instruction set to use; tests set it to compare paths.</summary>
-    public KernelPath Path { get; set; } = KernelPaths.Best;
-
-    /// <summary>Repacks 16 rows of the file; parameters as in <see cref="QuantizedMatrix{TFormat}.PackGroup"/>.</summary>
-    public void PackGroup(int groupIndex, byte* source, long sourceRowBytes, Func<int, int> sourceRow)
+    /// <inheritdoc/>
+    public override void PackGroup(int groupIndex, byte* source, long sourceRowBytes, Func<int, int> sourceRow)
     {
         byte* group = Group(groupIndex);
         for (int r = 0; r < GroupRows && (groupIndex * GroupRows) + r < RowCount; r++)

@@ -46,7 +46,17 @@ internal abstract unsafe class PackedMatrix
     /// <summary>Bytes in the arena, which owns them.</summary>
     public long SizeBytes { get; }
 
+    /// <summary>The instruction set to use; tests set it to compare paths.</summary>
+    public KernelPath Path { get; set; } = KernelPaths.Best;
+
     protected long GroupBytes { get; }
+
+    /// <summary>Repacks 16 rows of a file; different groups may be packed at once.</summary>
+    /// <param name="groupIndex">The group to fill.</param>
+    /// <param name="source">First row of the tensor.</param>
+    /// <param name="sourceRowBytes">Bytes from one row of the file to the next.</param>
+    /// <param name="sourceRow">Row of the file for each row of this matrix.</param>
+    public abstract void PackGroup(int groupIndex, byte* source, long sourceRowBytes, Func<int, int> sourceRow);
 
     /// <summary>Multiplies one group of rows with every column of the batch.</summary>
     /// <param name="groupIndex">0 to <see cref="GroupCount"/> - 1.</param>

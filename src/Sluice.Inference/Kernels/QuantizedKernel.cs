@@ -29,9 +29,6 @@ internal static unsafe class QuantizedKernel
         /// <summary>Per 32 values: W scales, then W products of scale and sum.</summary>
         public float* Scales;
 
-        /// <summary>Per 16 values: W products of scale and sum.</summary>
-        public float* HalfSums;
-
         /// <summary>16 results of the tile's first column; the next column is <see cref="OutputStride"/> floats on.</summary>
         public float* Output;
 
@@ -48,8 +45,7 @@ internal static unsafe class QuantizedKernel
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int BlockBytes<TFormat>()
         where TFormat : struct, IBlockFormat =>
-        (2 * PackedMatrix.GroupRows * (TFormat.HasSingleScales ? 4 : 2))
-        + (PackedMatrix.GroupRows * TFormat.BlockLength / (TFormat.IsByte ? 1 : 2));
+        (2 * PackedMatrix.GroupRows * sizeof(ushort)) + (PackedMatrix.GroupRows * ActivationLayout.BlockLength / (TFormat.IsByte ? 1 : 2));
 
     /// <summary>Multiplies one group of 16 rows with all columns of a batch.</summary>
     /// <param name="group">The packed group.</param>
@@ -66,7 +62,7 @@ internal static unsafe class QuantizedKernel
         int columnCount = activations.ColumnCount;
         Tile tile = default;
         tile.Weights = group;
-        tile.BlockCount = activations.Length / TFormat.BlockLength;
+        tile.BlockCount = activations.Length / ActivationLayout.BlockLength;
         tile.OutputStride = outputStride;
         tile.Accumulate = accumulate;
         for (int start = 0; start < columnCount; start += ActivationLayout.TileWidthMax)
@@ -74,7 +70,6 @@ internal static unsafe class QuantizedKernel
             int width = ActivationLayout.TileWidth(start, columnCount);
             tile.Values = activations.TileValues(start);
             tile.Scales = activations.TileScales(start);
-            tile.HalfSums = activations.TileHalfSums(start);
             tile.Output = output + ((long)start * outputStride);
             tile.ColumnCount = Math.Min(width, columnCount - start);
             if (width == 1)
@@ -94,7 +89,6 @@ internal static unsafe class QuantizedKernel
                 Tile4<TIsa, TVector, TFormat, Width8>(tile);
                 tile.Values += 16;
                 tile.Scales += 4;
-                tile.HalfSums += 4;
                 tile.Output += 4 * outputStride;
                 tile.ColumnCount -= 4;
                 Tile4<TIsa, TVector, TFormat, Width8>(tile);
@@ -130,15 +124,13 @@ internal static unsafe class QuantizedKernel
     {
         int rowsPerPart = PackedMatrix.GroupRows / TIsa.PartCount;
         int vectorBytes = 4 * rowsPerPart;
-        int scaleBytes = TFormat.HasSingleScales ? 4 : 2;
         for (int part = 0; part < TIsa.PartCount; part++)
         {
             byte* block = tile.Weights;
             sbyte* x = tile.Values;
             float* scales = tile.Scales;
-            float* halfSums = tile.HalfSums;
-            byte* partScales = block + (part * rowsPerPart * scaleBytes);
-            byte* partWeights = block + (2 * PackedMatrix.GroupRows * scaleBytes) + (part * vectorBytes);
+            byte* partScales = block + (part * rowsPerPart * sizeof(ushort));
+            byte* partWeights = block + (2 * PackedMatrix.GroupRows * sizeof(ushort)) + (part * vectorBytes);
             TVector sum0 = TIsa.Zero;
             for (int b = 0; b < tile.BlockCount; b++)
             {
@@ -147,7 +139,7 @@ internal static unsafe class QuantizedKernel
                 if (TFormat.IsByte)
                 {
                     TVector high0 = TIsa.Zero;
-                    for (int j = 0; j < TFormat.BlockLength / 4; j++)
+                    for (int j = 0; j < ActivationLayout.BlockLength / 4; j++)
                     {
                         TVector bytes = TIsa.Load(partWeights + (j * 64));
                         TVector lowPlane = TIsa.LowNibbles(bytes);
@@ -177,24 +169,15 @@ internal static unsafe class QuantizedKernel
                     low0 = TIsa.SumPairsToSingle(low0);
                 }
 
-                TVector d = TFormat.HasSingleScales ? TIsa.Load(partScales) : TIsa.LoadHalf(partScales);
-                byte* minima = partScales + (PackedMatrix.GroupRows * scaleBytes);
-                TVector m = TFormat.HasSingleScales ? TIsa.Load(minima) : TIsa.LoadHalf(minima);
-                float* sums = TFormat.BlockLength == 32 ? scales + TWidth.Value : halfSums;
+                TVector d = TIsa.LoadHalf(partScales);
+                TVector m = TIsa.LoadHalf(partScales + (PackedMatrix.GroupRows * sizeof(ushort)));
+                float* sums = scales + TWidth.Value;
                 sum0 = TIsa.FusedMultiplyAdd(low0, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 0)), sum0);
                 sum0 = TIsa.FusedMultiplyAdd(m, TIsa.BroadcastSingle(sums + 0), sum0);
                 partScales += BlockBytes<TFormat>();
                 partWeights += BlockBytes<TFormat>();
-                x += TFormat.BlockLength * TWidth.Value;
-                if (TFormat.BlockLength == 32)
-                {
-                    scales += 2 * TWidth.Value;
-                }
-                else
-                {
-                    scales += (b & 1) * 2 * TWidth.Value;
-                    halfSums += TWidth.Value;
-                }
+                x += ActivationLayout.BlockLength * TWidth.Value;
+                scales += 2 * TWidth.Value;
             }
 
             float* output = tile.Output + (part * rowsPerPart);
@@ -212,15 +195,13 @@ internal static unsafe class QuantizedKernel
     {
         int rowsPerPart = PackedMatrix.GroupRows / TIsa.PartCount;
         int vectorBytes = 4 * rowsPerPart;
-        int scaleBytes = TFormat.HasSingleScales ? 4 : 2;
         for (int part = 0; part < TIsa.PartCount; part++)
         {
             byte* block = tile.Weights;
             sbyte* x = tile.Values;
             float* scales = tile.Scales;
-            float* halfSums = tile.HalfSums;
-            byte* partScales = block + (part * rowsPerPart * scaleBytes);
-            byte* partWeights = block + (2 * PackedMatrix.GroupRows * scaleBytes) + (part * vectorBytes);
+            byte* partScales = block + (part * rowsPerPart * sizeof(ushort));
+            byte* partWeights = block + (2 * PackedMatrix.GroupRows * sizeof(ushort)) + (part * vectorBytes);
             TVector sum0 = TIsa.Zero;
             TVector sum1 = TIsa.Zero;
             TVector sum2 = TIsa.Zero;
@@ -238,7 +219,7 @@ internal static unsafe class QuantizedKernel
                     TVector high1 = TIsa.Zero;
                     TVector high2 = TIsa.Zero;
                     TVector high3 = TIsa.Zero;
-                    for (int j = 0; j < TFormat.BlockLength / 4; j++)
+                    for (int j = 0; j < ActivationLayout.BlockLength / 4; j++)
                     {
                         TVector bytes = TIsa.Load(partWeights + (j * 64));
                         TVector lowPlane = TIsa.LowNibbles(bytes);
@@ -289,10 +270,9 @@ internal static unsafe class QuantizedKernel
                     low3 = TIsa.SumPairsToSingle(low3);
                 }
 
-                TVector d = TFormat.HasSingleScales ? TIsa.Load(partScales) : TIsa.LoadHalf(partScales);
-                byte* minima = partScales + (PackedMatrix.GroupRows * scaleBytes);
-                TVector m = TFormat.HasSingleScales ? TIsa.Load(minima) : TIsa.LoadHalf(minima);
-                float* sums = TFormat.BlockLength == 32 ? scales + TWidth.Value : halfSums;
+                TVector d = TIsa.LoadHalf(partScales);
+                TVector m = TIsa.LoadHalf(partScales + (PackedMatrix.GroupRows * sizeof(ushort)));
+                float* sums = scales + TWidth.Value;
                 sum0 = TIsa.FusedMultiplyAdd(low0, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 0)), sum0);
                 sum1 = TIsa.FusedMultiplyAdd(low1, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 1)), sum1);
                 sum2 = TIsa.FusedMultiplyAdd(low2, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 2)), sum2);
@@ -303,16 +283,8 @@ internal static unsafe class QuantizedKernel
                 sum3 = TIsa.FusedMultiplyAdd(m, TIsa.BroadcastSingle(sums + 3), sum3);
                 partScales += BlockBytes<TFormat>();
                 partWeights += BlockBytes<TFormat>();
-                x += TFormat.BlockLength * TWidth.Value;
-                if (TFormat.BlockLength == 32)
-                {
-                    scales += 2 * TWidth.Value;
-                }
-                else
-                {
-                    scales += (b & 1) * 2 * TWidth.Value;
-                    halfSums += TWidth.Value;
-                }
+                x += ActivationLayout.BlockLength * TWidth.Value;
+                scales += 2 * TWidth.Value;
             }
 
             float* output = tile.Output + (part * rowsPerPart);
@@ -333,15 +305,13 @@ internal static unsafe class QuantizedKernel
     {
         int rowsPerPart = PackedMatrix.GroupRows / TIsa.PartCount;
         int vectorBytes = 4 * rowsPerPart;
-        int scaleBytes = TFormat.HasSingleScales ? 4 : 2;
         for (int part = 0; part < TIsa.PartCount; part++)
         {
             byte* block = tile.Weights;
             sbyte* x = tile.Values;
             float* scales = tile.Scales;
-            float* halfSums = tile.HalfSums;
-            byte* partScales = block + (part * rowsPerPart * scaleBytes);
-            byte* partWeights = block + (2 * PackedMatrix.GroupRows * scaleBytes) + (part * vectorBytes);
+            byte* partScales = block + (part * rowsPerPart * sizeof(ushort));
+            byte* partWeights = block + (2 * PackedMatrix.GroupRows * sizeof(ushort)) + (part * vectorBytes);
             TVector sum0 = TIsa.Zero;
             TVector sum1 = TIsa.Zero;
             TVector sum2 = TIsa.Zero;
@@ -370,7 +340,7 @@ internal static unsafe class QuantizedKernel
                     TVector high5 = TIsa.Zero;
                     TVector high6 = TIsa.Zero;
                     TVector high7 = TIsa.Zero;
-                    for (int j = 0; j < TFormat.BlockLength / 4; j++)
+                    for (int j = 0; j < ActivationLayout.BlockLength / 4; j++)
                     {
                         TVector bytes = TIsa.Load(partWeights + (j * 64));
                         TVector lowPlane = TIsa.LowNibbles(bytes);
@@ -449,10 +419,9 @@ internal static unsafe class QuantizedKernel
                     low7 = TIsa.SumPairsToSingle(low7);
                 }
 
-                TVector d = TFormat.HasSingleScales ? TIsa.Load(partScales) : TIsa.LoadHalf(partScales);
-                byte* minima = partScales + (PackedMatrix.GroupRows * scaleBytes);
-                TVector m = TFormat.HasSingleScales ? TIsa.Load(minima) : TIsa.LoadHalf(minima);
-                float* sums = TFormat.BlockLength == 32 ? scales + TWidth.Value : halfSums;
+                TVector d = TIsa.LoadHalf(partScales);
+                TVector m = TIsa.LoadHalf(partScales + (PackedMatrix.GroupRows * sizeof(ushort)));
+                float* sums = scales + TWidth.Value;
                 sum0 = TIsa.FusedMultiplyAdd(low0, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 0)), sum0);
                 sum1 = TIsa.FusedMultiplyAdd(low1, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 1)), sum1);
                 sum2 = TIsa.FusedMultiplyAdd(low2, TIsa.Multiply(d, TIsa.BroadcastSingle(scales + 2)), sum2);
@@ -471,16 +440,8 @@ internal static unsafe class QuantizedKernel
                 sum7 = TIsa.FusedMultiplyAdd(m, TIsa.BroadcastSingle(sums + 7), sum7);
                 partScales += BlockBytes<TFormat>();
                 partWeights += BlockBytes<TFormat>();
-                x += TFormat.BlockLength * TWidth.Value;
-                if (TFormat.BlockLength == 32)
-                {
-                    scales += 2 * TWidth.Value;
-                }
-                else
-                {
-                    scales += (b & 1) * 2 * TWidth.Value;
-                    halfSums += TWidth.Value;
-                }
+                x += ActivationLayout.BlockLength * TWidth.Value;
+                scales += 2 * TWidth.Value;
             }
 
             float* output = tile.Output + (part * rowsPerPart);
@@ -494,25 +455,5 @@ internal static unsafe class QuantizedKernel
             if (tile.ColumnCount > 6) Put<TIsa, TVector>(sum6, output + (6 * stride), tile.Accumulate);
             if (tile.ColumnCount > 7) Put<TIsa, TVector>(sum7, output + (7 * stride), tile.Accumulate);
         }
-    }
-
-    private interface ITileWidth
-    {
-        static abstract int Value { get; }
-    }
-
-    private readonly struct Width1 : ITileWidth
-    {
-        public static int Value => 1;
-    }
-
-    private readonly struct Width4 : ITileWidth
-    {
-        public static int Value => 4;
-    }
-
-    private readonly struct Width8 : ITileWidth
-    {
-        public static int Value => 8;
     }
 }

@@ -5,7 +5,7 @@ namespace Sluice.Inference.Kernels;
 
 /// <summary>
 /// The reference of the vector kernels, one value at a time, and the path for processors without them. Same order of operations as
-/// <see cref="QuantizedKernel"/> and <see cref="FloatKernel"/>, so the results are equal bit for bit.
+/// <see cref="QuantizedKernel"/>, <see cref="DenseKernel"/> and <see cref="FloatKernel"/>, so the results are equal bit for bit.
 /// </summary>
 internal static unsafe class ScalarKernel
 {
@@ -18,6 +18,23 @@ internal static unsafe class ScalarKernel
             for (int row = 0; row < PackedMatrix.GroupRows; row++)
             {
                 float sum = Dot<TFormat>(group, row, activations, column);
+                float* cell = output + ((long)column * outputStride) + row;
+                *cell = accumulate ? sum + *cell : sum;
+            }
+        }
+    }
+
+    /// <summary>Product of densely packed weights.</summary>
+    public static void MultiplyGroup<TPlanes, TScales>(
+        byte* headers, byte* strips, QuantizedActivations activations, float* output, int outputStride, bool accumulate)
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+    {
+        for (int column = 0; column < activations.ColumnCount; column++)
+        {
+            for (int row = 0; row < PackedMatrix.GroupRows; row++)
+            {
+                float sum = Dot<TPlanes, TScales>(headers, strips, row, activations, column);
                 float* cell = output + ((long)column * outputStride) + row;
                 *cell = accumulate ? sum + *cell : sum;
             }
@@ -53,35 +70,66 @@ internal static unsafe class ScalarKernel
         int lane = column - tileStart;
         sbyte* values = activations.TileValues(tileStart);
         float* scales = activations.TileScales(tileStart);
-        float* halfSums = activations.TileHalfSums(tileStart);
-        int scaleBytes = TFormat.HasSingleScales ? 4 : 2;
         float sum = 0;
-        for (int b = 0; b < activations.Length / TFormat.BlockLength; b++)
+        for (int b = 0; b < activations.Length / ActivationLayout.BlockLength; b++)
         {
             byte* block = group + ((long)b * QuantizedKernel.BlockBytes<TFormat>());
-            byte* weights = block + (2 * PackedMatrix.GroupRows * scaleBytes);
+            byte* weights = block + (2 * PackedMatrix.GroupRows * sizeof(ushort));
             int dot = 0;
-            for (int k = 0; k < TFormat.BlockLength; k++)
+            for (int k = 0; k < ActivationLayout.BlockLength; k++)
             {
-                int index = (b * TFormat.BlockLength) + k;
+                int index = (b * ActivationLayout.BlockLength) + k;
                 int x = values[(((index / 4 * width) + lane) * 4) + (index % 4)];
                 dot += Weight<TFormat>(weights, row, k) * x;
             }
 
-            int block32 = b * TFormat.BlockLength / ActivationLayout.BlockLength;
-            float dx = scales[(block32 * 2 * width) + lane];
-            float sx = TFormat.BlockLength == 32 ? scales[(((block32 * 2) + 1) * width) + lane] : halfSums[(b * width) + lane];
-            sum = MathF.FusedMultiplyAdd(dot, Scale<TFormat>(block, row) * dx, sum);
-            sum = MathF.FusedMultiplyAdd(Scale<TFormat>(block + (PackedMatrix.GroupRows * scaleBytes), row), sx, sum);
+            float dx = scales[(b * 2 * width) + lane];
+            float sx = scales[(((b * 2) + 1) * width) + lane];
+            sum = MathF.FusedMultiplyAdd(dot, HalfBits.ToSingle(((ushort*)block)[row]) * dx, sum);
+            sum = MathF.FusedMultiplyAdd(HalfBits.ToSingle(((ushort*)block)[PackedMatrix.GroupRows + row]), sx, sum);
         }
 
         return sum;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Scale<TFormat>(byte* scales, int row)
-        where TFormat : struct, IBlockFormat =>
-        TFormat.HasSingleScales ? ((float*)scales)[row] : HalfBits.ToSingle(((ushort*)scales)[row]);
+    private static float Dot<TPlanes, TScales>(byte* headers, byte* strips, int row, QuantizedActivations activations, int column)
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+    {
+        int tileStart = ActivationLayout.TileStart(column);
+        int width = ActivationLayout.TileWidth(tileStart, activations.ColumnCount);
+        int lane = column - tileStart;
+        sbyte* values = activations.TileValues(tileStart);
+        float* scales = activations.TileScales(tileStart);
+        float* halfSums = activations.TileHalfSums(tileStart);
+        int partLength = TScales.IsPer16 ? 16 : IWeightPlanes.StripLength;
+        int partsPerBlock = IWeightPlanes.StripLength * TScales.StripCount / partLength;
+        float sum = 0;
+        for (int part = 0; part < activations.Length / partLength; part++)
+        {
+            int strip = part * partLength / IWeightPlanes.StripLength;
+            int dot = 0;
+            for (int k = 0; k < partLength; k++)
+            {
+                int index = (part * partLength) + k;
+                int x = values[(((index / 4 * width) + lane) * 4) + (index % 4)];
+                dot += TPlanes.Read(strips + ((long)strip * TPlanes.StripBytes), row, index % IWeightPlanes.StripLength) * x;
+            }
+
+            var (scale, minimum) = TScales.Read(headers + (part / partsPerBlock * TScales.HeaderBytes), row, part % partsPerBlock);
+            if (!TScales.HasMinima)
+            {
+                minimum = scale * -TPlanes.Zero;
+            }
+
+            float dx = scales[(strip * 2 * width) + lane];
+            float sx = TScales.IsPer16 ? halfSums[(part * width) + lane] : scales[(((strip * 2) + 1) * width) + lane];
+            sum = MathF.FusedMultiplyAdd(dot, scale * dx, sum);
+            sum = MathF.FusedMultiplyAdd(minimum, sx, sum);
+        }
+
+        return sum;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Weight<TFormat>(byte* weights, int row, int k)

@@ -4,7 +4,7 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Inference.Quantization;
 
 /// <summary>
-/// Makes quantised blocks of 32 values, in the layouts of ggml-common.h, with the scales of <see cref="BlockFit"/>. No generator, no threads:
+/// Makes quantised blocks of 32 values, in the layouts of ggml-common.h, with the scales of <see cref="BlockFit"/> and <see cref="TableFit"/>. No generator, no threads:
 /// the same values give the same bytes.
 /// </summary>
 internal static class BlockQuantizer
@@ -14,7 +14,8 @@ internal static class BlockQuantizer
 
     /// <summary>Whether blocks of the type can be made.</summary>
     public static bool CanWrite(GgufTensorType type) =>
-        type is GgufTensorType.Q4_0 or GgufTensorType.Q4_1 or GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0;
+        type is GgufTensorType.Q4_0 or GgufTensorType.Q4_1 or GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0
+            or GgufTensorType.IQ4_NL or GgufTensorType.MXFP4;
 
     /// <summary>Quantises whole blocks.</summary>
     /// <param name="type">One that <see cref="CanWrite"/>.</param>
@@ -54,6 +55,14 @@ internal static class BlockQuantizer
                 WriteHalf(block, BlockFit.Scale(values, 128, BlockFit.Precision.Half, integers));
                 for (var i = 0; i < BlockLength; i++) block[2 + i] = (byte)(sbyte)integers[i];
                 break;
+            case GgufTensorType.IQ4_NL:
+                WriteHalf(block, TableFit.NonLinear(values, integers));
+                WriteCodes(integers, BlockShape.NonLinear, block[2..]);
+                break;
+            case GgufTensorType.MXFP4:
+                block[0] = (byte)TableFit.MiniFloat(values, integers);
+                WriteCodes(integers, BlockShape.MiniFloat, block[1..]);
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(type), type, "Blocks of this type are not written.");
         }
@@ -71,6 +80,12 @@ internal static class BlockQuantizer
     {
         for (var i = 0; i < BlockLength / 2; i++)
             target[i] = (byte)((((int)integers[i] + zero) & 15) | ((((int)integers[i + 16] + zero) & 15) << 4));
+    }
+
+    private static void WriteCodes(ReadOnlySpan<float> chosen, ReadOnlySpan<sbyte> table, Span<byte> target)
+    {
+        for (var i = 0; i < BlockLength / 2; i++)
+            target[i] = (byte)(table.IndexOf((sbyte)chosen[i]) | (table.IndexOf((sbyte)chosen[i + 16]) << 4));
     }
 
     private static void WriteFifthBits(ReadOnlySpan<float> integers, int zero, Span<byte> target)

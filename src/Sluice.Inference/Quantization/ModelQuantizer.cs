@@ -120,9 +120,9 @@ public static class ModelQuantizer
         }
     }
 
-    // Scales and minima are halves.
+    // Scales and minima are halves, but for a power of two.
     private static float LargestOf(GgufTensorType type) =>
-        type is GgufTensorType.F32 or GgufTensorType.BF16 ? BitConverter.UInt32BitsToSingle(0x7F7F0000) : (float)Half.MaxValue;
+        type is GgufTensorType.F32 or GgufTensorType.BF16 or GgufTensorType.MXFP4 ? BitConverter.UInt32BitsToSingle(0x7F7F0000) : (float)Half.MaxValue;
 
     private static void Encode(GgufTensorType type, ReadOnlySpan<float> values, Span<byte> target)
     {

@@ -35,16 +35,24 @@ internal static unsafe class RowReader
 
         int blockLength = GgufTensorTypes.BlockElements(type);
         int blockBytes = GgufTensorTypes.BlockBytes(type);
-        byte* values = stackalloc byte[BlockUnpacker.BlockLengthMax];
-        float* scales = stackalloc float[BlockUnpacker.ScaleCountMax];
-        float* minima = stackalloc float[BlockUnpacker.ScaleCountMax];
-        int scaleLength = type == GgufTensorType.Q6_K ? 16 : 32;
+        BlockShape shape = BlockShape.Of(type);
+        BlockFields fields = default;
         for (long i = 0; i < count; i += blockLength)
         {
-            BlockUnpacker.Unpack(type, source, values, scales, minima);
-            for (int j = 0; j < blockLength; j++)
+            BlockUnpacker.Unpack(type, source, ref fields);
+            float factor = type == GgufTensorType.MXFP4 ? BlockFields.PowerOfTwo(fields.Scale) : HalfBits.ToSingle(fields.Scale);
+            float minimumFactor = HalfBits.ToSingle(fields.Minimum);
+            for (int start = 0; start < blockLength; start += shape.ScaleLength)
             {
-                destination[i + j] = (scales[j / scaleLength] * values[j]) + minima[j / scaleLength];
+                int part = start / shape.ScaleLength;
+                float scale = shape.IsSuperBlock ? factor * fields.Scales[part] : factor;
+                float minimum = !shape.HasMinima ? 0 : shape.IsSuperBlock ? -(minimumFactor * fields.Minima[part]) : minimumFactor;
+                for (int j = start; j < start + shape.ScaleLength; j++)
+                {
+                    // Rounded like llama.cpp's: the product first, then the sum.
+                    float product = scale * shape.Value(fields.Codes[j]);
+                    destination[i + j] = shape.HasMinima ? product + minimum : product;
+                }
             }
 
             source += blockBytes;

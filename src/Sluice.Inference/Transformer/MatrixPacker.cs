@@ -21,18 +21,10 @@ internal static unsafe class MatrixPacker
         byte* source = file.GetPointer(tensor);
         long rowBytes = tensor.SizeBytes / tensor.RowCount;
         sourceRow ??= static row => row;
-        return tensor.Type switch
-        {
-            GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => PackQuantized<NibbleHalf>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q4_K => PackQuantized<NibbleSingle>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => PackQuantized<ByteHalf>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q5_K => PackQuantized<ByteSingle>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.Q6_K => PackQuantized<ByteSingle16>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.F32 => PackFloat<SingleFormat>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.F16 => PackFloat<HalfFormat>(arena, tensor, source, rowBytes, sourceRow),
-            GgufTensorType.BF16 => PackFloat<BFloat16Format>(arena, tensor, source, rowBytes, sourceRow),
-            _ => throw new ArgumentOutOfRangeException(nameof(name), tensor.Type, "Not a weight type."),
-        };
+        PackedMatrix matrix = PackedMatrices.Create(arena, tensor.Type, rowCount, length);
+        nint address = (nint)source;
+        Parallel.For(0, matrix.GroupCount, group => matrix.PackGroup(group, (byte*)address, rowBytes, sourceRow));
+        return matrix;
     }
 
     /// <exception cref="GgufException">The shape differs.</exception>
@@ -43,25 +35,5 @@ internal static unsafe class MatrixPacker
             throw new GgufException(
                 $"{file.Path}: tensor '{tensor.Name}': expected {length} x {rowCount} values, found {tensor.RowLength} x {tensor.RowCount}.");
         }
-    }
-
-    private static QuantizedMatrix<TFormat> PackQuantized<TFormat>(
-        WeightArena arena, GgufTensor tensor, byte* source, long rowBytes, Func<int, int> sourceRow)
-        where TFormat : struct, IBlockFormat
-    {
-        var matrix = new QuantizedMatrix<TFormat>(arena, tensor.Type, (int)tensor.RowCount, (int)tensor.RowLength);
-        nint address = (nint)source;
-        Parallel.For(0, matrix.GroupCount, group => matrix.PackGroup(group, (byte*)address, rowBytes, sourceRow));
-        return matrix;
-    }
-
-    private static FloatMatrix<TFormat> PackFloat<TFormat>(
-        WeightArena arena, GgufTensor tensor, byte* source, long rowBytes, Func<int, int> sourceRow)
-        where TFormat : struct, IFloatFormat
-    {
-        var matrix = new FloatMatrix<TFormat>(arena, tensor.Type, (int)tensor.RowCount, (int)tensor.RowLength);
-        nint address = (nint)source;
-        Parallel.For(0, matrix.GroupCount, group => matrix.PackGroup(group, (byte*)address, rowBytes, sourceRow));
-        return matrix;
     }
 }

@@ -97,16 +97,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
         // Where there is no output matrix the embedding is repacked too.
         PackedBytes(file) + (file.Tensors.ContainsKey(HeadName) ? 0 : file.Tensors.GetValueOrDefault(EmbeddingName)?.SizeBytes ?? 0);
 
-    private static long PackedBytes(GgufFile file) => file.Tensors.Values.Sum(static tensor => tensor.RowLength * tensor.RowCount * (tensor.Type switch
-    {
-        GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => QuantizedKernel.BlockBytes<NibbleHalf>(),
-        GgufTensorType.Q4_K => QuantizedKernel.BlockBytes<NibbleSingle>(),
-        GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => QuantizedKernel.BlockBytes<ByteHalf>(),
-        GgufTensorType.Q5_K => QuantizedKernel.BlockBytes<ByteSingle>(),
-        GgufTensorType.Q6_K => 2 * QuantizedKernel.BlockBytes<ByteSingle16>(),
-        GgufTensorType.F32 => 32 * PackedMatrix.GroupRows * sizeof(float),
-        _ => 32 * PackedMatrix.GroupRows * sizeof(ushort),
-    }) / (32 * PackedMatrix.GroupRows));
+    private static long PackedBytes(GgufFile file) => file.Tensors.Values.Sum(PackedMatrices.SizeBytes);
 
     /// <summary>Writes the embedding of a token: <see cref="TransformerConfig.EmbeddingLength"/> floats.</summary>
     public void ReadEmbedding(int token, float* destination) =>

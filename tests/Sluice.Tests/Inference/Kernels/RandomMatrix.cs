@@ -27,17 +27,11 @@ internal sealed unsafe class RandomMatrix : IDisposable
             _ => random.Blocks(type, count, 1),
         };
         _rowBytes = _rows.Length / rowCount;
-        Packed = type switch
+        Packed = PackedMatrices.Create(_arena, type, rowCount, length);
+        fixed (byte* source = _rows)
         {
-            GgufTensorType.Q4_0 or GgufTensorType.Q4_1 => Quantized<NibbleHalf>(rowCount, length),
-            GgufTensorType.Q4_K => Quantized<NibbleSingle>(rowCount, length),
-            GgufTensorType.Q5_0 or GgufTensorType.Q5_1 or GgufTensorType.Q8_0 => Quantized<ByteHalf>(rowCount, length),
-            GgufTensorType.Q5_K => Quantized<ByteSingle>(rowCount, length),
-            GgufTensorType.Q6_K => Quantized<ByteSingle16>(rowCount, length),
-            GgufTensorType.F32 => Floats<SingleFormat>(rowCount, length),
-            GgufTensorType.F16 => Floats<HalfFormat>(rowCount, length),
-            _ => Floats<BFloat16Format>(rowCount, length),
-        };
+            for (var group = 0; group < Packed.GroupCount; group++) Packed.PackGroup(group, source, _rowBytes, static row => row);
+        }
     }
 
     public GgufTensorType Type { get; }
@@ -50,7 +44,7 @@ internal sealed unsafe class RandomMatrix : IDisposable
     /// <summary>Multiplies with the kernels of one instruction set; the result has as many rows as whole groups have.</summary>
     public float[] Multiply(BatchInput input, KernelPath path, float[]? accumulateOnto = null)
     {
-        SetPath(path);
+        Packed.Path = path;
         var stride = Packed.GroupCount * PackedMatrix.GroupRows;
         var result = accumulateOnto?.ToArray() ?? new float[stride * input.ColumnCount];
         fixed (float* output = result)
@@ -77,50 +71,5 @@ internal sealed unsafe class RandomMatrix : IDisposable
         }
 
         return bytes;
-    }
-
-    private QuantizedMatrix<TFormat> Quantized<TFormat>(int rowCount, int length)
-        where TFormat : struct, IBlockFormat
-    {
-        var matrix = new QuantizedMatrix<TFormat>(_arena, Type, rowCount, length);
-        fixed (byte* source = _rows)
-        {
-            for (var group = 0; group < matrix.GroupCount; group++)
-            {
-                matrix.PackGroup(group, source, _rowBytes, static row => row);
-            }
-        }
-
-        return matrix;
-    }
-
-    private FloatMatrix<TFormat> Floats<TFormat>(int rowCount, int length)
-        where TFormat : struct, IFloatFormat
-    {
-        var matrix = new FloatMatrix<TFormat>(_arena, Type, rowCount, length);
-        fixed (byte* source = _rows)
-        {
-            for (var group = 0; group < matrix.GroupCount; group++)
-            {
-                matrix.PackGroup(group, source, _rowBytes, static row => row);
-            }
-        }
-
-        return matrix;
-    }
-
-    private void SetPath(KernelPath path)
-    {
-        switch (Packed)
-        {
-            case QuantizedMatrix<NibbleHalf> matrix: matrix.Path = path; break;
-            case QuantizedMatrix<NibbleSingle> matrix: matrix.Path = path; break;
-            case QuantizedMatrix<ByteHalf> matrix: matrix.Path = path; break;
-            case QuantizedMatrix<ByteSingle> matrix: matrix.Path = path; break;
-            case QuantizedMatrix<ByteSingle16> matrix: matrix.Path = path; break;
-            case FloatMatrix<SingleFormat> matrix: matrix.Path = path; break;
-            case FloatMatrix<HalfFormat> matrix: matrix.Path = path; break;
-            case FloatMatrix<BFloat16Format> matrix: matrix.Path = path; break;
-        }
     }
 }

@@ -11,8 +11,11 @@ internal static class WeightFormats
     public static readonly GgufTensorType[] Quantized =
     [
         GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0,
-        GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K,
+        GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.Q2_K, GgufTensorType.Q3_K,
+        GgufTensorType.IQ4_NL, GgufTensorType.IQ4_XS, GgufTensorType.MXFP4,
     ];
+
+    private static readonly int[] NonLinear = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
     public static readonly GgufTensorType[] All = [.. Quantized, GgufTensorType.F32, GgufTensorType.F16, GgufTensorType.BF16];
 
@@ -36,8 +39,30 @@ internal static class WeightFormats
             GgufTensorType.Q4_K => SuperBlock(block, i, SuperNibble(block[16..], i)),
             GgufTensorType.Q5_K => SuperBlock(block, i, SuperNibble(block[48..], i) | (((block[16 + (i % 32)] >> (i / 32)) & 1) << 4)),
             GgufTensorType.Q6_K => Q6(block, i),
+            GgufTensorType.Q2_K => (D(block, 80) * (block[i / 16] & 15) * Crumb(block[16..], i)) - (D(block, 82) * (block[i / 16] >> 4)),
+            GgufTensorType.Q3_K => D(block, 108) * Q3Scale(block.Slice(96, 12), i / 16) * (Crumb(block[32..], i) + (4 * ((block[i % 32] >> (i / 32)) & 1)) - 4),
+            GgufTensorType.IQ4_NL => D(block, 0) * NonLinear[Nibble(block[2..], i)],
+            GgufTensorType.IQ4_XS => D(block, 0) * (Iq4Scale(block, i / 32) - 32) * NonLinear[Nibble(block[(8 + (i / 32 * 16))..], i % 32)],
+            GgufTensorType.MXFP4 => Math.Pow(2, block[0] - 127) * E2M1(Nibble(block[1..], i)),
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Not a weight type."),
         };
+    }
+
+    // Four values a byte: 128 values share 32 bytes, each quarter two bits further up.
+    private static int Crumb(ReadOnlySpan<byte> packed, int i) => (packed[(i / 128 * 32) + (i % 32)] >> (i % 128 / 32 * 2)) & 3;
+
+    private static int Q3Scale(ReadOnlySpan<byte> packed, int s) =>
+        ((s < 8 ? packed[s] & 15 : packed[s - 8] >> 4) | (((packed[8 + (s % 4)] >> (s / 4 * 2)) & 3) << 4)) - 32;
+
+    private static int Iq4Scale(ReadOnlySpan<byte> block, int s) =>
+        ((block[4 + (s / 2)] >> (s % 2 * 4)) & 15) | (((BinaryPrimitives.ReadUInt16LittleEndian(block[2..]) >> (2 * s)) & 3) << 4);
+
+    // Sign, two bits of exponent with a bias of 1, one of mantissa.
+    private static double E2M1(int bits)
+    {
+        var exponent = (bits >> 1) & 3;
+        var magnitude = exponent == 0 ? 0.5 * (bits & 1) : Math.Pow(2, exponent - 1) * (1 + (0.5 * (bits & 1)));
+        return bits < 8 ? magnitude : -magnitude;
     }
 
     private static double D(ReadOnlySpan<byte> block, int at) => (double)BinaryPrimitives.ReadHalfLittleEndian(block[at..]);

@@ -10,6 +10,8 @@ namespace Sluice.Tests.Inference.Quantization;
 public sealed class BlockQuantizerTests
 {
     private static readonly GgufTensorType[] s_types = [GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0];
+    private static readonly int[] s_nonLinear = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+    private static readonly int[] s_miniFloat = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
     public static TheoryData<GgufTensorType> Types => [.. s_types];
 
@@ -25,6 +27,47 @@ public sealed class BlockQuantizerTests
             Assert.True(error <= (PlainError(type, values) * 1.0001) + 1e-12, $"{type}: {error} is more than {PlainError(type, values)}");
         }).QuickCheckThrowOnFailure();
     }
+
+    [Theory]
+    [InlineData(GgufTensorType.IQ4_NL)]
+    [InlineData(GgufTensorType.MXFP4)]
+    public void The_squared_error_of_tables_is_never_above_that_of_the_plain_rule(GgufTensorType type)
+    {
+        Prop.ForAll(Blocks().ToArbitrary(), values =>
+        {
+            // The largest value at the end of the table; or the exponent of the largest, less the table's.
+            var largest = values.MaxBy(Math.Abs);
+            var table = type == GgufTensorType.IQ4_NL ? s_nonLinear : s_miniFloat;
+            var scale = type == GgufTensorType.IQ4_NL
+                ? (double)(Half)(largest / -127)
+                : Math.Pow(2, Math.Floor(Math.Log2(Math.Abs(largest))) - 3);
+            var plain = largest == 0 ? 0 : values.Sum(value => table.Min(entry => Math.Pow(value - (entry * scale), 2)));
+            var error = SquaredError(values, RoundTrip(type, values));
+
+            Assert.True(error <= (plain * 1.0001) + 1e-12, $"{type}: {error} is more than {plain}");
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Theory]
+    [InlineData(GgufTensorType.IQ4_NL)]
+    [InlineData(GgufTensorType.MXFP4)]
+    public void What_a_table_holds_exactly_a_block_keeps(GgufTensorType type)
+    {
+        var table = type == GgufTensorType.IQ4_NL ? s_nonLinear : s_miniFloat;
+        var values = Enumerable.Range(0, 32).Select(i => table[i % 16] * 0.0625f).ToArray();
+
+        Assert.Equal(values, RoundTrip(type, values));
+        Assert.All(RoundTrip(type, new float[64]), static value => Assert.Equal(0, value));
+    }
+
+    [Theory]
+    [InlineData(0.1f)]
+    [InlineData(1e-38f)]
+    [InlineData(1e-30f)]
+    [InlineData(1e30f)]
+    [InlineData(3e38f)]
+    public void A_power_of_two_reaches_as_far_as_single_precision(float magnitude) =>
+        Assert.All(RoundTrip(GgufTensorType.MXFP4, [.. Enumerable.Repeat(magnitude, 32)]), value => Assert.InRange(value / magnitude, 0.8f, 1.2f));
 
     [Theory]
     [MemberData(nameof(Types))]

@@ -24,6 +24,7 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
     [InlineData("Q4_K_S", GgufTensorType.Q4_K)]
     [InlineData("Q5_K_S", GgufTensorType.Q5_K)]
     [InlineData("Q6_K", GgufTensorType.Q6_K)]
+    [InlineData("IQ4_NL", GgufTensorType.IQ4_NL)]
     public void No_more_is_lost_than_llama_quantize_loses(string mix, GgufTensorType type)
     {
         var truth = JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Data", "quantization-errors.json")))![type.ToString()]!.AsObject();
@@ -110,6 +111,54 @@ public sealed class ModelQuantizerTests(ShippedModel shipped)
         using var target = Write(source, "Q4_0");
         using var written = GgufFile.Open(target.Path);
         Assert.Equal([32L, 2, 3], written.GetTensor("experts.weight").Dimensions);
+    }
+
+    // The same tensors as 2 experts of half the rows: llama-quantize gives MXFP4 to nothing else.
+    [Fact]
+    public void No_more_is_lost_of_experts_than_llama_quantize_loses()
+    {
+        var truth = JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Data", "quantization-errors.json")))!["MXFP4"]!.AsObject();
+        using var model = GgufFile.Open(TestFiles.DefaultModel);
+        var bytes = File.ReadAllBytes(TestFiles.DefaultModel);
+        var writer = new GgufWriter();
+        foreach (var (name, _) in truth)
+        {
+            var tensor = model.GetTensor(name);
+            writer.AddTensor(name, [tensor.RowLength, tensor.RowCount / 2, 2], tensor.Type, bytes.AsSpan((int)tensor.OffsetBytes, (int)tensor.SizeBytes).ToArray());
+        }
+
+        using var file = new TemporaryGguf(writer.ToArray());
+        using var source = GgufFile.Open(file.Path);
+        var written = new List<QuantizedTensor>();
+        ModelQuantizer.Write(source, QuantizationPlan.Create(source, QuantizationMix.Find("MXFP4_MOE")!), Stream.Null, written.Add, TestContext.Current.CancellationToken);
+
+        foreach (var (name, error) in truth)
+        {
+            var tensor = written.Single(tensor => tensor.After.Name == name);
+            Assert.Equal(GgufTensorType.MXFP4, tensor.After.Type);
+            Assert.InRange(tensor.RelativeError, 0, error!.GetValue<double>());
+        }
+    }
+
+    // What llama-quantize (b11434) gives the tensors of a model with experts, and with 2 or 4 heads that share one of the values.
+    [Theory]
+    [InlineData("MXFP4_MOE", 4u, GgufTensorType.Q8_0, GgufTensorType.Q8_0, GgufTensorType.MXFP4, GgufTensorType.Q8_0)]
+    [InlineData("IQ4_NL", 4u, GgufTensorType.IQ4_NL, GgufTensorType.Q5_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K)]
+    [InlineData("IQ4_NL", 2u, GgufTensorType.IQ4_NL, GgufTensorType.IQ4_NL, GgufTensorType.Q5_K, GgufTensorType.Q6_K)]
+    public void Experts_and_shared_values_have_rules_of_their_own(
+        string mix, uint heads, GgufTensorType query, GgufTensorType value, GgufTensorType down, GgufTensorType output)
+    {
+        var writer = new GgufWriter().Add("general.architecture", "x").Add("x.attention.head_count", heads).Add("x.attention.head_count_kv", 1u);
+        foreach (var (name, dimensions) in (ReadOnlySpan<(string, long[])>)[
+            ("output.weight", [256, 1]), ("blk.0.attn_q.weight", [256, 1]), ("blk.0.attn_v.weight", [256, 1]), ("blk.0.ffn_down_exps.weight", [256, 1, 2]),
+            ("blk.0.ffn_gate_inp.weight", [256, 2]), ("blk.0.ssm_conv1d.weight", [32, 2]), ("blk.7.attn_norm.weight", [256, 1])])
+            writer.AddTensor(name, dimensions, GgufTensorType.F32, new float[dimensions.Aggregate(1, static (product, length) => product * (int)length)]);
+        using var file = new TemporaryGguf(writer.ToArray());
+        using var source = GgufFile.Open(file.Path);
+
+        Assert.Equal(
+            [output, query, value, down, GgufTensorType.F32, GgufTensorType.F32, GgufTensorType.F32],
+            QuantizationPlan.Create(source, QuantizationMix.Find(mix)!).Tensors.Select(static tensor => tensor.Type));
     }
 
     // The layers to which llama-quantize (b11434) gives the better type in SmolLM2-135M, or the next type with blocks of 32.

@@ -13,8 +13,29 @@ public sealed unsafe class RowReaderTests
 {
     public static TheoryData<GgufTensorType> Quantized => [.. WeightFormats.Quantized];
 
+    // Data/dequantized-blocks.json: what ggml's own dequantize_row_* makes of them.
     [Theory]
     [MemberData(nameof(Quantized))]
+    public void Random_blocks_have_the_bits_that_llama_cpp_reads(GgufTensorType type)
+    {
+        using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Data", "dequantized-blocks.json")));
+        var entry = document.RootElement.GetProperty(type.ToString());
+        var expected = MemoryMarshal.Cast<byte, int>(entry.GetProperty("values").GetBytesFromBase64());
+
+        var actual = Read(type, entry.GetProperty("blocks").GetBytesFromBase64(), expected.Length);
+
+        Assert.Equal(expected, MemoryMarshal.Cast<float, int>(actual));
+    }
+
+    [Theory]
+    [InlineData(GgufTensorType.Q4_0)]
+    [InlineData(GgufTensorType.Q4_1)]
+    [InlineData(GgufTensorType.Q5_0)]
+    [InlineData(GgufTensorType.Q5_1)]
+    [InlineData(GgufTensorType.Q8_0)]
+    [InlineData(GgufTensorType.Q4_K)]
+    [InlineData(GgufTensorType.Q5_K)]
+    [InlineData(GgufTensorType.Q6_K)]
     public void Blocks_of_llama_quantize_have_the_values_of_the_python_formulas(GgufTensorType type)
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Data", "quantized-blocks.json")));
