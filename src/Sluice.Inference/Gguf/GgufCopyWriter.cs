@@ -28,7 +28,10 @@ internal sealed class GgufCopyWriter
     {
         var alignment = metadata.GetInteger("general.alignment", GgufHeader.AlignmentDefault);
         var writer = new GgufCopyWriter(target, alignment);
-        var (keys, keyCount) = metadata.CopyWith(("general.file_type", fileType), ("general.quantization_version", QuantizationVersion));
+        List<(string, byte)> changed = [("general.file_type", fileType), ("general.quantization_version", QuantizationVersion)];
+        // Whatever the source was, this is one file.
+        if (metadata.Contains("split.count")) changed.Add(("split.count", 0));
+        var (keys, keyCount) = metadata.CopyWith([.. changed]);
         writer.WriteUInt32(Magic);
         writer.WriteUInt32(Version);
         writer.WriteInt64(tensors.Count);

@@ -31,7 +31,6 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
 
         var values = ReadValues(ref reader, keyCount);
         var metadata = new GgufMetadata(path, bytes[..reader.Position].ToArray(), values);
-        CheckShards(ref reader, metadata);
         var alignment = ReadAlignment(ref reader, metadata);
         return new GgufHeader(metadata, ReadTensors(ref reader, tensorCount, alignment, fileBytes));
     }
@@ -95,16 +94,6 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
         }
 
         return values;
-    }
-
-    private static void CheckShards(ref GgufHeaderReader reader, GgufMetadata metadata)
-    {
-        var shards = metadata.GetInteger("split.count", 1);
-        if (shards > 1)
-        {
-            reader.Enter("key 'split.count'");
-            throw reader.Error($"expected a model in one file, found one of {shards} shards (join them with llama-gguf-split --merge)");
-        }
     }
 
     private static long ReadAlignment(ref GgufHeaderReader reader, GgufMetadata metadata)
@@ -187,7 +176,7 @@ internal sealed record GgufHeader(GgufMetadata Metadata, Dictionary<string, Gguf
         var type = (GgufTensorType)typeId;
         if (!GgufTensorTypes.IsSupported(type))
         {
-            throw reader.Error($"expected the type {GgufTensorTypes.Supported}, found {GgufTensorTypes.Name(typeId)}");
+            throw reader.Error($"expected the type {GgufTensorTypes.Supported}, found {GgufTensorTypes.Name(typeId)} (take another quantization of the model, such as Q4_K_M)");
         }
 
         var sizeBytes = SizeBytes(ref reader, type, rowLength, rowCount);

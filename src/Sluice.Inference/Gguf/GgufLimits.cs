@@ -29,6 +29,9 @@ internal static class GgufLimits
     /// <summary>Bytes between the starts of two tensors are a multiple of at most this.</summary>
     public const long AlignmentMax = 1 << 20;
 
+    /// <summary>Files of one model; each is kept open.</summary>
+    public const long ShardCountMax = 1_000;
+
     /// <summary>Characters of a name from the file that an error message repeats.</summary>
     public const int QuotedCharsMax = 100;
 }

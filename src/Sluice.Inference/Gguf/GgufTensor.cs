@@ -11,4 +11,7 @@ public sealed record GgufTensor(string Name, GgufTensorType Type, long RowLength
 {
     /// <summary>The file's dimensions, row length first; their product is all elements.</summary>
     public IReadOnlyList<long> Dimensions { get; init; } = [RowLength, RowCount];
+
+    /// <summary>Which of the model's files, from 0.</summary>
+    internal int Shard { get; init; }
 }

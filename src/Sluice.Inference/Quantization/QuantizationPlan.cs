@@ -40,7 +40,7 @@ public sealed class QuantizationPlan
         var output = source.Tensors.ContainsKey(OutputName) ? OutputName : EmbeddingName;
         var shape = new ModelShape(
             source.Tensors.Keys.Select(static name => LayerOf(name) ?? -1).DefaultIfEmpty(-1).Max() + 1, HeadsPerValue(source.Metadata));
-        var tensors = source.Tensors.Values.OrderBy(static tensor => tensor.OffsetBytes).Select(tensor =>
+        var tensors = source.Tensors.Values.OrderBy(static tensor => tensor.Shard).ThenBy(static tensor => tensor.OffsetBytes).Select(tensor =>
         {
             var wanted = tensor.Name == output ? outputType ?? mix.OutputType : mix.TypeOf(tensor, LayerOf(tensor.Name), shape);
             if (tensor.RowLength % GgufTensorTypes.BlockElements(wanted) != 0) wanted = WithoutSuperBlocks(wanted);

@@ -2,9 +2,14 @@ using System.Runtime.Intrinsics;
 
 namespace Sluice.Inference.Quantization;
 
-/// <summary>Scales of blocks whose values come from a table: as in <see cref="BlockFit"/> several are tried, and the one with the least squared error is kept.</summary>
+/// <summary>
+/// Scales of blocks whose values come from a table: as in <see cref="BlockFit"/> several are tried, and the one with the least squared error is
+/// kept.
+/// </summary>
 internal static class TableFit
 {
+    private const int ExponentMin = 2;
+
     // How far the largest value of a block may miss the end of the table.
     private static readonly float[] s_stretches = [1, 0.95f, 1.05f, 0.9f, 1.1f, 0.85f, 1.15f, 0.8f, 1.2f, 0.75f, 1.25f];
     private static readonly float[] s_nonLinear = Sorted(BlockShape.NonLinear);
@@ -47,10 +52,10 @@ internal static class TableFit
         var largest = Math.Abs(Largest(values));
         chosen.Clear();
         if (largest == 0) return 0;
-        // The least with which the largest value is not beyond the table by more than rounding may bring back, and its neighbours.
-        var middle = Math.Clamp((int)MathF.Floor(MathF.Log2(largest)) + 125, 0, 254);
+        // The exponent of the largest value less the table's own, and its neighbours; not where scales have no inverse any more.
+        var middle = Math.Clamp((int)MathF.Floor(MathF.Log2(largest)) + 125, ExponentMin, 254);
         var (best, leastError) = (middle, float.PositiveInfinity);
-        for (var e = Math.Max(0, middle - 1); e <= Math.Min(254, middle + 1); e++)
+        foreach (var e in (ReadOnlySpan<int>)[middle, Math.Max(ExponentMin, middle - 1), Math.Min(254, middle + 1)])
         {
             var error = ErrorOf(values, BlockFields.PowerOfTwo(e), s_miniFloat, chosen);
             if (!(error < leastError)) continue;

@@ -144,8 +144,12 @@ public sealed class GgufFileTests
             },
             { "key 'general.alignment': expected an integer, found a string.", new GgufWriter().Add("general.alignment", "32").ToArray() },
             {
-                "key 'split.count': expected a model in one file, found one of 3 shards (join them with llama-gguf-split --merge).",
-                new GgufWriter().Add("split.count", (ushort)3).ToArray()
+                "key 'split.no': expected the first shard of the model, found shard 2 of 3.",
+                new GgufWriter().Add("split.count", (ushort)3).Add("split.no", (ushort)1).ToArray()
+            },
+            {
+                "key 'split.count': expected at most 1000 shards, found 1001.",
+                new GgufWriter().Add("split.count", (ushort)1001).ToArray()
             },
             { "tensor 't': expected 1 to 4 dimensions, found 0.", One([], 0, new byte[64]).ToArray() },
             { "tensor 't': expected 1 to 4 dimensions, found 5.", One([1, 1, 1, 1, 1], 0, new byte[4]).ToArray() },
@@ -162,11 +166,11 @@ public sealed class GgufFileTests
                 One([1 << 30, 1UL << 32], 0, new byte[4]).ToArray()
             },
             {
-                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K, found Q2_K.",
-                One([256], 10, new byte[84]).ToArray()
+                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4, found IQ2_XXS (take another quantization of the model, such as Q4_K_M).",
+                One([256], 16, new byte[84]).ToArray()
             },
             {
-                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K, found type 99.",
+                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4, found type 99 (take another quantization of the model, such as Q4_K_M).",
                 One([256], 99, new byte[84]).ToArray()
             },
             { "tensor 't': expected rows of a multiple of 32 elements for Q4_1, found 33.", One([33], 3, new byte[40]).ToArray() },

@@ -29,12 +29,13 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("model-v1.5.gguf", "model-v1.5")]
     [InlineData("Q4_1.gguf", "q4_1")]
     [InlineData("phi-4.GGUF", "phi-4")]
+    [InlineData("Qwen3-30B-A3B-Q4_K_M-00001-of-00003.gguf", "qwen3-30b-a3b")]
     public void Id_IsTheFileNameWithoutQuantisation(string file, string id) => Assert.Equal(id, ModelFileName.ToId(file));
 
     [Fact]
     public void Create_WithoutModels_TakesEveryFile_TheEarlierFolderFirst()
     {
-        var first = Folder("first", "B.Q4_1.gguf", "notes.txt", "mmproj-B.gguf");
+        var first = Folder("first", "B.Q4_1.gguf", "notes.txt", "mmproj-B.gguf", "C-00002-of-00002.gguf");
         var second = Folder("second", "B.Q4_1.gguf", "A-Q8_0.gguf");
         var catalog = ModelCatalog.Create(new SluiceOptions(), [first, Path.Combine(_root, "missing"), second]);
 
