@@ -2,33 +2,20 @@ using System.Buffers;
 
 namespace Sluice.Inference.Tokenization;
 
-/// <summary>Joins the bytes of a pre-token: the lowest rank first, of equal ranks the leftmost.</summary>
+/// <summary>Joins the symbols of a pre-token: the lowest rank first, of equal ranks the leftmost.</summary>
 internal static class BytePairMerger
 {
-    /// <summary>Appends the tokens of a pre-token in O(n log n) of its bytes.</summary>
-    public static void Append(ReadOnlySpan<byte> preToken, BytePairVocabulary vocabulary, List<int> tokens)
-    {
-        if (preToken.Length <= TokenizationLimits.PlainMergeSymbolsMax)
-        {
-            AppendShort(preToken, vocabulary, tokens);
-        }
-        else
-        {
-            AppendLong(preToken, vocabulary, tokens);
-        }
-    }
+    /// <summary>Joins symbols in place in O(n log n).</summary>
+    /// <param name="symbols">The smallest ones; receives the joined.</param>
+    /// <param name="merges">Which pairs are joined.</param>
+    /// <returns>How many are left.</returns>
+    public static int Merge(Span<int> symbols, MergeTable merges) =>
+        symbols.Length <= TokenizationLimits.PlainMergeSymbolsMax ? MergeFew(symbols, merges) : MergeMany(symbols, merges);
 
-    private static void AppendShort(ReadOnlySpan<byte> preToken, BytePairVocabulary vocabulary, List<int> tokens)
+    private static int MergeFew(Span<int> symbols, MergeTable merges)
     {
-        var merges = vocabulary.Merges;
-        Span<int> symbols = stackalloc int[TokenizationLimits.PlainMergeSymbolsMax];
         Span<ulong> pairs = stackalloc ulong[TokenizationLimits.PlainMergeSymbolsMax]; // pairs[i] joins symbols i and i + 1
-        var count = preToken.Length;
-        for (var i = 0; i < count; i++)
-        {
-            symbols[i] = vocabulary.ByteSymbols[preToken[i]];
-        }
-
+        var count = symbols.Length;
         for (var i = 0; i + 1 < count; i++)
         {
             pairs[i] = merges.Find(symbols[i], symbols[i + 1]);
@@ -62,28 +49,24 @@ internal static class BytePairMerger
             }
         }
 
-        foreach (var symbol in symbols[..count])
-        {
-            vocabulary.Append(symbol, tokens);
-        }
+        return count;
     }
 
-    private static void AppendLong(ReadOnlySpan<byte> preToken, BytePairVocabulary vocabulary, List<int> tokens)
+    private static int MergeMany(Span<int> symbols, MergeTable merges)
     {
-        var count = preToken.Length;
-        var rented = ArrayPool<int>.Shared.Rent(count * 3);
-        var symbols = rented.AsSpan(0, count); // -1 where the symbol was joined to one before
-        var nexts = rented.AsSpan(count, count);
-        var previous = rented.AsSpan(count * 2, count);
+        // A symbol that was joined to one before is None.
+        const int None = int.MinValue;
+        var count = symbols.Length;
+        var rented = ArrayPool<int>.Shared.Rent(count * 2);
+        var nexts = rented.AsSpan(0, count);
+        var previous = rented.AsSpan(count, count);
         var queue = new PriorityQueue<int, ulong>(count); // rank in the upper half, position in the lower
         for (var i = 0; i < count; i++)
         {
-            symbols[i] = vocabulary.ByteSymbols[preToken[i]];
             nexts[i] = i + 1;
             previous[i] = i - 1;
         }
 
-        var merges = vocabulary.Merges;
         for (var i = 0; i + 1 < count; i++)
         {
             Enqueue(queue, merges.Find(symbols[i], symbols[i + 1]), i);
@@ -93,7 +76,7 @@ internal static class BytePairMerger
         {
             // An entry whose symbols have changed since is stale: the pair that stands there now has another rank, or none.
             var right = nexts[left];
-            if (symbols[left] < 0 || right >= count)
+            if (symbols[left] == None || right >= count)
             {
                 continue;
             }
@@ -105,7 +88,7 @@ internal static class BytePairMerger
             }
 
             symbols[left] = MergeTable.Result(merge);
-            symbols[right] = -1;
+            symbols[right] = None;
             var next = nexts[left] = nexts[right];
             if (next < count)
             {
@@ -119,12 +102,14 @@ internal static class BytePairMerger
             }
         }
 
+        var merged = 0;
         for (var i = 0; i < count; i = nexts[i])
         {
-            vocabulary.Append(symbols[i], tokens);
+            symbols[merged++] = symbols[i];
         }
 
         ArrayPool<int>.Shared.Return(rented);
+        return merged;
     }
 
     private static void Enqueue(PriorityQueue<int, ulong> queue, ulong merge, int position)

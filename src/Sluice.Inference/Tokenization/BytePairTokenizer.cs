@@ -1,3 +1,4 @@
+using System.Buffers;
 using Sluice.Inference.Gguf;
 
 namespace Sluice.Inference.Tokenization;
@@ -12,8 +13,8 @@ internal sealed class BytePairTokenizer : Tokenizer
     private readonly BytePairVocabulary _vocabulary;
     private readonly PreTokenCache _cache = new();
 
-    private BytePairTokenizer(Vocabulary vocabulary, BytePairVocabulary pairs, PreTokenizer preTokenizer, bool addsBeginOfSequence)
-        : base(vocabulary, vocabulary.CreateSpecialTokens(null), addsBeginOfSequence)
+    private BytePairTokenizer(Vocabulary vocabulary, BytePairVocabulary pairs, PreTokenizer preTokenizer, TokenFrame frame)
+        : base(vocabulary, vocabulary.CreateSpecialTokens(null), frame)
     {
         _preTokenizer = preTokenizer;
         _vocabulary = pairs;
@@ -27,8 +28,8 @@ internal sealed class BytePairTokenizer : Tokenizer
         var preTokenizer = PreTokenizer.Find(name)
             ?? throw metadata.Error(PreKey, "one of " + PreTokenizer.KnownNames, GgufErrors.Quote(name));
         var vocabulary = Vocabulary.Read(metadata, default);
-        var addsBeginOfSequence = metadata.GetBoolean("tokenizer.ggml.add_bos_token", preTokenizer.AddsBeginOfSequence);
-        return new BytePairTokenizer(vocabulary, BytePairVocabulary.Read(metadata, vocabulary), preTokenizer, addsBeginOfSequence);
+        var frame = TokenFrame.Read(metadata, preTokenizer.AddsBeginOfSequence, addsEnd: false);
+        return new BytePairTokenizer(vocabulary, BytePairVocabulary.Read(metadata, vocabulary), preTokenizer, frame);
     }
 
     /// <inheritdoc/>
@@ -36,7 +37,7 @@ internal sealed class BytePairTokenizer : Tokenizer
 
     private protected override void EncodeText(ReadOnlySpan<char> text, bool isAfterSpecial, List<int> tokens)
     {
-        using var scanned = new ScannedText(text);
+        using var scanned = new ScannedText(text, _preTokenizer.HasMarksInWords);
         var limit = 0;
         for (int start = 0, end; start < scanned.Count; start = end)
         {
@@ -61,12 +62,32 @@ internal sealed class BytePairTokenizer : Tokenizer
         }
         else
         {
-            BytePairMerger.Append(preToken, _vocabulary, tokens);
+            AppendMerged(preToken, tokens);
         }
 
         if (isCacheable)
         {
             _cache.Set(preToken, hash, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens)[first..]);
+        }
+    }
+
+    private void AppendMerged(ReadOnlySpan<byte> preToken, List<int> tokens)
+    {
+        var rented = preToken.Length > TokenizationLimits.PlainMergeSymbolsMax ? ArrayPool<int>.Shared.Rent(preToken.Length) : null;
+        var symbols = rented is null ? stackalloc int[TokenizationLimits.PlainMergeSymbolsMax] : rented.AsSpan();
+        for (var i = 0; i < preToken.Length; i++)
+        {
+            symbols[i] = _vocabulary.ByteSymbols[preToken[i]];
+        }
+
+        foreach (var symbol in symbols[..BytePairMerger.Merge(symbols[..preToken.Length], _vocabulary.Merges)])
+        {
+            _vocabulary.Append(symbol, tokens);
+        }
+
+        if (rented is not null)
+        {
+            ArrayPool<int>.Shared.Return(rented);
         }
     }
 }

@@ -13,17 +13,22 @@ internal static class EndOfGeneration
 
     public const string HarmonyEnd = "<|end|>";
 
+    /// <summary>Where a model asks for the result of a call. A file that has it does not end answers with <see cref="SentenceEnd"/>.</summary>
+    public const string ToolResponse = "<|tool_response>";
+
+    public const string SentenceEnd = "</s>";
+
     /// <summary>Texts that only a control token has; some files give them another type by mistake.</summary>
     private static readonly FrozenSet<string> Unmistakable = FrozenSet.Create(
         StringComparer.Ordinal,
         "<|eot_id|>", "<|im_end|>", HarmonyEnd, "<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|endoftext|>", "<|eom_id|>",
         "<|end_of_text|>", "<|EOT|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_turn|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
-        "<｜end▁of▁sentence｜>");
+        "<｜end▁of▁sentence｜>", ToolResponse, "<start_function_response>", "[e~[");
 
     /// <summary>Texts that also occur as ordinary words of a vocabulary, such as the HTML tag.</summary>
     private static readonly FrozenSet<string> UnlessNormal = FrozenSet.Create(
         StringComparer.Ordinal,
-        "</s>", "<eos>", "<EOT>", "_<EOT>", "▁<EOT>", "[EOT]", "[EOS]", "<end_of_turn>", "<turn|>", "<end_of_utterance>", "<PAD>", "<fim-pad>", "<fim_pad>",
+        SentenceEnd, "<eos>", "<EOT>", "_<EOT>", "▁<EOT>", "[EOT]", "[EOS]", "<end_of_turn>", "<turn|>", "<end_of_utterance>", "<PAD>", "<fim-pad>", "<fim_pad>",
         "<REPO>", "<fim-repo>", "<reponame>");
 
     public static bool Contains(string text, TokenType type) =>

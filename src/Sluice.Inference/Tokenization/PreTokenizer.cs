@@ -5,20 +5,27 @@ internal sealed record PreTokenizer
 {
     private enum Pattern
     {
-        /// <summary>Words with a space before them; contractions in lower case.</summary>
         Gpt2,
-
-        /// <summary>Words with any one sign before them; contractions in any case; line breaks end a piece.</summary>
         Llama3,
+        Cased,
+        DeepSeek,
     }
 
     private static readonly (string[] Names, PreTokenizer PreTokenizer)[] Known =
     [
-        (["gpt-2", "phi-2", "mpt", "olmo", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de"], new PreTokenizer(Pattern.Gpt2, int.MaxValue)),
-        (["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"], new PreTokenizer(Pattern.Gpt2, 1)),
-        (["llama-bpe", "llama3", "llama-v3", "falcon3", "lfm2", "pixtral"],
+        (["gpt-2", "phi-2", "mpt", "olmo", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "exaone4"], new PreTokenizer(Pattern.Gpt2, int.MaxValue)),
+        (["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"], new PreTokenizer(Pattern.Gpt2, 1) { HasDigitsFirst = true }),
+        (["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "lfm2", "pixtral"],
             new PreTokenizer(Pattern.Llama3, 3) { AddsBeginOfSequence = true, IgnoresMerges = true }),
-        (["qwen2", "deepseek-r1-qwen", "stablelm2"], new PreTokenizer(Pattern.Llama3, 1)),
+        (["glm4"], new PreTokenizer(Pattern.Llama3, 3) { IgnoresMerges = true }),
+        (["minicpm5"], new PreTokenizer(Pattern.Llama3, 3) { IgnoresMerges = true, HasDigitsFirst = true }),
+        (["dbrx", "smaug-bpe", "chatglm-bpe"], new PreTokenizer(Pattern.Llama3, 3)),
+        (["qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "solar-open"], new PreTokenizer(Pattern.Llama3, 1)),
+        (["qwen35"], new PreTokenizer(Pattern.Llama3, 1) { HasMarksInWords = true }),
+        (["seed-coder"], new PreTokenizer(Pattern.Llama3, 1) { EndsBeforeNewLines = true }),
+        (["gpt-4o", "llama4", "kanana2", "minimax-m2"], new PreTokenizer(Pattern.Cased, 3) { HasContractions = true }),
+        (["tekken"], new PreTokenizer(Pattern.Cased, 1) { AddsBeginOfSequence = true, IgnoresMerges = true }),
+        (["deepseek-v3", "hunyuan-dense"], new PreTokenizer(Pattern.DeepSeek, 3) { HasDigitsFirst = true, HasMarksInWords = true }),
     ];
 
     private readonly Pattern _pattern;
@@ -38,6 +45,16 @@ internal sealed record PreTokenizer
 
     /// <summary>A piece that is a token as a whole is taken whole, whatever the merges would make of it.</summary>
     public bool IgnoresMerges { get; private init; }
+
+    /// <summary>Combining marks count as letters; the text is scanned so.</summary>
+    public bool HasMarksInWords { get; private init; }
+
+    // Digits are split off first, and what is between them is looked at as if there were nothing else: white space before a digit is at an end.
+    private bool HasDigitsFirst { get; init; }
+
+    private bool HasContractions { get; init; }
+
+    private bool EndsBeforeNewLines { get; init; }
 
     public static PreTokenizer? Find(string name)
     {
@@ -60,135 +77,32 @@ internal sealed record PreTokenizer
     /// </param>
     public int NextEnd(in ScannedText text, int start, ref int limit)
     {
-        if (_pattern == Pattern.Llama3)
+        if (!HasDigitsFirst)
         {
-            return Llama3End(text, start);
+            limit = text.Count;
         }
-
-        if (_digitsMax > 1)
+        else if (start >= limit)
         {
-            return Gpt2End(text, start, text.Count);
-        }
-
-        // Digits are split off first, and what is between them is looked at as if there were nothing else: white space before a digit is
-        // at an end.
-        if (start >= limit)
-        {
-            var digit = text.Classes[start..].IndexOf(CharacterClass.Number);
-            limit = digit == 0 ? start + 1 : digit > 0 ? start + digit : text.Count;
-        }
-
-        return Gpt2End(text, start, limit);
-    }
-
-    // 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S), the rest as pieces
-    private static int Gpt2End(in ScannedText text, int start, int limit)
-    {
-        var classes = text.Classes[..limit];
-        var contraction = ContractionEnd(text, start, limit, ignoreCase: false);
-        if (contraction > 0)
-        {
-            return contraction;
-        }
-
-        var first = text.Ascii(start) == ' ' && start + 1 < limit ? start + 1 : start;
-        return (classes[first] & CharacterClass.WhiteSpace) == 0
-            ? RunEnd(classes, first + 1, classes[first])
-            : WhiteSpaceEnd(classes, start);
-    }
-
-    // (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,n}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-    private int Llama3End(in ScannedText text, int start)
-    {
-        var classes = text.Classes;
-        var contraction = ContractionEnd(text, start, text.Count, ignoreCase: true);
-        if (contraction > 0)
-        {
-            return contraction;
-        }
-
-        if (classes[start] == CharacterClass.Letter)
-        {
-            return RunEnd(classes, start + 1, CharacterClass.Letter);
-        }
-
-        if (classes[start] == CharacterClass.Number)
-        {
-            var end = Math.Min(classes.Length, start + _digitsMax);
-            return RunEnd(classes[..end], start + 1, CharacterClass.Number);
-        }
-
-        if ((classes[start] & CharacterClass.NewLine) == 0 && start + 1 < classes.Length && classes[start + 1] == CharacterClass.Letter)
-        {
-            return RunEnd(classes, start + 2, CharacterClass.Letter);
-        }
-
-        var first = text.Ascii(start) == ' ' && start + 1 < classes.Length ? start + 1 : start;
-        if (classes[first] == CharacterClass.None)
-        {
-            var end = RunEnd(classes, first + 1, CharacterClass.None);
-            while (end < classes.Length && (classes[end] & CharacterClass.NewLine) != 0)
+            var rest = text.Classes[start..];
+            var digit = rest.IndexOf(CharacterClass.Number);
+            limit = digit switch
             {
-                end++;
-            }
-
-            return end;
-        }
-
-        var whiteSpaceEnd = WhiteSpaceRunEnd(classes, start);
-        for (var end = whiteSpaceEnd; end > start; end--)
-        {
-            if ((classes[end - 1] & CharacterClass.NewLine) != 0)
+                < 0 => text.Count,
+                0 => start + PatternRuns.RunEnd(rest[..Math.Min(rest.Length, _digitsMax)], 1, CharacterClass.Number),
+                _ => start + digit,
+            };
+            if (digit == 0)
             {
-                return end;
+                return limit;
             }
         }
 
-        return WhiteSpaceEnd(classes, start);
-    }
-
-    /// <summary>End of a contraction such as <c>'re</c>, or 0.</summary>
-    private static int ContractionEnd(in ScannedText text, int start, int limit, bool ignoreCase)
-    {
-        if (text.Ascii(start) != '\'' || start + 1 >= limit)
+        return _pattern switch
         {
-            return 0;
-        }
-
-        var fold = ignoreCase ? 0x20 : 0;
-        var first = FoldCase(text.Ascii(start + 1), fold);
-        if (first is 's' or 't' or 'm' or 'd')
-        {
-            return start + 2;
-        }
-
-        if (start + 2 >= limit)
-        {
-            return 0;
-        }
-
-        var second = FoldCase(text.Ascii(start + 2), fold);
-        return (first, second) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? start + 3 : 0;
-    }
-
-    private static char FoldCase(byte ascii, int fold) => (char)(ascii is >= (byte)'A' and <= (byte)'Z' ? ascii | fold : ascii);
-
-    private static int RunEnd(ReadOnlySpan<CharacterClass> classes, int start, CharacterClass kind)
-    {
-        var length = classes[start..].IndexOfAnyExcept(kind);
-        return length < 0 ? classes.Length : start + length;
-    }
-
-    private static int WhiteSpaceRunEnd(ReadOnlySpan<CharacterClass> classes, int start)
-    {
-        var length = classes[start..].IndexOfAnyExcept(CharacterClass.WhiteSpace, CharacterClass.WhiteSpace | CharacterClass.NewLine);
-        return length < 0 ? classes.Length : start + length;
-    }
-
-    // \s+(?!\S)|\s+: the last white space before something else goes with that.
-    private static int WhiteSpaceEnd(ReadOnlySpan<CharacterClass> classes, int start)
-    {
-        var end = WhiteSpaceRunEnd(classes, start);
-        return end < classes.Length && end > start + 1 ? end - 1 : end;
+            Pattern.Gpt2 => Gpt2Pattern.End(text, start, limit),
+            Pattern.Llama3 => Llama3Pattern.End(text, start, limit, _digitsMax, !EndsBeforeNewLines),
+            Pattern.Cased => CasedPattern.End(text, start, _digitsMax, HasContractions),
+            _ => DeepSeekPattern.End(text, start, limit),
+        };
     }
 }

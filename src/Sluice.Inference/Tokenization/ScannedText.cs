@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 
 namespace Sluice.Inference.Tokenization;
@@ -12,7 +13,9 @@ internal readonly ref struct ScannedText
     private readonly int[] _starts;
     private readonly CharacterClass[] _classes;
 
-    public ScannedText(ReadOnlySpan<char> text)
+    /// <param name="text">The text.</param>
+    /// <param name="hasMarksInWords">Combining marks get the class of letters.</param>
+    public ScannedText(ReadOnlySpan<char> text, bool hasMarksInWords)
     {
         _utf8 = ArrayPool<byte>.Shared.Rent(text.Length * 3);
         _starts = ArrayPool<int>.Shared.Rent(text.Length + 1);
@@ -23,7 +26,8 @@ internal readonly ref struct ScannedText
         {
             Rune.DecodeFromUtf16(text, out var rune, out var length);
             _starts[count] = bytes;
-            _classes[count++] = CharacterClasses.Of(rune);
+            var kind = CharacterClasses.Of(rune);
+            _classes[count++] = hasMarksInWords && kind == CharacterClass.None && IsMark(rune) ? CharacterClass.Letter : kind;
             bytes += rune.EncodeToUtf8(_utf8.AsSpan(bytes));
             text = text[length..];
         }
@@ -44,10 +48,21 @@ internal readonly ref struct ScannedText
     /// <summary>The code point if it is ASCII, else some value from 0x80.</summary>
     public byte Ascii(int index) => _utf8[_starts[index]];
 
+    public int CodePoint(int index)
+    {
+        Rune.DecodeFromUtf8(_utf8.AsSpan(_starts[index].._starts[index + 1]), out var rune, out _);
+        return rune.Value;
+    }
+
+    public UnicodeCategory Category(int index) => Rune.GetUnicodeCategory(new Rune(CodePoint(index)));
+
     public void Dispose()
     {
         ArrayPool<byte>.Shared.Return(_utf8);
         ArrayPool<int>.Shared.Return(_starts);
         ArrayPool<CharacterClass>.Shared.Return(_classes);
     }
+
+    private static bool IsMark(Rune rune) => !rune.IsAscii
+        && Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
 }

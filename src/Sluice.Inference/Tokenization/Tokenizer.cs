@@ -11,11 +11,12 @@ public abstract class Tokenizer
     private readonly Vocabulary _vocabulary;
     private readonly SpecialTokens _specialTokens;
 
-    private protected Tokenizer(Vocabulary vocabulary, SpecialTokens specialTokens, bool addsBeginOfSequence)
+    private protected Tokenizer(Vocabulary vocabulary, SpecialTokens specialTokens, TokenFrame frame)
     {
         _vocabulary = vocabulary;
         _specialTokens = specialTokens;
-        AddsBeginOfSequence = addsBeginOfSequence && vocabulary.BeginOfSequenceToken is not null;
+        AddsBeginOfSequence = frame.AddsBegin && vocabulary.BeginOfSequenceToken is not null;
+        AddsEndOfSequence = frame.AddsEnd && vocabulary.EndOfSequenceToken is not null;
     }
 
     /// <summary>Number of tokens; ids go from 0 to one less.</summary>
@@ -35,7 +36,13 @@ public abstract class Tokenizer
     /// <summary>Whether a prompt that was not made by a chat template starts with <see cref="BeginOfSequenceToken"/>.</summary>
     public bool AddsBeginOfSequence { get; }
 
-    /// <summary>Reads the tokenizer of a file: byte-level BPE (<c>gpt2</c>) or SentencePiece-style BPE (<c>llama</c>).</summary>
+    /// <summary>Whether a text that is embedded ends with <see cref="EndOfSequenceToken"/>, which is the separator of an encoder.</summary>
+    public bool AddsEndOfSequence { get; }
+
+    /// <summary>
+    /// Reads the tokenizer of a file: BPE of bytes (<c>gpt2</c>), of characters by scores (<c>llama</c>) or by ranks (<c>gemma4</c>), WordPiece
+    /// (<c>bert</c>) or Unigram (<c>t5</c>).
+    /// </summary>
     /// <exception cref="GgufException">The tokenizer is missing, contradicts itself, or is of a kind that is not supported.</exception>
     public static Tokenizer Load(GgufMetadata metadata)
     {
@@ -44,7 +51,10 @@ public abstract class Tokenizer
         {
             "gpt2" => BytePairTokenizer.Read(metadata),
             "llama" => SentencePieceTokenizer.Read(metadata),
-            var model => throw metadata.Error(ModelKey, "gpt2 or llama", GgufErrors.Quote(model)),
+            "gemma4" => CharacterPairTokenizer.Read(metadata),
+            "bert" => WordPieceTokenizer.Read(metadata),
+            "t5" => UnigramTokenizer.Read(metadata),
+            var model => throw metadata.Error(ModelKey, "gpt2, llama, gemma4, bert or t5", GgufErrors.Quote(model)),
         };
     }
 

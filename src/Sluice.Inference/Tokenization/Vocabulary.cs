@@ -51,7 +51,21 @@ internal sealed class Vocabulary
     /// <param name="metadata">Keys of the file.</param>
     /// <param name="defaults">Ids of begin, end and unknown that hold where the file names none.</param>
     /// <exception cref="GgufException">Tokens are missing, or types or ids do not fit them.</exception>
-    public static Vocabulary Read(GgufMetadata metadata, (int? Begin, int? End, int? Unknown) defaults)
+    public static Vocabulary Read(GgufMetadata metadata, (int? Begin, int? End, int? Unknown) defaults) => Read(metadata, defaults, "bos", "eos");
+
+    /// <summary>The same for an encoder, whose texts begin and end with tokens that may have keys of their own.</summary>
+    public static Vocabulary ReadEncoder(GgufMetadata metadata, (int? Begin, int? End, int? Unknown) defaults)
+    {
+        // The misspelt key is the real one.
+        string[] ends = ["seperator", "separator", "eos"];
+        return Read(
+            metadata,
+            defaults,
+            metadata.Contains(IdKey("cls")) ? "cls" : "bos",
+            ends.First(name => name == ends[^1] || metadata.Contains(IdKey(name))));
+    }
+
+    private static Vocabulary Read(GgufMetadata metadata, (int? Begin, int? End, int? Unknown) defaults, string begin, string end)
     {
         var tokens = metadata.FindUtf8Strings(TokensKey) ?? throw metadata.Error(TokensKey, "an array of strings", "no such key");
         if (tokens.Count is 0 or > TokenizationLimits.VocabularySizeMax)
@@ -64,13 +78,25 @@ internal sealed class Vocabulary
 
         var vocabulary = new Vocabulary(metadata, tokens)
         {
-            BeginOfSequenceToken = ReadId(metadata, "bos", tokens.Count, defaults.Begin),
-            EndOfSequenceToken = ReadId(metadata, "eos", tokens.Count, defaults.End),
+            BeginOfSequenceToken = ReadId(metadata, begin, tokens.Count, defaults.Begin),
+            EndOfSequenceToken = ReadId(metadata, end, tokens.Count, defaults.End),
             UnknownToken = ReadId(metadata, "unknown", tokens.Count, defaults.Unknown),
         };
         vocabulary.CollectEndOfGeneration(metadata);
         vocabulary.FindFillInMiddle(metadata);
         return vocabulary;
+    }
+
+    /// <summary>One score for each token.</summary>
+    /// <exception cref="GgufException">The file has none, or not as many.</exception>
+    public float[] ReadScores(GgufMetadata metadata)
+    {
+        const string ScoresKey = "tokenizer.ggml.scores";
+        var scores = metadata.FindSingles(ScoresKey) ?? throw metadata.Error(ScoresKey, "an array of numbers", "no such key");
+        return scores.Length == Count
+            ? scores
+            : throw metadata.Error(
+                ScoresKey, FormattableString.Invariant($"one score for each of {Count} tokens"), FormattableString.Invariant($"{scores.Length}"));
     }
 
     /// <summary>UTF-8 of a token's text.</summary>
@@ -126,9 +152,11 @@ internal sealed class Vocabulary
         return types;
     }
 
+    private static string IdKey(string name) => $"tokenizer.ggml.{name}_token_id";
+
     private static int? ReadId(GgufMetadata metadata, string name, int count, int? fallback)
     {
-        var key = $"tokenizer.ggml.{name}_token_id";
+        var key = IdKey(name);
         if (!metadata.Contains(key))
         {
             return fallback < count ? fallback : null;
@@ -191,7 +219,7 @@ internal sealed class Vocabulary
             }
         }
 
-        var harmony = new Dictionary<string, int>(StringComparer.Ordinal);
+        var ends = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var token = 0; token < Count; token++)
         {
             // All of the texts start with one of these; the last is the first byte of SentencePiece's space.
@@ -205,16 +233,18 @@ internal sealed class Vocabulary
             {
                 _endOfGeneration.Add(token);
                 _types[token] = TokenType.Control;
-                if (EndOfGeneration.HarmonyTexts.Contains(text))
-                {
-                    harmony[text] = token;
-                }
+                ends[text] = token;
             }
         }
 
-        if (harmony.Count == EndOfGeneration.HarmonyTexts.Length)
+        if (EndOfGeneration.HarmonyTexts.All(ends.ContainsKey))
         {
-            _endOfGeneration.Remove(harmony[EndOfGeneration.HarmonyEnd]);
+            _endOfGeneration.Remove(ends[EndOfGeneration.HarmonyEnd]);
+        }
+
+        if (ends.ContainsKey(EndOfGeneration.ToolResponse) && ends.TryGetValue(EndOfGeneration.SentenceEnd, out var sentenceEnd))
+        {
+            _endOfGeneration.Remove(sentenceEnd);
         }
     }
 }

@@ -123,9 +123,9 @@ public sealed class TinyVocabularyTests
     public static TheoryData<string, GgufWriter> Refusals() => new()
     {
         { "key 'tokenizer.ggml.model': expected a string, found no such key.", new GgufWriter() },
-        { "key 'tokenizer.ggml.model': expected gpt2 or llama, found 'bert'.", new GgufWriter().Add("tokenizer.ggml.model", "bert") },
+        { "key 'tokenizer.ggml.model': expected gpt2, llama, gemma4, bert or t5, found 'rwkv'.", new GgufWriter().Add("tokenizer.ggml.model", "rwkv") },
         { "key 'tokenizer.ggml.pre': expected a string, found no such key.", new GgufWriter().Add("tokenizer.ggml.model", "gpt2") },
-        { "found 'tekken'.", BytePair("tekken", [], ("a", Normal)) },
+        { "found 'viking'.", BytePair("viking", [], ("a", Normal)) },
         { "key 'tokenizer.ggml.tokens': expected 1 to 4194304 tokens, found 0.", BytePair("gpt-2", []) },
         { "key 'tokenizer.ggml.token_type': expected types from 0 to 6, found 7 for token 0.", BytePair("gpt-2", [], ("a", 7)) },
         {
