@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Scheduling;
 using Sluice.Server.Answers;
+using Sluice.Server.Ledger;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
@@ -320,6 +321,8 @@ public sealed class MetricsTests
         listener.Start();
         HubMeasurements.Register(metrics.Meter, null!, null!);
         using var recorder = new AnswerRecorder(new MemoryAnswerStore(), new Limits(), 1, TimeProvider.System, NullLogger.Instance, metrics.Meter);
+        using var ledger = new LedgerWriter(new LedgerFile("unused"), isStrict: false, new Limits(), TimeProvider.System, NullLogger.Instance);
+        ledger.Measure(metrics.Meter);
         var documented = Regex.Matches(RepositoryFiles.Read("docs/observability.md"), @"^\| `((?:sluice|gen_ai)\.[a-z_.]+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
         Assert.Equal(names.Order(), documented.Order());
     }
