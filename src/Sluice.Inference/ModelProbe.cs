@@ -1,8 +1,8 @@
+using Sluice.Inference.Architectures;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.Tokenization;
-using Sluice.Inference.Transformer;
 
 namespace Sluice.Inference;
 
@@ -28,7 +28,7 @@ public static class ModelProbe
     public static void Check(string path)
     {
         using GgufFile file = GgufFile.Open(path);
-        TransformerConfig.Read(file);
+        ArchitectureTable.Read(file);
         Tokenizer.Load(file.Metadata);
         if (file.Metadata.FindString(TemplateKey) is not { } source)
         {

@@ -6,6 +6,8 @@ namespace Sluice.Inference.Kernels;
 internal sealed unsafe class BatchInput : IDisposable
 {
     private readonly NativeBuffer _singles;
+    private readonly bool _isView;
+    private int _firstColumn;
 
     /// <param name="length">Values per column.</param>
     /// <param name="columnCapacity">Most columns of a batch.</param>
@@ -16,6 +18,16 @@ internal sealed unsafe class BatchInput : IDisposable
         Stride = (length + PackedMatrix.GroupRows - 1) & ~(PackedMatrix.GroupRows - 1);
         _singles = new NativeBuffer((long)Stride * columnCapacity * sizeof(float));
         Quantized = quantized ? new QuantizedActivations(length, columnCapacity) : null;
+    }
+
+    /// <summary>A view of some columns of another input, which owns them.</summary>
+    public BatchInput(BatchInput source)
+    {
+        Length = source.Length;
+        Stride = source.Stride;
+        _singles = source._singles;
+        _isView = true;
+        Quantized = source.Quantized == null ? null : new QuantizedActivations(source.Quantized);
     }
 
     public int Length { get; }
@@ -37,14 +49,27 @@ internal sealed unsafe class BatchInput : IDisposable
         }
     }
 
-    public float* Column(int column) => _singles.Singles + ((long)column * Stride);
+    /// <summary>Sets what a view shows.</summary>
+    /// <param name="firstColumn">A column of the source that begins a tile: a multiple of 8.</param>
+    /// <param name="columnCount">Columns from there on.</param>
+    public void Show(int firstColumn, int columnCount)
+    {
+        _firstColumn = firstColumn;
+        Quantized?.FirstColumn = firstColumn;
+        Begin(columnCount);
+    }
+
+    public float* Column(int column) => _singles.Singles + ((long)(_firstColumn + column) * Stride);
 
     /// <summary>Call after a column's floats are written.</summary>
     public void Seal(int column) => Quantized?.Quantize(column, Column(column), 0, Length / ActivationLayout.BlockLength);
 
     public void Dispose()
     {
-        _singles.Dispose();
-        Quantized?.Dispose();
+        if (!_isView)
+        {
+            _singles.Dispose();
+            Quantized?.Dispose();
+        }
     }
 }

@@ -32,17 +32,29 @@ internal sealed unsafe class QuantizedActivations : IDisposable
         _halfSums = new NativeBuffer(columns * length / ActivationLayout.BlockLength * 2 * sizeof(float));
     }
 
+    /// <summary>A view of some columns of others, which own them.</summary>
+    public QuantizedActivations(QuantizedActivations source)
+    {
+        Length = source.Length;
+        _values = source._values;
+        _scales = source._scales;
+        _halfSums = source._halfSums;
+    }
+
     /// <summary>Values per column.</summary>
     public int Length { get; }
+
+    /// <summary>Where column 0 of a view stands in its source: a multiple of 8.</summary>
+    public int FirstColumn { get; set; }
 
     /// <summary>Columns of the present batch; set before they are written.</summary>
     public int ColumnCount { get; set; }
 
-    public sbyte* TileValues(int tileStart) => (sbyte*)_values.Bytes + ((long)tileStart * Length);
+    public sbyte* TileValues(int tileStart) => (sbyte*)_values.Bytes + ((long)(FirstColumn + tileStart) * Length);
 
-    public float* TileScales(int tileStart) => _scales.Singles + ((long)tileStart * Length / ActivationLayout.BlockLength * 2);
+    public float* TileScales(int tileStart) => _scales.Singles + ((long)(FirstColumn + tileStart) * Length / ActivationLayout.BlockLength * 2);
 
-    public float* TileHalfSums(int tileStart) => _halfSums.Singles + ((long)tileStart * Length / ActivationLayout.BlockLength * 2);
+    public float* TileHalfSums(int tileStart) => _halfSums.Singles + ((long)(FirstColumn + tileStart) * Length / ActivationLayout.BlockLength * 2);
 
     /// <summary>Quantises blocks of 32 values of one column.</summary>
     /// <param name="column">Column index.</param>

@@ -68,6 +68,136 @@ internal static unsafe class VectorMath
         }
     }
 
+    /// <summary>output[i] = gelu(gate[i]) · up[i] with gelu(x) = x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).</summary>
+    /// <param name="gate">The gate.</param>
+    /// <param name="up">Null stands for ones.</param>
+    /// <param name="output">May be either of the others.</param>
+    /// <param name="count">A multiple of 16.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void GeGlu(float* gate, float* up, float* output, int count)
+    {
+        for (int i = 0; i < count; i += Lanes)
+        {
+            // x / 2 · (1 + tanh(y)) = x · σ(2y)
+            Vector512<float> x = Vector512.Load(gate + i);
+            Vector512<float> y = x * Vector512.FusedMultiplyAdd(x * x, Vector512.Create(0.0356774081f), Vector512.Create(0.7978845608f));
+            Vector512<float> e = Exp(Vector512.Min(y * -2f, Vector512.Create(87f)));
+            Vector512<float> result = x / (Vector512<float>.One + e);
+            (up == null ? result : result * Vector512.Load(up + i)).Store(output + i);
+        }
+    }
+
+    /// <summary>output[i] = max(x[i], 0)²; <paramref name="count"/> is a multiple of 16.</summary>
+    public static void SquaredRelu(float* x, float* output, int count)
+    {
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512<float> v = Vector512.Max(Vector512.Load(x + i), Vector512<float>.Zero);
+            (v * v).Store(output + i);
+        }
+    }
+
+    /// <summary>output[i] = g · σ(1.702 g) · (u + 1) with g = min(gate[i], 7) and u = up[i] between -7 and 7; <paramref name="count"/> is a multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void ClampedSwish(float* gate, float* up, float* output, int count)
+    {
+        Vector512<float> limit = Vector512.Create(7f);
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512<float> g = Vector512.Min(Vector512.Load(gate + i), limit);
+            Vector512<float> u = Vector512.Max(Vector512.Min(Vector512.Load(up + i), limit), -limit);
+            Vector512<float> e = Exp(Vector512.Min(g * -1.702f, Vector512.Create(87f)));
+            (g / (Vector512<float>.One + e) * (u + Vector512<float>.One)).Store(output + i);
+        }
+    }
+
+    /// <summary>x[i] = cap · tanh(x[i] / cap); <paramref name="count"/> is a multiple of 16.</summary>
+    public static void SoftCap(float* x, int count, float cap)
+    {
+        for (int i = 0; i < count; i += Lanes)
+        {
+            // tanh(y) = 2 σ(2y) - 1
+            Vector512<float> e = Exp(Vector512.Min(Vector512.Load(x + i) * (-2f / cap), Vector512.Create(87f)));
+            (((Vector512.Create(2f) / (Vector512<float>.One + e)) - Vector512<float>.One) * cap).Store(x + i);
+        }
+    }
+
+    /// <summary>output[i] = (x[i] - mean) / √(variance + epsilon) · gain[i] + bias[i].</summary>
+    /// <param name="x">At least <paramref name="count"/> values.</param>
+    /// <param name="gain">At least <paramref name="count"/> values.</param>
+    /// <param name="bias">The same, or null for zeros.</param>
+    /// <param name="output">May be <paramref name="x"/>.</param>
+    /// <param name="count">A multiple of 16.</param>
+    /// <param name="epsilon">The model's own.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void LayerNorm(float* x, float* gain, float* bias, float* output, int count, float epsilon)
+    {
+        Vector512<float> sum = Vector512<float>.Zero;
+        for (int i = 0; i < count; i += Lanes)
+        {
+            sum += Vector512.Load(x + i);
+        }
+
+        Vector512<float> mean = Vector512.Create(Vector512.Sum(sum) / count);
+        Vector512<float> squares = Vector512<float>.Zero;
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512<float> v = Vector512.Load(x + i) - mean;
+            squares = Vector512.FusedMultiplyAdd(v, v, squares);
+        }
+
+        Vector512<float> scale = Vector512.Create(1f / MathF.Sqrt((Vector512.Sum(squares) / count) + epsilon));
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512<float> v = (Vector512.Load(x + i) - mean) * scale * Vector512.Load(gain + i);
+            (bias == null ? v : v + Vector512.Load(bias + i)).Store(output + i);
+        }
+    }
+
+    /// <summary>x[i] / rms(x), as <see cref="RmsNorm"/> without a gain.</summary>
+    public static void UnitRms(float* x, int count, float epsilon)
+    {
+        Vector512<float> squares = Vector512<float>.Zero;
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512<float> v = Vector512.Load(x + i);
+            squares = Vector512.FusedMultiplyAdd(v, v, squares);
+        }
+
+        Scale(x, count, 1f / MathF.Sqrt((Vector512.Sum(squares) / count) + epsilon));
+    }
+
+    /// <summary>x[i] *= factor; <paramref name="count"/> is a multiple of 16.</summary>
+    public static void Scale(float* x, int count, float factor)
+    {
+        for (int i = 0; i < count; i += Lanes)
+        {
+            (Vector512.Load(x + i) * factor).Store(x + i);
+        }
+    }
+
+    /// <summary>x[i] += factor · y[i]; <paramref name="count"/> is a multiple of 16.</summary>
+    public static void AddScaled(float* x, float* y, float factor, int count)
+    {
+        Vector512<float> f = Vector512.Create(factor);
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512.FusedMultiplyAdd(Vector512.Load(y + i), f, Vector512.Load(x + i)).Store(x + i);
+        }
+    }
+
+    /// <summary>The sum of x[i] · y[i]; <paramref name="count"/> is a multiple of 16.</summary>
+    public static float Dot(float* x, float* y, int count)
+    {
+        Vector512<float> sum = Vector512<float>.Zero;
+        for (int i = 0; i < count; i += Lanes)
+        {
+            sum = Vector512.FusedMultiplyAdd(Vector512.Load(x + i), Vector512.Load(y + i), sum);
+        }
+
+        return Vector512.Sum(sum);
+    }
+
     /// <summary>x[i] += y[i]; <paramref name="count"/> is a multiple of 16.</summary>
     public static void Add(float* x, float* y, int count)
     {

@@ -6,68 +6,74 @@ using Sluice.Inference.Kernels;
 namespace Sluice.Inference.Transformer;
 
 /// <summary>
-/// Causal attention of some query rows over one key/value head, block by block with a running softmax. Blocks start at fixed positions and are
-/// taken in order, so a row's result does not depend on the rows beside it nor on how its prompt was cut into steps.
-/// One instance per thread.
+/// Attention of some query rows over one key/value head, block by block with a running softmax. Blocks start at fixed positions and are
+/// taken in order, and a block of which a row sees nothing changes none of its bits. So a row's result does not depend on the rows beside it
+/// nor on how its prompt was cut into steps. One instance per thread.
 /// </summary>
 internal sealed unsafe class AttentionKernel : IDisposable
 {
     private const int BlockTokens = TransformerLimits.KvBlockTokens;
     private const int TileTokens = VectorMath.Lanes;
 
-    private readonly int _headLength;
     private readonly NativeBuffer _keys;
     private readonly NativeBuffer _values;
     private readonly NativeBuffer _scores;
     private readonly NativeBuffer _sums;
     private readonly float[] _maxima;
     private readonly float[] _totals;
+    private int _keyLength;
+    private int _valueLength;
 
-    /// <param name="headLength">Values of a head, a multiple of 16.</param>
+    /// <param name="keyLengthMax">Most values of a key.</param>
+    /// <param name="valueLengthMax">Most values of a value.</param>
     /// <param name="rowCapacity">Most query rows of a call; rounded up to 4.</param>
-    public AttentionKernel(int headLength, int rowCapacity)
+    public AttentionKernel(int keyLengthMax, int valueLengthMax, int rowCapacity)
     {
-        _headLength = headLength;
         int rows = (rowCapacity + 3) & ~3;
-        _keys = new NativeBuffer((long)BlockTokens * headLength * sizeof(float));
-        _values = new NativeBuffer((long)BlockTokens * headLength * sizeof(float));
+        _keys = new NativeBuffer((long)BlockTokens * keyLengthMax * sizeof(float));
+        _values = new NativeBuffer((long)BlockTokens * valueLengthMax * sizeof(float));
         _scores = new NativeBuffer((long)rows * BlockTokens * sizeof(float));
-        _sums = new NativeBuffer((long)rows * headLength * sizeof(float));
+        _sums = new NativeBuffer((long)rows * valueLengthMax * sizeof(float));
         _maxima = new float[rows];
         _totals = new float[rows];
     }
 
-    /// <summary>Computes softmax(q · Kᵀ · scale) · V for each row.</summary>
+    /// <summary>Computes softmax(cap(q · Kᵀ · scale)) · V for each row.</summary>
     /// <param name="cache">The cache.</param>
     /// <param name="sequence">The sequence that all rows belong to.</param>
-    /// <param name="layer">Layer index.</param>
-    /// <param name="head">Key/value head index.</param>
-    /// <param name="queries">Address of each row's query.</param>
-    /// <param name="positions">Position of each row; it sees the keys up to and including that.</param>
-    /// <param name="outputs">Where each row's result goes.</param>
-    /// <param name="rowCount">Number of rows.</param>
-    /// <param name="scale">1/√KeyLength.</param>
+    /// <param name="head">The key/value head and what is made of its scores.</param>
+    /// <param name="rows">The rows.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run(
-        KvCache cache, KvSequence sequence, int layer, int head, float** queries, int* positions, float** outputs, int rowCount, float scale)
+    public void Run(KvCache cache, KvSequence sequence, in AttentionHead head, in AttentionRows rows)
     {
-        int last = 0;
+        int rowCount = rows.Count;
+        float scale = head.Scale;
+        float cap = head.Cap;
+        float** queries = rows.Queries;
+        _keyLength = head.KeyLength;
+        _valueLength = head.ValueLength;
+        int first = int.MaxValue;
+        int end = 0;
         for (int r = 0; r < rowCount; r++)
         {
-            last = Math.Max(last, positions[r]);
+            first = Math.Min(first, rows.Firsts[r]);
+            end = Math.Max(end, rows.Ends[r]);
             _maxima[r] = float.NegativeInfinity;
             _totals[r] = 0;
         }
 
-        new Span<float>(_sums.Singles, rowCount * _headLength).Clear();
-        for (int start = 0; start <= last; start += BlockTokens)
+        new Span<float>(_sums.Singles, rowCount * _valueLength).Clear();
+        for (int start = first / BlockTokens * BlockTokens; start < end; start += BlockTokens)
         {
-            int count = Math.Min(BlockTokens, last - start + 1);
+            int count = Math.Min(BlockTokens, end - start);
             int block = sequence.Blocks[start / BlockTokens];
             int tileCount = (count + TileTokens - 1) / TileTokens;
-            int next = sequence.Blocks[Math.Min(start + BlockTokens, last) / BlockTokens];
-            Widen(cache.Keys(block, layer, head), _keys.Singles, tileCount * TileTokens * _headLength, cache.Keys(next, layer, head));
-            Widen(cache.Values(block, layer, head), _values.Singles, count * _headLength, cache.Values(next, layer, head));
+            int next = sequence.Blocks[Math.Min(start + BlockTokens, end - 1) / BlockTokens];
+            Widen(
+                cache.Keys(block, head.Layer, head.Index), _keys.Singles, tileCount * TileTokens * _keyLength,
+                cache.Keys(next, head.Layer, head.Index));
+            Widen(
+                cache.Values(block, head.Layer, head.Index), _values.Singles, count * _valueLength, cache.Values(next, head.Layer, head.Index));
             for (int r = 0; r < rowCount; r += 4)
             {
                 int r1 = Math.Min(r + 1, rowCount - 1);
@@ -84,7 +90,12 @@ internal sealed unsafe class AttentionKernel : IDisposable
 
                 for (int i = r; i <= r3; i++)
                 {
-                    Weigh(i, positions[i] - start + 1, tileCount * TileTokens);
+                    if (cap != 0)
+                    {
+                        VectorMath.SoftCap(_scores.Singles + (i * BlockTokens), tileCount * TileTokens, cap);
+                    }
+
+                    Weigh(i, rows.Firsts[i] - start, rows.Ends[i] - start, tileCount * TileTokens);
                 }
 
                 Accumulate(r, r1, r2, r3, count);
@@ -93,10 +104,10 @@ internal sealed unsafe class AttentionKernel : IDisposable
 
         for (int r = 0; r < rowCount; r++)
         {
-            Vector512<float> inverse = Vector512.Create(1f / _totals[r]);
-            for (int d = 0; d < _headLength; d += VectorMath.Lanes)
+            Vector512<float> share = Vector512.Create(rows.Sinks == null ? 1f / _totals[r] : ShareBesideSink(r, rows.Sinks[r]));
+            for (int d = 0; d < _valueLength; d += VectorMath.Lanes)
             {
-                (Vector512.Load(_sums.Singles + (r * _headLength) + d) * inverse).Store(outputs[r] + d);
+                (Vector512.Load(_sums.Singles + (r * _valueLength) + d) * share).Store(rows.Outputs[r] + d);
             }
         }
     }
@@ -107,6 +118,14 @@ internal sealed unsafe class AttentionKernel : IDisposable
         _values.Dispose();
         _scores.Dispose();
         _sums.Dispose();
+    }
+
+    // The sink is a key among the others when the maximum is taken, and has no value.
+    private float ShareBesideSink(int row, float sink)
+    {
+        float max = MathF.Max(_maxima[row], sink);
+        float rescale = MathF.Exp(_maxima[row] - max);
+        return rescale / ((_totals[row] * rescale) + MathF.Exp(sink - max));
     }
 
     // Blocks of one head lie far apart, where no processor looks ahead by itself: the next one is fetched while this one is widened.
@@ -134,7 +153,7 @@ internal sealed unsafe class AttentionKernel : IDisposable
         Vector512<float> s2 = Vector512<float>.Zero;
         Vector512<float> s3 = Vector512<float>.Zero;
         float* keys = _keys.Singles;
-        int length = _headLength;
+        int length = _keyLength;
         for (int d = 0; d < length; d++)
         {
             Vector512<float> k = Vector512.Load(keys + (d * TileTokens));
@@ -164,7 +183,7 @@ internal sealed unsafe class AttentionKernel : IDisposable
         Vector512<float> t2 = Vector512<float>.Zero;
         Vector512<float> t3 = Vector512<float>.Zero;
         float* first = _keys.Singles;
-        int length = _headLength;
+        int length = _keyLength;
         float* second = first + (TileTokens * length);
         for (int d = 0; d < length; d++)
         {
@@ -198,11 +217,11 @@ internal sealed unsafe class AttentionKernel : IDisposable
         (second * scale).Store(scores + TileTokens);
     }
 
-    // Turns a row's scores into weights e^(s - max) and rescales what was summed under a smaller maximum.
-    private void Weigh(int row, int visible, int count)
+    // Turns a row's scores into weights e^(s - max) and rescales what was summed under a smaller maximum. Only tokens from first to before end are seen.
+    private void Weigh(int row, int first, int end, int count)
     {
         float* scores = _scores.Singles + (row * BlockTokens);
-        if (visible <= 0)
+        if (end <= 0 || first >= count)
         {
             new Span<float>(scores, count).Clear();
             return;
@@ -212,7 +231,13 @@ internal sealed unsafe class AttentionKernel : IDisposable
         Vector512<int> lane = Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         for (int i = 0; i < count; i += VectorMath.Lanes)
         {
-            Vector512<float> seen = Vector512.LessThan(lane + Vector512.Create(i), Vector512.Create(visible)).AsSingle();
+            Vector512<int> token = lane + Vector512.Create(i);
+            Vector512<float> seen = Vector512.LessThan(token, Vector512.Create(end)).AsSingle();
+            if (first > 0)
+            {
+                seen &= Vector512.GreaterThanOrEqual(token, Vector512.Create(first)).AsSingle();
+            }
+
             Vector512<float> s = Vector512.ConditionalSelect(seen, Vector512.Load(scores + i), Vector512.Create(float.NegativeInfinity));
             s.Store(scores + i);
             largest = Vector512.Max(largest, s);
@@ -237,8 +262,8 @@ internal sealed unsafe class AttentionKernel : IDisposable
         _totals[row] = (_totals[row] * rescale) + Vector512.Sum(total);
         if (rescale != 1)
         {
-            float* sums = _sums.Singles + (row * _headLength);
-            for (int d = 0; d < _headLength; d += VectorMath.Lanes)
+            float* sums = _sums.Singles + (row * _valueLength);
+            for (int d = 0; d < _valueLength; d += VectorMath.Lanes)
             {
                 (Vector512.Load(sums + d) * rescale).Store(sums + d);
             }
@@ -249,7 +274,7 @@ internal sealed unsafe class AttentionKernel : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Accumulate(int r0, int r1, int r2, int r3, int count)
     {
-        int length = _headLength;
+        int length = _valueLength;
         float* p0 = _scores.Singles + (r0 * BlockTokens);
         float* p1 = _scores.Singles + (r1 * BlockTokens);
         float* p2 = _scores.Singles + (r2 * BlockTokens);
@@ -323,4 +348,34 @@ internal sealed unsafe class AttentionKernel : IDisposable
             s0.Store(sums0 + d);
         }
     }
+}
+
+/// <summary>One key/value head, and what is made of its scores.</summary>
+/// <param name="Layer">Layer of the cache.</param>
+/// <param name="Index">Head of the layer.</param>
+/// <param name="KeyLength">Values of a key, a multiple of 16.</param>
+/// <param name="ValueLength">Values of a value, a multiple of 16.</param>
+/// <param name="Scale">Multiplies the products.</param>
+/// <param name="Cap">c in c · tanh(score / c); 0 for none.</param>
+internal readonly record struct AttentionHead(int Layer, int Index, int KeyLength, int ValueLength, float Scale, float Cap);
+
+/// <summary>Query rows of one sequence that read the same head. Each pointer has a value a row.</summary>
+internal unsafe struct AttentionRows
+{
+    public int Count;
+
+    /// <summary>Address of each row's query.</summary>
+    public float** Queries;
+
+    /// <summary>Where each row's result goes.</summary>
+    public float** Outputs;
+
+    /// <summary>Position of the first key that a row sees.</summary>
+    public int* Firsts;
+
+    /// <summary>One behind the last key that a row sees; larger than the first.</summary>
+    public int* Ends;
+
+    /// <summary>Scores of the rows' sinks; null without.</summary>
+    public float* Sinks;
 }

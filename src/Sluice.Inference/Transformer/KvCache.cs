@@ -5,7 +5,7 @@ namespace Sluice.Inference.Transformer;
 /// <summary>
 /// Keys and values of all sequences in blocks of <see cref="TransformerLimits.KvBlockTokens"/> tokens. A block holds, per layer and key/value
 /// head: the keys in half precision as tiles of 16 tokens, (tile, KeyLength, 16), so that one vector load brings one dimension of 16 tokens;
-/// then the values, (token, KeyLength). Full blocks are never written again, so sequences share them by reference count, and blocks that no
+/// then the values, (token, ValueLength). Full blocks are never written again, so sequences share them by reference count, and blocks that no
 /// sequence uses are kept for those that will begin alike, until there is no other block left to take.
 /// Owned by the engine's thread.
 /// </summary>
@@ -17,17 +17,29 @@ internal sealed unsafe partial class KvCache : IDisposable
     private readonly Stack<int> _free = new();
     private readonly List<int> _references = [];
     private readonly int _blocksPerSlab;
-    private readonly int _headsPerLayer;
+    private readonly KvLayer[] _layers;
 
     /// <param name="layerCount">Layers; 0 for a model that keeps nothing.</param>
     /// <param name="headCountKv">Key/value heads of a layer.</param>
-    /// <param name="keyLength">Values of a head.</param>
+    /// <param name="keyLength">Values of a key, and of a value.</param>
     /// <param name="tokenCapacity">Most tokens kept over all sequences; rounded up to whole blocks.</param>
     public KvCache(int layerCount, int headCountKv, int keyLength, long tokenCapacity)
+        : this(Enumerable.Repeat(new KvShape(headCountKv, keyLength, keyLength), layerCount), tokenCapacity)
     {
-        HeadBytes = 2L * BlockTokens * keyLength * sizeof(ushort);
-        _headsPerLayer = headCountKv;
-        BlockBytes = HeadBytes * headCountKv * layerCount;
+    }
+
+    /// <param name="layers">What each layer keeps of a token.</param>
+    /// <param name="tokenCapacity">Most tokens kept over all sequences; rounded up to whole blocks.</param>
+    public KvCache(IEnumerable<KvShape> layers, long tokenCapacity)
+    {
+        var places = new List<KvLayer>();
+        foreach (KvShape shape in layers)
+        {
+            places.Add(new KvLayer(BlockBytes, shape.HeadBytes, (long)BlockTokens * shape.KeyLength * sizeof(ushort)));
+            BlockBytes += shape.HeadBytes * shape.HeadCount;
+        }
+
+        _layers = [.. places];
         BlockCapacity = (int)Math.Min(int.MaxValue, (tokenCapacity + BlockTokens - 1) / BlockTokens);
         _blocksPerSlab = (int)Math.Clamp(TransformerLimits.KvSlabBytes / Math.Max(1, BlockBytes), 1, 4096);
     }
@@ -43,8 +55,6 @@ internal sealed unsafe partial class KvCache : IDisposable
 
     /// <summary>Blocks that can be taken: unused ones, and those kept for later.</summary>
     public int AvailableCount => BlockCapacity - UsedCount;
-
-    private long HeadBytes { get; }
 
     /// <summary>Makes room for tokens up to <paramref name="length"/>; false, with nothing changed, when too few blocks are left.</summary>
     public bool TryGrow(KvSequence sequence, int length) => TryGrow(sequence, length, takesKept: true);
@@ -109,10 +119,10 @@ internal sealed unsafe partial class KvCache : IDisposable
     }
 
     /// <summary>Keys of one head: (2 tiles, KeyLength, 16 tokens) halves.</summary>
-    public ushort* Keys(int block, int layer, int head) => (ushort*)(Address(block) + (((layer * _headsPerLayer) + head) * HeadBytes));
+    public ushort* Keys(int block, int layer, int head) => (ushort*)(Address(block) + _layers[layer].Offset + (head * _layers[layer].HeadBytes));
 
-    /// <summary>Values of one head: (32 tokens, KeyLength) halves.</summary>
-    public ushort* Values(int block, int layer, int head) => (ushort*)((byte*)Keys(block, layer, head) + (HeadBytes / 2));
+    /// <summary>Values of one head: (32 tokens, ValueLength) halves.</summary>
+    public ushort* Values(int block, int layer, int head) => (ushort*)((byte*)Keys(block, layer, head) + _layers[layer].KeyBytes);
 
     public void Dispose()
     {
@@ -123,6 +133,9 @@ internal sealed unsafe partial class KvCache : IDisposable
 
         _slabs.Clear();
     }
+
+    // Where a layer's first head begins in a block, the bytes of each head, and those of its keys.
+    private readonly record struct KvLayer(long Offset, long HeadBytes, long KeyBytes);
 
     private byte* Address(int block) => _slabs[block / _blocksPerSlab].Bytes + (block % _blocksPerSlab * BlockBytes);
 
@@ -170,6 +183,19 @@ internal sealed unsafe partial class KvCache : IDisposable
         _references.Add(0);
         return true;
     }
+}
+
+/// <summary>What a layer keeps of a token.</summary>
+/// <param name="HeadCount">Key/value heads; 0 for a layer that keeps none.</param>
+/// <param name="KeyLength">Values of a key.</param>
+/// <param name="ValueLength">Values of a value.</param>
+internal readonly record struct KvShape(int HeadCount, int KeyLength, int ValueLength)
+{
+    /// <summary>Of one head in a block.</summary>
+    public long HeadBytes => (long)TransformerLimits.KvBlockTokens * (KeyLength + ValueLength) * sizeof(ushort);
+
+    /// <summary>Of a token.</summary>
+    public long TokenBytes => HeadBytes * HeadCount / TransformerLimits.KvBlockTokens;
 }
 
 /// <summary>The cached tokens of one sequence.</summary>

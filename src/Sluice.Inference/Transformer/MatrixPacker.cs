@@ -6,29 +6,27 @@ namespace Sluice.Inference.Transformer;
 /// <summary>Turns tensors of a file into packed matrices.</summary>
 internal static unsafe class MatrixPacker
 {
-    /// <summary>Repacks a tensor, in parallel over its rows.</summary>
+    /// <summary>Repacks rows of a tensor, in parallel.</summary>
     /// <param name="arena">Where the matrix is put.</param>
     /// <param name="file">The open file.</param>
-    /// <param name="name">Tensor name.</param>
-    /// <param name="rowCount">Expected outputs.</param>
-    /// <param name="length">Expected inputs.</param>
-    /// <param name="sourceRow">Row of the file for each row of the matrix; null keeps the order.</param>
-    /// <exception cref="GgufException">The tensor is missing or has another shape.</exception>
-    public static PackedMatrix Pack(WeightArena arena, GgufFile file, string name, int rowCount, int length, Func<int, int>? sourceRow = null)
+    /// <param name="tensor">The tensor, whose rows are the matrix's inputs.</param>
+    /// <param name="firstRow">The first row to take.</param>
+    /// <param name="rowCount">Rows to take: the matrix's outputs.</param>
+    /// <param name="sourceRow">Row, counted from <paramref name="firstRow"/>, for each row of the matrix; null keeps the order.</param>
+    public static PackedMatrix Pack(
+        WeightArena arena, GgufFile file, GgufTensor tensor, long firstRow, int rowCount, Func<int, int>? sourceRow = null)
     {
-        GgufTensor tensor = file.GetTensor(name);
-        CheckShape(file, tensor, rowCount, length);
-        byte* source = file.GetPointer(tensor);
         long rowBytes = tensor.SizeBytes / tensor.RowCount;
+        byte* source = file.GetPointer(tensor) + (firstRow * rowBytes);
         sourceRow ??= static row => row;
-        PackedMatrix matrix = PackedMatrices.Create(arena, tensor.Type, rowCount, length);
+        PackedMatrix matrix = PackedMatrices.Create(arena, tensor.Type, rowCount, (int)tensor.RowLength);
         nint address = (nint)source;
         Parallel.For(0, matrix.GroupCount, group => matrix.PackGroup(group, (byte*)address, rowBytes, sourceRow));
         return matrix;
     }
 
     /// <exception cref="GgufException">The shape differs.</exception>
-    public static void CheckShape(GgufFile file, GgufTensor tensor, int rowCount, int length)
+    public static void CheckShape(GgufFile file, GgufTensor tensor, long rowCount, int length)
     {
         if (tensor.RowLength != length || tensor.RowCount != rowCount)
         {

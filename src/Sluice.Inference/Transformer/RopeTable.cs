@@ -1,14 +1,13 @@
+using Sluice.Inference.Architectures;
+
 namespace Sluice.Inference.Transformer;
 
 /// <summary>
 /// Angles of the rotary embedding. Frequencies θ^(-2i/n) are computed in double precision; <c>rope_freqs.weight</c> of Llama 3.1 divides them.
-/// YaRN after Peng et al. 2023, with β_fast = 32 and β_slow = 1.
+/// YaRN after Peng et al. 2023.
 /// </summary>
 internal sealed unsafe class RopeTable
 {
-    private const double BetaFast = 32;
-    private const double BetaSlow = 1;
-
     private readonly double[] _frequencies;
     private readonly float _magnitude;
 
@@ -21,12 +20,13 @@ internal sealed unsafe class RopeTable
         double magnitude = config.AttentionFactor;
         if (config.Scaling == RopeScaling.Yarn)
         {
-            magnitude *= 1 + (0.1 * Math.Log(config.Factor));
+            double logarithm = Math.Log(config.Factor);
+            magnitude *= (1 + (0.1 * logarithm)) / (1 + (0.1 * config.LogMultiplier * logarithm));
         }
 
         _magnitude = (float)magnitude;
-        double low = Math.Max(0, Math.Floor(CorrectionDimension(config, BetaFast)));
-        double high = Math.Min(config.DimensionCount - 1, Math.Ceiling(CorrectionDimension(config, BetaSlow)));
+        double low = Math.Max(0, Math.Floor(CorrectionDimension(config, config.BetaFast)));
+        double high = Math.Min(config.DimensionCount - 1, Math.Ceiling(CorrectionDimension(config, config.BetaSlow)));
         for (int i = 0; i < pairs; i++)
         {
             double frequency = Math.Pow(config.FrequencyBase, -2.0 * i / config.DimensionCount) / (divisors?[i] ?? 1);

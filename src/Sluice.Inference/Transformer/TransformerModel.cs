@@ -1,3 +1,4 @@
+using Sluice.Inference.Architectures;
 using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Kernels;
@@ -13,7 +14,7 @@ internal sealed class TransformerModel : LanguageModel
     private readonly WorkerTeam _team;
     private readonly TransformerForward _forward;
 
-    private TransformerModel(GgufFile file, TransformerConfig config, int threadCount, int slotCount, long kvTokenCapacity, int contextLength)
+    private TransformerModel(GgufFile file, ModelPlan plan, int threadCount, int slotCount, long kvTokenCapacity, int contextLength)
     {
         // The vocabulary is one thread's work, and weights are read in the meantime. A failure of both is the tokenizer's.
         Task<Tokenizer> tokenizer = Task.Run(() => Tokenizer.Load(file.Metadata));
@@ -21,7 +22,7 @@ internal sealed class TransformerModel : LanguageModel
         {
             try
             {
-                _weights = new TransformerWeights(file, config);
+                _weights = new TransformerWeights(file, plan);
             }
             finally
             {
@@ -35,10 +36,10 @@ internal sealed class TransformerModel : LanguageModel
                     $"{file.Path}: tensor 'token_embd.weight': expected a row for each of {Tokenizer.VocabularySize} tokens, found {_weights.VocabularySize}.");
             }
 
-            Cache = new KvCache(config.BlockCount, config.HeadCountKv, config.KeyLength, kvTokenCapacity);
+            Cache = new KvCache(plan.Layers.Select(ShapeOf), kvTokenCapacity);
             _team = new WorkerTeam(threadCount);
             DraftedRowCapacity = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
-            _forward = new TransformerForward(config, _weights, Cache, _team, TransformerLimits.StepTokensMax, DraftedRowCapacity + ScoredRowCapacity);
+            _forward = new TransformerForward(plan, _weights, Cache, _team, TransformerLimits.StepTokensMax, DraftedRowCapacity + ScoredRowCapacity);
         }
         catch
         {
@@ -47,11 +48,10 @@ internal sealed class TransformerModel : LanguageModel
             throw;
         }
 
-        AttentionShare = 2.0 * config.QueryLength
-            / ((2.0 * config.EmbeddingLength * (config.QueryLength + config.KeyValueLength)) + (3.0 * config.EmbeddingLength * config.FeedForwardLength));
+        AttentionShare = plan.AttentionProducts / plan.TokenProducts;
         Description = new ModelDescription(
             file.Metadata.FindString("general.name") ?? Path.GetFileNameWithoutExtension(file.Path),
-            config.Architecture,
+            plan.Architecture,
             contextLength,
             Tokenizer.VocabularySize,
             file.Tensors.Values.Sum(tensor => tensor.RowLength * tensor.RowCount),
@@ -93,21 +93,24 @@ internal sealed class TransformerModel : LanguageModel
     {
         // Everything is copied out of it.
         using GgufFile file = GgufFile.Open(path);
-        var config = TransformerConfig.Read(file);
+        ModelPlan plan = ArchitectureTable.Read(file);
         long weights = TransformerWeights.EstimateBytes(file);
         long free = MemoryBudget.FreeBytes();
-        long tokenBytes = 2L * config.BlockCount * config.KeyValueLength * sizeof(ushort);
+        long tokenBytes = plan.Layers.Sum(static layer => ShapeOf(layer).TokenBytes);
         long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
-        int contextLength = kvTokenCapacity == null ? (int)Math.Min(config.ContextLength, affordable) : config.ContextLength;
-        if (contextLength < Math.Min(config.ContextLength, TransformerLimits.ContextLengthMin))
+        int contextLength = kvTokenCapacity == null ? (int)Math.Min(plan.ContextLength, affordable) : plan.ContextLength;
+        if (contextLength < Math.Min(plan.ContextLength, TransformerLimits.ContextLengthMin))
         {
             throw new InsufficientMemoryException(
                 $"{path}: the model needs about {weights >> 20} MiB of memory and some for its context, {free >> 20} MiB are free; use a smaller model or a stronger quantization.");
         }
 
-        long capacity = Math.Min((long)slotCount * config.ContextLength, affordable);
-        return new TransformerModel(file, config, threadCount, slotCount, capacity, contextLength);
+        long capacity = Math.Min((long)slotCount * plan.ContextLength, affordable);
+        return new TransformerModel(file, plan, threadCount, slotCount, capacity, contextLength);
     }
+
+    private static KvShape ShapeOf(LayerPlan layer) =>
+        layer.Attention is { } a ? new KvShape(a.HeadCountKv, a.KeyLength, a.ValueLength) : default;
 
     private static ChatTemplate? ParseTemplate(GgufFile file)
     {

@@ -53,7 +53,7 @@ public sealed class StepsPerTokenTests
     public void A_step_reads_hardly_more_bytes_of_weights_than_the_file_has()
     {
         using var file = GgufFile.Open(TestFiles.DefaultModel);
-        using var weights = new TransformerWeights(file, TransformerConfig.Read(file));
+        using var weights = new TransformerWeights(file, Sluice.Inference.Architectures.ArchitectureTable.Read(file));
         var fileBytes = file.Tensors.Values.Sum(static tensor => tensor.SizeBytes);
         Assert.InRange((double)weights.SizeBytes / fileBytes, 0.9, PackedToFileMax);
     }

@@ -41,6 +41,41 @@ public sealed unsafe class AttentionKernelTests
         }
     }
 
+    // Windows that end within a block, at its border and behind several.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(32)]
+    [InlineData(33)]
+    [InlineData(90)]
+    public void A_row_sees_its_window_alone(int window)
+    {
+        using var scene = new Scene(64, 130, 11, sharpness: 2) { Window = window };
+        scene.Check(0.125f, tolerance: 1e-5);
+        var together = scene.Run(0, 11, 0.125f);
+        for (var row = 0; row < 11; row++)
+        {
+            Assert.Equal(together[row], scene.Run(row, 1, 0.125f)[0]);
+        }
+    }
+
+    [Fact]
+    public void Scores_are_capped_before_the_mask()
+    {
+        using var scene = new Scene(64, 70, 5, sharpness: 20) { Cap = 5, Window = 40 };
+        scene.Check(1, tolerance: 1e-4);
+    }
+
+    // A sink above all scores, and one below.
+    [Theory]
+    [InlineData(12f)]
+    [InlineData(-12f)]
+    public void A_sink_takes_a_share_and_gives_nothing(float sink)
+    {
+        using var scene = new Scene(64, 70, 5, sharpness: 2) { Sink = sink };
+        scene.Check(0.125f, tolerance: 1e-5);
+    }
+
     /// <summary>A cache of one head with random keys and values, and rows at random positions.</summary>
     private sealed class Scene : IDisposable
     {
@@ -60,7 +95,7 @@ public sealed unsafe class AttentionKernelTests
             _headLength = headLength;
             _cache = new KvCache(1, 1, headLength, tokenCount);
             _cache.TryGrow(_sequence, tokenCount);
-            _kernel = new AttentionKernel(headLength, rowCount);
+            _kernel = new AttentionKernel(headLength, headLength, rowCount);
             _queries = new NativeBuffer((long)rowCount * headLength * sizeof(float));
             _outputs = new NativeBuffer((long)rowCount * headLength * sizeof(float));
             random.Singles((long)rowCount * headLength, sharpness).CopyTo(new Span<float>(_queries.Singles, rowCount * headLength));
@@ -81,6 +116,13 @@ public sealed unsafe class AttentionKernelTests
             }
         }
 
+        /// <summary>Positions that a row sees, its own the last one; 0 for all.</summary>
+        public int Window { get; init; }
+
+        public float Cap { get; init; }
+
+        public float? Sink { get; init; }
+
         public float[][] Run(int firstRow, int rowCount, float scale)
         {
             float** queries = stackalloc float*[rowCount];
@@ -91,10 +133,25 @@ public sealed unsafe class AttentionKernelTests
                 outputs[row] = _outputs.Singles + (row * _headLength);
             }
 
-            fixed (int* positions = &_positions[firstRow])
+            int* firsts = stackalloc int[rowCount];
+            int* ends = stackalloc int[rowCount];
+            float* sinks = stackalloc float[rowCount];
+            for (var row = 0; row < rowCount; row++)
             {
-                _kernel.Run(_cache, _sequence, 0, 0, queries, positions, outputs, rowCount, scale);
+                (firsts[row], ends[row]) = Visible(firstRow + row);
+                sinks[row] = Sink ?? 0;
             }
+
+            var rows = new AttentionRows
+            {
+                Count = rowCount,
+                Queries = queries,
+                Outputs = outputs,
+                Firsts = firsts,
+                Ends = ends,
+                Sinks = Sink == null ? null : sinks,
+            };
+            _kernel.Run(_cache, _sequence, new AttentionHead(0, 0, _headLength, _headLength, scale, Cap), rows);
 
             var results = new float[rowCount][];
             for (var row = 0; row < rowCount; row++)
@@ -110,11 +167,14 @@ public sealed unsafe class AttentionKernelTests
             var actual = Run(0, _positions.Length, scale);
             for (var row = 0; row < _positions.Length; row++)
             {
-                var scores = Enumerable.Range(0, _positions[row] + 1).Select(t => Score(row, t) * scale).ToArray();
-                var weights = scores.Select(s => Math.Exp(s - scores.Max())).ToArray();
+                var (first, end) = Visible(row);
+                var scores = Enumerable.Range(first, end - first).Select(t => Capped(Score(row, t) * scale)).ToArray();
+                var max = scores.Append(Sink ?? double.NegativeInfinity).Max();
+                var weights = scores.Select(s => Math.Exp(s - max)).ToArray();
+                var total = weights.Sum() + (Sink is { } sink ? Math.Exp(sink - max) : 0);
                 for (var d = 0; d < _headLength; d++)
                 {
-                    var expected = weights.Select((w, t) => w * _values[(t * _headLength) + d]).Sum() / weights.Sum();
+                    var expected = weights.Select((w, t) => w * _values[((first + t) * _headLength) + d]).Sum() / total;
                     Assert.Equal(expected, actual[row][d], tolerance);
                 }
             }
@@ -127,6 +187,11 @@ public sealed unsafe class AttentionKernelTests
             _queries.Dispose();
             _outputs.Dispose();
         }
+
+        private (int First, int End) Visible(int row) =>
+            (Window == 0 ? 0 : Math.Max(0, _positions[row] - Window + 1), _positions[row] + 1);
+
+        private double Capped(double score) => Cap == 0 ? score : Cap * Math.Tanh(score / Cap);
 
         private static float[] Halves(float[] values) => [.. values.Select(v => (float)(Half)v)];
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Sluice.Inference.Architectures;
 using Sluice.Inference.Transformer;
 using Sluice.Testing;
 using Xunit;

@@ -1,0 +1,158 @@
+using Sluice.Inference.Architectures;
+using Sluice.Inference.Kernels;
+
+namespace Sluice.Inference.Transformer;
+
+/// <summary>Reads the weights of layers as their plans say, in the order in which a step needs them. Matrices may be fused or apart.</summary>
+internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
+{
+    private int Embedding => model.EmbeddingLength;
+
+    /// <exception cref="Gguf.GgufException">A tensor is missing or has another shape than the plan says.</exception>
+    public LayerWeights Read(LayerPlan plan)
+    {
+        string prefix = $"blk.{plan.Index}.";
+        NormWeights mixerNorm = reader.Norm(Named(plan.MixerNorm), Embedding);
+        AttentionWeights? attention = plan.Attention is { } a ? ReadAttention(prefix, a) : null;
+        var mixerEnd = new BranchEnd
+        {
+            Bias = plan.Attention == null ? null : reader.FindVector(prefix + "attn_output.bias", Embedding),
+            Norm = reader.Norm(Named(plan.PostMixerNorm), Embedding),
+            SumNorm = reader.Norm(Named(plan.MixerSumNorm), Embedding),
+            Scale = plan.ResidualScale,
+        };
+        return new LayerWeights
+        {
+            Plan = plan,
+            MixerNorm = mixerNorm,
+            Attention = attention,
+            MixerEnd = mixerEnd,
+            FeedForwardNorm = reader.Norm(Named(plan.FeedForwardNorm), Embedding),
+            FeedForward = plan.FeedForward is { } f ? ReadFeedForward(prefix, "", f.Length, f.Activation) : null,
+            Experts = plan.Experts is { } e ? ReadExperts(prefix, e) : null,
+            FeedForwardEnd = new BranchEnd
+            {
+                Bias = plan.FeedForward == null ? null : reader.FindVector(prefix + "ffn_down.bias", Embedding),
+                Norm = reader.Norm(Named(plan.PostFeedForwardNorm), Embedding),
+                SumNorm = reader.Norm(Named(plan.FeedForwardSumNorm), Embedding),
+                Scale = plan.ResidualScale,
+            },
+        };
+
+        string? Named(string? name) => name == null ? null : prefix + name;
+    }
+
+    private AttentionWeights ReadAttention(string prefix, AttentionPlan plan)
+    {
+        bool isFused = reader.Has(prefix + "attn_qkv.weight");
+        int queries = plan.QueryLength;
+        int keys = plan.KeysLength;
+        int all = queries + keys + plan.ValuesLength;
+        Func<int, int>? halves = plan.IsInterleaved && plan.Rope >= 0
+            ? HalvesOf(plan.KeyLength, model.Ropes[plan.Rope].DimensionCount)
+            : null;
+        bool isWhole = plan.HeadNorm == HeadNorm.WholeProjection;
+        return new AttentionWeights
+        {
+            Query = Part("attn_q", 0, queries, halves),
+            Key = Part("attn_k", queries, keys, halves),
+            Value = Part("attn_v", queries + keys, plan.ValuesLength, null),
+            QueryBias = PartBias("attn_q", 0, queries, halves),
+            KeyBias = PartBias("attn_k", queries, keys, halves),
+            ValueBias = PartBias("attn_v", queries + keys, plan.ValuesLength, null),
+            QueryNorm = reader.FindVector(prefix + "attn_q_norm.weight", isWhole ? queries : plan.KeyLength, halves),
+            KeyNorm = reader.FindVector(prefix + "attn_k_norm.weight", isWhole ? keys : plan.KeyLength, halves),
+            Sinks = plan.HasSinks ? reader.Vector(prefix + "attn_sinks.weight", plan.HeadCount) : null,
+            Output = reader.Matrix(prefix + "attn_output.weight", Embedding, plan.OutputLength),
+        };
+
+        PackedMatrix Part(string name, int firstRow, int rows, Func<int, int>? order) => isFused
+            ? reader.Rows(prefix + "attn_qkv.weight", all, Embedding, firstRow, rows, order)
+            : reader.Matrix(prefix + name + ".weight", rows, Embedding, order);
+
+        float* PartBias(string name, int first, int length, Func<int, int>? order) => isFused
+            ? reader.FindPart(prefix + "attn_qkv.bias", all, first, length, order)
+            : reader.FindVector(prefix + name + ".bias", length, order);
+    }
+
+    // A gate of its own, or the first half of one matrix with "up".
+    private FeedForwardWeights ReadFeedForward(string prefix, string suffix, int length, Activation activation)
+    {
+        string gate = $"{prefix}ffn_gate{suffix}";
+        string up = $"{prefix}ffn_up{suffix}";
+        bool isGated = activation is not (Activation.GeluUngated or Activation.SquaredReluUngated);
+        bool isFused = isGated && !reader.Has(gate + ".weight");
+        int all = isFused ? 2 * length : length;
+        return new FeedForwardWeights
+        {
+            Activation = activation,
+            Gate = !isGated ? null
+                : isFused ? reader.Rows(up + ".weight", all, Embedding, 0, length)
+                : reader.Matrix(gate + ".weight", length, Embedding),
+            Up = reader.Rows(up + ".weight", all, Embedding, all - length, length),
+            GateBias = !isGated ? null : isFused ? reader.FindPart(up + ".bias", all, 0, length) : reader.FindVector(gate + ".bias", length),
+            UpBias = reader.FindPart(up + ".bias", all, all - length, length),
+            Down = reader.Matrix($"{prefix}ffn_down{suffix}.weight", Embedding, length),
+        };
+    }
+
+    private ExpertWeights ReadExperts(string prefix, ExpertPlan plan)
+    {
+        int count = plan.Count;
+        int length = plan.Length;
+        bool isGated = plan.Activation is not (Activation.GeluUngated or Activation.SquaredReluUngated);
+        bool isFused = isGated && reader.Has(prefix + "ffn_gate_up_exps.weight");
+        PackedMatrix router = reader.Matrix(prefix + "ffn_gate_inp.weight", count, Embedding);
+        var experts = new FeedForwardWeights[count];
+        bool hasDownBias = reader.Has(prefix + "ffn_down_exps.bias");
+        float*[] downBiases = new float*[hasDownBias ? count : 0];
+        for (int e = 0; e < count; e++)
+        {
+            experts[e] = new FeedForwardWeights
+            {
+                Activation = plan.Activation,
+                Gate = isFused ? Rows("ffn_gate_up_exps", 2 * length, Embedding, 2 * e * (long)length)
+                    : isGated ? Rows("ffn_gate_exps", length, Embedding, e * (long)length)
+                    : null,
+                Up = isFused ? Rows("ffn_gate_up_exps", 2 * length, Embedding, ((2 * e) + 1) * (long)length)
+                    : Rows("ffn_up_exps", length, Embedding, e * (long)length),
+                GateBias = BiasOf("ffn_gate_exps", length, e),
+                UpBias = BiasOf("ffn_up_exps", length, e),
+                Down = reader.Rows(prefix + "ffn_down_exps.weight", (long)count * Embedding, length, e * (long)Embedding, Embedding),
+            };
+            if (hasDownBias)
+            {
+                downBiases[e] = BiasOf("ffn_down_exps", Embedding, e);
+            }
+        }
+
+        return new ExpertWeights
+        {
+            Plan = plan,
+            Router = router,
+            RouterBias = reader.FindVector(prefix + "ffn_gate_inp.bias", count),
+            ChoiceBias = reader.FindVector(prefix + "exp_probs_b.bias", count),
+            Experts = experts,
+            DownBiases = downBiases,
+            Shared = plan.SharedLength > 0 ? ReadFeedForward(prefix, "_shexp", plan.SharedLength, plan.Activation) : null,
+            SharedGate = reader.FindVector(prefix + "ffn_gate_inp_shexp.weight", Embedding),
+        };
+
+        PackedMatrix Rows(string name, int rowsOfExpert, int inputs, long firstRow) =>
+            reader.Rows($"{prefix}{name}.weight", (long)count * rowsOfExpert, inputs, firstRow, length);
+
+        float* BiasOf(string name, int values, int expert) =>
+            reader.Has($"{prefix}{name}.bias") ? reader.VectorOf($"{prefix}{name}.bias", count, values, expert) : null;
+    }
+
+    // Pairs (2i, 2i+1) of the file become (i, i + n/2): one rotation routine with contiguous loads serves all architectures.
+    private static Func<int, int> HalvesOf(int headLength, int dimensionCount) => row =>
+    {
+        int head = row / headLength * headLength;
+        int within = row - head;
+        int half = dimensionCount / 2;
+        return within >= dimensionCount ? row
+            : within < half ? head + (2 * within)
+            : head + (2 * (within - half)) + 1;
+    };
+}
