@@ -3,6 +3,7 @@ using Sluice.Inference.ChatTemplates;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Sampling;
 using Sluice.Inference.Tokenization;
+using Sluice.Inference.Transformer;
 
 namespace Sluice.Inference;
 
@@ -21,14 +22,14 @@ public static class ModelProbe
         return RecommendedSampling.Of(file.Metadata, path);
     }
 
-    /// <summary>Reads what a load reads before the weights: the header, the shape, the tokenizer and the chat template.</summary>
+    /// <summary>Reads what a load reads before the weights: the header, the shape, the names of the tensors, the tokenizer and the chat template.</summary>
     /// <param name="path">The GGUF file.</param>
     /// <exception cref="GgufException">The file is broken or not supported; the message is one sentence that names file and key.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public static void Check(string path)
     {
         using GgufFile file = GgufFile.Open(path);
-        ArchitectureTable.Read(file);
+        TransformerWeights.Check(file, ArchitectureTable.Read(file));
         Tokenizer.Load(file.Metadata);
         if (file.Metadata.FindString(TemplateKey) is not { } source)
         {

@@ -107,7 +107,7 @@ public sealed record TinyModel(string Name)
     {
         var writer = new GgufWriter();
         WriteKeys(writer);
-        WriteVocabulary(writer);
+        WriteVocabulary(writer, Architecture == "llama" ? "gpt-2" : "qwen2");
         var headDeviation = 3 / Math.Sqrt(Embedding);
         Matrix(writer, "token_embd", Embedding, VocabularySize, IsTied ? headDeviation : 1, transform);
         for (var layer = 0; layer < Layers; layer++)
@@ -176,7 +176,8 @@ public sealed record TinyModel(string Name)
         }
     }
 
-    private void WriteVocabulary(GgufWriter writer)
+    /// <summary>Adds the keys of the vocabulary.</summary>
+    internal static void WriteVocabulary(GgufWriter writer, string preTokenizer)
     {
         var pieces = new List<string>();
         var next = 256;
@@ -193,7 +194,7 @@ public sealed record TinyModel(string Name)
         }
 
         writer.Add("tokenizer.ggml.model", "gpt2")
-            .Add("tokenizer.ggml.pre", Architecture == "llama" ? "gpt-2" : "qwen2")
+            .Add("tokenizer.ggml.pre", preTokenizer)
             .AddArray("tokenizer.ggml.tokens", pieces)
             .AddArray("tokenizer.ggml.token_type", Enumerable.Range(0, VocabularySize).Select(i => i < 256 ? 1 : 3).ToArray())
             .AddArray("tokenizer.ggml.merges", (string[])["h e"])

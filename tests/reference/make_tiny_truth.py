@@ -172,7 +172,7 @@ def main():
     models, data = sys.argv[2:]
     truth = {}
     with repaired_copy(sys.argv[1]) as folder, tempfile.TemporaryDirectory() as temporary:
-        for name in sorted(os.listdir(models)):
+        for name in sorted(n for n in os.listdir(models) if n.endswith(".gguf")):
             path = os.path.join(models, name)
             entry = {"logprobs": ask(folder, path)}
             kinds = {kind for _, kind, _ in Reader(path).tensors.values()}

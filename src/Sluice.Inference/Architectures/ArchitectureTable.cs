@@ -8,21 +8,54 @@ internal static class ArchitectureTable
     private static readonly Dictionary<string, Func<PlanReader, ModelPlan>> Pages = new()
     {
         ["llama"] = LlamaFamily.Read,
+        ["mistral3"] = LlamaFamily.ReadMistral3,
+        ["smollm3"] = LlamaFamily.ReadSmolLm3,
+        ["ernie4_5"] = LlamaFamily.Read,
+        ["llama4"] = Llama4Family.Read,
         ["qwen2"] = QwenFamily.Read,
         ["qwen3"] = QwenFamily.Read,
+        ["qwen2moe"] = QwenFamily.Read2Experts,
+        ["qwen3moe"] = QwenFamily.Read3Experts,
+        ["gemma"] = GemmaFamily.Read,
+        ["gemma2"] = GemmaFamily.Read2,
+        ["gemma3"] = GemmaFamily.Read3,
+        ["granite"] = GraniteFamily.Read,
+        ["granitemoe"] = GraniteFamily.ReadExperts,
+        ["phi3"] = PhiFamily.Read3,
+        ["olmo2"] = OlmoFamily.Read2,
+        ["olmoe"] = OlmoFamily.ReadExperts,
+        ["exaone4"] = ExaoneFamily.Read4,
+        ["hunyuan-dense"] = HunyuanFamily.ReadDense,
+        ["glm4"] = GlmFamily.Read4,
+        ["glm4moe"] = GlmFamily.Read4Experts,
+        ["seed_oss"] = SeedFamily.ReadOss,
+        ["minimax-m2"] = MiniMaxFamily.Read2,
+        ["gpt-oss"] = GptOssFamily.Read,
     };
 
     /// <summary>Names as in files, in order.</summary>
     public static IEnumerable<string> Names => Pages.Keys.Order(StringComparer.Ordinal);
+
+    // Files that are no models by themselves.
+    private static readonly Dictionary<string, string> Parts = new()
+    {
+        ["clip"] = "it has the vision or sound part (mmproj) of another model, which this version doesn't compute; load the file of the model itself",
+        ["gemma4-assistant"] = "it drafts for another model, which this version doesn't need; load the file of the model itself",
+    };
 
     /// <summary>What the model of a file computes.</summary>
     /// <exception cref="GgufException">The architecture is unknown, or a key is missing, out of range or not supported.</exception>
     public static ModelPlan Read(GgufFile file)
     {
         string name = file.Metadata.GetString("general.architecture");
-        return Pages.TryGetValue(name, out Func<PlanReader, ModelPlan>? page)
-            ? page(new PlanReader(file, name))
-            : throw new GgufException(
-                $"{file.Path}: key 'general.architecture': expected one of {string.Join(", ", Names)}, found '{name}'.");
+        if (Pages.TryGetValue(name, out Func<PlanReader, ModelPlan>? page))
+        {
+            return page(new PlanReader(file, name));
+        }
+
+        string remedy = Parts.GetValueOrDefault(name)
+            ?? "this version doesn't compute it; use a model of one of these families, or add a server that runs this one as an upstream";
+        throw new GgufException(
+            $"{file.Path}: key 'general.architecture': expected one of {string.Join(", ", Names)}, found '{name}': {remedy}.");
     }
 }

@@ -1,5 +1,3 @@
-using Sluice.Inference.Transformer;
-
 namespace Sluice.Inference.Architectures;
 
 /// <summary>What nearly all families read in the same way. A page changes what is different with its own <c>with</c>.</summary>
@@ -11,13 +9,13 @@ internal static class DecoderReader
     /// <exception cref="Gguf.GgufException">A key is missing, out of range or not supported.</exception>
     public static ModelPlan Read(PlanReader reader, Func<LayerPlan, LayerPlan>? layer = null)
     {
-        int embedding = reader.Integer("embedding_length", 16, TransformerLimits.WidthMax);
+        int embedding = reader.Integer("embedding_length", 16, ModelLimits.WidthMax);
         if (embedding % 16 != 0)
         {
             throw reader.Error("embedding_length", "a multiple of 16", $"{embedding}");
         }
 
-        int contextLength = reader.Integer("context_length", 1, TransformerLimits.ContextLengthMax);
+        int contextLength = reader.Integer("context_length", 1, ModelLimits.ContextLengthMax);
         LayerPlan[] layers = [.. Enumerable.Range(0, reader.LayerCount).Select(i => ReadLayer(reader, i, embedding))];
         bool hasLayerNorm = reader.Has("attention.layer_norm_epsilon") && !reader.Has("attention.layer_norm_rms_epsilon");
         double epsilon = reader.Number(hasLayerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0, 1);
@@ -39,7 +37,7 @@ internal static class DecoderReader
 
     private static LayerPlan ReadLayer(PlanReader reader, int index, int embedding)
     {
-        int length = reader.IntegerAt("feed_forward_length", index, 0, TransformerLimits.WidthMax);
+        int length = reader.IntegerAt("feed_forward_length", index, 0, ModelLimits.WidthMax);
         return new LayerPlan
         {
             Index = index,
@@ -50,8 +48,8 @@ internal static class DecoderReader
 
     private static AttentionPlan? ReadAttention(PlanReader reader, int index, int embedding)
     {
-        int headCount = reader.IntegerAt("attention.head_count", index, 0, TransformerLimits.HeadCountMax);
-        int headCountKv = reader.IntegerAt("attention.head_count_kv", index, 0, TransformerLimits.HeadCountMax, headCount);
+        int headCount = reader.IntegerAt("attention.head_count", index, 0, ModelLimits.HeadCountMax);
+        int headCountKv = reader.IntegerAt("attention.head_count_kv", index, 0, ModelLimits.HeadCountMax, headCount);
         if (headCount == 0 || headCountKv == 0)
         {
             return null;
@@ -76,7 +74,7 @@ internal static class DecoderReader
     /// <summary>Values of a key or a value.</summary>
     public static int ReadHeadLength(PlanReader reader, string key, int fallback)
     {
-        int length = reader.Integer(key, 16, TransformerLimits.HeadWidthMax, fallback);
+        int length = reader.Integer(key, 16, ModelLimits.HeadWidthMax, fallback);
         return length % 16 == 0 && length >= 16 ? length : throw reader.Error(key, "a multiple of 16", $"{length}");
     }
 }

@@ -50,6 +50,9 @@ internal sealed record ModelPlan
     /// <summary>How the rows of an input become one vector.</summary>
     public Pooling Pooling { get; init; }
 
+    /// <summary>Whether tokens follow tokens, and inputs are not only made into vectors.</summary>
+    public bool WritesText => IsCausal && Pooling == Pooling.None;
+
     /// <summary>Multiplications of a token for each token that it attends to.</summary>
     public double AttentionProducts => Layers.Sum(static l => l.Attention is { } a ? (double)a.HeadCount * (a.KeyLength + a.ValueLength) : 0);
 

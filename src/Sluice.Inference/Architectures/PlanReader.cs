@@ -1,7 +1,5 @@
 using System.Globalization;
 using Sluice.Inference.Gguf;
-using Sluice.Inference.Transformer;
-
 namespace Sluice.Inference.Architectures;
 
 /// <summary>The keys of one architecture in a file, each checked against a range that a sound model has. Keys are without the architecture.</summary>
@@ -63,8 +61,8 @@ internal sealed class PlanReader(GgufFile file, string architecture)
         long all = file.Metadata.GetIntegerAt(key, 0);
         long drafting = file.Metadata.GetInteger($"{architecture}.nextn_predict_layers", 0);
         long layers = all - drafting;
-        return all <= TransformerLimits.BlockCountMax && drafting >= 0 && layers >= 1
+        return all <= ModelLimits.BlockCountMax && drafting >= 0 && layers >= 1
             ? (int)layers
-            : throw new GgufException($"{file.Path}: key '{key}': expected 1 to {TransformerLimits.BlockCountMax}, found {all}.");
+            : throw new GgufException($"{file.Path}: key '{key}': expected 1 to {ModelLimits.BlockCountMax}, found {all}.");
     }
 }

@@ -46,7 +46,7 @@ internal sealed record RopeConfig(
             _ => throw reader.Error("rope.scaling.type", "none, linear, yarn or longrope", $"'{type}'"),
         };
         int originalContextLength = reader.Integer(
-            "rope.scaling.original_context_length", 1, Transformer.TransformerLimits.ContextLengthMax, contextLength);
+            "rope.scaling.original_context_length", 1, ModelLimits.ContextLengthMax, contextLength);
         var rope = new RopeConfig(
             dimensions,
             reader.Number("rope.freq_base", 1.001, 1e12, 10000),

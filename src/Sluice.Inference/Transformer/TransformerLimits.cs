@@ -1,23 +1,8 @@
 namespace Sluice.Inference.Transformer;
 
-/// <summary>Bounds on what a file may claim about its model: several times the largest model known, so that a lie is refused early.</summary>
+/// <summary>Sizes of steps, and of the blocks of the key/value cache.</summary>
 internal static class TransformerLimits
 {
-    /// <summary>Layers; the largest open model has 126.</summary>
-    public const int BlockCountMax = 1024;
-
-    /// <summary>Values per token of any layer; the largest feed-forward width known is 53,248.</summary>
-    public const int WidthMax = 1 << 20;
-
-    /// <summary>Attention heads of a layer.</summary>
-    public const int HeadCountMax = 1024;
-
-    /// <summary>Values of one head; 256 is the largest in use.</summary>
-    public const int HeadWidthMax = 1024;
-
-    /// <summary>Tokens of context; models claim up to ten million.</summary>
-    public const int ContextLengthMax = 1 << 28;
-
     /// <summary>Fewest tokens of context that are worth loading a model for, where memory does not allow its own.</summary>
     public const int ContextLengthMin = 512;
 

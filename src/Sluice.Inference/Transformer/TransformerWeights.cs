@@ -18,14 +18,19 @@ internal sealed unsafe class TransformerWeights : IDisposable
     private readonly GgufTensor _embedding;
     private readonly byte* _embeddingRows;
     private readonly long _embeddingRowBytes;
-    private readonly WeightArena _arena;
+    private readonly WeightArena? _arena;
 
-    /// <exception cref="GgufException">A tensor is missing or has another shape than the plan says.</exception>
+    /// <exception cref="GgufException">A tensor is missing, has another shape than the plan says, or isn't in the plan.</exception>
     /// <exception cref="OutOfMemoryException">The weights do not fit into memory.</exception>
     public TransformerWeights(GgufFile file, ModelPlan plan)
+        : this(file, plan, new WeightArena(EstimateBytes(file)))
+    {
+    }
+
+    private TransformerWeights(GgufFile file, ModelPlan plan, WeightArena? arena)
     {
         _file = file;
-        _arena = new WeightArena(EstimateBytes(file));
+        _arena = arena;
         _embedding = file.GetTensor(EmbeddingName);
         if (_embedding.RowLength != plan.EmbeddingLength || _embedding.RowCount is < 1 or > int.MaxValue)
         {
@@ -37,14 +42,14 @@ internal sealed unsafe class TransformerWeights : IDisposable
         _embeddingRowBytes = _embedding.SizeBytes / _embedding.RowCount;
         try
         {
-            _embeddingRows = CopyEmbedding();
-            var reader = new WeightReader(file, _arena);
+            _embeddingRows = arena == null ? null : CopyEmbedding(arena);
+            var reader = new WeightReader(file, arena);
             reader.MarkRead(_embedding.Name);
             EmbeddingNorm = reader.Norm(plan.EmbeddingNorm, plan.EmbeddingLength);
             var layers = new LayerReader(reader, plan);
             Layers = [.. plan.Layers.Select(layers.Read)];
             OutputNorm = reader.Norm(plan.OutputNorm, plan.EmbeddingLength);
-            if (plan.Pooling == Pooling.None)
+            if (plan.WritesText)
             {
                 Head = reader.Matrix(file.Tensors.ContainsKey(HeadName) ? HeadName : _embedding.Name, VocabularySize, plan.EmbeddingLength);
             }
@@ -89,15 +94,22 @@ internal sealed unsafe class TransformerWeights : IDisposable
 
     private static long PackedBytes(GgufFile file) => file.Tensors.Values.Sum(PackedMatrices.SizeBytes);
 
+    /// <summary>Checks a file's tensors without reading them.</summary>
+    /// <exception cref="GgufException">A tensor is missing, has another shape than the plan says, or isn't in the plan.</exception>
+    public static void Check(GgufFile file, ModelPlan plan)
+    {
+        using var weights = new TransformerWeights(file, plan, arena: null);
+    }
+
     /// <summary>Writes the embedding of a token: <see cref="ModelPlan.EmbeddingLength"/> floats.</summary>
     public void ReadEmbedding(int token, float* destination) =>
         RowReader.Read(_embedding.Type, _embeddingRows + (token * _embeddingRowBytes), destination, _embedding.RowLength);
 
-    public void Dispose() => _arena.Dispose();
+    public void Dispose() => _arena?.Dispose();
 
-    private byte* CopyEmbedding()
+    private byte* CopyEmbedding(WeightArena arena)
     {
-        byte* rows = (byte*)_arena.Take(_embedding.SizeBytes);
+        byte* rows = (byte*)arena.Take(_embedding.SizeBytes);
         Buffer.MemoryCopy(_file.GetPointer(_embedding), rows, _embedding.SizeBytes, _embedding.SizeBytes);
         return rows;
     }
@@ -110,6 +122,6 @@ internal sealed unsafe class TransformerWeights : IDisposable
         }
 
         float* divisors = reader.Vector(name, rope.DimensionCount / 2);
-        return new ReadOnlySpan<float>(divisors, rope.DimensionCount / 2).ToArray();
+        return divisors == null ? null : new ReadOnlySpan<float>(divisors, rope.DimensionCount / 2).ToArray();
     }
 }

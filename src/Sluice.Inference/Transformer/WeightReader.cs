@@ -5,7 +5,9 @@ using Sluice.Inference.Quantization;
 namespace Sluice.Inference.Transformer;
 
 /// <summary>Copies tensors of a file into an arena, and knows which ones were read.</summary>
-internal sealed unsafe class WeightReader(GgufFile file, WeightArena arena)
+/// <param name="file">The open file.</param>
+/// <param name="arena">Where everything is put; null checks names and shapes, and gives nothing that may be read.</param>
+internal sealed unsafe class WeightReader(GgufFile file, WeightArena? arena)
 {
     private readonly HashSet<string> _read = [];
 
@@ -44,6 +46,11 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena arena)
         _read.Add(name);
         GgufTensor tensor = file.GetTensor(name);
         MatrixPacker.CheckShape(file, tensor, allRows, length);
+        if (arena == null)
+        {
+            return null!;
+        }
+
         PackedMatrix matrix = MatrixPacker.Pack(arena, file, tensor, firstRow, rowCount, sourceRow);
         SizeBytes += matrix.SizeBytes;
         return matrix;
@@ -60,6 +67,11 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena arena)
         _read.Add(name);
         GgufTensor tensor = file.GetTensor(name);
         MatrixPacker.CheckShape(file, tensor, rows, length);
+        if (arena == null)
+        {
+            return null;
+        }
+
         float* vector = NewVector(length);
         RowReader.Read(tensor.Type, file.GetPointer(tensor) + (row * (tensor.SizeBytes / tensor.RowCount)), vector, length);
         return vector;
@@ -80,7 +92,7 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena arena)
         }
 
         float* all = Vector(name, allLength);
-        if (source == null && first == 0 && length == allLength)
+        if (all == null || (source == null && first == 0 && length == allLength))
         {
             return all;
         }
@@ -103,7 +115,7 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena arena)
     private float* NewVector(int length)
     {
         long sizeBytes = (long)(length + VectorMath.Lanes - 1) / VectorMath.Lanes * VectorMath.Lanes * sizeof(float);
-        float* vector = (float*)arena.Take(sizeBytes);
+        float* vector = (float*)arena!.Take(sizeBytes);
         new Span<byte>(vector, checked((int)sizeBytes)).Clear();
         SizeBytes += sizeBytes;
         return vector;

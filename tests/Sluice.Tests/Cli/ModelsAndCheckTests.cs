@@ -48,7 +48,7 @@ public sealed class ModelsAndCheckTests : IDisposable
     [Fact]
     public async Task A_model_that_can_not_be_served_is_not_called_ok()
     {
-        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "rwkv7" }.ToArray());
         Assert.Equal(1, await _terminal.RunAsync("models", "--models", _folder));
         Assert.Matches("^other +unsupported +other.gguf .* gemma ", Line("other"));
         Assert.StartsWith($"sluice: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);
@@ -191,7 +191,7 @@ public sealed class ModelsAndCheckTests : IDisposable
     [Fact]
     public async Task A_model_that_the_engine_does_not_know_is_an_error_of_the_line_that_names_it()
     {
-        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "rwkv7" }.ToArray());
         var file = Write("models:\n  - id: a\n    gguf: ./other.gguf\n");
         Assert.Equal(2, await _terminal.RunAsync("check", file));
         Assert.StartsWith($"{file}:3:11: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);
@@ -201,7 +201,7 @@ public sealed class ModelsAndCheckTests : IDisposable
     public async Task A_model_of_a_folder_that_the_engine_does_not_know_is_named_and_left_out()
     {
         await File.WriteAllBytesAsync(Path.Combine(_folder, "good.gguf"), new TinyModel("good").ToArray());
-        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "rwkv7" }.ToArray());
         var file = Write("listen: http://127.0.0.1:0\n");
         Assert.Equal(0, await _terminal.RunAsync("check", file, "--models", _folder));
         Assert.StartsWith($"sluice: not served: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);

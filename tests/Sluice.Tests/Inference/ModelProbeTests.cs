@@ -18,7 +18,7 @@ public sealed class ModelProbeTests
     [Fact]
     public void Check_OfAnUnknownArchitecture_NamesFileAndKey()
     {
-        using var file = new TemporaryGguf(new TinyModel("other") { Architecture = "gemma" }.ToArray());
+        using var file = new TemporaryGguf(new TinyModel("other") { Architecture = "rwkv7" }.ToArray());
         var error = Assert.Throws<GgufException>(() => ModelProbe.Check(file.Path));
         Assert.StartsWith($"{file.Path}: key 'general.architecture': ", error.Message, StringComparison.Ordinal);
     }

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using Sluice.Inference.Kernels;
+using Sluice.Testing;
 using Sluice.Tests.Inference.Transformer;
 using Sluice.Tests.Inference.Truth;
 using Xunit;
@@ -112,13 +113,24 @@ public sealed partial class InstructionSetTests(ShippedModel shipped, ITestOutpu
         foreach (var name in (string[])["llama", "llama-narrow-Q5_1", "qwen3-mixed"])
         {
             using var tiny = TinyModelFile.Load(name);
+            Add(tiny);
+        }
+
+        foreach (var model in TinyArchitectures.Decoders)
+        {
+            using var tiny = TinyModelFile.Load(model);
+            Add(tiny);
+        }
+
+        return Convert.ToHexString(hash.GetHashAndReset());
+
+        void Add(TinyModelFile tiny)
+        {
             foreach (var logprob in tiny.Logprobs([.. Enumerable.Range(1, 40)]))
             {
                 hash.AppendData(BitConverter.GetBytes(logprob));
             }
         }
-
-        return Convert.ToHexString(hash.GetHashAndReset());
     }
 
     [GeneratedRegex(@"Total: (\d+)[^\r\n]*")]

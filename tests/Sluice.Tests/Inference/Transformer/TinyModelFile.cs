@@ -22,6 +22,11 @@ internal sealed class TinyModelFile : IDisposable
 
     public static TinyModelFile Load(string name, int threadCount = 1) => new(TinyModel.Get(name).ToArray(), threadCount);
 
+    /// <summary>One of <see cref="TinyArchitectures"/>.</summary>
+    public static TinyModelFile LoadArchitecture(string name, int threadCount = 1) => Load(TinyArchitectures.Get(name), threadCount);
+
+    public static TinyModelFile Load(TinyArchitecture model, int threadCount = 1) => new(model.ToArray(), threadCount);
+
     /// <summary>With quantised weights turned to F32 by this engine's own <see cref="RowReader"/>.</summary>
     public static TinyModelFile LoadDequantized(string name) => new(TinyModel.Get(name).ToArray(Dequantize), 1);
 

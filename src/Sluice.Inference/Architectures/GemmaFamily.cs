@@ -1,0 +1,66 @@
+namespace Sluice.Inference.Architectures;
+
+/// <summary>Gemma: the embedding multiplied by √d, a gate of GELU; from Gemma 2 on norms on both sides of each part and windows.</summary>
+internal static class GemmaFamily
+{
+    public static ModelPlan Read(PlanReader reader) => Scale(DecoderReader.Read(reader, static layer => layer with { FeedForward = Gelu(layer) }));
+
+    /// <summary>Every other layer is local; scores and logits are capped.</summary>
+    public static ModelPlan Read2(PlanReader reader)
+    {
+        int window = WindowReader.Length(reader, 4096);
+        int pattern = WindowReader.Pattern(reader, 2);
+        float cap = (float)reader.Number("attn_logit_softcapping", 0, 1e6, 50);
+        ModelPlan plan = DecoderReader.Read(reader, layer => Narrow(WithNorms(layer), window, pattern, 0));
+        return Scale(plan) with
+        {
+            LogitCap = (float)reader.Number("final_logit_softcapping", 0, 1e6, 30),
+            Layers = [.. plan.Layers.Select(layer => layer with
+            {
+                Attention = layer.Attention! with { ScoreCap = cap, Scale = ScaleOf(plan, layer.Attention, layerCount27B: 46) },
+            })],
+        };
+    }
+
+    /// <summary>Five of six layers are local, with their own base and without scaling.</summary>
+    public static ModelPlan Read3(PlanReader reader)
+    {
+        int window = WindowReader.Length(reader);
+        int pattern = WindowReader.Pattern(reader, 6);
+        ModelPlan plan = DecoderReader.Read(reader, layer => Narrow(WithNorms(layer), window, pattern, 1));
+        return Scale(plan) with
+        {
+            Ropes = [plan.Ropes[0], LocalRope(reader, plan.Ropes[0])],
+            Layers = [.. plan.Layers.Select(layer => layer with
+            {
+                Attention = layer.Attention! with { Scale = ScaleOf(plan, layer.Attention, layerCount27B: 62) },
+            })],
+        };
+    }
+
+    private static LayerPlan WithNorms(LayerPlan layer) => layer with
+    {
+        PostMixerNorm = "post_attention_norm",
+        PostFeedForwardNorm = "post_ffw_norm",
+        FeedForward = Gelu(layer),
+    };
+
+    private static FeedForwardPlan? Gelu(LayerPlan layer) => layer.FeedForward! with { Activation = Activation.Gelu };
+
+    private static LayerPlan Narrow(LayerPlan layer, int window, int pattern, int rope) =>
+        window > 0 && WindowReader.IsLocal(layer.Index, pattern) ? WindowReader.Narrow(layer, window, rope) : layer;
+
+    private static RopeConfig LocalRope(PlanReader reader, RopeConfig rope) => rope with
+    {
+        FrequencyBase = reader.Number("rope.freq_base_swa", 1.001, 1e12, 10000),
+        Scaling = RopeScaling.None,
+        Factor = 1,
+    };
+
+    private static ModelPlan Scale(ModelPlan plan) => plan with { EmbeddingScale = MathF.Sqrt(plan.EmbeddingLength) };
+
+    // The largest of each generation was trained with another width in mind than that of its heads.
+    private static float ScaleOf(ModelPlan plan, AttentionPlan attention, int layerCount27B) => plan.Layers.Count == layerCount27B
+        ? 1f / MathF.Sqrt((float)plan.EmbeddingLength / attention.HeadCount)
+        : attention.Scale;
+}

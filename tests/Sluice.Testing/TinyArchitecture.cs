@@ -1,0 +1,83 @@
+using Sluice.Inference.Gguf;
+
+namespace Sluice.Testing;
+
+/// <summary>
+/// A small model of any architecture with random weights, written as a GGUF file that llama.cpp reads too: keys and tensors as its family has
+/// them. The same on every machine. The vocabulary is that of <see cref="TinyModel"/>.
+/// </summary>
+/// <param name="name">Seeds the weights.</param>
+/// <param name="architecture">Begins the keys.</param>
+public sealed class TinyArchitecture(string name, string architecture)
+{
+    private readonly List<(string Key, Action<GgufWriter> Write)> _keys = [];
+    private readonly List<(string Name, long[] Dimensions, Func<RandomBlocks, long, float[]> Fill)> _tensors = [];
+
+    public string Name => name;
+
+    public string Architecture => architecture;
+
+    /// <summary>Adds a number, as u32 or f32.</summary>
+    public TinyArchitecture Key(string key, object value)
+    {
+        var whole = $"{architecture}.{key}";
+        _keys.Add((key, writer => _ = value switch
+        {
+            int number => writer.Add(whole, (uint)number),
+            float number => writer.Add(whole, number),
+            double number => writer.Add(whole, (float)number),
+            bool flag => writer.Add(whole, flag),
+            string text => writer.Add(whole, text),
+            int[] numbers => writer.AddArray(whole, numbers),
+            bool[] flags => writer.AddArray(whole, flags),
+            _ => throw new ArgumentException($"{key}: no such kind of value.", nameof(value)),
+        }));
+        return this;
+    }
+
+    /// <summary>Says something else for a key.</summary>
+    public TinyArchitecture Replace(string key, object value)
+    {
+        _keys.RemoveAll(k => k.Key == key);
+        return Key(key, value);
+    }
+
+    /// <summary>Adds a matrix whose products have about the size of what they read, times a factor. Dimensions as in the file, row length first.</summary>
+    public TinyArchitecture Scaled(string tensor, double factor, params long[] dimensions) =>
+        Add(tensor, dimensions, (random, count) => random.Singles(count, factor / Math.Sqrt(dimensions[0])));
+
+    public TinyArchitecture Matrix(string tensor, params long[] dimensions) => Scaled(tensor, 1, dimensions);
+
+    /// <summary>Adds gains around 1.</summary>
+    public TinyArchitecture Gain(string tensor, params long[] dimensions) =>
+        Add(tensor, dimensions, (random, count) => [.. random.Singles(count, 0.15).Select(static v => 1 + v)]);
+
+    /// <summary>Adds biases around 0.</summary>
+    public TinyArchitecture Bias(string tensor, params long[] dimensions) => Add(tensor, dimensions, (random, count) => random.Singles(count, 0.3));
+
+    /// <summary>Adds numbers of any kind.</summary>
+    public TinyArchitecture Add(string tensor, long[] dimensions, Func<RandomBlocks, long, float[]> fill)
+    {
+        _tensors.Add((tensor, dimensions, fill));
+        return this;
+    }
+
+    /// <summary>The file's bytes, all tensors F32. The name in it is none of a family, or llama.cpp looks for that family's tokens.</summary>
+    public byte[] ToArray()
+    {
+        var writer = new GgufWriter().Add("general.architecture", architecture).Add("general.name", "tiny");
+        foreach (var (_, write) in _keys)
+        {
+            write(writer);
+        }
+
+        TinyModel.WriteVocabulary(writer, "qwen2");
+        foreach (var (tensor, dimensions, fill) in _tensors)
+        {
+            var count = dimensions.Aggregate(1L, static (product, d) => product * d);
+            writer.AddTensor(tensor, dimensions, GgufTensorType.F32, fill(new RandomBlocks(name + tensor), count));
+        }
+
+        return writer.ToArray();
+    }
+}

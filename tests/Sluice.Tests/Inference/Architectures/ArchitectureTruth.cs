@@ -1,0 +1,23 @@
+using System.Text.Json;
+
+namespace Sluice.Tests.Inference.Architectures;
+
+/// <summary>What llama.cpp makes of some prompts on the models of <see cref="Sluice.Testing.TinyArchitectures"/>.</summary>
+internal static class ArchitectureTruth
+{
+    private static readonly Lazy<JsonDocument> Document = new(() =>
+    {
+        using var stream = File.OpenRead(Path.Combine(AppContext.BaseDirectory, "Data", "architecture-truth.json"));
+        return JsonDocument.Parse(stream);
+    });
+
+    /// <summary>1, 7 and 23 tokens.</summary>
+    public static int[][] Prompts { get; } = [.. Document.Value.RootElement.GetProperty("prompts").EnumerateArray().Select(Integers)];
+
+    /// <summary>Per prompt: log probabilities by token id, or the prompt's vector.</summary>
+    public static double[][] Of(string model) =>
+        [.. Document.Value.RootElement.GetProperty("models").GetProperty(model).EnumerateArray()
+            .Select(p => p.EnumerateArray().Select(v => v.GetDouble()).ToArray())];
+
+    private static int[] Integers(JsonElement array) => [.. array.EnumerateArray().Select(t => t.GetInt32())];
+}
