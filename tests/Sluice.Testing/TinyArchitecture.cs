@@ -35,6 +35,13 @@ public sealed class TinyArchitecture(string name, string architecture)
         return this;
     }
 
+    /// <summary>Says that the vocabulary has two types of texts.</summary>
+    public TinyArchitecture WithTokenTypes()
+    {
+        _keys.Add(("token_types", static writer => writer.Add("tokenizer.ggml.token_type_count", 2u)));
+        return this;
+    }
+
     /// <summary>Says something else for a key.</summary>
     public TinyArchitecture Replace(string key, object value)
     {

@@ -8,8 +8,11 @@ public static class TinyArchitectures
     /// <summary>Models that write text.</summary>
     public static IReadOnlyList<TinyArchitecture> Decoders { get; } = [.. Dense().Concat(WithExperts()).Select(static d => d.Build())];
 
+    /// <summary>Models that make vectors, or scores, of texts.</summary>
+    public static IReadOnlyList<TinyArchitecture> Encoders { get; } = [.. TinyEncoders.All()];
+
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<TinyArchitecture> All { get; } = [.. Decoders];
+    public static IReadOnlyList<TinyArchitecture> All { get; } = [.. Decoders, .. Encoders];
 
     /// <summary>The model of that name.</summary>
     public static TinyArchitecture Get(string name) => All.Single(model => model.Name == name);

@@ -34,6 +34,7 @@ def logprobs(server, prompt):
 
 
 def vector(server, prompt):
+    """The prompt's vector; where the model gives scores, llama.cpp writes them in its first places and nothing of meaning behind them."""
     answer = server.post("/embedding", {"content": prompt, "embd_normalize": -1})
     found = answer[0]["embedding"]
     return [round(v, 5) for v in (found[0] if isinstance(found[0], list) else found)]
@@ -62,6 +63,8 @@ def main():
             try:
                 with Server(folder, path, *OPTIONS, *(["--embedding"] if is_encoder else [])) as server:
                     truth[name] = [(vector if is_encoder else logprobs)(server, prompt) for prompt in PROMPTS]
+                if name.endswith("-rank"):
+                    truth[name] = [v[:1] for v in truth[name]]
                 print(name, file=sys.stderr)
             except RuntimeError as error:
                 print(f"{name}: llama.cpp does not take it: {error}", file=sys.stderr)

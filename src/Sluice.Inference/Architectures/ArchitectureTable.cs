@@ -13,7 +13,7 @@ internal static class ArchitectureTable
         ["ernie4_5"] = LlamaFamily.Read,
         ["llama4"] = Llama4Family.Read,
         ["qwen2"] = QwenFamily.Read,
-        ["qwen3"] = QwenFamily.Read,
+        ["qwen3"] = QwenFamily.Read3,
         ["qwen2moe"] = QwenFamily.Read2Experts,
         ["qwen3moe"] = QwenFamily.Read3Experts,
         ["gemma"] = GemmaFamily.Read,
@@ -31,6 +31,10 @@ internal static class ArchitectureTable
         ["seed_oss"] = SeedFamily.ReadOss,
         ["minimax-m2"] = MiniMaxFamily.Read2,
         ["gpt-oss"] = GptOssFamily.Read,
+        ["bert"] = BertFamily.Read,
+        ["nomic-bert"] = BertFamily.ReadNomic,
+        ["modern-bert"] = BertFamily.ReadModern,
+        ["gemma-embedding"] = GemmaFamily.ReadEmbedding,
     };
 
     /// <summary>Names as in files, in order.</summary>

@@ -19,6 +19,7 @@ internal static class DecoderReader
         LayerPlan[] layers = [.. Enumerable.Range(0, reader.LayerCount).Select(i => ReadLayer(reader, i, embedding))];
         bool hasLayerNorm = reader.Has("attention.layer_norm_epsilon") && !reader.Has("attention.layer_norm_rms_epsilon");
         double epsilon = reader.Number(hasLayerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0, 1);
+        var pooling = (Pooling)reader.Integer("pooling_type", 0, 4, 0);
         return new ModelPlan
         {
             Architecture = reader.Architecture,
@@ -31,8 +32,15 @@ internal static class DecoderReader
                 ? [RopeConfig.Read(reader, attention.KeyLength, contextLength)]
                 : [],
             LogitCap = (float)reader.Number("final_logit_softcapping", 0, 1e6, 0),
-            Pooling = (Pooling)reader.Integer("pooling_type", 0, 4, 0),
+            Pooling = pooling,
+            PooledLayers = pooling == Pooling.Rank ? ReadClassifier(reader, embedding) : [],
         };
+    }
+
+    private static PooledLayerPlan[] ReadClassifier(PlanReader reader, int embedding)
+    {
+        var output = new PooledLayerPlan("cls.output", Math.Max(1, reader.CountOf("classifier.output_labels")), HasTanh: false);
+        return reader.HasTensor("cls.weight") ? [new PooledLayerPlan("cls", embedding, HasTanh: true), output] : [output];
     }
 
     private static LayerPlan ReadLayer(PlanReader reader, int index, int embedding)

@@ -38,6 +38,28 @@ internal static class GemmaFamily
         };
     }
 
+    /// <summary>EmbeddingGemma: the third Gemma that sees its whole input, or half a window on either side, and two matrices behind the mean.</summary>
+    public static ModelPlan ReadEmbedding(PlanReader reader)
+    {
+        ModelPlan plan = Read3(reader);
+        return plan with
+        {
+            IsCausal = false,
+            Layers = [.. plan.Layers.Select(static layer => layer with
+            {
+                Attention = layer.Attention! with
+                {
+                    Mask = layer.Attention.Mask == AttentionMask.Window ? AttentionMask.Around : AttentionMask.All,
+                },
+            })],
+            PooledLayers = [.. PooledLayer(reader, "dense_2"), .. PooledLayer(reader, "dense_3")],
+        };
+    }
+
+    private static IEnumerable<PooledLayerPlan> PooledLayer(PlanReader reader, string name) => reader.HasTensor(name + ".weight")
+        ? [new PooledLayerPlan(name, reader.Integer(name + "_feat_out", 1, ModelLimits.WidthMax), HasTanh: false)]
+        : [];
+
     private static LayerPlan WithNorms(LayerPlan layer) => layer with
     {
         PostMixerNorm = "post_attention_norm",

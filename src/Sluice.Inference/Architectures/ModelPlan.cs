@@ -50,6 +50,12 @@ internal sealed record ModelPlan
     /// <summary>How the rows of an input become one vector.</summary>
     public Pooling Pooling { get; init; }
 
+    /// <summary>What follows the pooled vector, in order.</summary>
+    public IReadOnlyList<PooledLayerPlan> PooledLayers { get; init; } = [];
+
+    /// <summary>Whether what comes out last is a share of 1 for each label.</summary>
+    public bool SharesLabels { get; init; }
+
     /// <summary>Whether tokens follow tokens, and inputs are not only made into vectors.</summary>
     public bool WritesText => IsCausal && Pooling == Pooling.None;
 
@@ -61,6 +67,12 @@ internal sealed record ModelPlan
         + (3.0 * (l.FeedForward?.Length ?? 0))
         + (3.0 * (l.Experts is { } e ? (e.UsedCount * e.Length) + e.SharedLength : 0))));
 }
+
+/// <summary>A matrix, and a bias where the file has it, behind pooling.</summary>
+/// <param name="Name">Tensor name without <c>.weight</c>.</param>
+/// <param name="Outputs">Rows.</param>
+/// <param name="HasTanh">Whether a tangent follows.</param>
+internal sealed record PooledLayerPlan(string Name, int Outputs, bool HasTanh);
 
 /// <summary>How a vector is brought to one size.</summary>
 internal enum NormKind

@@ -50,6 +50,9 @@ internal sealed class PlanReader(GgufFile file, string architecture)
 
     public string Text(string key, string fallback) => file.Metadata.FindString(Name(key)) ?? fallback;
 
+    /// <summary>Elements of a list of texts; 0 without.</summary>
+    public int CountOf(string key) => file.Metadata.FindUtf8Strings(Name(key))?.Count ?? 0;
+
     public GgufException Error(string key, string expected, string found) =>
         new($"{file.Path}: key '{Name(key)}': expected {expected}, found {found}.");
 

@@ -5,6 +5,9 @@ internal static class QwenFamily
 {
     public static ModelPlan Read(PlanReader reader) => DecoderReader.Read(reader);
 
+    /// <summary>Also as a model of vectors, or of scores: then the labels, "yes" and "no", share 1.</summary>
+    public static ModelPlan Read3(PlanReader reader) => DecoderReader.Read(reader) with { SharesLabels = true };
+
     /// <summary>Weights as the router gives them, and a shared part behind a gate.</summary>
     public static ModelPlan Read2Experts(PlanReader reader)
     {

@@ -118,3 +118,16 @@ internal sealed unsafe class ExpertWeights
     /// <summary>(EmbeddingLength): the sigmoid of its product with the input multiplies what the shared part gives; null for 1.</summary>
     public float* SharedGate { get; init; }
 }
+
+/// <summary>A matrix behind pooling.</summary>
+/// <param name="matrix">(outputs, inputs)</param>
+/// <param name="bias">(outputs), or null.</param>
+/// <param name="hasTanh">Whether a tangent follows.</param>
+internal sealed unsafe class PooledLayerWeights(PackedMatrix matrix, float* bias, bool hasTanh)
+{
+    public PackedMatrix Matrix => matrix;
+
+    public float* Bias => bias;
+
+    public bool HasTanh => hasTanh;
+}

@@ -236,6 +236,21 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
                 VectorMath.Scale(x, _plan.EmbeddingLength, _plan.EmbeddingScale);
             }
 
+            if (_weights.TokenType != null)
+            {
+                VectorMath.Add(x, _weights.TokenType, _plan.EmbeddingLength);
+            }
+
+            if (_weights.PositionTable != null)
+            {
+                VectorMath.Add(x, _weights.PositionTable + ((long)position * _plan.EmbeddingLength), _plan.EmbeddingLength);
+            }
+
+            if (!_weights.EmbeddingNorm.IsNone)
+            {
+                Normalize(x, _weights.EmbeddingNorm, x);
+            }
+
             Turn(t, position);
         }
     }

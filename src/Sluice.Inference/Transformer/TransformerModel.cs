@@ -94,6 +94,12 @@ internal sealed class TransformerModel : LanguageModel
         // Everything is copied out of it.
         using GgufFile file = GgufFile.Open(path);
         ModelPlan plan = ArchitectureTable.Read(file);
+        if (!plan.WritesText)
+        {
+            throw new GgufException(
+                $"{path}: key 'general.architecture': expected a model that writes text, found one that makes vectors of it ('{plan.Architecture}'); use it for embeddings.");
+        }
+
         long weights = TransformerWeights.EstimateBytes(file);
         long free = MemoryBudget.FreeBytes();
         long tokenBytes = plan.Layers.Sum(static layer => ShapeOf(layer).TokenBytes);
@@ -109,7 +115,8 @@ internal sealed class TransformerModel : LanguageModel
         return new TransformerModel(file, plan, threadCount, slotCount, capacity, contextLength);
     }
 
-    private static KvShape ShapeOf(LayerPlan layer) =>
+    /// <summary>What a layer keeps of a token.</summary>
+    public static KvShape ShapeOf(LayerPlan layer) =>
         layer.Attention is { } a ? new KvShape(a.HeadCountKv, a.KeyLength, a.ValueLength) : default;
 
     private static ChatTemplate? ParseTemplate(GgufFile file)

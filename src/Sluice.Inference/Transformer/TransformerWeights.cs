@@ -45,6 +45,8 @@ internal sealed unsafe class TransformerWeights : IDisposable
             _embeddingRows = arena == null ? null : CopyEmbedding(arena);
             var reader = new WeightReader(file, arena);
             reader.MarkRead(_embedding.Name);
+            PositionTable = plan.HasPositionTable ? reader.Table("position_embd.weight", plan.ContextLength, plan.EmbeddingLength) : null;
+            TokenType = plan.HasTokenTypes ? reader.Table("token_types.weight", 1, plan.EmbeddingLength) : null;
             EmbeddingNorm = reader.Norm(plan.EmbeddingNorm, plan.EmbeddingLength);
             var layers = new LayerReader(reader, plan);
             Layers = [.. plan.Layers.Select(layers.Read)];
@@ -52,6 +54,14 @@ internal sealed unsafe class TransformerWeights : IDisposable
             if (plan.WritesText)
             {
                 Head = reader.Matrix(file.Tensors.ContainsKey(HeadName) ? HeadName : _embedding.Name, VocabularySize, plan.EmbeddingLength);
+            }
+
+            else
+            {
+                PooledLayers = ReadPooledLayers(reader, plan);
+
+                // Some files have it all the same.
+                reader.MarkRead(HeadName);
             }
 
             RopeDivisors = [.. plan.Ropes.Select(rope => ReadDivisors(reader, rope))];
@@ -68,6 +78,15 @@ internal sealed unsafe class TransformerWeights : IDisposable
     public int VocabularySize { get; }
 
     public LayerWeights[] Layers { get; } = [];
+
+    /// <summary>(ContextLength, EmbeddingLength): added to the embeddings; null for none.</summary>
+    public float* PositionTable { get; }
+
+    /// <summary>(EmbeddingLength): added to every embedding; null for none.</summary>
+    public float* TokenType { get; }
+
+    /// <summary>What follows pooling.</summary>
+    public PooledLayerWeights[] PooledLayers { get; } = [];
 
     /// <summary>(EmbeddingLength), or none.</summary>
     public NormWeights EmbeddingNorm { get; }
@@ -112,6 +131,21 @@ internal sealed unsafe class TransformerWeights : IDisposable
         byte* rows = (byte*)arena.Take(_embedding.SizeBytes);
         Buffer.MemoryCopy(_file.GetPointer(_embedding), rows, _embedding.SizeBytes, _embedding.SizeBytes);
         return rows;
+    }
+
+    private static PooledLayerWeights[] ReadPooledLayers(WeightReader reader, ModelPlan plan)
+    {
+        var layers = new PooledLayerWeights[plan.PooledLayers.Count];
+        int inputs = plan.EmbeddingLength;
+        for (int i = 0; i < layers.Length; i++)
+        {
+            PooledLayerPlan layer = plan.PooledLayers[i];
+            PackedMatrix matrix = reader.Matrix(layer.Name + ".weight", layer.Outputs, inputs);
+            layers[i] = new PooledLayerWeights(matrix, reader.FindVector(layer.Name + ".bias", layer.Outputs), layer.HasTanh);
+            inputs = layer.Outputs;
+        }
+
+        return layers;
     }
 
     private static float[]? ReadDivisors(WeightReader reader, RopeConfig rope)

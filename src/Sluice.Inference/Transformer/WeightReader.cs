@@ -77,6 +77,28 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena? arena)
         return vector;
     }
 
+    /// <summary>All rows of a tensor, each padded to whole lanes.</summary>
+    /// <exception cref="GgufException">The tensor is missing, or has fewer rows or others.</exception>
+    public float* Table(string name, int rowsMin, int length)
+    {
+        _read.Add(name);
+        GgufTensor tensor = file.GetTensor(name);
+        if (tensor.RowLength != length || tensor.RowCount < rowsMin || length % VectorMath.Lanes != 0)
+        {
+            throw new GgufException(
+                $"{file.Path}: tensor '{name}': expected {length} x {rowsMin} values or more rows, found {tensor.RowLength} x {tensor.RowCount}.");
+        }
+
+        if (arena == null)
+        {
+            return null;
+        }
+
+        float* table = NewVector(checked(rowsMin * length));
+        RowReader.Read(tensor.Type, file.GetPointer(tensor), table, (long)rowsMin * length);
+        return table;
+    }
+
     /// <summary>A vector in another order, or null without the tensor.</summary>
     /// <param name="name">Tensor name.</param>
     /// <param name="length">Expected values.</param>

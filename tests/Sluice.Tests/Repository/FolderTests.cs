@@ -13,7 +13,8 @@ public sealed partial class FolderTests
             ["Runtime", "Prices", "Configuration", "Storage", "Metering", "Ledger", "Models", "Access", "Telemetry", "Upstreams", "Routing", "Serving", "Answers", "Endpoints", ""],
         ["Sluice.Inference"] =
         [
-            "Gguf", "Tokenization", "ChatTemplates", "Quantization", "Kernels", "Grammars", "Prompting", "ToolCalls", "Sampling", "Transformer",
+            "Gguf", "Tokenization", "ChatTemplates", "Quantization", "Kernels", "Grammars", "Prompting", "ToolCalls", "Sampling", "Architectures",
+            "Transformer", "Embeddings",
             "Scheduling", "",
         ],
         ["Sluice.Protocol"] = ["", "Json", "ServerSentEvents", "Models", "Errors", "Answers", "Chat", "Completions", "Embeddings", "Messages", "Responses"],
