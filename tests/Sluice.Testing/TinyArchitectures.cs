@@ -6,7 +6,10 @@ public static class TinyArchitectures
     private const int Window = 5;
 
     /// <summary>Models that write text.</summary>
-    public static IReadOnlyList<TinyArchitecture> Decoders { get; } = [.. Dense().Concat(WithExperts()).Select(static d => d.Build())];
+    public static IReadOnlyList<TinyArchitecture> Decoders { get; } = [.. Dense().Concat(WithExperts()).Select(static d => d.Build()), .. TinyHybrids.All()];
+
+    /// <summary>Those of <see cref="Decoders"/> that keep a state.</summary>
+    public static IReadOnlyList<TinyArchitecture> Hybrids { get; } = [.. Decoders.Where(static m => TinyHybrids.All().Any(h => h.Name == m.Name))];
 
     /// <summary>Models that make vectors, or scores, of texts.</summary>
     public static IReadOnlyList<TinyArchitecture> Encoders { get; } = [.. TinyEncoders.All()];

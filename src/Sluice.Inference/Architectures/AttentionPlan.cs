@@ -37,6 +37,9 @@ internal sealed record AttentionPlan
     /// <summary>Whether each head has a score that takes a share of the weights and has no value.</summary>
     public bool HasSinks { get; init; }
 
+    /// <summary>Whether the query matrix has a row of a gate behind each head's, whose sigmoid multiplies what the head gives.</summary>
+    public bool HasOutputGate { get; init; }
+
     /// <summary>How queries grow with their position; null for not.</summary>
     public QueryTemperature? Temperature { get; init; }
 

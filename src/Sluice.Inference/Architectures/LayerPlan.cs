@@ -33,6 +33,9 @@ internal sealed record LayerPlan
     /// <summary>Null for a layer that mixes otherwise, or not at all.</summary>
     public AttentionPlan? Attention { get; init; }
 
+    /// <summary>In place of <see cref="Attention"/>, or null.</summary>
+    public RecurrentPlan? Recurrent { get; init; }
+
     /// <summary>Null for a layer without.</summary>
     public FeedForwardPlan? FeedForward { get; init; }
 
@@ -40,7 +43,7 @@ internal sealed record LayerPlan
     public ExpertPlan? Experts { get; init; }
 
     /// <summary>The same layer whose queries and keys don't turn.</summary>
-    public LayerPlan WithoutRope() => this with { Attention = Attention! with { Rope = -1 } };
+    public LayerPlan WithoutRope() => Attention == null ? this : this with { Attention = Attention with { Rope = -1 } };
 
     /// <summary>The same layer with norms behind its parts in place of those before.</summary>
     public LayerPlan WithPostNormsOnly() => this with

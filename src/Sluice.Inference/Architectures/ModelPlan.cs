@@ -59,11 +59,15 @@ internal sealed record ModelPlan
     /// <summary>Whether tokens follow tokens, and inputs are not only made into vectors.</summary>
     public bool WritesText => IsCausal && Pooling == Pooling.None;
 
+    /// <summary>Singles of a sequence's state over all layers; 0 for a model that has none.</summary>
+    public long StateCount => Layers.Sum(static l => l.Recurrent?.StateCount ?? 0);
+
     /// <summary>Multiplications of a token for each token that it attends to.</summary>
     public double AttentionProducts => Layers.Sum(static l => l.Attention is { } a ? (double)a.HeadCount * (a.KeyLength + a.ValueLength) : 0);
 
     /// <summary>Multiplications of a token with the weights of all layers.</summary>
     public double TokenProducts => Layers.Sum(l => EmbeddingLength * ((double)(l.Attention is { } a ? a.QueryLength + a.KeysLength + a.ValuesLength + a.OutputLength : 0)
+        + (l.Recurrent is { } r ? r.RowCount + r.InnerLength : 0)
         + (3.0 * (l.FeedForward?.Length ?? 0))
         + (3.0 * (l.Experts is { } e ? (e.UsedCount * e.Length) + e.SharedLength : 0))));
 }

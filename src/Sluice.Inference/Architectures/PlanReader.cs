@@ -48,6 +48,15 @@ internal sealed class PlanReader(GgufFile file, string architecture)
 
     public bool Flag(string key, bool fallback) => file.Metadata.GetBoolean(Name(key), fallback);
 
+    /// <summary>A layer's element of a list of booleans; null without the key.</summary>
+    public bool? FlagAt(string key, int layer)
+    {
+        bool[]? flags = file.Metadata.FindBooleans(Name(key));
+        return flags == null ? null
+            : layer < flags.Length ? flags[layer]
+            : throw Error(key, $"an element for layer {layer}", $"{flags.Length} elements");
+    }
+
     public string Text(string key, string fallback) => file.Metadata.FindString(Name(key)) ?? fallback;
 
     /// <summary>Elements of a list of texts; 0 without.</summary>

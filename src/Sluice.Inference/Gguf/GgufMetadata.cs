@@ -65,6 +65,23 @@ public sealed class GgufMetadata
         return singles;
     }
 
+    /// <summary>An array of booleans, or null where the key is missing or has another type.</summary>
+    public bool[]? FindBooleans(string key)
+    {
+        if (!_values.TryGetValue(key, out var value) || value is not { Type: GgufValueType.Array, ElementType: GgufValueType.Boolean })
+        {
+            return null;
+        }
+
+        var booleans = new bool[value.Count];
+        for (var i = 0; i < booleans.Length; i++)
+        {
+            booleans[i] = _bytes[ElementOffset(value, i)] != 0;
+        }
+
+        return booleans;
+    }
+
     /// <summary>An array of integers that fit in 32 bits, or null without the key.</summary>
     public int[]? FindIntegers(string key)
     {

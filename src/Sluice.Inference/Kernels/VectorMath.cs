@@ -167,6 +167,17 @@ internal static unsafe class VectorMath
         Scale(x, count, 1f / MathF.Sqrt((Vector512.Sum(squares) / count) + epsilon));
     }
 
+    /// <summary>x[i] *= σ(gate[i]); <paramref name="count"/> is a multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyBySigmoid(float* x, float* gate, int count)
+    {
+        for (int i = 0; i < count; i += Lanes)
+        {
+            Vector512<float> e = Exp(Vector512.Min(-Vector512.Load(gate + i), Vector512.Create(87f)));
+            (Vector512.Load(x + i) / (Vector512<float>.One + e)).Store(x + i);
+        }
+    }
+
     /// <summary>x[i] *= factor; <paramref name="count"/> is a multiple of 16.</summary>
     public static void Scale(float* x, int count, float factor)
     {

@@ -31,6 +31,7 @@ internal sealed partial class EngineLoop
             int within = Math.Max(least, _cost.TokensWithin(milliseconds, choice.Cache.Length));
             int count = Math.Min(Math.Min(room, within), choice.PendingCount);
             count = Math.Min(count, choice.PendingCount - choice.ScoredWithin(choice.PendingCount) + scoredRows);
+            count = _model.Cache.StepWithin(choice.Cache.Length, count, choice.ReusableLength);
             if (count > 0 && !IsComputedBeside(choice) && HasRoom(choice, count))
             {
                 _planned.Add((choice, count));
@@ -94,7 +95,7 @@ internal sealed partial class EngineLoop
     {
         choice.Cache.Length += count;
         choice.ReachedLength = Math.Max(choice.ReachedLength, choice.Cache.Length);
-        _model.Cache.Publish(choice.Cache, choice.Tokens);
+        _model.Cache.Publish(choice.Cache, choice.Tokens, choice.ReusableLength);
     }
 
     private void Retire(ChoiceState choice) => _model.Cache.Retire(choice.Cache, choice.Tokens);

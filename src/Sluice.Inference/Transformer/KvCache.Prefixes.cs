@@ -6,7 +6,7 @@ namespace Sluice.Inference.Transformer;
 /// </content>
 internal sealed unsafe partial class KvCache
 {
-    private readonly PrefixTree _prefixes = new();
+    private readonly PrefixTree _prefixes;
 
     /// <summary>
     /// Lengthens a sequence by what is kept of its next tokens: full blocks are shared, and of the block behind them as many tokens as are the
@@ -17,6 +17,12 @@ internal sealed unsafe partial class KvCache
     /// <param name="length">Most tokens that it is to have.</param>
     public void Reuse(KvSequence sequence, IReadOnlyList<int> tokens, int length)
     {
+        if (States != null)
+        {
+            ReuseState(sequence, tokens, length);
+            return;
+        }
+
         Span<int> next = stackalloc int[BlockTokens];
         PrefixNode? parent = sequence.Path.Count > 0 ? sequence.Path[^1] : _prefixes.FindRoot(sequence.Scope);
         while (parent != null && sequence.Length < length)
@@ -40,7 +46,9 @@ internal sealed unsafe partial class KvCache
     public int CountInUse(string scope, IReadOnlyList<int> tokens, int length)
     {
         Span<int> next = stackalloc int[BlockTokens];
-        PrefixNode? node = _prefixes.FindRoot(scope);
+
+        // With a state, what is shared ends at a snapshot; none is promised.
+        PrefixNode? node = States == null ? _prefixes.FindRoot(scope) : null;
         int count = 0;
         while (node != null && (count + 1) * BlockTokens <= length)
         {
@@ -60,7 +68,8 @@ internal sealed unsafe partial class KvCache
     /// <summary>Lets others share the full blocks of a sequence. One that another sequence has computed as well is from now on that one's.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="tokens">Its tokens, those computed at least.</param>
-    public void Publish(KvSequence sequence, IReadOnlyList<int> tokens)
+    /// <param name="reusable">Tokens of the text that others could take: behind the last block of them, and every 256 tokens, a state is kept.</param>
+    public void Publish(KvSequence sequence, IReadOnlyList<int> tokens, int reusable = -1)
     {
         Span<int> next = stackalloc int[BlockTokens];
         for (int start = sequence.Path.Count * BlockTokens; start + BlockTokens <= sequence.Length; start += BlockTokens)
@@ -79,6 +88,13 @@ internal sealed unsafe partial class KvCache
             {
                 return;
             }
+        }
+
+        int length = sequence.Length;
+        if (States != null && length > 0 && length == sequence.Path.Count * BlockTokens
+            && (length % TransformerLimits.SnapshotTokens == 0 || length == reusable / BlockTokens * BlockTokens))
+        {
+            States.Keep(sequence, sequence.Path[^1]);
         }
     }
 
@@ -106,6 +122,10 @@ internal sealed unsafe partial class KvCache
         {
             AddTail(sequence, tokens, sequence.Blocks[sequence.Path.Count]);
         }
+        else if (sequence.Path.Count > 0 && sequence.Length == sequence.Path.Count * BlockTokens)
+        {
+            States?.Keep(sequence, sequence.Path[^1]);
+        }
 
         Release(sequence);
     }
@@ -132,9 +152,26 @@ internal sealed unsafe partial class KvCache
         Span<int> tail = stackalloc int[TailLength(sequence)];
         Read(tokens, sequence.Path.Count * BlockTokens, tail);
         PrefixNode parent = Last(sequence);
-        if (PrefixTree.FindLongest(parent, tail).Common < tail.Length)
+        (PrefixNode? node, int common) = PrefixTree.FindLongest(parent, tail);
+        if (States == null)
         {
-            _prefixes.Add(parent, tail, block, _free);
+            if (common < tail.Length)
+            {
+                _prefixes.Add(parent, tail, block, _free);
+            }
+
+            return;
+        }
+
+        // A longer block has the same keys, and no state behind these tokens.
+        if (common < tail.Length || node!.Tokens.Length != tail.Length)
+        {
+            node = _prefixes.Add(parent, tail, block, _free);
+        }
+
+        if (node != null)
+        {
+            States.Keep(sequence, node);
         }
     }
 

@@ -30,8 +30,11 @@ internal sealed unsafe partial class KvCache : IDisposable
 
     /// <param name="layers">What each layer keeps of a token.</param>
     /// <param name="tokenCapacity">Most tokens kept over all sequences; rounded up to whole blocks.</param>
-    public KvCache(IEnumerable<KvShape> layers, long tokenCapacity)
+    /// <param name="states">Where sequences have their states, which this owns from now on; null for a model without.</param>
+    public KvCache(IEnumerable<KvShape> layers, long tokenCapacity, StateStore? states = null)
     {
+        States = states;
+        _prefixes = new PrefixTree(node => States?.Drop(node));
         var places = new List<KvLayer>();
         foreach (KvShape shape in layers)
         {
@@ -113,6 +116,7 @@ internal sealed unsafe partial class KvCache : IDisposable
             Return(sequence.Blocks[i]);
         }
 
+        States?.Release(sequence);
         sequence.Blocks.Clear();
         sequence.Path.Clear();
         sequence.Length = 0;
@@ -126,6 +130,7 @@ internal sealed unsafe partial class KvCache : IDisposable
 
     public void Dispose()
     {
+        States?.Dispose();
         foreach (NativeBuffer slab in _slabs)
         {
             slab.Dispose();
@@ -209,6 +214,12 @@ internal sealed class KvSequence
 
     /// <summary>Sequences share only with those of the same scope.</summary>
     public string Scope { get; init; } = "";
+
+    /// <summary>Its state, in a model that has one; null before the first step.</summary>
+    internal NativeBuffer? State { get; set; }
+
+    /// <summary>Tokens that <see cref="State"/> has seen; -1 when a step was not finished.</summary>
+    internal int StateLength { get; set; }
 
     /// <summary>The nodes of its first full blocks, as far as others may share them.</summary>
     internal List<PrefixNode> Path { get; } = [];

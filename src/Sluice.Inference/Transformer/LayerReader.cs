@@ -14,6 +14,7 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         string prefix = $"blk.{plan.Index}.";
         NormWeights mixerNorm = reader.Norm(Named(plan.MixerNorm), Embedding);
         AttentionWeights? attention = plan.Attention is { } a ? ReadAttention(prefix, a) : null;
+        RecurrentWeights? recurrent = plan.Recurrent is { } r ? new StateWeightReader(reader, Embedding).Read(prefix, r) : null;
         var mixerEnd = new BranchEnd
         {
             Bias = plan.Attention == null ? null : reader.FindVector(prefix + "attn_output.bias", Embedding),
@@ -26,6 +27,7 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             Plan = plan,
             MixerNorm = mixerNorm,
             Attention = attention,
+            Recurrent = recurrent,
             MixerEnd = mixerEnd,
             FeedForwardNorm = reader.Norm(Named(plan.FeedForwardNorm), Embedding),
             FeedForward = plan.FeedForward is { } f ? ReadFeedForward(prefix, "", f.Length, f.Activation) : null,
@@ -54,7 +56,8 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         bool isWhole = plan.HeadNorm == HeadNorm.WholeProjection;
         return new AttentionWeights
         {
-            Query = Part("attn_q", 0, queries, halves),
+            Query = plan.HasOutputGate ? GatedPart(0) : Part("attn_q", 0, queries, halves),
+            Gate = plan.HasOutputGate ? GatedPart(plan.KeyLength) : null,
             Key = Part("attn_k", queries, keys, halves),
             Value = Part("attn_v", queries + keys, plan.ValuesLength, null),
             QueryBias = PartBias("attn_q", 0, queries, halves),
@@ -65,6 +68,10 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             Sinks = plan.HasSinks ? reader.Vector(prefix + "attn_sinks.weight", plan.HeadCount) : null,
             Output = reader.Matrix(prefix + "attn_output.weight", Embedding, plan.OutputLength),
         };
+
+        // Of each head the rows of the query, then as many of the gate.
+        PackedMatrix GatedPart(int first) => reader.Rows(
+            prefix + "attn_q.weight", 2L * queries, Embedding, first, queries, row => row + (row / plan.KeyLength * plan.KeyLength));
 
         PackedMatrix Part(string name, int firstRow, int rows, Func<int, int>? order) => isFused
             ? reader.Rows(prefix + "attn_qkv.weight", all, Embedding, firstRow, rows, order)

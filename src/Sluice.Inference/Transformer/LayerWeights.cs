@@ -14,7 +14,12 @@ internal sealed class LayerWeights
     /// <summary>How the mixer's result goes onto the residual.</summary>
     public required BranchEnd MixerEnd { get; init; }
 
+    /// <summary>The mixer's last matrix; null for a layer without.</summary>
+    public PackedMatrix? MixerOutput => Attention?.Output ?? Recurrent?.Output;
+
     public AttentionWeights? Attention { get; init; }
+
+    public RecurrentWeights? Recurrent { get; init; }
 
     /// <summary>Of what the feed-forward part reads.</summary>
     public required NormWeights FeedForwardNorm { get; init; }
@@ -49,6 +54,9 @@ internal sealed unsafe class AttentionWeights
     /// <summary>(HeadCount · KeyLength, EmbeddingLength)</summary>
     public required PackedMatrix Query { get; init; }
 
+    /// <summary>(HeadCount · ValueLength, EmbeddingLength): the sigmoids multiply what heads give; null for none.</summary>
+    public PackedMatrix? Gate { get; init; }
+
     /// <summary>(HeadCountKv · KeyLength, EmbeddingLength)</summary>
     public required PackedMatrix Key { get; init; }
 
@@ -71,6 +79,43 @@ internal sealed unsafe class AttentionWeights
     public float* Sinks { get; init; }
 
     /// <summary>(EmbeddingLength, HeadCount · ValueLength)</summary>
+    public required PackedMatrix Output { get; init; }
+}
+
+/// <summary>A recurrent layer. What a kind doesn't have is null.</summary>
+internal sealed unsafe class RecurrentWeights
+{
+    /// <summary>(ChannelCount, EmbeddingLength): what the convolution runs over.</summary>
+    public required PackedMatrix Channels { get; init; }
+
+    /// <summary>(InnerLength, EmbeddingLength): z, or c of a short convolution.</summary>
+    public required PackedMatrix Gate { get; init; }
+
+    /// <summary>(HeadCount, EmbeddingLength): Δ or the decay; of a short convolution (ChannelCount, EmbeddingLength): b.</summary>
+    public required PackedMatrix Step { get; init; }
+
+    /// <summary>(HeadCount, EmbeddingLength): β of the delta rule.</summary>
+    public PackedMatrix? Beta { get; init; }
+
+    /// <summary>(KernelLength, ChannelCount), the oldest token's first.</summary>
+    public required float* Kernel { get; init; }
+
+    /// <summary>(ChannelCount)</summary>
+    public float* KernelBias { get; init; }
+
+    /// <summary>(HeadCount): added to the step.</summary>
+    public float* StepBias { get; init; }
+
+    /// <summary>(HeadCount): negative.</summary>
+    public float* Decay { get; init; }
+
+    /// <summary>(HeadCount): d of Mamba 2.</summary>
+    public float* Skip { get; init; }
+
+    /// <summary>(HeadLength) of the delta rule, (InnerLength) of Mamba 2.</summary>
+    public float* Norm { get; init; }
+
+    /// <summary>(EmbeddingLength, InnerLength)</summary>
     public required PackedMatrix Output { get; init; }
 }
 

@@ -10,7 +10,8 @@ namespace Sluice.Inference.Transformer;
 /// Invariant: a block in use has only blocks in use before it, and blocks become idle from the last one to the first; so the block that has
 /// been idle for longest is a leaf.
 /// </summary>
-internal sealed class PrefixTree
+/// <param name="onRemoved">Told of every block that is given up.</param>
+internal sealed class PrefixTree(Action<PrefixNode> onRemoved)
 {
     private const int BlockTokens = TransformerLimits.KvBlockTokens;
 
@@ -146,6 +147,7 @@ internal sealed class PrefixTree
         last.Position = node.Position;
         parent.Children.RemoveAt(parent.Children.Count - 1);
         _byBlock.Remove(node.Block);
+        onRemoved(node);
         if (node.Tokens.Length == BlockTokens)
         {
             _byHash.Remove(node.Hash);
@@ -183,6 +185,9 @@ internal sealed class PrefixNode(PrefixNode? parent, int[] tokens, uint hash, in
 
     /// <summary>In no order.</summary>
     public List<PrefixNode> Children { get; } = [];
+
+    /// <summary>The state behind its last token; null where none is kept.</summary>
+    public StateSnapshot? Snapshot { get; set; }
 
     /// <summary>Index among the parent's children.</summary>
     public int Position { get; set; }

@@ -16,6 +16,7 @@ internal sealed unsafe partial class TransformerForward
     private float* _queries;
     private float* _keys;
     private float* _values;
+    private float* _outputGates;
     private int _queryStride;
     private int _keyStride;
     private int _valueStride;
@@ -45,6 +46,11 @@ internal sealed unsafe partial class TransformerForward
         _queries = Floats(_columnCapacity, _queryStride);
         _keys = Floats(_columnCapacity, _keyStride);
         _values = Floats(_columnCapacity, _valueStride);
+        if (plans.Any(static p => p.HasOutputGate))
+        {
+            _outputGates = Floats(_columnCapacity, _queryStride);
+        }
+
         Dictionary<int, AttentionTiles> tiles = plans.Select(static p => p.GroupSize).Distinct().ToDictionary(
             static size => size, static size => new AttentionTiles(size, AttentionRowsMax));
         _tiles = [.. _plan.Layers.Select(l => l.Attention is { } a ? tiles[a.GroupSize] : null)];
@@ -83,7 +89,7 @@ internal sealed unsafe partial class TransformerForward
         AttentionPlan plan = layer.Plan.Attention!;
         AttentionWeights weights = layer.Attention!;
         AttentionTiles tiles = _tiles[index]!;
-        BatchInput attended = _attended[index]!;
+        BatchInput attended = _mixed[index]!;
         Project(weights, input, threadIndex);
         _team.Barrier();
 
@@ -113,7 +119,8 @@ internal sealed unsafe partial class TransformerForward
     {
         int queryGroups = weights.Query.GroupCount;
         int keyGroups = weights.Key.GroupCount;
-        int total = queryGroups + keyGroups + weights.Value.GroupCount;
+        int valueGroups = weights.Value.GroupCount;
+        int total = queryGroups + keyGroups + valueGroups + (weights.Gate?.GroupCount ?? 0);
         int share = GroupShare(total);
         while (_team.TryClaim(threadIndex, total, share, out int first, out int end))
         {
@@ -128,10 +135,15 @@ internal sealed unsafe partial class TransformerForward
                     int k = g - queryGroups;
                     weights.Key.MultiplyGroup(k, input, _keys + (k * GroupRows), _keyStride, false);
                 }
-                else
+                else if (g < queryGroups + keyGroups + valueGroups)
                 {
                     int v = g - queryGroups - keyGroups;
                     weights.Value.MultiplyGroup(v, input, _values + (v * GroupRows), _valueStride, false);
+                }
+                else
+                {
+                    int o = g - queryGroups - keyGroups - valueGroups;
+                    weights.Gate!.MultiplyGroup(o, input, _outputGates + (o * GroupRows), _queryStride, false);
                 }
             }
         }
@@ -288,6 +300,16 @@ internal sealed unsafe partial class TransformerForward
 
             var shape = new AttentionHead(layer, head, plan.KeyLength, plan.ValueLength, plan.Scale, plan.ScoreCap);
             _attention[threadIndex].Run(_cache, run.Sequence, shape, rows);
+            if (plan.HasOutputGate)
+            {
+                for (int i = 0; i < count; i++)
+                {
+                    int offset = head * groupSize * plan.ValueLength;
+                    float* gate = _outputGates + ((long)(run.FirstColumn + firstToken + i) * _queryStride) + offset;
+                    VectorMath.MultiplyBySigmoid(rows.Outputs[i * groupSize], gate, groupSize * plan.ValueLength);
+                }
+            }
+
             if (quantized != null)
             {
                 int blocks = plan.ValueLength * groupSize / ActivationLayout.BlockLength;

@@ -9,7 +9,7 @@ namespace Sluice.Inference.Transformer;
 /// norm and quantise | query, key, value | rotate and cache | attend | output projection onto the residual | norm and quantise |
 /// gate, up and SwiGLU | down projection onto the residual. Steps of few tokens do without the meetings after the norms,
 /// and where no sequence has many tokens, what rotates also attends. What a plan says beyond that happens within these phases, except for
-/// experts, which have phases of their own, and results that are normalised before they are added, which takes the meeting after the norm.
+/// experts and recurrent layers, which have phases of their own, and results that are normalised before they are added, which takes the meeting after the norm.
 /// </summary>
 internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
 {
@@ -32,7 +32,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
     private readonly BatchInput _normed;
     private readonly BatchInput[] _ownNormed;
     private readonly BatchInput _headInput;
-    private readonly BatchInput?[] _attended;
+    private readonly BatchInput?[] _mixed;
     private readonly BatchInput?[] _gated;
     private readonly List<BatchInput> _inputs = [];
     private readonly int[] _runOfColumn;
@@ -74,10 +74,11 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
             _scratch[i] = Floats(_columnCapacity, 4 * GroupRows);
         }
 
-        _attended = Inputs(static l => l.Plan.Attention?.OutputLength, static l => l.Attention!.Output.ReadsQuantized);
+        _mixed = Inputs(static l => l.MixerOutput?.Length, static l => l.MixerOutput!.ReadsQuantized);
         _gated = Inputs(LayerInputs.GatedLength, LayerInputs.ReadsQuantizedGated);
         _runOfColumn = new int[_columnCapacity];
         CreateAttention();
+        CreateStates();
         CreateExperts();
         LogitStride = (weights.Head?.GroupCount ?? 0) * GroupRows;
         _logits = Floats(rowCapacity, LogitStride);
@@ -122,8 +123,11 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         }
 
         PlanAttention();
+        BeginStates();
         _team.Run(this);
-        return _abandonedAt == int.MaxValue;
+        bool isComputed = _abandonedAt == int.MaxValue;
+        EndStates(isComputed);
+        return isComputed;
     }
 
     void ITeamJob.Execute(int threadIndex)
@@ -141,11 +145,19 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
             }
 
             LayerWeights weights = _weights.Layers[layer];
-            if (weights.Attention != null)
+            if (weights.MixerOutput is { } output)
             {
                 BatchInput input = Enter(before, weights.MixerNorm, threadIndex);
-                Attend(weights, layer, input, threadIndex);
-                MultiplyOnto(weights.MixerEnd, weights.Attention.Output, _attended[layer]!, threadIndex);
+                if (weights.Recurrent != null)
+                {
+                    Recur(weights, layer, input, threadIndex);
+                }
+                else
+                {
+                    Attend(weights, layer, input, threadIndex);
+                }
+
+                MultiplyOnto(weights.MixerEnd, output, _mixed[layer]!, threadIndex);
                 before = weights.MixerEnd.IsPlain ? null : weights.MixerEnd;
                 _team.Barrier();
             }

@@ -36,10 +36,14 @@ internal sealed class TransformerModel : LanguageModel
                     $"{file.Path}: tensor 'token_embd.weight': expected a row for each of {Tokenizer.VocabularySize} tokens, found {_weights.VocabularySize}.");
             }
 
-            Cache = new KvCache(plan.Layers.Select(ShapeOf), kvTokenCapacity);
+            StateStore? states = plan.StateCount > 0 ? new StateStore(plan.StateCount, TransformerLimits.SnapshotBytes) : null;
+            Cache = new KvCache(plan.Layers.Select(ShapeOf), kvTokenCapacity, states);
             _team = new WorkerTeam(threadCount);
-            DraftedRowCapacity = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
-            _forward = new TransformerForward(plan, _weights, Cache, _team, TransformerLimits.StepTokensMax, DraftedRowCapacity + ScoredRowCapacity);
+            int rows = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
+
+            // A wrong guess can't be taken out of a state.
+            DraftedRowCapacity = states == null ? rows : 0;
+            _forward = new TransformerForward(plan, _weights, Cache, _team, TransformerLimits.StepTokensMax, rows + ScoredRowCapacity);
         }
         catch
         {
@@ -101,7 +105,7 @@ internal sealed class TransformerModel : LanguageModel
         }
 
         long weights = TransformerWeights.EstimateBytes(file);
-        long free = MemoryBudget.FreeBytes();
+        long free = MemoryBudget.FreeBytes() - (slotCount * plan.StateCount * sizeof(float));
         long tokenBytes = plan.Layers.Sum(static layer => ShapeOf(layer).TokenBytes);
         long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
         int contextLength = kvTokenCapacity == null ? (int)Math.Min(plan.ContextLength, affordable) : plan.ContextLength;

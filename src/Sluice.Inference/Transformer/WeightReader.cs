@@ -99,6 +99,47 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena? arena)
         return table;
     }
 
+    /// <summary>A tensor of small dimensions as one vector, whatever those dimensions are.</summary>
+    /// <exception cref="GgufException">The tensor is missing or has another number of values.</exception>
+    public float* Flat(string name, int length)
+    {
+        _read.Add(name);
+        GgufTensor tensor = file.GetTensor(name);
+        if (tensor.RowLength * tensor.RowCount != length)
+        {
+            throw new GgufException($"{file.Path}: tensor '{name}': expected {length} values, found {tensor.RowLength} x {tensor.RowCount}.");
+        }
+
+        if (arena == null)
+        {
+            return null;
+        }
+
+        float* vector = NewVector(length);
+        RowReader.Read(tensor.Type, file.GetPointer(tensor), vector, length);
+        return vector;
+    }
+
+    /// <summary>A small matrix with its rows as columns: (length, rowCount).</summary>
+    /// <exception cref="GgufException">The tensor is missing or has another shape.</exception>
+    public float* Transposed(string name, int rowCount, int length)
+    {
+        float* rows = Flat(name, checked(rowCount * length));
+        MatrixPacker.CheckShape(file, file.GetTensor(name), rowCount, length);
+        if (rows == null)
+        {
+            return null;
+        }
+
+        float* columns = NewVector(rowCount * length);
+        for (int i = 0; i < rowCount * length; i++)
+        {
+            columns[(i % length * rowCount) + (i / length)] = rows[i];
+        }
+
+        return columns;
+    }
+
     /// <summary>A vector in another order, or null without the tensor.</summary>
     /// <param name="name">Tensor name.</param>
     /// <param name="length">Expected values.</param>

@@ -176,7 +176,7 @@ public sealed unsafe class PrefixSharingTests : IDisposable
     public void Blocks_with_the_same_hash_are_told_apart()
     {
         // Of 32 bits, some 77,000 hashes hold two that are the same with a probability of a half.
-        var tree = new PrefixTree();
+        var tree = new PrefixTree(static _ => { });
         PrefixNode root = tree.GetRoot("");
         var seen = new Dictionary<uint, int>();
         for (int i = 0; ; i++)
