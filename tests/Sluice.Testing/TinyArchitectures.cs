@@ -6,7 +6,11 @@ public static class TinyArchitectures
     private const int Window = 5;
 
     /// <summary>Models that write text.</summary>
-    public static IReadOnlyList<TinyArchitecture> Decoders { get; } = [.. Dense().Concat(WithExperts()).Select(static d => d.Build()), .. TinyHybrids.All()];
+    public static IReadOnlyList<TinyArchitecture> Decoders { get; } =
+    [
+        .. Dense().Concat(WithExperts()).Select(static d => d.Build()), .. TinyHybrids.All(),
+        TinyGemma4.Build("gemma4", perLayer: 32), TinyGemma4.Build("gemma4-large", perLayer: 0),
+    ];
 
     /// <summary>Those of <see cref="Decoders"/> that keep a state.</summary>
     public static IReadOnlyList<TinyArchitecture> Hybrids { get; } = [.. Decoders.Where(static m => TinyHybrids.All().Any(h => h.Name == m.Name))];

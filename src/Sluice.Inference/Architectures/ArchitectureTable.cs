@@ -19,6 +19,7 @@ internal static class ArchitectureTable
         ["gemma"] = GemmaFamily.Read,
         ["gemma2"] = GemmaFamily.Read2,
         ["gemma3"] = GemmaFamily.Read3,
+        ["gemma4"] = Gemma4Family.Read,
         ["granite"] = GraniteFamily.Read,
         ["granitemoe"] = GraniteFamily.ReadExperts,
         ["phi3"] = PhiFamily.Read3,

@@ -23,6 +23,12 @@ internal sealed record AttentionPlan
     /// <summary>How queries and keys are normalised.</summary>
     public HeadNorm HeadNorm { get; init; }
 
+    /// <summary>Whether values are normalised per head, without gain.</summary>
+    public bool NormalizesValues { get; init; }
+
+    /// <summary>The layer whose keys and values this one reads; null where it has its own.</summary>
+    public int? SharesCacheOf { get; init; }
+
     /// <summary>Multiplies the products of queries and keys.</summary>
     public required float Scale { get; init; }
 

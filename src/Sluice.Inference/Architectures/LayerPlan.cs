@@ -30,6 +30,9 @@ internal sealed record LayerPlan
     /// <summary>ρ: multiplies what is added to the residual.</summary>
     public float ResidualScale { get; init; } = 1;
 
+    /// <summary>Whether the residual is multiplied by <c>layer_output_scale</c> at the end.</summary>
+    public bool HasOutputScale { get; init; }
+
     /// <summary>Null for a layer that mixes otherwise, or not at all.</summary>
     public AttentionPlan? Attention { get; init; }
 

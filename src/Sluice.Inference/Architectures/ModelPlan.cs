@@ -35,6 +35,9 @@ internal sealed record ModelPlan
     /// <summary>Whether the first row of <c>token_types</c> is added to every embedding.</summary>
     public bool HasTokenTypes { get; init; }
 
+    /// <summary>Values of what each layer adds of the token's own, from a table and from its embedding; 0 for none.</summary>
+    public int PerLayerLength { get; init; }
+
     /// <summary>Tensor of the last norm; null for none.</summary>
     public string? OutputNorm { get; init; } = "output_norm";
 

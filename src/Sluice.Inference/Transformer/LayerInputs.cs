@@ -10,6 +10,7 @@ internal static class LayerInputs
         IsQuantized(layer.Attention?.Query, layer.Attention?.Key, layer.Attention?.Value)
         || IsQuantized(layer.Recurrent?.Channels, layer.Recurrent?.Gate, layer.Recurrent?.Step, layer.Recurrent?.Beta)
         || IsQuantized(layer.FeedForward?.Gate, layer.FeedForward?.Up)
+        || IsQuantized(layer.PerLayer?.Gate)
         || (layer.Experts is { } e && (IsQuantized(e.Router, e.Shared?.Gate, e.Shared?.Up) || ReadsQuantizedGathered(e)));
 
     /// <summary>Values between the matrices of the part that every token takes; null without.</summary>

@@ -22,6 +22,7 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             SumNorm = reader.Norm(Named(plan.MixerSumNorm), Embedding),
             Scale = plan.ResidualScale,
         };
+        float outputScale = plan.HasOutputScale ? reader.Scalar(prefix + "layer_output_scale.weight") : 1;
         return new LayerWeights
         {
             Plan = plan,
@@ -32,8 +33,10 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             FeedForwardNorm = reader.Norm(Named(plan.FeedForwardNorm), Embedding),
             FeedForward = plan.FeedForward is { } f ? ReadFeedForward(prefix, "", f.Length, f.Activation) : null,
             Experts = plan.Experts is { } e ? ReadExperts(prefix, e) : null,
+            PerLayer = model.PerLayerLength > 0 ? ReadPerLayer(prefix, outputScale) : null,
             FeedForwardEnd = new BranchEnd
             {
+                OutputScale = model.PerLayerLength > 0 ? 1 : outputScale,
                 Bias = plan.FeedForward == null ? null : reader.FindVector(prefix + "ffn_down.bias", Embedding),
                 Norm = reader.Norm(Named(plan.PostFeedForwardNorm), Embedding),
                 SumNorm = reader.Norm(Named(plan.FeedForwardSumNorm), Embedding),
@@ -44,6 +47,13 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         string? Named(string? name) => name == null ? null : prefix + name;
     }
 
+    private PerLayerWeights ReadPerLayer(string prefix, float outputScale) => new()
+    {
+        Gate = reader.Matrix(prefix + "inp_gate.weight", model.PerLayerLength, Embedding),
+        Projection = reader.Matrix(prefix + "proj.weight", Embedding, model.PerLayerLength),
+        End = new BranchEnd { Norm = reader.Norm(prefix + "post_norm", Embedding), OutputScale = outputScale },
+    };
+
     private AttentionWeights ReadAttention(string prefix, AttentionPlan plan)
     {
         bool isFused = reader.Has(prefix + "attn_qkv.weight");
@@ -53,13 +63,17 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         Func<int, int>? halves = plan.IsInterleaved && plan.Rope >= 0
             ? HalvesOf(plan.KeyLength, model.Ropes[plan.Rope].DimensionCount)
             : null;
+        bool isShared = plan.SharesCacheOf != null;
+
+        // Without values of their own, heads have their keys, before these are normalised and turn.
+        bool hasValue = isFused || !plan.NormalizesValues || plan.ValueLength != plan.KeyLength || reader.Has(prefix + "attn_v.weight");
         bool isWhole = plan.HeadNorm == HeadNorm.WholeProjection;
         return new AttentionWeights
         {
             Query = plan.HasOutputGate ? GatedPart(0) : Part("attn_q", 0, queries, halves),
             Gate = plan.HasOutputGate ? GatedPart(plan.KeyLength) : null,
-            Key = Part("attn_k", queries, keys, halves),
-            Value = Part("attn_v", queries + keys, plan.ValuesLength, null),
+            Key = isShared ? null : Part("attn_k", queries, keys, halves),
+            Value = isShared || !hasValue ? null : Part("attn_v", queries + keys, plan.ValuesLength, null),
             QueryBias = PartBias("attn_q", 0, queries, halves),
             KeyBias = PartBias("attn_k", queries, keys, halves),
             ValueBias = PartBias("attn_v", queries + keys, plan.ValuesLength, null),

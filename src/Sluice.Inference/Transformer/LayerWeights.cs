@@ -30,9 +30,24 @@ internal sealed class LayerWeights
     public FeedForwardWeights? FeedForward { get; init; }
 
     public ExpertWeights? Experts { get; init; }
+
+    /// <summary>What is added of the token's own behind all else, or null.</summary>
+    public PerLayerWeights? PerLayer { get; init; }
 }
 
-/// <summary>How the result of a branch goes onto the residual: x = sumNorm(x + scale · norm(result + bias)).</summary>
+/// <summary>What a layer adds of the token's own: norm(projection · (gelu(gate · x) ⊙ own)).</summary>
+internal sealed class PerLayerWeights
+{
+    /// <summary>(PerLayerLength, EmbeddingLength)</summary>
+    public required PackedMatrix Gate { get; init; }
+
+    /// <summary>(EmbeddingLength, PerLayerLength)</summary>
+    public required PackedMatrix Projection { get; init; }
+
+    public required BranchEnd End { get; init; }
+}
+
+/// <summary>How the result of a branch goes onto the residual: x = sumNorm(x + scale · norm(result + bias)) · outputScale.</summary>
 internal sealed unsafe class BranchEnd
 {
     /// <summary>(EmbeddingLength)</summary>
@@ -44,8 +59,10 @@ internal sealed unsafe class BranchEnd
 
     public float Scale { get; init; } = 1;
 
+    public float OutputScale { get; init; } = 1;
+
     /// <summary>Whether products can be added to the residual as they come.</summary>
-    public bool IsPlain => Bias == null && Norm.IsNone && SumNorm.IsNone && Scale == 1;
+    public bool IsPlain => Bias == null && Norm.IsNone && SumNorm.IsNone && Scale == 1 && OutputScale == 1;
 }
 
 /// <summary>Attention of one layer.</summary>
@@ -57,11 +74,11 @@ internal sealed unsafe class AttentionWeights
     /// <summary>(HeadCount · ValueLength, EmbeddingLength): the sigmoids multiply what heads give; null for none.</summary>
     public PackedMatrix? Gate { get; init; }
 
-    /// <summary>(HeadCountKv · KeyLength, EmbeddingLength)</summary>
-    public required PackedMatrix Key { get; init; }
+    /// <summary>(HeadCountKv · KeyLength, EmbeddingLength); null where the layer reads the cache of another.</summary>
+    public PackedMatrix? Key { get; init; }
 
-    /// <summary>(HeadCountKv · ValueLength, EmbeddingLength)</summary>
-    public required PackedMatrix Value { get; init; }
+    /// <summary>(HeadCountKv · ValueLength, EmbeddingLength); null where values are keys, or the layer reads the cache of another.</summary>
+    public PackedMatrix? Value { get; init; }
 
     public float* QueryBias { get; init; }
 

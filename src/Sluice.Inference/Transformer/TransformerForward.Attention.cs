@@ -118,8 +118,8 @@ internal sealed unsafe partial class TransformerForward
     private void Project(AttentionWeights weights, BatchInput input, int threadIndex)
     {
         int queryGroups = weights.Query.GroupCount;
-        int keyGroups = weights.Key.GroupCount;
-        int valueGroups = weights.Value.GroupCount;
+        int keyGroups = weights.Key?.GroupCount ?? 0;
+        int valueGroups = weights.Value?.GroupCount ?? 0;
         int total = queryGroups + keyGroups + valueGroups + (weights.Gate?.GroupCount ?? 0);
         int share = GroupShare(total);
         while (_team.TryClaim(threadIndex, total, share, out int first, out int end))
@@ -133,12 +133,12 @@ internal sealed unsafe partial class TransformerForward
                 else if (g < queryGroups + keyGroups)
                 {
                     int k = g - queryGroups;
-                    weights.Key.MultiplyGroup(k, input, _keys + (k * GroupRows), _keyStride, false);
+                    weights.Key!.MultiplyGroup(k, input, _keys + (k * GroupRows), _keyStride, false);
                 }
                 else if (g < queryGroups + keyGroups + valueGroups)
                 {
                     int v = g - queryGroups - keyGroups;
-                    weights.Value.MultiplyGroup(v, input, _values + (v * GroupRows), _valueStride, false);
+                    weights.Value!.MultiplyGroup(v, input, _values + (v * GroupRows), _valueStride, false);
                 }
                 else
                 {
@@ -174,16 +174,31 @@ internal sealed unsafe partial class TransformerForward
         float* key = Keys(t) + (head * plan.KeyLength);
         float* value = Values(t) + (head * plan.ValueLength);
         Prepare(plan, Queries(t), weights.QueryBias, weights.QueryNorm, head * plan.GroupSize, plan.GroupSize, t);
-        Prepare(plan, Keys(t), weights.KeyBias, weights.KeyNorm, head, 1, t);
         if (plan.Temperature is { } temperature)
         {
             float* query = Queries(t) + (head * plan.GroupSize * plan.KeyLength);
             VectorMath.Scale(query, plan.GroupSize * plan.KeyLength, temperature.At(position));
         }
 
+        if (plan.SharesCacheOf != null)
+        {
+            return;
+        }
+
+        if (weights.Value == null)
+        {
+            new ReadOnlySpan<float>(key, plan.KeyLength).CopyTo(new Span<float>(value, plan.ValueLength));
+        }
+
+        Prepare(plan, Keys(t), weights.KeyBias, weights.KeyNorm, head, 1, t);
         if (weights.ValueBias != null)
         {
             VectorMath.Add(value, weights.ValueBias + (head * plan.ValueLength), plan.ValueLength);
+        }
+
+        if (plan.NormalizesValues)
+        {
+            VectorMath.UnitRms(value, plan.ValueLength, _plan.NormEpsilon);
         }
 
         int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
@@ -298,7 +313,7 @@ internal sealed unsafe partial class TransformerForward
                 }
             }
 
-            var shape = new AttentionHead(layer, head, plan.KeyLength, plan.ValueLength, plan.Scale, plan.ScoreCap);
+            var shape = new AttentionHead(plan.SharesCacheOf ?? layer, head, plan.KeyLength, plan.ValueLength, plan.Scale, plan.ScoreCap);
             _attention[threadIndex].Run(_cache, run.Sequence, shape, rows);
             if (plan.HasOutputGate)
             {

@@ -60,12 +60,12 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         int embedding = plan.EmbeddingLength;
 
         _residual = Floats(_columnCapacity, embedding);
-        if (layers.Any(static l => !l.MixerEnd.IsPlain || !l.FeedForwardEnd.IsPlain))
+        if (layers.Any(static l => !l.MixerEnd.IsPlain || !l.FeedForwardEnd.IsPlain || l.PerLayer != null))
         {
             _delta = Floats(_columnCapacity, embedding);
         }
 
-        _normed = new BatchInput(embedding, _columnCapacity, layers.Any(LayerInputs.ReadsQuantizedEmbedding));
+        _normed = new BatchInput(embedding, _columnCapacity, layers.Any(LayerInputs.ReadsQuantizedEmbedding) || weights.PerLayer?.Projection.ReadsQuantized == true);
         _ownNormed = PerThread(_ => Own(new BatchInput(embedding, OwnInputTokensMax, _normed.Quantized != null)));
         _headInput = new BatchInput(embedding, rowCapacity, weights.Head?.ReadsQuantized == true);
         _scratch = new float*[team.ThreadCount];
@@ -79,6 +79,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         _runOfColumn = new int[_columnCapacity];
         CreateAttention();
         CreateStates();
+        CreatePerLayer();
         CreateExperts();
         LogitStride = (weights.Head?.GroupCount ?? 0) * GroupRows;
         _logits = Floats(rowCapacity, LogitStride);
@@ -135,6 +136,11 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         Embed(threadIndex);
         _team.Barrier();
 
+        if (_weights.PerLayer != null)
+        {
+            ReadPerLayer(_weights.PerLayer, threadIndex);
+        }
+
         // What the branch before has left to do; null when its result is on the residual already.
         BranchEnd? before = null;
         for (int layer = 0; layer < _weights.Layers.Length; layer++)
@@ -184,6 +190,16 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
                 before = weights.FeedForwardEnd.IsPlain ? null : weights.FeedForwardEnd;
                 _team.Barrier();
             }
+
+            if (weights.PerLayer != null)
+            {
+                BatchInput input = Enter(before, default, threadIndex);
+                GatePerLayer(weights.PerLayer, layer, input, threadIndex);
+                _team.Barrier();
+                MultiplyOnto(weights.PerLayer.End, weights.PerLayer.Projection, _perLayerGated!, threadIndex);
+                before = weights.PerLayer.End;
+                _team.Barrier();
+            }
         }
 
         NormalizeLogitRows(before, threadIndex);
@@ -195,6 +211,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
     {
         _normed.Dispose();
         _headInput.Dispose();
+        _perLayerGated?.Dispose();
         _gathered?.Dispose();
         _expertGated?.Dispose();
         foreach (IDisposable owned in _owned)
@@ -298,7 +315,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         return _normed;
     }
 
-    // x = sumNorm(x + scale · norm(result + bias))
+    // x = sumNorm(x + scale · norm(result + bias)) · outputScale
     private void Settle(BranchEnd end, int t)
     {
         int length = _plan.EmbeddingLength;
@@ -317,6 +334,11 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         if (!end.SumNorm.IsNone)
         {
             Normalize(Residual(t), end.SumNorm, Residual(t));
+        }
+
+        if (end.OutputScale != 1)
+        {
+            VectorMath.Scale(Residual(t), length, end.OutputScale);
         }
     }
 

@@ -121,7 +121,7 @@ internal sealed class TransformerModel : LanguageModel
 
     /// <summary>What a layer keeps of a token.</summary>
     public static KvShape ShapeOf(LayerPlan layer) =>
-        layer.Attention is { } a ? new KvShape(a.HeadCountKv, a.KeyLength, a.ValueLength) : default;
+        layer.Attention is { SharesCacheOf: null } a ? new KvShape(a.HeadCountKv, a.KeyLength, a.ValueLength) : default;
 
     private static ChatTemplate? ParseTemplate(GgufFile file)
     {

@@ -47,6 +47,11 @@ internal sealed unsafe class TransformerWeights : IDisposable
             reader.MarkRead(_embedding.Name);
             PositionTable = plan.HasPositionTable ? reader.Table("position_embd.weight", plan.ContextLength, plan.EmbeddingLength) : null;
             TokenType = plan.HasTokenTypes ? reader.Table("token_types.weight", 1, plan.EmbeddingLength) : null;
+            if (plan.PerLayerLength > 0)
+            {
+                PerLayer = new PerLayerTable(file, reader, arena, plan, VocabularySize);
+            }
+
             EmbeddingNorm = reader.Norm(plan.EmbeddingNorm, plan.EmbeddingLength);
             var layers = new LayerReader(reader, plan);
             Layers = [.. plan.Layers.Select(layers.Read)];
@@ -85,6 +90,9 @@ internal sealed unsafe class TransformerWeights : IDisposable
     /// <summary>(EmbeddingLength): added to every embedding; null for none.</summary>
     public float* TokenType { get; }
 
+    /// <summary>What tokens have of their own in each layer, or null.</summary>
+    public PerLayerTable? PerLayer { get; }
+
     /// <summary>What follows pooling.</summary>
     public PooledLayerWeights[] PooledLayers { get; } = [];
 
@@ -104,7 +112,7 @@ internal sealed unsafe class TransformerWeights : IDisposable
     public long SizeBytes { get; }
 
     /// <summary>Of everything.</summary>
-    public long MemoryBytes => SizeBytes + _embedding.SizeBytes;
+    public long MemoryBytes => SizeBytes + _embedding.SizeBytes + (PerLayer?.TableBytes ?? 0);
 
     /// <summary>Bytes that a file's weights take when they are repacked, to within the padding of rows.</summary>
     public static long EstimateBytes(GgufFile file) =>

@@ -120,6 +120,14 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena? arena)
         return vector;
     }
 
+    /// <summary>A tensor of one value.</summary>
+    /// <exception cref="GgufException">The tensor is missing or has more values.</exception>
+    public float Scalar(string name)
+    {
+        float* value = Flat(name, 1);
+        return value == null ? 1 : *value;
+    }
+
     /// <summary>A small matrix with its rows as columns: (length, rowCount).</summary>
     /// <exception cref="GgufException">The tensor is missing or has another shape.</exception>
     public float* Transposed(string name, int rowCount, int length)

@@ -1,0 +1,71 @@
+namespace Sluice.Inference.Architectures;
+
+/// <summary>
+/// Gemma 4, dense: two sizes of heads, scores as they are, values normalised too. The last layers read the keys of earlier ones, and in the small
+/// models each layer adds something of the token's own.
+/// </summary>
+internal static class Gemma4Family
+{
+    public static ModelPlan Read(PlanReader reader)
+    {
+        if (reader.Integer("expert_count", 0, ModelLimits.ExpertCountMax, 0) > 0)
+        {
+            throw reader.Error("expert_count", "0: of this family only the dense models are computed, such as E2B, E4B, 12B and 31B", "experts");
+        }
+
+        int window = WindowReader.Length(reader);
+        int sharing = reader.Integer("attention.shared_kv_layers", 0, reader.LayerCount - 1, 0);
+        int ownCount = reader.LayerCount - sharing;
+        int perLayer = reader.Integer("embedding_length_per_layer_input", 0, ModelLimits.WidthMax, 0);
+        ModelPlan plan = DecoderReader.Read(reader, layer => Shape(reader, layer, window, ownCount));
+        int localLength = DecoderReader.ReadHeadLength(reader, "attention.key_length_swa", plan.Layers[0].Attention!.KeyLength);
+        RopeConfig rope = plan.Ropes[0];
+        return plan with
+        {
+            EmbeddingScale = MathF.Sqrt(plan.EmbeddingLength),
+            PerLayerLength = perLayer,
+            Ropes = [rope, rope with
+            {
+                DimensionCount = reader.Integer("rope.dimension_count_swa", 2, localLength, localLength),
+                FrequencyBase = reader.Number("rope.freq_base_swa", 1.001, 1e12, 10000),
+                Scaling = RopeScaling.None,
+                Factor = 1,
+                Divisors = null,
+            }],
+        };
+    }
+
+    private static LayerPlan Shape(PlanReader reader, LayerPlan layer, int window, int ownCount)
+    {
+        bool isLocal = IsLocal(reader, layer.Index);
+        AttentionPlan attention = layer.Attention! with
+        {
+            Scale = 1,
+            NormalizesValues = true,
+            SharesCacheOf = layer.Index < ownCount ? null : ownCount - (isLocal ? 2 : 1),
+        };
+        if (isLocal)
+        {
+            attention = attention with
+            {
+                KeyLength = DecoderReader.ReadHeadLength(reader, "attention.key_length_swa", attention.KeyLength),
+                ValueLength = DecoderReader.ReadHeadLength(reader, "attention.value_length_swa", attention.ValueLength),
+                Mask = AttentionMask.Window,
+                Window = window,
+                Rope = 1,
+            };
+        }
+
+        return layer with
+        {
+            Attention = attention,
+            PostMixerNorm = "post_attention_norm",
+            PostFeedForwardNorm = "post_ffw_norm",
+            FeedForward = layer.FeedForward! with { Activation = Activation.Gelu },
+            HasOutputScale = reader.HasTensor($"blk.{layer.Index}.layer_output_scale.weight"),
+        };
+    }
+
+    private static bool IsLocal(PlanReader reader, int layer) => reader.FlagAt("attention.sliding_window_pattern", layer)
+        ?? throw reader.Error("attention.sliding_window_pattern", "a list that says which layers are local", "none");
+}
