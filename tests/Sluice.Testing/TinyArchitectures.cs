@@ -10,6 +10,8 @@ public static class TinyArchitectures
     [
         .. Dense().Concat(WithExperts()).Select(static d => d.Build()), .. TinyHybrids.All(),
         TinyGemma4.Build("gemma4", perLayer: 32), TinyGemma4.Build("gemma4-large", perLayer: 0),
+        TinyGemma4.Build("gemma4-experts", perLayer: 0, experts: 6),
+        TinyDeepSeek.Build("deepseek2", queryRank: 32), TinyDeepSeek.Build("deepseek2-light", queryRank: 0),
     ];
 
     /// <summary>Those of <see cref="Decoders"/> that keep a state.</summary>

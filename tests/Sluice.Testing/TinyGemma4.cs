@@ -10,7 +10,8 @@ internal static class TinyGemma4
 
     /// <param name="name">Seeds the weights.</param>
     /// <param name="perLayer">Values of a token's own in a layer; 0 for a large model, whose last layers have keys of their own, and no values.</param>
-    public static TinyArchitecture Build(string name, int perLayer)
+    /// <param name="experts">Experts beside the dense part; 0 for none.</param>
+    public static TinyArchitecture Build(string name, int perLayer, int experts = 0)
     {
         bool[] isLocal = [true, true, false, true, true, false];
         var own = perLayer > 0 ? OwnLayers : isLocal.Length;
@@ -32,6 +33,7 @@ internal static class TinyGemma4
                 .Matrix("per_layer_model_proj.weight", Embedding, perLayer * isLocal.Length).Gain("per_layer_proj_norm.weight", perLayer);
         }
 
+        if (experts > 0) model.Key("expert_count", experts).Key("expert_used_count", 2).Key("expert_feed_forward_length", 32);
         for (var layer = 0; layer < isLocal.Length; layer++)
         {
             var prefix = $"blk.{layer}.";
@@ -49,6 +51,7 @@ internal static class TinyGemma4
                 .Gain(prefix + "ffn_norm.weight", Embedding).Gain(prefix + "post_ffw_norm.weight", Embedding)
                 .Matrix(prefix + "ffn_gate.weight", Embedding, feedForward[layer]).Matrix(prefix + "ffn_up.weight", Embedding, feedForward[layer])
                 .Matrix(prefix + "ffn_down.weight", feedForward[layer], Embedding);
+            if (experts > 0) AddExperts(model, prefix, experts);
             if (perLayer > 0)
             {
                 model.Matrix(prefix + "inp_gate.weight", Embedding, perLayer).Matrix(prefix + "proj.weight", perLayer, Embedding)
@@ -58,4 +61,10 @@ internal static class TinyGemma4
 
         return model;
     }
+
+    private static void AddExperts(TinyArchitecture model, string prefix, int experts) => model
+        .Scaled(prefix + "ffn_gate_inp.weight", 8, Embedding, experts).Gain(prefix + "ffn_gate_inp.scale", Embedding)
+        .Gain(prefix + "pre_ffw_norm_2.weight", Embedding).Gain(prefix + "post_ffw_norm_1.weight", Embedding)
+        .Gain(prefix + "post_ffw_norm_2.weight", Embedding).Matrix(prefix + "ffn_gate_up_exps.weight", Embedding, 2 * 32, experts)
+        .Matrix(prefix + "ffn_down_exps.weight", 32, Embedding, experts).Gain(prefix + "ffn_down_exps.scale", experts);
 }

@@ -32,6 +32,7 @@ internal static class ArchitectureTable
         ["seed_oss"] = SeedFamily.ReadOss,
         ["minimax-m2"] = MiniMaxFamily.Read2,
         ["gpt-oss"] = GptOssFamily.Read,
+        ["deepseek2"] = DeepSeekFamily.Read2,
         ["qwen35"] = Qwen35Family.Read,
         ["qwen35moe"] = Qwen35Family.ReadExperts,
         ["lfm2"] = Lfm2Family.Read,

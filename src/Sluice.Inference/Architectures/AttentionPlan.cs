@@ -46,6 +46,9 @@ internal sealed record AttentionPlan
     /// <summary>Whether the query matrix has a row of a gate behind each head's, whose sigmoid multiplies what the head gives.</summary>
     public bool HasOutputGate { get; init; }
 
+    /// <summary>Where keys and values are one latent vector; null where they are their own.</summary>
+    public LatentPlan? Latent { get; init; }
+
     /// <summary>How queries grow with their position; null for not.</summary>
     public QueryTemperature? Temperature { get; init; }
 
@@ -58,7 +61,7 @@ internal sealed record AttentionPlan
     public int ValuesLength => HeadCountKv * ValueLength;
 
     /// <summary>Values of all heads' results.</summary>
-    public int OutputLength => HeadCount * ValueLength;
+    public int OutputLength => HeadCount * (Latent?.HeadLength ?? ValueLength);
 
     /// <summary>The keys that a position sees: from the first to before the end.</summary>
     /// <param name="position">From 0.</param>
@@ -107,6 +110,14 @@ internal enum HeadNorm
     /// <summary>Per head without gain, after they have turned.</summary>
     UnitAfterRope,
 }
+
+/// <summary>Attention to one latent vector a token, of which each head makes its keys and values.</summary>
+/// <param name="QueryRank">Values that queries are made of; 0 where they are made of the input.</param>
+/// <param name="Length">Values of the latent vector.</param>
+/// <param name="FixedLength">Values of a head's query that don't turn.</param>
+/// <param name="TurningLength">Values of a head's query, and of the one key, that turn.</param>
+/// <param name="HeadLength">Values of a head's result.</param>
+internal sealed record LatentPlan(int QueryRank, int Length, int FixedLength, int TurningLength, int HeadLength);
 
 /// <summary>Queries are multiplied by 1 + scale · ln(1 + ⌊(position + offset) / length⌋).</summary>
 /// <param name="Scale">Of the logarithm.</param>

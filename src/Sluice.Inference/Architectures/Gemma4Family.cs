@@ -1,23 +1,22 @@
 namespace Sluice.Inference.Architectures;
 
 /// <summary>
-/// Gemma 4, dense: two sizes of heads, scores as they are, values normalised too. The last layers read the keys of earlier ones, and in the small
-/// models each layer adds something of the token's own.
+/// Gemma 4: two sizes of heads, scores as they are, values normalised too. The last layers read the keys of earlier ones, and in the small models
+/// each layer adds something of the token's own. One has experts beside its dense part, each with norms of its own.
 /// </summary>
 internal static class Gemma4Family
 {
     public static ModelPlan Read(PlanReader reader)
     {
-        if (reader.Integer("expert_count", 0, ModelLimits.ExpertCountMax, 0) > 0)
-        {
-            throw reader.Error("expert_count", "0: of this family only the dense models are computed, such as E2B, E4B, 12B and 31B", "experts");
-        }
-
+        ExpertPlan? experts = ExpertReader.Read(reader, ExpertGate.Softmax, normalizes: true);
         int window = WindowReader.Length(reader);
         int sharing = reader.Integer("attention.shared_kv_layers", 0, reader.LayerCount - 1, 0);
         int ownCount = reader.LayerCount - sharing;
         int perLayer = reader.Integer("embedding_length_per_layer_input", 0, ModelLimits.WidthMax, 0);
-        ModelPlan plan = DecoderReader.Read(reader, layer => Shape(reader, layer, window, ownCount));
+        ModelPlan plan = DecoderReader.Read(reader, layer => Shape(reader, layer, window, ownCount) with
+        {
+            Experts = experts == null ? null : experts with { Activation = Activation.Gelu },
+        });
         int localLength = DecoderReader.ReadHeadLength(reader, "attention.key_length_swa", plan.Layers[0].Attention!.KeyLength);
         RopeConfig rope = plan.Ropes[0];
         return plan with

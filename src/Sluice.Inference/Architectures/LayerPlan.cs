@@ -42,7 +42,7 @@ internal sealed record LayerPlan
     /// <summary>Null for a layer without.</summary>
     public FeedForwardPlan? FeedForward { get; init; }
 
-    /// <summary>In place of <see cref="FeedForward"/>, or null.</summary>
+    /// <summary>In place of <see cref="FeedForward"/>, or null; beside it in Gemma 4, where both read the same residual, each behind its own norm.</summary>
     public ExpertPlan? Experts { get; init; }
 
     /// <summary>The same layer whose queries and keys don't turn.</summary>

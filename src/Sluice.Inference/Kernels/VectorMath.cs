@@ -178,6 +178,15 @@ internal static unsafe class VectorMath
         }
     }
 
+    /// <summary>x[i] *= y[i]; <paramref name="count"/> is a multiple of 16.</summary>
+    public static void Multiply(float* x, float* y, int count)
+    {
+        for (int i = 0; i < count; i += Lanes)
+        {
+            (Vector512.Load(x + i) * Vector512.Load(y + i)).Store(x + i);
+        }
+    }
+
     /// <summary>x[i] *= factor; <paramref name="count"/> is a multiple of 16.</summary>
     public static void Scale(float* x, int count, float factor)
     {

@@ -8,6 +8,7 @@ internal static class LayerInputs
     /// <summary>Whether a matrix that reads the normalised residual is quantised.</summary>
     public static bool ReadsQuantizedEmbedding(LayerWeights layer) =>
         IsQuantized(layer.Attention?.Query, layer.Attention?.Key, layer.Attention?.Value)
+        || IsQuantized(layer.Attention?.Latent?.QueryInput)
         || IsQuantized(layer.Recurrent?.Channels, layer.Recurrent?.Gate, layer.Recurrent?.Step, layer.Recurrent?.Beta)
         || IsQuantized(layer.FeedForward?.Gate, layer.FeedForward?.Up)
         || IsQuantized(layer.PerLayer?.Gate)

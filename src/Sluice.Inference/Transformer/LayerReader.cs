@@ -13,7 +13,7 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
     {
         string prefix = $"blk.{plan.Index}.";
         NormWeights mixerNorm = reader.Norm(Named(plan.MixerNorm), Embedding);
-        AttentionWeights? attention = plan.Attention is { } a ? ReadAttention(prefix, a) : null;
+        AttentionWeights? attention = plan.Attention is { } a ? (a.Latent is { } latent ? ReadLatent(prefix, a, latent) : ReadAttention(prefix, a)) : null;
         RecurrentWeights? recurrent = plan.Recurrent is { } r ? new StateWeightReader(reader, Embedding).Read(prefix, r) : null;
         var mixerEnd = new BranchEnd
         {
@@ -32,13 +32,14 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             MixerEnd = mixerEnd,
             FeedForwardNorm = reader.Norm(Named(plan.FeedForwardNorm), Embedding),
             FeedForward = plan.FeedForward is { } f ? ReadFeedForward(prefix, "", f.Length, f.Activation) : null,
-            Experts = plan.Experts is { } e ? ReadExperts(prefix, e) : null,
+            Experts = plan.Experts is { } e ? ReadExperts(prefix, e, isBeside: plan.FeedForward != null) : null,
             PerLayer = model.PerLayerLength > 0 ? ReadPerLayer(prefix, outputScale) : null,
             FeedForwardEnd = new BranchEnd
             {
                 OutputScale = model.PerLayerLength > 0 ? 1 : outputScale,
                 Bias = plan.FeedForward == null ? null : reader.FindVector(prefix + "ffn_down.bias", Embedding),
                 Norm = reader.Norm(Named(plan.PostFeedForwardNorm), Embedding),
+                ExpertNorm = plan is { FeedForward: not null, Experts: not null } ? reader.Norm(prefix + "post_ffw_norm_2", Embedding) : default,
                 SumNorm = reader.Norm(Named(plan.FeedForwardSumNorm), Embedding),
                 Scale = plan.ResidualScale,
             },
@@ -53,6 +54,31 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         Projection = reader.Matrix(prefix + "proj.weight", Embedding, model.PerLayerLength),
         End = new BranchEnd { Norm = reader.Norm(prefix + "post_norm", Embedding), OutputScale = outputScale },
     };
+
+    private AttentionWeights ReadLatent(string prefix, AttentionPlan plan, LatentPlan latent)
+    {
+        int head = latent.FixedLength + latent.TurningLength;
+        int rank = latent.QueryRank;
+        return new AttentionWeights
+        {
+            Query = reader.Matrix(
+                prefix + (rank > 0 ? "attn_q_b.weight" : "attn_q.weight"), plan.HeadCount * head, rank > 0 ? rank : Embedding,
+                TailHalvesOf(head, latent.FixedLength)),
+            Key = reader.Matrix(prefix + "attn_kv_a_mqa.weight", plan.KeyLength, Embedding, TailHalvesOf(plan.KeyLength, latent.Length)),
+            Latent = new LatentWeights
+            {
+                QueryInput = rank > 0 ? reader.Matrix(prefix + "attn_q_a.weight", rank, Embedding) : null,
+                QueryNorm = rank > 0 ? reader.Vector(prefix + "attn_q_a_norm.weight", rank) : null,
+                Norm = reader.Vector(prefix + "attn_kv_a_norm.weight", latent.Length),
+                Keys = Heads("attn_k_b.weight", latent.Length, latent.FixedLength),
+                Values = Heads("attn_v_b.weight", latent.HeadLength, latent.Length),
+            },
+            Output = reader.Matrix(prefix + "attn_output.weight", Embedding, plan.OutputLength),
+        };
+
+        PackedMatrix[] Heads(string name, int rows, int length) => [.. Enumerable.Range(0, plan.HeadCount).Select(
+            h => reader.Rows(prefix + name, (long)plan.HeadCount * rows, length, (long)h * rows, rows))];
+    }
 
     private AttentionWeights ReadAttention(string prefix, AttentionPlan plan)
     {
@@ -117,7 +143,7 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         };
     }
 
-    private ExpertWeights ReadExperts(string prefix, ExpertPlan plan)
+    private ExpertWeights ReadExperts(string prefix, ExpertPlan plan, bool isBeside)
     {
         int count = plan.Count;
         int length = plan.Length;
@@ -157,6 +183,13 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             DownBiases = downBiases,
             Shared = plan.SharedLength > 0 ? ReadFeedForward(prefix, "_shexp", plan.SharedLength, plan.Activation) : null,
             SharedGate = reader.FindVector(prefix + "ffn_gate_inp_shexp.weight", Embedding),
+            Beside = !isBeside ? null : new BesideWeights
+            {
+                DenseNorm = reader.Norm(prefix + "post_ffw_norm_1", Embedding),
+                InputNorm = reader.Norm(prefix + "pre_ffw_norm_2", Embedding),
+                RouterScale = reader.Vector(prefix + "ffn_gate_inp.scale", Embedding),
+                DownScale = reader.FindVector(prefix + "ffn_down_exps.scale", count),
+            },
         };
 
         PackedMatrix Rows(string name, int rowsOfExpert, int inputs, long firstRow) =>
@@ -164,6 +197,15 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
 
         float* BiasOf(string name, int values, int expert) =>
             reader.Has($"{prefix}{name}.bias") ? reader.VectorOf($"{prefix}{name}.bias", count, values, expert) : null;
+    }
+
+    // The same for what stands at the end of each head, behind what doesn't turn.
+    private static Func<int, int> TailHalvesOf(int headLength, int fixedLength)
+    {
+        Func<int, int> halves = HalvesOf(headLength - fixedLength, headLength - fixedLength);
+        return row => row % headLength < fixedLength
+            ? row
+            : row - (row % headLength) + fixedLength + halves((row % headLength) - fixedLength);
     }
 
     // Pairs (2i, 2i+1) of the file become (i, i + n/2): one rotation routine with contiguous loads serves all architectures.

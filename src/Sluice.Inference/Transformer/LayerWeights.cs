@@ -47,13 +47,19 @@ internal sealed class PerLayerWeights
     public required BranchEnd End { get; init; }
 }
 
-/// <summary>How the result of a branch goes onto the residual: x = sumNorm(x + scale · norm(result + bias)) · outputScale.</summary>
+/// <summary>
+/// How the result of a branch goes onto the residual: x = sumNorm(x + scale · norm(result + bias)) · outputScale; with a part beside experts the
+/// result is expertNorm(experts) + that part's.
+/// </summary>
 internal sealed unsafe class BranchEnd
 {
     /// <summary>(EmbeddingLength)</summary>
     public float* Bias { get; init; }
 
     public NormWeights Norm { get; init; }
+
+    /// <summary>Of the experts' result, before that of the part beside them is added; none where there is no such part.</summary>
+    public NormWeights ExpertNorm { get; init; }
 
     public NormWeights SumNorm { get; init; }
 
@@ -97,6 +103,31 @@ internal sealed unsafe class AttentionWeights
 
     /// <summary>(EmbeddingLength, HeadCount · ValueLength)</summary>
     public required PackedMatrix Output { get; init; }
+
+    /// <summary>Where keys and values are one latent vector; null where they are their own.</summary>
+    public LatentWeights? Latent { get; init; }
+}
+
+/// <summary>
+/// What attention to a latent vector needs beside query, (HeadCount · (FixedLength + TurningLength), QueryRank or EmbeddingLength), and key,
+/// (Length + TurningLength, EmbeddingLength).
+/// </summary>
+internal sealed unsafe class LatentWeights
+{
+    /// <summary>(QueryRank, EmbeddingLength), or null.</summary>
+    public PackedMatrix? QueryInput { get; init; }
+
+    /// <summary>(QueryRank), or null.</summary>
+    public float* QueryNorm { get; init; }
+
+    /// <summary>(Length)</summary>
+    public required float* Norm { get; init; }
+
+    /// <summary>For each head (Length, FixedLength).</summary>
+    public required PackedMatrix[] Keys { get; init; }
+
+    /// <summary>For each head (HeadLength, Length).</summary>
+    public required PackedMatrix[] Values { get; init; }
 }
 
 /// <summary>A recurrent layer. What a kind doesn't have is null.</summary>
@@ -179,6 +210,25 @@ internal sealed unsafe class ExpertWeights
 
     /// <summary>(EmbeddingLength): the sigmoid of its product with the input multiplies what the shared part gives; null for 1.</summary>
     public float* SharedGate { get; init; }
+
+    /// <summary>What experts do beside a dense part that reads the same residual; null for none.</summary>
+    public BesideWeights? Beside { get; init; }
+}
+
+/// <summary>Experts beside a dense part: each has norms of its own before and behind it, and the router another.</summary>
+internal sealed unsafe class BesideWeights
+{
+    /// <summary>(EmbeddingLength): of what the dense part gives.</summary>
+    public required NormWeights DenseNorm { get; init; }
+
+    /// <summary>(EmbeddingLength): of what experts read.</summary>
+    public required NormWeights InputNorm { get; init; }
+
+    /// <summary>(EmbeddingLength): multiplies the normalised residual that the router reads.</summary>
+    public required float* RouterScale { get; init; }
+
+    /// <summary>(Count): multiplies an expert's weight; null for none.</summary>
+    public float* DownScale { get; init; }
 }
 
 /// <summary>A matrix behind pooling.</summary>

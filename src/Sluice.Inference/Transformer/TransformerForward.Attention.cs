@@ -264,17 +264,25 @@ internal sealed unsafe partial class TransformerForward
         }
     }
 
-    private void AttendTiles(
-        AttentionPlan plan, AttentionWeights weights, int layer, AttentionTiles tiles, bool rotates, QuantizedActivations? quantized, BatchInput attended,
-        int threadIndex)
+    // Rows of a thread's own, none of them filled.
+    private AttentionRows RowsOf(int threadIndex)
     {
-        int groupSize = plan.GroupSize;
         AttentionRows rows = default;
         rows.Queries = (float**)_rowScratch[threadIndex].Bytes;
         rows.Outputs = rows.Queries + _rowCapacity;
         rows.Firsts = (int*)(rows.Outputs + _rowCapacity);
         rows.Ends = rows.Firsts + _rowCapacity;
-        float* sinks = (float*)(rows.Ends + _rowCapacity);
+        rows.Sinks = (float*)(rows.Ends + _rowCapacity);
+        return rows;
+    }
+
+    private void AttendTiles(
+        AttentionPlan plan, AttentionWeights weights, int layer, AttentionTiles tiles, bool rotates, QuantizedActivations? quantized, BatchInput attended,
+        int threadIndex)
+    {
+        int groupSize = plan.GroupSize;
+        AttentionRows rows = RowsOf(threadIndex);
+        float* sinks = rows.Sinks;
         rows.Sinks = weights.Sinks == null ? null : sinks;
         int total = tiles.Items.Count * plan.HeadCountKv;
         while (_team.TryClaim(threadIndex, total, 1, out int item, out _))

@@ -16,6 +16,8 @@ internal sealed unsafe partial class TransformerForward
     private float* _sharedGates;
     private BatchInput? _gathered;
     private BatchInput? _expertGated;
+    private BatchInput? _routerInput;
+    private float* _dense;
 
     private void CreateExperts()
     {
@@ -32,13 +34,20 @@ internal sealed unsafe partial class TransformerForward
         int columns = ExpertTokens.ColumnCapacity(_expertPlan, _tokenCapacity);
         _gathered = new BatchInput(_plan.EmbeddingLength, columns, layers.Any(LayerInputs.ReadsQuantizedGathered));
         _expertGated = new BatchInput(_expertPlan.Length, columns, layers.Any(static l => l.Experts[0].Down.ReadsQuantized));
+        if (layers.Any(static l => l.Beside != null))
+        {
+            _dense = Floats(_columnCapacity, _plan.EmbeddingLength);
+            _routerInput = new BatchInput(_plan.EmbeddingLength, _columnCapacity, layers.Any(static l => l.Router.ReadsQuantized));
+            _inputs.Add(_routerInput);
+        }
+
         _expertTokens = new ExpertTokens(_expertPlan, _tokenCapacity, _gathered, _expertGated);
     }
 
     // From the normalised input to what is added to the residual.
     private void Consult(ExpertWeights weights, BranchEnd end, BatchInput input, BatchInput? sharedGated, int threadIndex)
     {
-        Route(weights, input, sharedGated, threadIndex);
+        Route(weights, _routerInput ?? input, sharedGated, threadIndex);
         _team.Barrier();
         Choose(weights, input, threadIndex);
         _team.Barrier();
@@ -47,6 +56,40 @@ internal sealed unsafe partial class TransformerForward
         GateExperts(weights, threadIndex);
         _team.Barrier();
         AddExperts(weights, end, sharedGated, threadIndex);
+    }
+
+    private float* Dense(int column) => _dense + ((long)column * Padded(_plan.EmbeddingLength));
+
+    // The dense part's result waits until the experts' is there.
+    private void ConsultBeside(LayerWeights weights, BatchInput gated, int threadIndex)
+    {
+        BesideWeights beside = weights.Experts!.Beside!;
+        PackedMatrix down = weights.FeedForward!.Down;
+        int length = _plan.EmbeddingLength;
+        while (_team.TryClaim(threadIndex, down.GroupCount, GroupShare(down.GroupCount), out int first, out int end))
+        {
+            for (int g = first; g < end; g++)
+            {
+                down.MultiplyGroup(g, gated, _dense + (g * GroupRows), Padded(length), false);
+            }
+        }
+
+        _team.Barrier();
+        while (_team.TryClaim(threadIndex, _batch.TokenCount, 1, out int t, out _))
+        {
+            Normalize(Dense(t), beside.DenseNorm, Dense(t));
+            Normalize(Residual(t), beside.InputNorm, _normed.Column(t));
+            _normed.Seal(t);
+            float* router = _routerInput!.Column(t);
+            new ReadOnlySpan<float>(Residual(t), length).CopyTo(new Span<float>(router, length));
+            VectorMath.UnitRms(router, length, _plan.NormEpsilon);
+            VectorMath.Scale(router, length, 1 / MathF.Sqrt(length));
+            VectorMath.Multiply(router, beside.RouterScale, length);
+            _routerInput.Seal(t);
+        }
+
+        _team.Barrier();
+        Consult(weights.Experts, weights.FeedForwardEnd, _normed, null, threadIndex);
     }
 
     private void Route(ExpertWeights weights, BatchInput input, BatchInput? sharedGated, int threadIndex)
@@ -105,6 +148,11 @@ internal sealed unsafe partial class TransformerForward
 
         ReadOnlySpan<float> bias = weights.ChoiceBias == null ? [] : new ReadOnlySpan<float>(weights.ChoiceBias, count);
         _choices[threadIndex].Choose(new ReadOnlySpan<float>(logits, count), bias, _expertTokens!.Chosen(t), _expertTokens.Shares(t));
+        for (int i = 0; weights.Beside is { DownScale: not null } && i < weights.Plan.UsedCount; i++)
+        {
+            _expertTokens.Shares(t)[i] *= weights.Beside.DownScale[_expertTokens.Chosen(t)[i]];
+        }
+
         if (weights.SharedGate != null)
         {
             _sharedGates[t] = 1 / (1 + MathF.Exp(-VectorMath.Dot(weights.SharedGate, input.Column(t), _plan.EmbeddingLength)));

@@ -78,6 +78,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         _gated = Inputs(LayerInputs.GatedLength, LayerInputs.ReadsQuantizedGated);
         _runOfColumn = new int[_columnCapacity];
         CreateAttention();
+        CreateLatent();
         CreateStates();
         CreatePerLayer();
         CreateExperts();
@@ -158,6 +159,10 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
                 {
                     Recur(weights, layer, input, threadIndex);
                 }
+                else if (weights.Attention!.Latent != null)
+                {
+                    AttendLatent(weights, layer, input, threadIndex);
+                }
                 else
                 {
                     Attend(weights, layer, input, threadIndex);
@@ -179,9 +184,18 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
                 BatchInput input = Enter(before, weights.FeedForwardNorm, threadIndex);
                 FeedForward(weights.FeedForward, input, _gated[layer]!, threadIndex);
                 _team.Barrier();
-                MultiplyOnto(weights.FeedForwardEnd, weights.FeedForward.Down, _gated[layer]!, threadIndex);
-                before = weights.FeedForwardEnd.IsPlain ? null : weights.FeedForwardEnd;
-                _team.Barrier();
+                if (weights.Experts != null)
+                {
+                    ConsultBeside(weights, _gated[layer]!, threadIndex);
+                    before = weights.FeedForwardEnd;
+                    _team.Barrier();
+                }
+                else
+                {
+                    MultiplyOnto(weights.FeedForwardEnd, weights.FeedForward.Down, _gated[layer]!, threadIndex);
+                    before = weights.FeedForwardEnd.IsPlain ? null : weights.FeedForwardEnd;
+                    _team.Barrier();
+                }
             }
             else if (weights.Experts != null)
             {
@@ -211,7 +225,9 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
     {
         _normed.Dispose();
         _headInput.Dispose();
+        _queryInput?.Dispose();
         _perLayerGated?.Dispose();
+        _routerInput?.Dispose();
         _gathered?.Dispose();
         _expertGated?.Dispose();
         foreach (IDisposable owned in _owned)
@@ -323,6 +339,12 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         if (end.Bias != null)
         {
             VectorMath.Add(result, end.Bias, length);
+        }
+
+        if (!end.ExpertNorm.IsNone)
+        {
+            Normalize(result, end.ExpertNorm, result);
+            VectorMath.Add(result, Dense(t), length);
         }
 
         if (!end.Norm.IsNone)
