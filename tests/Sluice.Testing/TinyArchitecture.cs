@@ -11,7 +11,7 @@ namespace Sluice.Testing;
 public sealed class TinyArchitecture(string name, string architecture)
 {
     private readonly List<(string Key, Action<GgufWriter> Write)> _keys = [];
-    private readonly List<(string Name, long[] Dimensions, Func<RandomBlocks, long, float[]> Fill)> _tensors = [];
+    private readonly List<(string Name, long[] Dimensions, double? Deviation, Func<RandomBlocks, long, float[]> Fill)> _tensors = [];
 
     public string Name => name;
 
@@ -50,8 +50,12 @@ public sealed class TinyArchitecture(string name, string architecture)
     }
 
     /// <summary>Adds a matrix whose products have about the size of what they read, times a factor. Dimensions as in the file, row length first.</summary>
-    public TinyArchitecture Scaled(string tensor, double factor, params long[] dimensions) =>
-        Add(tensor, dimensions, (random, count) => random.Singles(count, factor / Math.Sqrt(dimensions[0])));
+    public TinyArchitecture Scaled(string tensor, double factor, params long[] dimensions)
+    {
+        var deviation = factor / Math.Sqrt(dimensions[0]);
+        _tensors.Add((tensor, dimensions, deviation, (random, count) => random.Singles(count, deviation)));
+        return this;
+    }
 
     public TinyArchitecture Matrix(string tensor, params long[] dimensions) => Scaled(tensor, 1, dimensions);
 
@@ -65,12 +69,14 @@ public sealed class TinyArchitecture(string name, string architecture)
     /// <summary>Adds numbers of any kind.</summary>
     public TinyArchitecture Add(string tensor, long[] dimensions, Func<RandomBlocks, long, float[]> fill)
     {
-        _tensors.Add((tensor, dimensions, fill));
+        _tensors.Add((tensor, dimensions, null, fill));
         return this;
     }
 
-    /// <summary>The file's bytes, all tensors F32. The name in it is none of a family, or llama.cpp looks for that family's tokens.</summary>
-    public byte[] ToArray()
+    /// <summary>The file's bytes. The name in it is none of a family, or llama.cpp looks for that family's tokens.</summary>
+    /// <param name="type">Of the matrices whose rows are whole blocks of it; other tensors are F32.</param>
+    /// <param name="transform">What to write in place of a tensor's blocks, as F32; null writes the blocks.</param>
+    public byte[] ToArray(GgufTensorType type = GgufTensorType.F32, Func<GgufTensorType, byte[], long, float[]>? transform = null)
     {
         var writer = new GgufWriter().Add("general.architecture", architecture).Add("general.name", "tiny");
         foreach (var (_, write) in _keys)
@@ -79,10 +85,20 @@ public sealed class TinyArchitecture(string name, string architecture)
         }
 
         TinyModel.WriteVocabulary(writer, "qwen2");
-        foreach (var (tensor, dimensions, fill) in _tensors)
+        foreach (var (tensor, dimensions, deviation, fill) in _tensors)
         {
             var count = dimensions.Aggregate(1L, static (product, d) => product * d);
-            writer.AddTensor(tensor, dimensions, GgufTensorType.F32, fill(new RandomBlocks(name + tensor), count));
+            var random = new RandomBlocks(name + tensor);
+            if (type == GgufTensorType.F32 || deviation == null || dimensions.Length < 2 || dimensions[0] % GgufTensorTypes.BlockElements(type) != 0)
+            {
+                writer.AddTensor(tensor, dimensions, GgufTensorType.F32, fill(random, count));
+                continue;
+            }
+
+            var blocks = random.Blocks(type, count, deviation.Value);
+            _ = transform == null
+                ? writer.AddTensor(tensor, dimensions, type, blocks)
+                : writer.AddTensor(tensor, dimensions, GgufTensorType.F32, transform(type, blocks, count));
         }
 
         return writer.ToArray();

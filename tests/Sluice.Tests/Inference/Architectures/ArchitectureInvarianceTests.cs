@@ -1,3 +1,4 @@
+using Sluice.Inference.Gguf;
 using Sluice.Inference.Transformer;
 using Sluice.Testing;
 using Sluice.Tests.Inference.Transformer;
@@ -12,6 +13,27 @@ namespace Sluice.Tests.Inference.Architectures;
 public sealed class ArchitectureInvarianceTests
 {
     public static TheoryData<string> Decoders => [.. TinyArchitectures.Decoders.Select(static m => m.Name)];
+
+    // What decides how a column is computed is whether its matrices read it quantised; the kernels' tests have the types.
+    [Theory]
+    [MemberData(nameof(Decoders))]
+    public void Quantised_weights_keep_the_promise_and_stay_near_the_exact_ones(string name)
+    {
+        using var one = TinyModelFile.LoadArchitecture(name, GgufTensorType.Q8_0);
+        using var three = TinyModelFile.LoadArchitecture(name, GgufTensorType.Q8_0, threadCount: 3);
+        using var exact = TinyModelFile.LoadArchitecture(name, GgufTensorType.Q8_0, dequantized: true);
+        var prompt = Prompt("quantised", 23);
+        var whole = Logits(one.Model, prompt, prompt.Length);
+        Assert.Equal(whole, Logits(one.Model, prompt, 1));
+        Assert.Equal(whole, Logits(one.Model, prompt, 5));
+        Assert.Equal(whole, Logits(three.Model, prompt, prompt.Length));
+        Assert.Equal(whole, Logits(three.Model, prompt, 3));
+
+        // A router that is near a tie chooses otherwise when its input is rounded: of eight tokens the median counts.
+        var means = Enumerable.Range(1, 8).Select(token => one.Logprobs([token]).Zip(exact.Logprobs([token]), static (a, b) => Math.Abs(a - b)).Average());
+        var median = means.Order().ElementAt(4);
+        Assert.True(median < 0.15, $"{median:F3}: {string.Join(' ', means.Select(m => $"{m:F3}"))}");
+    }
 
     [Theory]
     [MemberData(nameof(Decoders))]

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
+using Sluice.Inference.Gguf;
 using Sluice.Inference.Kernels;
 using Sluice.Testing;
 using Sluice.Tests.Inference.Transformer;
@@ -119,6 +120,12 @@ public sealed partial class InstructionSetTests(ShippedModel shipped, ITestOutpu
         foreach (var model in TinyArchitectures.Decoders)
         {
             using var tiny = TinyModelFile.Load(model);
+            Add(tiny);
+        }
+
+        foreach (var name in (string[])["qwen35moe", "gemma4-experts", "deepseek2", "granitehybrid"])
+        {
+            using var tiny = TinyModelFile.LoadArchitecture(name, GgufTensorType.Q8_0);
             Add(tiny);
         }
 

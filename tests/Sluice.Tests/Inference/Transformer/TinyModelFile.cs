@@ -27,6 +27,10 @@ internal sealed class TinyModelFile : IDisposable
 
     public static TinyModelFile Load(TinyArchitecture model, int threadCount = 1) => new(model.ToArray(), threadCount);
 
+    /// <summary>With matrices of a type, or with those turned to F32 by this engine's own <see cref="RowReader"/>.</summary>
+    public static TinyModelFile LoadArchitecture(string name, GgufTensorType type, bool dequantized = false, int threadCount = 1) =>
+        new(TinyArchitectures.Get(name).ToArray(type, dequantized ? Dequantize : null), threadCount);
+
     /// <summary>With quantised weights turned to F32 by this engine's own <see cref="RowReader"/>.</summary>
     public static TinyModelFile LoadDequantized(string name) => new(TinyModel.Get(name).ToArray(Dequantize), 1);
 
