@@ -29,6 +29,7 @@ public sealed class TinyArchitecture(string name, string architecture)
             bool flag => writer.Add(whole, flag),
             string text => writer.Add(whole, text),
             int[] numbers => writer.AddArray(whole, numbers),
+            string[] texts => writer.AddArray(whole, texts),
             bool[] flags => writer.AddArray(whole, flags),
             _ => throw new ArgumentException($"{key}: no such kind of value.", nameof(value)),
         }));

@@ -11,7 +11,8 @@ public static class TinyArchitectures
         .. Dense().Concat(WithExperts()).Select(static d => d.Build()), .. TinyHybrids.All(),
         TinyGemma4.Build("gemma4", perLayer: 32), TinyGemma4.Build("gemma4-large", perLayer: 0),
         TinyGemma4.Build("gemma4-experts", perLayer: 0, experts: 6),
-        TinyDeepSeek.Build("deepseek2", queryRank: 32), TinyDeepSeek.Build("deepseek2-light", queryRank: 0),
+        TinyDeepSeek.Build("deepseek2", queryRank: 32), TinyDeepSeek.Build("deepseek2-groups", queryRank: 32, groups: 4),
+        TinyDeepSeek.Build("deepseek2-light", queryRank: 0),
     ];
 
     /// <summary>Those of <see cref="Decoders"/> that keep a state.</summary>
@@ -81,6 +82,11 @@ public static class TinyArchitectures
             ],
         };
         yield return new("exaone4") { IsTied = true, HasPreNorms = false, HasPostNorms = true, HeadNorm = "head" };
+        yield return new("exaone4")
+        {
+            Name = "exaone4-window", Layers = 64, HasPreNorms = false, HasPostNorms = true, HeadNorm = "head",
+            Keys = [("attention.sliding_window", Window)],
+        };
         yield return new("glm4") { HasPostNorms = true, HasFusedGateUp = true, RopeDimensions = 8 };
         yield return new("hunyuan-dense") { IsTied = true, HeadNorm = "head" };
         yield return new("ernie4_5") { IsTied = true };

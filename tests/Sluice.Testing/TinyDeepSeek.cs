@@ -8,11 +8,12 @@ internal static class TinyDeepSeek
     private const int Latent = 32;
     private const int Turning = 16;
     private const int Fixed = 16;
-    private const int Experts = 6;
+    private const int Experts = 8;
 
     /// <param name="name">Seeds the weights.</param>
     /// <param name="queryRank">Values that queries are made of; 0 for none, as in the small model of the second version, which llama.cpp knows by its 27 layers.</param>
-    public static TinyArchitecture Build(string name, int queryRank)
+    /// <param name="groups">Groups of experts, of which two are chosen from; 1 for none.</param>
+    public static TinyArchitecture Build(string name, int queryRank, int groups = 1)
     {
         var isLight = queryRank == 0;
         var layers = isLight ? 27 : 3;
@@ -27,6 +28,7 @@ internal static class TinyDeepSeek
             .Key("rope.scaling.factor", 4f).Key("rope.scaling.original_context_length", 16).Key("rope.scaling.yarn_log_multiplier", 0.1f)
             .Scaled("token_embd.weight", Math.Sqrt(Embedding), Embedding, TinyModel.VocabularySize)
             .Scaled("output.weight", 3, Embedding, TinyModel.VocabularySize).Gain("output_norm.weight", Embedding);
+        if (groups > 1) model.Key("expert_group_count", groups).Key("expert_group_used_count", 2);
         if (queryRank > 0) model.Key("attention.q_lora_rank", queryRank);
         for (var layer = 0; layer < layers; layer++)
         {

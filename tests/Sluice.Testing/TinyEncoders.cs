@@ -16,6 +16,8 @@ internal static class TinyEncoders
         yield return Modern();
         yield return GemmaEmbedding();
         yield return (new TinyDecoder("qwen3") { Name = "qwen3-embedding", HeadNorm = "head", IsTied = true, Keys = [("pooling_type", 3)] }).Build();
+        yield return (new TinyDecoder("qwen3") { Name = "qwen3-rank", HeadNorm = "head", IsTied = true, Keys = [("pooling_type", 4)] }).Build()
+            .Key("classifier.output_labels", (string[])["yes", "no"]).Matrix("cls.output.weight", Embedding, 2);
     }
 
     private static TinyArchitecture Encoder(string name, string architecture, int layers, float epsilon, int pooling) =>

@@ -10,9 +10,12 @@ internal static class TinyHybrids
     {
         yield return Qwen35("qwen35", experts: 0);
         yield return Qwen35("qwen35moe", experts: 6);
-        yield return Lfm2();
-        yield return GraniteHybrid();
-        yield return Nemotron();
+        yield return Lfm2("lfm2", leadingDense: 4);
+        yield return Lfm2("lfm2moe", leadingDense: 1);
+        yield return GraniteHybrid("granitehybrid", experts: 0);
+        yield return GraniteHybrid("granitehybrid-experts", experts: 6);
+        yield return Nemotron("nemotron_h", experts: 0);
+        yield return Nemotron("nemotron_h_moe", experts: 6);
     }
 
     // Two key heads, four value heads of 16; the fourth layer attends.
@@ -68,11 +71,17 @@ internal static class TinyHybrids
         return model;
     }
 
-    private static TinyArchitecture Lfm2()
+    private static TinyArchitecture Lfm2(string name, int leadingDense)
     {
         int[] keyValueHeads = [0, 2, 0, 2];
-        var model = Base("lfm2", "lfm2", 4, FeedForward, keyValueHeads, 1e-5f).Key("shortconv.l_cache", 3).Key("rope.freq_base", 1e6f)
+        var model = Base(name, name, 4, FeedForward, keyValueHeads, 1e-5f).Key("shortconv.l_cache", 3).Key("rope.freq_base", 1e6f)
             .Gain("token_embd_norm.weight", Embedding);
+        if (leadingDense < 4)
+        {
+            model.Key("leading_dense_block_count", leadingDense).Key("expert_count", 6).Key("expert_used_count", 2)
+                .Key("expert_feed_forward_length", 32).Key("expert_gating_func", 2);
+        }
+
         for (var layer = 0; layer < 4; layer++)
         {
             var prefix = $"blk.{layer}.";
@@ -87,52 +96,75 @@ internal static class TinyHybrids
                     .Matrix(prefix + "shortconv.out_proj.weight", Embedding, Embedding);
             }
 
-            Dense(model, prefix);
+            if (layer < leadingDense)
+            {
+                Dense(model, prefix);
+                continue;
+            }
+
+            Experts(model, prefix, 6).Bias(prefix + "exp_probs_b.bias", 6);
         }
 
         return model;
     }
 
-    private static TinyArchitecture GraniteHybrid()
+    private static TinyArchitecture GraniteHybrid(string name, int experts)
     {
         int[] keyValueHeads = [0, 2, 0];
-        var model = Mamba(Base("granitehybrid", "granitehybrid", 3, FeedForward, keyValueHeads, 1e-5f), groups: 1)
+        var model = Mamba(Base(name, "granitehybrid", 3, experts > 0 ? 32 : FeedForward, keyValueHeads, 1e-5f), groups: 1)
             .Key("embedding_scale", 12f).Key("residual_scale", 0.22f).Key("attention.scale", 0.2f).Key("logit_scale", 2f)
             .Key("rope.scaling.finetuned", false).Gain("output_norm.weight", Embedding);
+        if (experts > 0) model.Key("expert_count", experts).Key("expert_used_count", 2).Key("expert_shared_feed_forward_length", 48);
         for (var layer = 0; layer < 3; layer++)
         {
             var prefix = $"blk.{layer}.";
             model.Gain(prefix + "attn_norm.weight", Embedding).Gain(prefix + "ffn_norm.weight", Embedding);
             _ = keyValueHeads[layer] > 0 ? Attention(model, prefix) : MambaLayer(model, prefix, groups: 1);
-            Dense(model, prefix);
+            if (experts == 0)
+            {
+                Dense(model, prefix);
+                continue;
+            }
+
+            Experts(model, prefix, experts).Matrix(prefix + "ffn_gate_shexp.weight", Embedding, 48)
+                .Matrix(prefix + "ffn_up_shexp.weight", Embedding, 48).Matrix(prefix + "ffn_down_shexp.weight", 48, Embedding);
         }
 
         return model;
     }
 
-    // A Mamba, experts, attention, experts: each layer is one part.
-    private static TinyArchitecture Nemotron()
+    // A Mamba, a feed-forward part, attention, another: each layer is one part.
+    private static TinyArchitecture Nemotron(string name, int experts)
     {
         int[] keyValueHeads = [0, 0, 2, 0];
         int[] feedForward = [0, 32, 0, 32];
-        var model = Mamba(Base("nemotron_h_moe", "nemotron_h_moe", 4, feedForward, keyValueHeads, 1e-5f), groups: 2)
+        var model = Mamba(Base(name, name, 4, feedForward, keyValueHeads, 1e-5f), groups: 2)
             .Key("attention.layer_norm_epsilon", 1e-5f).Key("attention.key_length", 16).Key("attention.value_length", 16)
-            .Key("expert_count", 6).Key("expert_used_count", 2).Key("expert_feed_forward_length", 32).Key("expert_shared_feed_forward_length", 48)
-            .Key("expert_shared_count", 1).Key("expert_weights_norm", true).Key("expert_weights_scale", 2.5f)
             .Scaled("output.weight", 3, Embedding, TinyModel.VocabularySize).Gain("output_norm.weight", Embedding);
+        if (experts > 0)
+        {
+            model.Key("expert_count", experts).Key("expert_used_count", 2).Key("expert_feed_forward_length", 32)
+                .Key("expert_shared_feed_forward_length", 48).Key("expert_shared_count", 1).Key("expert_weights_norm", true)
+                .Key("expert_weights_scale", 2.5f);
+        }
+
         for (var layer = 0; layer < 4; layer++)
         {
             var prefix = $"blk.{layer}.";
             model.Gain(prefix + "attn_norm.weight", Embedding);
-            if (feedForward[layer] > 0)
+            if (feedForward[layer] == 0)
             {
-                model.Scaled(prefix + "ffn_gate_inp.weight", 2, Embedding, 6).Bias(prefix + "exp_probs_b.bias", 6)
-                    .Matrix(prefix + "ffn_up_exps.weight", Embedding, 32, 6).Matrix(prefix + "ffn_down_exps.weight", 32, Embedding, 6)
-                    .Matrix(prefix + "ffn_up_shexp.weight", Embedding, 48).Matrix(prefix + "ffn_down_shexp.weight", 48, Embedding);
+                _ = keyValueHeads[layer] > 0 ? Attention(model, prefix) : MambaLayer(model, prefix, groups: 2);
+            }
+            else if (experts == 0)
+            {
+                model.Matrix(prefix + "ffn_up.weight", Embedding, 32).Matrix(prefix + "ffn_down.weight", 32, Embedding);
             }
             else
             {
-                _ = keyValueHeads[layer] > 0 ? Attention(model, prefix) : MambaLayer(model, prefix, groups: 2);
+                model.Scaled(prefix + "ffn_gate_inp.weight", 2, Embedding, experts).Bias(prefix + "exp_probs_b.bias", experts)
+                    .Matrix(prefix + "ffn_up_exps.weight", Embedding, 32, experts).Matrix(prefix + "ffn_down_exps.weight", 32, Embedding, experts)
+                    .Matrix(prefix + "ffn_up_shexp.weight", Embedding, 48).Matrix(prefix + "ffn_down_shexp.weight", 48, Embedding);
             }
         }
 
@@ -164,6 +196,10 @@ internal static class TinyHybrids
 
     private static void Dense(TinyArchitecture model, string prefix) => model.Matrix(prefix + "ffn_gate.weight", Embedding, FeedForward)
         .Matrix(prefix + "ffn_up.weight", Embedding, FeedForward).Scaled(prefix + "ffn_down.weight", 1.5, FeedForward, Embedding);
+
+    private static TinyArchitecture Experts(TinyArchitecture model, string prefix, int count) => model
+        .Scaled(prefix + "ffn_gate_inp.weight", 2, Embedding, count).Matrix(prefix + "ffn_gate_exps.weight", Embedding, 32, count)
+        .Matrix(prefix + "ffn_up_exps.weight", Embedding, 32, count).Scaled(prefix + "ffn_down_exps.weight", 1.5, 32, Embedding, count);
 
     // As -exp(x) of training, around -0.4.
     private static float[] Decays(RandomBlocks random, long count) =>

@@ -22,6 +22,7 @@ PROMPTS = [
     [(i * 37 + 11) % 256 for i in range(7)],
     [(i * i * 7 + i * 3 + 5) % 256 for i in range(23)],
 ]
+SCORES = {"bert-rank": 1, "qwen3-rank": 2}
 OPTIONS = ["-t", "1", "-c", "256", "-np", "1", "-fa", "off", "-ctk", "f16", "-ctv", "f16"]
 
 
@@ -33,11 +34,11 @@ def logprobs(server, prompt):
     return [by_id[token] for token in range(VOCABULARY_SIZE)]
 
 
-def vector(server, prompt):
-    """The prompt's vector; where the model gives scores, llama.cpp writes them in its first places and nothing of meaning behind them."""
+def vector(server, prompt, count):
+    """So many values of the prompt's vector; of scores llama.cpp writes as many values, and nothing of meaning behind the scores."""
     answer = server.post("/embedding", {"content": prompt, "embd_normalize": -1})
     found = answer[0]["embedding"]
-    return [round(v, 5) for v in (found[0] if isinstance(found[0], list) else found)]
+    return [round(v, 5) for v in (found[0] if isinstance(found[0], list) else found)[:count]]
 
 
 def pools(path):
@@ -62,9 +63,8 @@ def main():
             is_encoder = pools(path)
             try:
                 with Server(folder, path, *OPTIONS, *(["--embedding"] if is_encoder else [])) as server:
-                    truth[name] = [(vector if is_encoder else logprobs)(server, prompt) for prompt in PROMPTS]
-                if name.endswith("-rank"):
-                    truth[name] = [v[:1] for v in truth[name]]
+                    count = SCORES.get(name)
+                    truth[name] = [vector(server, prompt, count) if is_encoder else logprobs(server, prompt) for prompt in PROMPTS]
                 print(name, file=sys.stderr)
             except RuntimeError as error:
                 print(f"{name}: llama.cpp does not take it: {error}", file=sys.stderr)

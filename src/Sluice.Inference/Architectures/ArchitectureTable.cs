@@ -36,6 +36,7 @@ internal static class ArchitectureTable
         ["qwen35"] = Qwen35Family.Read,
         ["qwen35moe"] = Qwen35Family.ReadExperts,
         ["lfm2"] = Lfm2Family.Read,
+        ["lfm2moe"] = Lfm2Family.ReadExperts,
         ["granitehybrid"] = GraniteFamily.ReadHybrid,
         ["nemotron_h"] = NemotronFamily.Read,
         ["nemotron_h_moe"] = NemotronFamily.ReadExperts,

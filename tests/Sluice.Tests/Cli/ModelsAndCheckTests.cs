@@ -50,7 +50,7 @@ public sealed class ModelsAndCheckTests : IDisposable
     {
         await File.WriteAllBytesAsync(Path.Combine(_folder, "other.gguf"), new TinyModel("other") { Architecture = "rwkv7" }.ToArray());
         Assert.Equal(1, await _terminal.RunAsync("models", "--models", _folder));
-        Assert.Matches("^other +unsupported +other.gguf .* gemma ", Line("other"));
+        Assert.Matches("^other +unsupported +other.gguf .* rwkv7 ", Line("other"));
         Assert.StartsWith($"sluice: {_folder}/other.gguf: key 'general.architecture': ", _terminal.Error, StringComparison.Ordinal);
     }
 

