@@ -14,6 +14,7 @@ internal static class TinyHybrids
         yield return Lfm2("lfm2moe", leadingDense: 1);
         yield return GraniteHybrid("granitehybrid", experts: 0);
         yield return GraniteHybrid("granitehybrid-experts", experts: 6);
+        yield return Falcon();
         yield return Nemotron("nemotron_h", experts: 0);
         yield return Nemotron("nemotron_h_moe", experts: 6);
     }
@@ -128,6 +129,24 @@ internal static class TinyHybrids
 
             Experts(model, prefix, experts).Matrix(prefix + "ffn_gate_shexp.weight", Embedding, 48)
                 .Matrix(prefix + "ffn_up_shexp.weight", Embedding, 48).Matrix(prefix + "ffn_down_shexp.weight", 48, Embedding);
+        }
+
+        return model;
+    }
+
+    // Both mixers in every layer; this size has no norm behind its Mamba.
+    private static TinyArchitecture Falcon()
+    {
+        var model = Mamba(Base("falcon-h1", "falcon-h1", 3, FeedForward, keyValueHeads: 2, 1e-5f), groups: 1)
+            .Key("attention.key_length", 16).Key("attention.value_length", 16).Key("rope.freq_base", 1e6f)
+            .Scaled("output.weight", 3, Embedding, TinyModel.VocabularySize).Gain("output_norm.weight", Embedding);
+        for (var layer = 0; layer < 3; layer++)
+        {
+            var prefix = $"blk.{layer}.";
+            model.Gain(prefix + "attn_norm.weight", Embedding).Gain(prefix + "ffn_norm", Embedding);
+            Attention(model, prefix);
+            MambaLayer(model, prefix, groups: 1);
+            Dense(model, prefix);
         }
 
         return model;

@@ -40,6 +40,7 @@ internal static class ArchitectureTable
         ["granitehybrid"] = GraniteFamily.ReadHybrid,
         ["nemotron_h"] = NemotronFamily.Read,
         ["nemotron_h_moe"] = NemotronFamily.ReadExperts,
+        ["falcon-h1"] = FalconFamily.ReadH1,
         ["bert"] = BertFamily.Read,
         ["nomic-bert"] = BertFamily.ReadNomic,
         ["modern-bert"] = BertFamily.ReadModern,

@@ -36,7 +36,7 @@ internal sealed record LayerPlan
     /// <summary>Null for a layer that mixes otherwise, or not at all.</summary>
     public AttentionPlan? Attention { get; init; }
 
-    /// <summary>In place of <see cref="Attention"/>, or null.</summary>
+    /// <summary>In place of <see cref="Attention"/> or beside it, or null.</summary>
     public RecurrentPlan? Recurrent { get; init; }
 
     /// <summary>Null for a layer without.</summary>

@@ -14,9 +14,6 @@ internal sealed class LayerWeights
     /// <summary>How the mixer's result goes onto the residual.</summary>
     public required BranchEnd MixerEnd { get; init; }
 
-    /// <summary>The mixer's last matrix; null for a layer without.</summary>
-    public PackedMatrix? MixerOutput => Attention?.Output ?? Recurrent?.Output;
-
     public AttentionWeights? Attention { get; init; }
 
     public RecurrentWeights? Recurrent { get; init; }
@@ -160,7 +157,7 @@ internal sealed unsafe class RecurrentWeights
     /// <summary>(HeadCount): d of Mamba 2.</summary>
     public float* Skip { get; init; }
 
-    /// <summary>(HeadLength) of the delta rule, (InnerLength) of Mamba 2.</summary>
+    /// <summary>(HeadLength) of the delta rule, (InnerLength) of Mamba 2, which may have none.</summary>
     public float* Norm { get; init; }
 
     /// <summary>(EmbeddingLength, InnerLength)</summary>

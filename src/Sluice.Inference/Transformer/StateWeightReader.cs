@@ -42,7 +42,7 @@ internal sealed unsafe class StateWeightReader(WeightReader reader, int embeddin
             StepBias = reader.Vector(prefix + "ssm_dt.bias", plan.HeadCount),
             Decay = reader.Flat(prefix + "ssm_a", plan.HeadCount),
             Skip = reader.Flat(prefix + "ssm_d", plan.HeadCount),
-            Norm = reader.Flat(prefix + "ssm_norm.weight", inner),
+            Norm = reader.Has(prefix + "ssm_norm.weight") ? reader.Flat(prefix + "ssm_norm.weight", inner) : null,
             Output = reader.Matrix(prefix + "ssm_out.weight", embedding, inner),
         };
     }

@@ -90,7 +90,7 @@ internal sealed unsafe partial class TransformerForward
     {
         RecurrentPlan plan = layer.Plan.Recurrent!;
         RecurrentWeights weights = layer.Recurrent!;
-        BatchInput output = _mixed[index]!;
+        BatchInput output = _recurred[index]!;
         ProjectState(weights, input, threadIndex);
         _team.Barrier();
         int shares = (plan.ChannelCount + ChannelShare - 1) / ChannelShare;
@@ -273,7 +273,7 @@ internal sealed unsafe partial class TransformerForward
     {
         VectorMath.SwiGlu(gate, column, column, plan.InnerLength);
         int length = plan.InnerLength / plan.GroupCount;
-        for (int first = 0; first < plan.InnerLength; first += length)
+        for (int first = 0; weights.Norm != null && first < plan.InnerLength; first += length)
         {
             VectorMath.RmsNorm(column + first, weights.Norm + first, column + first, length, _plan.NormEpsilon);
         }

@@ -33,6 +33,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
     private readonly BatchInput[] _ownNormed;
     private readonly BatchInput _headInput;
     private readonly BatchInput?[] _mixed;
+    private readonly BatchInput?[] _recurred;
     private readonly BatchInput?[] _gated;
     private readonly List<BatchInput> _inputs = [];
     private readonly int[] _runOfColumn;
@@ -74,7 +75,8 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
             _scratch[i] = Floats(_columnCapacity, 4 * GroupRows);
         }
 
-        _mixed = Inputs(static l => l.MixerOutput?.Length, static l => l.MixerOutput!.ReadsQuantized);
+        _mixed = Inputs(static l => l.Attention?.Output.Length, static l => l.Attention!.Output.ReadsQuantized);
+        _recurred = Inputs(static l => l.Recurrent?.Output.Length, static l => l.Recurrent!.Output.ReadsQuantized);
         _gated = Inputs(LayerInputs.GatedLength, LayerInputs.ReadsQuantizedGated);
         _runOfColumn = new int[_columnCapacity];
         CreateAttention();
@@ -152,25 +154,34 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
             }
 
             LayerWeights weights = _weights.Layers[layer];
-            if (weights.MixerOutput is { } output)
+            if (weights.Attention != null || weights.Recurrent != null)
             {
                 BatchInput input = Enter(before, weights.MixerNorm, threadIndex);
+                bool isAdded = false;
                 if (weights.Recurrent != null)
                 {
                     Recur(weights, layer, input, threadIndex);
-                }
-                else if (weights.Attention!.Latent != null)
-                {
-                    AttendLatent(weights, layer, input, threadIndex);
-                }
-                else
-                {
-                    Attend(weights, layer, input, threadIndex);
+                    MultiplyOnto(weights.MixerEnd, weights.Recurrent.Output, _recurred[layer]!, threadIndex);
+                    isAdded = true;
+                    _team.Barrier();
                 }
 
-                MultiplyOnto(weights.MixerEnd, output, _mixed[layer]!, threadIndex);
+                if (weights.Attention != null)
+                {
+                    if (weights.Attention.Latent != null)
+                    {
+                        AttendLatent(weights, layer, input, threadIndex);
+                    }
+                    else
+                    {
+                        Attend(weights, layer, input, threadIndex);
+                    }
+
+                    MultiplyOnto(weights.MixerEnd, weights.Attention.Output, _mixed[layer]!, threadIndex, isAdded);
+                    _team.Barrier();
+                }
+
                 before = weights.MixerEnd.IsPlain ? null : weights.MixerEnd;
-                _team.Barrier();
             }
 
             // By now all threads have met since it was set, and it stays.
@@ -384,7 +395,8 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
     // A step of one token reads each weight once: larger shares mean fewer visits to the counters.
     private int GroupShare(int groupCount) => Math.Max(1, Math.Min(groupCount / (_team.ThreadCount * 8), 64 / _batch.TokenCount));
 
-    private void MultiplyOnto(BranchEnd branch, PackedMatrix matrix, BatchInput input, int threadIndex)
+    // A result that is not plain waits in a place of its own; adds is for what is the second there.
+    private void MultiplyOnto(BranchEnd branch, PackedMatrix matrix, BatchInput input, int threadIndex, bool adds = false)
     {
         int share = GroupShare(matrix.GroupCount);
         int stride = Padded(_plan.EmbeddingLength);
@@ -394,7 +406,7 @@ internal sealed unsafe partial class TransformerForward : ITeamJob, IDisposable
         {
             for (int g = first; g < end; g++)
             {
-                matrix.MultiplyGroup(g, input, target + (g * GroupRows), stride, isPlain);
+                matrix.MultiplyGroup(g, input, target + (g * GroupRows), stride, isPlain || adds);
             }
         }
     }

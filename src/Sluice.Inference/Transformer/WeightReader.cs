@@ -178,10 +178,11 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena? arena)
     }
 
     /// <summary>A norm's gain and, where the file has it, its bias.</summary>
-    /// <param name="name">Tensor name without <c>.weight</c>; null gives none.</param>
+    /// <param name="name">Tensor name without <c>.weight</c>, which files of Falcon H1 leave out; null gives none.</param>
     /// <param name="length">Values.</param>
-    public NormWeights Norm(string? name, int length) =>
-        name == null ? default : new NormWeights(Vector(name + ".weight", length), FindVector(name + ".bias", length));
+    public NormWeights Norm(string? name, int length) => name == null
+        ? default
+        : new NormWeights(Vector(Has(name) ? name : name + ".weight", length), FindVector(name + ".bias", length));
 
     private float* NewVector(int length)
     {

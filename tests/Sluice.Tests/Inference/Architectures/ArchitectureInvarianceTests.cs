@@ -82,6 +82,34 @@ public sealed class ArchitectureInvarianceTests
         }
     }
 
+    public static TheoryData<string> Drafting =>
+        [.. TinyArchitectures.Decoders.Except(TinyArchitectures.Hybrids).Select(static m => m.Name)];
+
+    [Theory]
+    [MemberData(nameof(Drafting))]
+    public void Drafts_have_the_logits_that_they_would_have_alone(string name)
+    {
+        using var tiny = TinyModelFile.LoadArchitecture(name);
+        var known = Prompt("known", 40);
+        var drafts = Prompt("drafts", 7);
+        foreach (var count in (int[])[3, 7])
+        {
+            var cache = new KvSequence();
+            TeacherForcing.Prefill(tiny.Model, cache, known, known.Length - 1);
+            tiny.Model.Cache.TryGrow(cache, known.Length + count);
+            var batch = new StepBatch();
+            batch.AddDrafted(cache, known, drafts, count);
+            tiny.Model.Forward(batch, null);
+            var rows = Enumerable.Range(0, count + 1).Select(i => tiny.Model.Logits(i).ToArray()).ToArray();
+            tiny.Model.Cache.Release(cache);
+            for (var i = 0; i <= count; i++)
+            {
+                int[] tokens = [.. known, .. drafts[..i]];
+                Assert.Equal(Logits(tiny.Model, tokens, tokens.Length), rows[i]);
+            }
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Decoders))]
     public void A_beginning_that_was_found_continues_as_one_that_was_read(string name)
