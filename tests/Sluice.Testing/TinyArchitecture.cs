@@ -10,7 +10,7 @@ namespace Sluice.Testing;
 /// <param name="architecture">Begins the keys.</param>
 public sealed class TinyArchitecture(string name, string architecture)
 {
-    private readonly List<(string Key, Action<GgufWriter> Write)> _keys = [];
+    private readonly List<(string Key, bool IsNumber, Action<GgufWriter> Write)> _keys = [];
     private readonly List<(string Name, long[] Dimensions, double? Deviation, Func<RandomBlocks, long, float[]> Fill)> _tensors = [];
 
     public string Name => name;
@@ -21,7 +21,7 @@ public sealed class TinyArchitecture(string name, string architecture)
     public TinyArchitecture Key(string key, object value)
     {
         var whole = $"{architecture}.{key}";
-        _keys.Add((key, writer => _ = value switch
+        _keys.Add((key, value is int or float or double or int[], writer => _ = value switch
         {
             int number => writer.Add(whole, (uint)number),
             float number => writer.Add(whole, number),
@@ -36,11 +36,23 @@ public sealed class TinyArchitecture(string name, string architecture)
         return this;
     }
 
+    /// <summary>Keys that have a number or numbers.</summary>
+    public IEnumerable<string> NumberKeys => _keys.Where(static k => k.IsNumber).Select(static k => k.Key);
+
     /// <summary>Says that the vocabulary has two types of texts.</summary>
     public TinyArchitecture WithTokenTypes()
     {
-        _keys.Add(("token_types", static writer => writer.Add("tokenizer.ggml.token_type_count", 2u)));
+        _keys.Add(("token_types", false, static writer => writer.Add("tokenizer.ggml.token_type_count", 2u)));
         return this;
+    }
+
+    /// <summary>The same model, whose keys can be changed without changing this one's.</summary>
+    public TinyArchitecture Copy()
+    {
+        var copy = new TinyArchitecture(name, architecture);
+        copy._keys.AddRange(_keys);
+        copy._tensors.AddRange(_tensors);
+        return copy;
     }
 
     /// <summary>Says something else for a key.</summary>
@@ -80,7 +92,7 @@ public sealed class TinyArchitecture(string name, string architecture)
     public byte[] ToArray(GgufTensorType type = GgufTensorType.F32, Func<GgufTensorType, byte[], long, float[]>? transform = null)
     {
         var writer = new GgufWriter().Add("general.architecture", architecture).Add("general.name", "tiny");
-        foreach (var (_, write) in _keys)
+        foreach (var (_, _, write) in _keys)
         {
             write(writer);
         }

@@ -64,12 +64,30 @@ internal static class ArchitectureTable
         string name = file.Metadata.GetString("general.architecture");
         if (Pages.TryGetValue(name, out Func<PlanReader, ModelPlan>? page))
         {
-            return page(new PlanReader(file, name));
+            var reader = new PlanReader(file, name);
+            return Check(reader, page(reader));
         }
 
         string remedy = Parts.GetValueOrDefault(name)
             ?? "this version doesn't compute it; use a model of one of these families, or add a server that runs this one as an upstream";
         throw new GgufException(
             $"{file.Path}: key 'general.architecture': expected one of {string.Join(", ", Names)}, found '{name}': {remedy}.");
+    }
+
+    private static ModelPlan Check(PlanReader reader, ModelPlan plan)
+    {
+        foreach (LayerPlan layer in plan.Layers)
+        {
+            bool mixes = layer.Attention != null || layer.Recurrent != null;
+            bool feeds = layer.FeedForward != null || layer.Experts != null;
+            if (plan.HasLayersOfOnePart ? mixes == feeds : !mixes || !feeds)
+            {
+                throw reader.Error("feed_forward_length", $"what layer {layer.Index} is made of", "a part too few");
+            }
+        }
+
+        return plan.StateCount <= ModelLimits.StateCountMax
+            ? plan
+            : throw reader.Error("ssm.inner_size", $"a state of at most {ModelLimits.StateCountMax} values", $"{plan.StateCount}");
     }
 }

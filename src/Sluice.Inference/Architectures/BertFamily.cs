@@ -7,10 +7,7 @@ namespace Sluice.Inference.Architectures;
 internal static class BertFamily
 {
     public static ModelPlan Read(PlanReader reader) => Encode(reader, DecoderReader.Read(reader, static layer =>
-    {
-        LayerPlan shaped = WithSumNorms(layer).WithoutRope();
-        return shaped with { FeedForward = layer.FeedForward! with { Activation = Activation.GeluUngated } };
-    })) with { HasPositionTable = true, Ropes = [] };
+        WithSumNorms(layer).WithoutRope().With(Activation.GeluUngated))) with { HasPositionTable = true, Ropes = [] };
 
     public static ModelPlan ReadNomic(PlanReader reader) => Encode(reader, DecoderReader.Read(reader, WithSumNorms));
 
@@ -23,10 +20,9 @@ internal static class BertFamily
         {
             // The first layer reads what the embedding's norm gives. Of each group the first layer sees everything.
             bool isLocal = window > 0 && pattern > 1 && layer.Index % pattern != 0;
-            return layer with
+            return layer.With(activation) with
             {
                 MixerNorm = layer.Index == 0 ? null : layer.MixerNorm,
-                FeedForward = layer.FeedForward! with { Activation = activation },
                 Attention = isLocal
                     ? layer.Attention! with { Mask = AttentionMask.Around, Window = window, Rope = 1 }
                     : layer.Attention! with { Mask = AttentionMask.All },

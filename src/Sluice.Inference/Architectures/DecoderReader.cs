@@ -6,8 +6,9 @@ internal static class DecoderReader
     /// <summary>A model whose layers are all like the first one, but for what the file says for each.</summary>
     /// <param name="reader">The file's keys.</param>
     /// <param name="layer">Makes a layer of what the file says about it.</param>
+    /// <param name="isHybrid">Whether a layer without key/value heads, or without a feed-forward part, is one of another kind, and not a mistake.</param>
     /// <exception cref="Gguf.GgufException">A key is missing, out of range or not supported.</exception>
-    public static ModelPlan Read(PlanReader reader, Func<LayerPlan, LayerPlan>? layer = null)
+    public static ModelPlan Read(PlanReader reader, Func<LayerPlan, LayerPlan>? layer = null, bool isHybrid = false)
     {
         int embedding = reader.Integer("embedding_length", 16, ModelLimits.WidthMax);
         if (embedding % 16 != 0)
@@ -16,7 +17,7 @@ internal static class DecoderReader
         }
 
         int contextLength = reader.Integer("context_length", 1, ModelLimits.ContextLengthMax);
-        LayerPlan[] layers = [.. Enumerable.Range(0, reader.LayerCount).Select(i => ReadLayer(reader, i, embedding))];
+        LayerPlan[] layers = [.. Enumerable.Range(0, reader.LayerCount).Select(i => ReadLayer(reader, i, embedding, isHybrid))];
         bool hasLayerNorm = reader.Has("attention.layer_norm_epsilon") && !reader.Has("attention.layer_norm_rms_epsilon");
         double epsilon = reader.Number(hasLayerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0, 1);
         var pooling = (Pooling)reader.Integer("pooling_type", 0, 4, 0);
@@ -43,21 +44,23 @@ internal static class DecoderReader
         return reader.HasTensor("cls.weight") ? [new PooledLayerPlan("cls", embedding, HasTanh: true), output] : [output];
     }
 
-    private static LayerPlan ReadLayer(PlanReader reader, int index, int embedding)
+    private static LayerPlan ReadLayer(PlanReader reader, int index, int embedding, bool isHybrid)
     {
-        int length = reader.IntegerAt("feed_forward_length", index, 0, ModelLimits.WidthMax);
+        // Where all layers have experts, files may leave the length of what they don't have out.
+        bool hasExperts = reader.Integer("expert_count", 0, ModelLimits.ExpertCountMax, 0) > 0;
+        int length = reader.IntegerAt("feed_forward_length", index, isHybrid || hasExperts ? 0 : 1, ModelLimits.WidthMax, hasExperts ? 0 : null);
         return new LayerPlan
         {
             Index = index,
-            Attention = ReadAttention(reader, index, embedding),
+            Attention = ReadAttention(reader, index, embedding, isHybrid ? 0 : 1),
             FeedForward = length > 0 ? new FeedForwardPlan(length) : null,
         };
     }
 
-    private static AttentionPlan? ReadAttention(PlanReader reader, int index, int embedding)
+    private static AttentionPlan? ReadAttention(PlanReader reader, int index, int embedding, int headsMin)
     {
-        int headCount = reader.IntegerAt("attention.head_count", index, 0, ModelLimits.HeadCountMax);
-        int headCountKv = reader.IntegerAt("attention.head_count_kv", index, 0, ModelLimits.HeadCountMax, headCount);
+        int headCount = reader.IntegerAt("attention.head_count", index, headsMin, ModelLimits.HeadCountMax);
+        int headCountKv = reader.IntegerAt("attention.head_count_kv", index, headsMin, ModelLimits.HeadCountMax, headCount);
         if (headCount == 0 || headCountKv == 0)
         {
             return null;

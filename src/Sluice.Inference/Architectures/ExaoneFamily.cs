@@ -9,12 +9,11 @@ internal static class ExaoneFamily
     {
         bool hasWindows = reader.LayerCount == WindowedLayerCount;
         int window = WindowReader.Length(reader, 4096);
-        int pattern = WindowReader.Pattern(reader, 4);
         return DecoderReader.Read(reader, layer =>
         {
             LayerPlan shaped = layer.WithPostNormsOnly();
             return !hasWindows ? shaped
-                : WindowReader.IsLocal(layer.Index, pattern) ? WindowReader.Narrow(shaped, window)
+                : WindowReader.IsLocal(reader, layer.Index, 4) ? WindowReader.Narrow(shaped, window)
                 : shaped.WithoutRope();
         });
     }

@@ -49,18 +49,17 @@ internal static class Gemma4Family
             {
                 KeyLength = DecoderReader.ReadHeadLength(reader, "attention.key_length_swa", attention.KeyLength),
                 ValueLength = DecoderReader.ReadHeadLength(reader, "attention.value_length_swa", attention.ValueLength),
-                Mask = AttentionMask.Window,
-                Window = window,
-                Rope = 1,
             };
         }
 
-        return layer with
+        // Experts stand beside a dense part, never in its place.
+        layer = layer.FeedForward == null
+            ? throw reader.Error("feed_forward_length", "at least 1", "0")
+            : layer.With(Activation.Gelu) with { Attention = attention };
+        return (isLocal ? WindowReader.Narrow(layer, window, rope: 1) : layer) with
         {
-            Attention = attention,
             PostMixerNorm = "post_attention_norm",
             PostFeedForwardNorm = "post_ffw_norm",
-            FeedForward = layer.FeedForward! with { Activation = Activation.Gelu },
             HasOutputScale = reader.HasTensor($"blk.{layer.Index}.layer_output_scale.weight"),
         };
     }

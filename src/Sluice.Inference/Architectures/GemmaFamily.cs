@@ -3,15 +3,14 @@ namespace Sluice.Inference.Architectures;
 /// <summary>Gemma: the embedding multiplied by √d, a gate of GELU; from Gemma 2 on norms on both sides of each part and windows.</summary>
 internal static class GemmaFamily
 {
-    public static ModelPlan Read(PlanReader reader) => Scale(DecoderReader.Read(reader, static layer => layer with { FeedForward = Gelu(layer) }));
+    public static ModelPlan Read(PlanReader reader) => Scale(DecoderReader.Read(reader, static layer => layer.With(Activation.Gelu)));
 
     /// <summary>Every other layer is local; scores and logits are capped.</summary>
     public static ModelPlan Read2(PlanReader reader)
     {
         int window = WindowReader.Length(reader, 4096);
-        int pattern = WindowReader.Pattern(reader, 2);
         float cap = (float)reader.Number("attn_logit_softcapping", 0, 1e6, 50);
-        ModelPlan plan = DecoderReader.Read(reader, layer => Narrow(WithNorms(layer), window, pattern, 0));
+        ModelPlan plan = DecoderReader.Read(reader, layer => Narrow(reader, WithNorms(layer), window, pattern: 2, rope: 0));
         return Scale(plan) with
         {
             LogitCap = (float)reader.Number("final_logit_softcapping", 0, 1e6, 30),
@@ -26,8 +25,7 @@ internal static class GemmaFamily
     public static ModelPlan Read3(PlanReader reader)
     {
         int window = WindowReader.Length(reader);
-        int pattern = WindowReader.Pattern(reader, 6);
-        ModelPlan plan = DecoderReader.Read(reader, layer => Narrow(WithNorms(layer), window, pattern, 1));
+        ModelPlan plan = DecoderReader.Read(reader, layer => Narrow(reader, WithNorms(layer), window, pattern: 6, rope: 1));
         return Scale(plan) with
         {
             Ropes = [plan.Ropes[0], LocalRope(reader, plan.Ropes[0])],
@@ -60,17 +58,14 @@ internal static class GemmaFamily
         ? [new PooledLayerPlan(name, reader.Integer(name + "_feat_out", 1, ModelLimits.WidthMax), HasTanh: false)]
         : [];
 
-    private static LayerPlan WithNorms(LayerPlan layer) => layer with
+    private static LayerPlan WithNorms(LayerPlan layer) => layer.With(Activation.Gelu) with
     {
         PostMixerNorm = "post_attention_norm",
         PostFeedForwardNorm = "post_ffw_norm",
-        FeedForward = Gelu(layer),
     };
 
-    private static FeedForwardPlan? Gelu(LayerPlan layer) => layer.FeedForward! with { Activation = Activation.Gelu };
-
-    private static LayerPlan Narrow(LayerPlan layer, int window, int pattern, int rope) =>
-        window > 0 && WindowReader.IsLocal(layer.Index, pattern) ? WindowReader.Narrow(layer, window, rope) : layer;
+    private static LayerPlan Narrow(PlanReader reader, LayerPlan layer, int window, int pattern, int rope) =>
+        window > 0 && WindowReader.IsLocal(reader, layer.Index, pattern) ? WindowReader.Narrow(layer, window, rope) : layer;
 
     private static RopeConfig LocalRope(PlanReader reader, RopeConfig rope) => rope with
     {

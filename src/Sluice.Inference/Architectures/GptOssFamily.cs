@@ -7,7 +7,6 @@ internal static class GptOssFamily
     {
         ExpertPlan experts = ExpertReader.Require(reader, ExpertGate.SoftmaxOfChosen, normalizes: false) with { Activation = Activation.ClampedSwish };
         int window = WindowReader.Length(reader, 128);
-        int pattern = WindowReader.Pattern(reader, 2);
         return DecoderReader.Read(reader, layer =>
         {
             LayerPlan shaped = layer with
@@ -17,7 +16,7 @@ internal static class GptOssFamily
                 FeedForward = null,
                 Experts = experts,
             };
-            return WindowReader.IsLocal(layer.Index, pattern) ? WindowReader.Narrow(shaped, window) : shaped;
+            return WindowReader.IsLocal(reader, layer.Index, 2) ? WindowReader.Narrow(shaped, window) : shaped;
         });
     }
 }

@@ -24,7 +24,7 @@ internal static class GraniteFamily
             Recurrent = layer.Attention == null ? mamba : null,
             FeedForward = experts == null ? layer.FeedForward : null,
             Experts = experts,
-        }));
+        }, isHybrid: true));
     }
 
     // In these files "finetuned" says whether anything turns at all.

@@ -45,6 +45,9 @@ internal sealed record LayerPlan
     /// <summary>In place of <see cref="FeedForward"/>, or null; beside it in Gemma 4, where both read the same residual, each behind its own norm.</summary>
     public ExpertPlan? Experts { get; init; }
 
+    /// <summary>The same layer with another activation.</summary>
+    public LayerPlan With(Activation activation) => FeedForward == null ? this : this with { FeedForward = FeedForward with { Activation = activation } };
+
     /// <summary>The same layer whose queries and keys don't turn.</summary>
     public LayerPlan WithoutRope() => Attention == null ? this : this with { Attention = Attention with { Rope = -1 } };
 

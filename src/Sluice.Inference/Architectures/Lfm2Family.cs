@@ -18,7 +18,7 @@ internal static class Lfm2Family
             Recurrent = layer.Attention == null ? convolution : null,
             FeedForward = layer.Index < denseCount ? layer.FeedForward : null,
             Experts = layer.Index < denseCount ? null : experts,
-        }) with
+        }, isHybrid: true) with
         {
             // The last norm, under the name of an embedding's.
             OutputNorm = "token_embd_norm",

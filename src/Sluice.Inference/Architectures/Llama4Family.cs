@@ -16,7 +16,7 @@ internal static class Llama4Family
         ExpertPlan experts = ExpertReader.Require(reader, ExpertGate.Sigmoid, normalizes: false);
         experts = experts with { WeighsInput = true, SharedLength = experts.SharedLength == 0 ? experts.Length : experts.SharedLength };
         int step = reader.Integer("interleave_moe_layer_step", 1, reader.LayerCount, 1);
-        int chunk = WindowReader.Length(reader, ChunkLength);
+        int chunk = WindowReader.Length(reader, ChunkLength) is > 0 and var length ? length : ChunkLength;
         HeadNorm norm = experts.Count == ExpertCountWithoutNorm ? HeadNorm.IfPresent : HeadNorm.UnitAfterRope;
         return DecoderReader.Read(reader, layer =>
         {

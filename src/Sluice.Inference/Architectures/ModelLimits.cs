@@ -20,4 +20,7 @@ internal static class ModelLimits
 
     /// <summary>Experts of a layer; the largest open model has 512.</summary>
     public const int ExpertCountMax = 4096;
+
+    /// <summary>Singles of a sequence's state over all layers; the largest model known has 25 million.</summary>
+    public const long StateCountMax = 1 << 28;
 }

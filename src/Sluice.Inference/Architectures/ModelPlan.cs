@@ -20,6 +20,9 @@ internal sealed record ModelPlan
     /// <summary>In order; at least one.</summary>
     public required IReadOnlyList<LayerPlan> Layers { get; init; }
 
+    /// <summary>Whether a layer mixes tokens or feeds forward, and doesn't do both.</summary>
+    public bool HasLayersOfOnePart { get; init; }
+
     /// <summary>Ways to turn that layers refer to by index; empty where nothing turns.</summary>
     public IReadOnlyList<RopeConfig> Ropes { get; init; } = [];
 

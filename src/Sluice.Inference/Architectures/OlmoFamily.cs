@@ -6,11 +6,10 @@ internal static class OlmoFamily
     public static ModelPlan Read2(PlanReader reader)
     {
         int window = WindowReader.Length(reader);
-        int pattern = WindowReader.Pattern(reader, 4);
         ModelPlan plan = DecoderReader.Read(reader, layer =>
         {
             LayerPlan shaped = Whole(layer).WithPostNormsOnly();
-            return window > 0 && WindowReader.IsLocal(layer.Index, pattern) ? WindowReader.Narrow(shaped, window, rope: 1) : shaped;
+            return window > 0 && WindowReader.IsLocal(reader, layer.Index, 4) ? WindowReader.Narrow(shaped, window, rope: 1) : shaped;
         });
 
         // Only layers that see everything stretch their positions.

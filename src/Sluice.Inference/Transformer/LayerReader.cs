@@ -103,10 +103,17 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             QueryBias = PartBias("attn_q", 0, queries, halves),
             KeyBias = PartBias("attn_k", queries, keys, halves),
             ValueBias = PartBias("attn_v", queries + keys, plan.ValuesLength, null),
-            QueryNorm = reader.FindVector(prefix + "attn_q_norm.weight", isWhole ? queries : plan.KeyLength, halves),
-            KeyNorm = reader.FindVector(prefix + "attn_k_norm.weight", isWhole ? keys : plan.KeyLength, halves),
+            QueryNorm = HeadNormOf("attn_q_norm.weight", queries),
+            KeyNorm = isShared ? null : HeadNormOf("attn_k_norm.weight", keys),
             Sinks = plan.HasSinks ? reader.Vector(prefix + "attn_sinks.weight", plan.HeadCount) : null,
             Output = reader.Matrix(prefix + "attn_output.weight", Embedding, plan.OutputLength),
+        };
+
+        float* HeadNormOf(string name, int all) => plan.HeadNorm switch
+        {
+            HeadNorm.UnitAfterRope => null,
+            HeadNorm.IfPresent => reader.FindVector(prefix + name, plan.KeyLength, halves),
+            _ => reader.Ordered(prefix + name, isWhole ? all : plan.KeyLength, halves),
         };
 
         // Of each head the rows of the query, then as many of the gate.

@@ -154,6 +154,14 @@ internal sealed unsafe class WeightReader(GgufFile file, WeightArena? arena)
     /// <param name="source">Index in the file for each value; null keeps the order.</param>
     public float* FindVector(string name, int length, Func<int, int>? source = null) => FindPart(name, length, 0, length, source);
 
+    /// <summary>A vector that must be there, in another order.</summary>
+    /// <exception cref="GgufException">The tensor is missing or has another shape.</exception>
+    public float* Ordered(string name, int length, Func<int, int>? source)
+    {
+        _ = file.GetTensor(name);
+        return FindPart(name, length, 0, length, source);
+    }
+
     /// <summary>Some of the values of a vector, or null without the tensor.</summary>
     public float* FindPart(string name, int allLength, int first, int length, Func<int, int>? source = null)
     {

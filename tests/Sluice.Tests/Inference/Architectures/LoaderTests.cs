@@ -64,6 +64,37 @@ public sealed class LoaderTests
         Assert.Contains("qwen3", message, StringComparison.Ordinal);
     }
 
+    public static TheoryData<string> All => [.. TinyArchitectures.All.Select(static m => m.Name).Where(static name => name != "exaone4-window")];
+
+    // What passes the check is only what can be computed.
+    [Theory]
+    [MemberData(nameof(All))]
+    public void A_key_with_another_number_is_refused_in_a_sentence_or_computed(string name)
+    {
+        foreach (var key in TinyArchitectures.Get(name).NumberKeys.ToArray())
+        {
+            foreach (var number in (int[])[0, 3, 1 << 20])
+            {
+                var bytes = TinyArchitectures.All.Single(m => m.Name == name).Copy().Replace(key, number).ToArray();
+                using var file = new TemporaryGguf(bytes);
+                try
+                {
+                    ModelProbe.Check(file.Path);
+                }
+                catch (GgufException error)
+                {
+                    Assert.StartsWith(file.Path, error.Message, StringComparison.Ordinal);
+                    Assert.EndsWith(".", error.Message, StringComparison.Ordinal);
+                    continue;
+                }
+
+                if (ModelProbe.ReadPurpose(file.Path) != ModelPurpose.Text) continue;
+                using var tiny = TinyModelFile.Load(bytes);
+                Assert.All(tiny.Logprobs([1, 2, 3]), static p => Assert.True(double.IsFinite(p)));
+            }
+        }
+    }
+
     private static string Refusal(TinyArchitecture model)
     {
         using var file = new TemporaryGguf(model.ToArray());

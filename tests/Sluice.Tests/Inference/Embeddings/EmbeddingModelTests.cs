@@ -51,7 +51,7 @@ public sealed class EmbeddingModelTests(ITestOutputHelper output)
     {
         foreach (var (name, length) in (ReadOnlySpan<(string, int)>)[("nomic-bert", 1500), ("qwen3-embedding", 1500)])
         {
-            using var model = Load(TinyArchitectures.Get(name).Replace("context_length", 2048));
+            using var model = Load(TinyArchitectures.Get(name).Copy().Replace("context_length", 2048));
             var text = Input("long", length);
             var vector = model.Embed(text);
             Assert.Equal(vector, model.Embed((IReadOnlyList<int>[])[Input("before", 20), text, Input("behind", 20)])[1]);

@@ -25,6 +25,8 @@ internal sealed class TinyModelFile : IDisposable
     /// <summary>One of <see cref="TinyArchitectures"/>.</summary>
     public static TinyModelFile LoadArchitecture(string name, int threadCount = 1) => Load(TinyArchitectures.Get(name), threadCount);
 
+    public static TinyModelFile Load(byte[] file) => new(file, 1);
+
     public static TinyModelFile Load(TinyArchitecture model, int threadCount = 1) => new(model.ToArray(), threadCount);
 
     /// <summary>With matrices of a type, or with those turned to F32 by this engine's own <see cref="RowReader"/>.</summary>
