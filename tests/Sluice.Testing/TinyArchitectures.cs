@@ -84,7 +84,11 @@ public static class TinyArchitectures
         yield return new("exaone4") { IsTied = true, HasPreNorms = false, HasPostNorms = true, HeadNorm = "head" };
         yield return new("exaone4")
         {
-            Name = "exaone4-window", Layers = 64, HasPreNorms = false, HasPostNorms = true, HeadNorm = "head",
+            Name = "exaone4-window",
+            Layers = 64,
+            HasPreNorms = false,
+            HasPostNorms = true,
+            HeadNorm = "head",
             Keys = [("attention.sliding_window", Window)],
         };
         yield return new("glm4") { HasPostNorms = true, HasFusedGateUp = true, RopeDimensions = 8 };
@@ -99,7 +103,11 @@ public static class TinyArchitectures
         yield return new("qwen3moe") { Experts = 6, HeadNorm = "head" };
         yield return new("qwen2moe")
         {
-            Experts = 6, HasBias = true, SharedLength = 48, HasSharedGate = true, Keys = [("expert_shared_feed_forward_length", 48)],
+            Experts = 6,
+            HasBias = true,
+            SharedLength = 48,
+            HasSharedGate = true,
+            Keys = [("expert_shared_feed_forward_length", 48)],
         };
         yield return new("olmoe") { Experts = 6, HeadNorm = "whole", KeyValueHeads = 4, FeedForward = 32 };
         yield return new("granitemoe")
@@ -131,11 +139,20 @@ public static class TinyArchitectures
         };
         yield return new("minimax-m2")
         {
-            Experts = 6, HeadNorm = "whole", RopeDimensions = 8, HasChoiceBias = true, FeedForward = 32, Keys = [("expert_gating_func", 2)],
+            Experts = 6,
+            HeadNorm = "whole",
+            RopeDimensions = 8,
+            HasChoiceBias = true,
+            FeedForward = 32,
+            Keys = [("expert_gating_func", 2)],
         };
         yield return new("llama4")
         {
-            Experts = 6, UsedExperts = 1, SharedLength = 32, ExpertStep = 2, Keys = [("rope.freq_base", 5e5f), ("interleave_moe_layer_step", 2)],
+            Experts = 6,
+            UsedExperts = 1,
+            SharedLength = 32,
+            ExpertStep = 2,
+            Keys = [("rope.freq_base", 5e5f), ("interleave_moe_layer_step", 2)],
         };
         yield return new("gpt-oss")
         {

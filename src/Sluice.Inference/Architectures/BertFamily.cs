@@ -7,7 +7,8 @@ namespace Sluice.Inference.Architectures;
 internal static class BertFamily
 {
     public static ModelPlan Read(PlanReader reader) => Encode(reader, DecoderReader.Read(reader, static layer =>
-        WithSumNorms(layer).WithoutRope().With(Activation.GeluUngated))) with { HasPositionTable = true, Ropes = [] };
+        WithSumNorms(layer).WithoutRope().With(Activation.GeluUngated))) with
+    { HasPositionTable = true, Ropes = [] };
 
     public static ModelPlan ReadNomic(PlanReader reader) => Encode(reader, DecoderReader.Read(reader, WithSumNorms));
 

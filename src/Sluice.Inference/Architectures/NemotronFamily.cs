@@ -27,6 +27,7 @@ internal static class NemotronFamily
                 Attention = layer.Attention == null ? null : layer.Attention with { Rope = -1 },
                 Recurrent = layer.Attention == null ? mamba : null,
                 FeedForwardNorm = null,
-            }, isHybrid: true) with { HasLayersOfOnePart = true };
+            }, isHybrid: true) with
+        { HasLayersOfOnePart = true };
     }
 }

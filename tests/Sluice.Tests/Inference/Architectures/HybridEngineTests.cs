@@ -52,7 +52,8 @@ public sealed class HybridEngineTests
         using var engine = Load(name, new EngineOptions { ThreadCount = 1 });
         var request = Request(Tokens("choices", 70), "a", 20) with
         {
-            ChoiceCount = 3, Sampling = new SamplingParameters { Temperature = 1, Seed = 5 },
+            ChoiceCount = 3,
+            Sampling = new SamplingParameters { Temperature = 1, Seed = 5 },
         };
         using var narrow = Load(name, new EngineOptions { ThreadCount = 1, SlotCount = 1 });
         Assert.Equal(await TextsAsync(narrow, request), await TextsAsync(engine, request));

@@ -50,6 +50,26 @@ public sealed class StateSharingTests
         Assert.Equal(0, next.Length);
     }
 
+    // Layers of one part have no place of their own where all threads have met.
+    [Theory]
+    [InlineData("qwen35")]
+    [InlineData("nemotron_h")]
+    public void Threads_leave_an_abandoned_step_together(string name)
+    {
+        using var tiny = TinyModelFile.LoadArchitecture(name, threadCount: 3);
+        int[] prompt = [.. Enumerable.Range(0, 60)];
+        for (var round = 0; round < 40; round++)
+        {
+            var sequence = new KvSequence();
+            tiny.Model.Cache.TryGrow(sequence, 60);
+            var batch = new StepBatch();
+            batch.Add(sequence, prompt, 0, 60, wantsLogits: true);
+            var asked = 0;
+            Assert.False(tiny.Model.Forward(batch, () => ++asked == (round % 4) + 1));
+            tiny.Model.Cache.Release(sequence);
+        }
+    }
+
     [Theory]
     [InlineData(0, 400, 399, 256)] // a step
     [InlineData(256, 144, 399, 128)] // up to the last border
