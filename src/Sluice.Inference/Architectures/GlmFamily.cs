@@ -1,6 +1,9 @@
 namespace Sluice.Inference.Architectures;
 
-/// <summary>GLM 4 (<c>glm4</c>): norms on both sides, interleaved pairs, half of a head turns. GLM 4.5 (<c>glm4moe</c>): halves, and experts behind a dense layer.</summary>
+/// <summary>
+/// GLM 4 (<c>glm4</c>): norms on both sides, interleaved pairs, half of a head turns. GLM 4.5 (<c>glm4moe</c>): halves, and experts behind a dense
+/// layer.
+/// </summary>
 internal static class GlmFamily
 {
     public static ModelPlan Read4(PlanReader reader) => DecoderReader.Read(reader, static layer => LlamaFamily.Interleave(layer) with

@@ -72,10 +72,11 @@ internal sealed record ModelPlan
     public double AttentionProducts => Layers.Sum(static l => l.Attention is { } a ? (double)a.HeadCount * (a.KeyLength + a.ValueLength) : 0);
 
     /// <summary>Multiplications of a token with the weights of all layers.</summary>
-    public double TokenProducts => Layers.Sum(l => EmbeddingLength * ((double)(l.Attention is { } a ? a.QueryLength + a.KeysLength + a.ValuesLength + a.OutputLength : 0)
+    public double TokenProducts => EmbeddingLength * Layers.Sum(static l =>
+        (l.Attention is { } a ? (double)a.QueryLength + a.KeysLength + a.ValuesLength + a.OutputLength : 0)
         + (l.Recurrent is { } r ? r.RowCount + r.InnerLength : 0)
         + (3.0 * (l.FeedForward?.Length ?? 0))
-        + (3.0 * (l.Experts is { } e ? (e.UsedCount * e.Length) + e.SharedLength : 0))));
+        + (3.0 * (l.Experts is { } e ? (e.UsedCount * e.Length) + e.SharedLength : 0)));
 }
 
 /// <summary>A matrix, and a bias where the file has it, behind pooling.</summary>

@@ -1,6 +1,9 @@
 namespace Sluice.Inference.Architectures;
 
-/// <summary>Nemotron 3 (<c>nemotron_h</c>, <c>nemotron_h_moe</c>): each layer is one part, a Mamba, attention without rotation, or a feed-forward part, behind one norm.</summary>
+/// <summary>
+/// Nemotron 3 (<c>nemotron_h</c>, <c>nemotron_h_moe</c>): each layer is one part, a Mamba, attention without rotation, or a feed-forward part, behind
+/// one norm.
+/// </summary>
 internal static class NemotronFamily
 {
     public static ModelPlan Read(PlanReader reader) => Read(reader, null);

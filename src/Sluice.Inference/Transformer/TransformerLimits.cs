@@ -23,7 +23,7 @@ internal static class TransformerLimits
     /// <summary>Tokens after which a snapshot of a state is kept: a step's, so that no prompt is read in smaller ones for it.</summary>
     public const int SnapshotTokens = 256;
 
-    /// <summary>Bytes of snapshots of states: a dozen conversations with a large model, whose state has 66 MB with its keys, and most with others.</summary>
+    /// <summary>Most bytes of snapshots of states, within an eighth of what is free: 16 of a model with a state of 66 MB, more of others.</summary>
     public const long SnapshotBytes = 1L << 30;
 
     /// <summary>Bytes of key/value blocks taken from the system at once: a multiple of a huge page.</summary>

@@ -14,7 +14,7 @@ internal sealed class TransformerModel : LanguageModel
     private readonly WorkerTeam _team;
     private readonly TransformerForward _forward;
 
-    private TransformerModel(GgufFile file, ModelPlan plan, int threadCount, int slotCount, long kvTokenCapacity, int contextLength)
+    private TransformerModel(GgufFile file, ModelPlan plan, int threadCount, int slotCount, long kvTokenCapacity, int contextLength, long snapshotBytes)
     {
         // The vocabulary is one thread's work, and weights are read in the meantime. A failure of both is the tokenizer's.
         Task<Tokenizer> tokenizer = Task.Run(() => Tokenizer.Load(file.Metadata));
@@ -36,7 +36,7 @@ internal sealed class TransformerModel : LanguageModel
                     $"{file.Path}: tensor 'token_embd.weight': expected a row for each of {Tokenizer.VocabularySize} tokens, found {_weights.VocabularySize}.");
             }
 
-            StateStore? states = plan.StateCount > 0 ? new StateStore(plan.StateCount, TransformerLimits.SnapshotBytes) : null;
+            StateStore? states = plan.StateCount > 0 ? new StateStore(plan.StateCount, snapshotBytes) : null;
             Cache = new KvCache(plan.Layers.Select(ShapeOf), kvTokenCapacity, states);
             _team = new WorkerTeam(threadCount);
             int rows = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
@@ -105,7 +105,10 @@ internal sealed class TransformerModel : LanguageModel
         }
 
         long weights = TransformerWeights.EstimateBytes(file);
-        long free = MemoryBudget.FreeBytes() - (slotCount * plan.StateCount * sizeof(float));
+        long free = MemoryBudget.FreeBytes();
+        long states = plan.StateCount * sizeof(float) * slotCount;
+        long snapshots = plan.StateCount > 0 ? Math.Min(TransformerLimits.SnapshotBytes, free / 8) : 0;
+        free -= states + snapshots;
         long tokenBytes = plan.Layers.Sum(static layer => ShapeOf(layer).TokenBytes);
         long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
         int contextLength = kvTokenCapacity == null ? (int)Math.Min(plan.ContextLength, affordable) : plan.ContextLength;
@@ -116,7 +119,7 @@ internal sealed class TransformerModel : LanguageModel
         }
 
         long capacity = Math.Min((long)slotCount * plan.ContextLength, affordable);
-        return new TransformerModel(file, plan, threadCount, slotCount, capacity, contextLength);
+        return new TransformerModel(file, plan, threadCount, slotCount, capacity, contextLength, snapshots);
     }
 
     /// <summary>What a layer keeps of a token.</summary>
