@@ -32,7 +32,7 @@ static int Usage()
           faults   the sixteen faults of FailoverBench with its own timings: a score card
           resume   streams over connections that are cut: time to the first missing byte, and what is lost (--cuts, --seed)
           tools    how often the shipped model decides right about tools (--model, --threads, --seeds, --verbose true)
-          write-tiny DIR  small random models, for tests/reference/make_tiny_truth.py
+          write-tiny DIR  small random models, for make_tiny_truth.py and make_architecture_truth.py in tests/reference
         """);
     return 2;
 }

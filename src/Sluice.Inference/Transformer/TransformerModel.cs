@@ -41,7 +41,7 @@ internal sealed class TransformerModel : LanguageModel
             _team = new WorkerTeam(threadCount);
             int rows = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
 
-            // A wrong guess can't be taken out of a state.
+            // A wrong draft can't be taken out of a state.
             DraftedRowCapacity = states == null ? rows : 0;
             _forward = new TransformerForward(plan, _weights, Cache, _team, TransformerLimits.StepTokensMax, rows + ScoredRowCapacity);
         }
