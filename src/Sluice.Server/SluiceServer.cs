@@ -11,6 +11,8 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Sluice.Inference;
+using Sluice.Inference.Embeddings;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
 using Sluice.Server.Access;
@@ -61,6 +63,10 @@ public static class SluiceServer
         services.TryAddSingleton(new EngineFactory<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
+            options.MemoryBudgetBytes,
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels")));
+        services.AddSingleton(provider => new LoadedModels<EmbeddingModel>(
+            new EngineFactory<EmbeddingModel>(static path => EmbeddingModel.Load(path), static engine => engine.Model.MemoryBytes, static _ => default),
             options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels")));
         services.TryAddSingleton(CreateLocalUpstreams);
@@ -241,7 +247,11 @@ public static class SluiceServer
         var random = provider.GetRequiredService<RandomSource>();
         var time = provider.GetRequiredService<TimeProvider>();
         var logger = provider.GetRequiredService<ILoggerFactory>().CreateLogger<LocalUpstream>();
-        return (model, grammars) => new LocalUpstream(model, memory, grammars, random, time, logger);
+        var embedders = provider.GetRequiredService<LoadedModels<EmbeddingModel>>();
+        var embedding = provider.GetRequiredService<ILoggerFactory>().CreateLogger<LocalEmbedder>();
+        return (model, grammars) => model.ReadPurpose() == ModelPurpose.Text
+            ? new LocalUpstream(model, memory, grammars, random, time, logger)
+            : new LocalEmbedder(model, embedders, embedding);
     }
 
     private static Hub CreateConfiguration(IServiceProvider provider, SluiceOptions options, ModelCatalog catalog)
@@ -255,7 +265,7 @@ public static class SluiceServer
         var limiter = provider.GetRequiredService<Limiter>();
         // Before there is a budget that would have to be counted.
         if (provider.GetService<LedgerWriter>() is { } ledger) limiter.CountSettled = (scope, meter) => CountSettled(ledger, scope, meter);
-        return new Hub(
+        var hub = new Hub(
             options,
             catalog,
             memory,
@@ -264,6 +274,9 @@ public static class SluiceServer
             limiter,
             time,
             loggers.CreateLogger<Hub>());
+        var embedders = provider.GetRequiredService<LoadedModels<EmbeddingModel>>();
+        hub.Applied += () => embedders.Retain(hub.Catalog.Models.OfType<LocalModel>().Select(static model => model.Path), hub.Options.MemoryBudgetBytes);
+        return hub;
     }
 
     private static long CountSettled(LedgerWriter ledger, LimitScope scope, Meter meter) => ledger.Count(

@@ -181,7 +181,7 @@ internal static class ServeCommand
         using var interrupt = terminal.OnInterrupt(Stop);
         using var terminate = terminal.OnTerminate(Stop);
         using var hangUp = terminal.OnHangUp(() => application.Services.GetRequiredService<ConfigurationReload>().Reload());
-        if (catalog.Models is [LocalModel only] && await LoadAsync(application, only) is { } failure)
+        if (catalog.Models is [LocalModel only] && only.ReadPurpose() == ModelPurpose.Text && await LoadAsync(application, only) is { } failure)
         {
             await application.StopAsync();
             throw new CliException(failure);

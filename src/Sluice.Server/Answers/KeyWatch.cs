@@ -21,6 +21,7 @@ internal sealed partial class KeyWatch(
     private long _version;
     private int _isLooking;
     private bool _isFailing;
+    private DateTimeOffset _nextSweep;
     private long _nextGrantEnd = long.MaxValue;
 
     /// <inheritdoc/>
@@ -46,6 +47,7 @@ internal sealed partial class KeyWatch(
         if (Interlocked.Exchange(ref _isLooking, 1) != 0) return;
         try
         {
+            await SweepAsync();
             var version = await ledger.UseAsync(static file => file.ReadVersion());
             if (version == _version && time.GetUtcNow().ToUnixTimeMilliseconds() < _nextGrantEnd) return;
             await LoadAsync();
@@ -64,6 +66,15 @@ internal sealed partial class KeyWatch(
         {
             Volatile.Write(ref _isLooking, 0);
         }
+    }
+
+    // A few rows at a time, so that nobody waits long for the file.
+    private async Task SweepAsync()
+    {
+        var now = time.GetUtcNow();
+        if (now < _nextSweep) return;
+        var (attempts, answers) = ((now - limits.LedgerAttempts).ToUnixTimeMilliseconds(), (now - limits.LedgerAnswers).ToUnixTimeMilliseconds());
+        if (!await ledger.UseAsync(file => file.Sweep(attempts, answers))) _nextSweep = now.AddHours(1);
     }
 
     private async Task LoadAsync()

@@ -73,7 +73,7 @@ internal sealed class AnswersEndpoint(
         if (!dialect.IsKept) wish = wish with { IsStoreOff = true, Key = null };
         if (prepared.IsBackground) wish = wish with { OnDisconnect = DisconnectPolicy.Continue };
         // Of a model that only the local engine serves everything is known now.
-        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && !client.TryRead(out _, out var refused)) error = refused;
+        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && dialect is not EmbeddingsDialect && !client.TryRead(out _, out var refused)) error = refused;
         var body = new ReadOnlySequence<byte>(bytes);
         var ask = error is not null ? null : new Ask(outline!, route!, client, RequestFingerprint.Of(body, wish.NeedsCanonical))
         {

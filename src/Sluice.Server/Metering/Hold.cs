@@ -153,7 +153,7 @@ internal sealed class Hold
     public bool TryReserve(long promptTokens, int choices)
     {
         _isExact = true;
-        return TrySetPrompt(promptTokens) && TryTake(choices - _used);
+        return TrySetPrompt(promptTokens) && TryTake(long.Max(0, choices - _used));
     }
 
     /// <summary>A piece of content has come, of which it isn't known how many tokens it has; where the engine asks for each, nothing.</summary>

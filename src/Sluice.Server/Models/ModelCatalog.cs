@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Sluice.Inference;
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Sampling;
 using Sluice.Server.Configuration;
@@ -32,6 +33,19 @@ public sealed record LocalModel(string Id, string Path, long FileBytes, DateTime
 
     /// <summary>Whether an answer that only repeats is ended. The default value is true.</summary>
     public bool EndsRepetition { get; init; } = true;
+
+    /// <summary>What it is for, by its file; a file that can't be read is for text, and a load says what is wrong with it.</summary>
+    internal ModelPurpose ReadPurpose()
+    {
+        try
+        {
+            return ModelProbe.ReadPurpose(Path);
+        }
+        catch (Exception exception) when (exception is GgufException or IOException or UnauthorizedAccessException)
+        {
+            return ModelPurpose.Text;
+        }
+    }
 }
 
 /// <summary>A model that other servers run.</summary>

@@ -231,6 +231,12 @@ public sealed record Limits
     /// <summary>Answers whose rows wait for a ledger that fails; beyond that keys with a budget begin none. The default value is 10,000: some 10 MB.</summary>
     public int LedgerPendingMax { get; init; } = 10_000;
 
+    /// <summary>How long the ledger keeps rows of attempts. The default value is 90 days; the sums per hour stay.</summary>
+    public TimeSpan LedgerAttempts { get; init; } = TimeSpan.FromDays(90);
+
+    /// <summary>How long the ledger keeps rows of answers and of changes. The default value is 400 days: a year can be compared with the one before.</summary>
+    public TimeSpan LedgerAnswers { get; init; } = TimeSpan.FromDays(400);
+
     /// <summary>Between two looks for keys and budgets that a command has changed. The default value is 500 ms.</summary>
     public TimeSpan LedgerPoll { get; init; } = TimeSpan.FromMilliseconds(500);
 

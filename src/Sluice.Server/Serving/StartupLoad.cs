@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Hosting;
+using Sluice.Inference;
 using Sluice.Inference.Scheduling;
 using Sluice.Server.Models;
 
@@ -14,9 +15,10 @@ internal sealed class StartupLoad(Hub hub, LoadedModels<InferenceEngine> memory)
 
     private readonly CancellationTokenSource _stopping = new();
     private volatile string? _triedPath;
+    private volatile string? _embedsPath;
 
     /// <summary><see cref="Ready"/>, <c>loading</c> or <c>failed</c>: as it is now, for a request may load what could not be loaded at the start.</summary>
-    public string State => hub.Catalog.Models is not [LocalModel only] ? Ready : memory.PresenceOf(only.Path) switch
+    public string State => hub.Catalog.Models is not [LocalModel only] || _embedsPath == only.Path ? Ready : memory.PresenceOf(only.Path) switch
     {
         ModelPresence.Loaded => Ready,
         ModelPresence.Absent when _triedPath == only.Path => "failed",
@@ -40,7 +42,10 @@ internal sealed class StartupLoad(Hub hub, LoadedModels<InferenceEngine> memory)
 
     private void Start()
     {
-        if (hub.Catalog.Models is [LocalModel only]) _ = LoadAsync(only, _stopping.Token);
+        if (hub.Catalog.Models is not [LocalModel only]) return;
+        // One that makes vectors is small, and loads with the first request.
+        if (only.ReadPurpose() != ModelPurpose.Text) _embedsPath = only.Path;
+        else _ = LoadAsync(only, _stopping.Token);
     }
 
     private async Task LoadAsync(LocalModel model, CancellationToken stopping)

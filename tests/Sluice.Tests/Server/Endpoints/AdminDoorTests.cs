@@ -26,7 +26,9 @@ public sealed class AdminDoorTests : IDisposable
     private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream, AdminOptions admin) => UpstreamHub.StartAsync(
         UpstreamHub.Model("m", upstream), configure: options => options with
         {
-            ApiKeys = [new ApiKey("team", "k1")], Ledger = new LedgerOptions { Path = Path.Combine(_folder, "ledger.db") }, Admin = admin,
+            ApiKeys = [new ApiKey("team", "k1")],
+            Ledger = new LedgerOptions { Path = Path.Combine(_folder, "ledger.db") },
+            Admin = admin,
         });
 
     private HttpClient OverSocket() => new(new SocketsHttpHandler

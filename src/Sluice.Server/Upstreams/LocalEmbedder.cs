@@ -1,0 +1,98 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging;
+using Sluice.Inference.Embeddings;
+using Sluice.Protocol.Answers;
+using Sluice.Protocol.Embeddings;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Metering;
+using Sluice.Server.Models;
+using Sluice.Server.Telemetry;
+
+namespace Sluice.Server.Upstreams;
+
+/// <summary>Embeds texts with a model of the hub's own.</summary>
+internal sealed partial class LocalEmbedder(LocalModel model, LoadedModels<EmbeddingModel> memory, ILogger<LocalEmbedder> logger) : IUpstream
+{
+    public UpstreamIdentity Identity { get; } = new(UpstreamIdentity.Local, Tags.Hub, model.Id);
+
+    public bool Continues => false;
+
+    public async Task<AttemptResult> RunAsync(Attempt attempt)
+    {
+        if (attempt.Dialect is not EmbeddingsDialect) return Refuse(ApiErrors.OnlyEmbeds(attempt.ModelName));
+        if (!EmbeddingsRequest.TryRead(attempt.Body, out var request, out var error)) return Refuse(error);
+        var (lease, failure) = await memory.AcquireAsync(model, attempt.Cancellation);
+        if (lease is null) return AttemptResult.Failed(FailureKind.Rejected, failure!);
+        using (lease)
+        {
+            var engine = lease.Engine;
+            if (engine.IsReranker) return Refuse(ApiErrors.OnlyRanks(attempt.ModelName));
+            if (request.Dimensions > engine.Dimensions) return Refuse(ApiErrors.InvalidDimensions(engine.Dimensions));
+            var texts = new List<IReadOnlyList<int>>(request.Inputs.Count);
+            foreach (var input in request.Inputs)
+            {
+                var tokens = Tokenize(engine, input);
+                if (tokens.Count > engine.Model.ContextLength) return Refuse(ApiErrors.InputTooLong(engine.Model.ContextLength, tokens.Count, texts.Count));
+                if (tokens.Exists(token => token >= engine.Model.VocabularySize)) return Refuse(ApiErrors.InvalidEmbeddingInput($"element {texts.Count} has a token that the model doesn't have"));
+                texts.Add(tokens);
+            }
+            var count = texts.Sum(static tokens => (long)tokens.Count);
+            if (attempt.Record.Hold is { } hold && !hold.TryReserve(count, 0)) return Refuse(LimitErrors.Exhausted(hold.Cut));
+            return await EmbedAsync(attempt, request, engine, texts, count);
+        }
+    }
+
+    private async Task<AttemptResult> EmbedAsync(Attempt attempt, EmbeddingsRequest request, EmbeddingModel engine, List<IReadOnlyList<int>> texts, long count)
+    {
+        float[][] vectors;
+        try
+        {
+            // It keeps its threads busy; nobody waits on this one meanwhile.
+            vectors = await Task.Run(() => engine.Embed(texts), attempt.Cancellation);
+        }
+        catch (ArithmeticException exception)
+        {
+            LogFailed(exception, attempt.Generation.Id);
+            return AttemptResult.Failed(FailureKind.Rejected, ApiErrors.ServerError($"The model gave no numbers: {exception.Message}"));
+        }
+        attempt.Cancellation.ThrowIfCancellationRequested();
+        var json = new ArrayBufferWriter<byte>();
+        EmbeddingsWriter.Write(json, attempt.ModelName, [.. vectors.Select(vector => Shorten(vector, request.Dimensions))], request.IsBase64, count);
+        // One object, and a race for it has no loser that anybody sees.
+        if (!attempt.Commit.TryPass(attempt)) throw new OperationCanceledException("Another attempt was faster.", attempt.Cancellation);
+        attempt.Output.AddContent();
+        attempt.Output.AppendQuietly(json.WrittenSpan);
+        attempt.Output.Publish();
+        attempt.Complete(new AnswerUsage((int)long.Min(count, int.MaxValue), 0, 0), isEstimated: false);
+        return AttemptResult.Answered;
+    }
+
+    private static List<int> Tokenize(EmbeddingModel engine, EmbeddingInput input)
+    {
+        var (tokenizer, tokens) = (engine.Tokenizer, new List<int>());
+        if (input.Tokens is { } given)
+        {
+            tokens.AddRange(given);
+            return tokens;
+        }
+        if (tokenizer is { AddsBeginOfSequence: true, BeginOfSequenceToken: { } begin }) tokens.Add(begin);
+        tokenizer.Encode(input.Text!, parseSpecial: false, [], tokens);
+        if (tokenizer is { AddsEndOfSequence: true, EndOfSequenceToken: { } end }) tokens.Add(end);
+        return tokens;
+    }
+
+    // Models that are made for it have the most in their first values; what is left is brought to length 1 again.
+    private static float[] Shorten(float[] vector, int? dimensions)
+    {
+        if (dimensions is not { } count || count == vector.Length) return vector;
+        var shorter = vector[..count];
+        var length = Math.Sqrt(shorter.Sum(static value => (double)value * value));
+        if (length > 0) for (var i = 0; i < count; i++) shorter[i] = (float)(shorter[i] / length);
+        return shorter;
+    }
+
+    private static AttemptResult Refuse(ApiError error) => AttemptResult.Failed(FailureKind.Refused, error);
+
+    [LoggerMessage(1, LogLevel.Error, "{Id}: the embedding model gave no numbers.")]
+    private partial void LogFailed(Exception error, string id);
+}
