@@ -75,13 +75,14 @@ public static class SluiceServer
         services.AddSingleton(static provider => new AnswerTable(
             provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>(),
             provider.GetRequiredService<AnswerJournal>()));
+        // Before answers are taken over, whose keys it knows.
+        if (options.Ledger is { } ledger) AddLedger(services, ledger);
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
         services.AddSingleton(provider => SealKey.Open(
             options.Store == StoreKind.Sqlite ? StorePathOf(options) : null,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Storage.SealKey")));
         services.AddSingleton<Limiter>();
         services.AddSingleton<KeyRing>();
-        if (options.Ledger is { } ledger) AddLedger(services, ledger);
         services.AddSingleton(static provider => new AnswerAccounting(
             provider.GetService<LedgerWriter>(), provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(static provider => new KeyEndpoint(
@@ -328,6 +329,7 @@ public static class SluiceServer
         if (endpoint is not System.Net.Sockets.UnixDomainSocketEndPoint) return SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
         // Of a process that was killed.
         var path = endpoint.ToString()!;
+        if (new FileInfo(path) is { Exists: true, Length: > 0 }) throw new IOException($"{path} is a file; name another socket with admin_listen.");
         File.Delete(path);
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);

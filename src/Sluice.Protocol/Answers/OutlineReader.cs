@@ -17,6 +17,9 @@ internal static class OutlineReader
     // Of a message, beside its text: its role and the marks around it.
     private const int MessageBytes = 16;
 
+    // Of a token that is given as such: as many as a text is reckoned with.
+    private const int TokenBytes = 4;
+
     /// <summary>Never throws for what the body contains.</summary>
     /// <param name="body">The whole body.</param>
     /// <param name="outline">What the hub must know.</param>
@@ -172,6 +175,9 @@ internal static class OutlineReader
         var depth = reader.CurrentDepth;
         while (reader.Read() && !(reader.TokenType == JsonTokenType.EndArray && reader.CurrentDepth == depth))
         {
+            // Lists of texts, or of tokens.
+            if (reader.TokenType == JsonTokenType.String && reader.CurrentDepth <= depth + 1) bytes += reader.ValueSpan.Length;
+            if (reader.TokenType == JsonTokenType.Number && reader.CurrentDepth <= depth + 2) bytes += TokenBytes;
             if (reader.TokenType == JsonTokenType.StartObject && reader.CurrentDepth == depth + 1) bytes += MessageBytes;
             if (reader.TokenType == JsonTokenType.PropertyName && (IsText(ref reader)))
             {

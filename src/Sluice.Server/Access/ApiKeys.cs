@@ -55,11 +55,14 @@ internal sealed class ApiKeys
         return caller.Account?.Expires <= now ? (null, ApiErrors.KeyExpired()) : (caller, null);
     }
 
-    /// <summary>A caller whom the hub's limits hold for alone: somebody that an application has authenticated.</summary>
-    public Caller CreateCaller(string id, params IReadOnlyList<string> formerIds) => new(id, formerIds)
-    {
-        Account = _isMetered ? _limiter.CreateAccount(new KeyOptions(id, ""), "", [], _options.Hub) : null,
-    };
+    /// <summary>Somebody that an application has authenticated: the owner of answers. A key that came along pays, and its limits hold.</summary>
+    /// <param name="id">Of the user.</param>
+    /// <param name="bearer">Who bears the key.</param>
+    public Caller CreateUser(string id, Caller bearer) =>
+        bearer.Id.Length > 0 ? new Caller(id) { Account = bearer.Account } : CreateCaller(id);
+
+    private Caller CreateCaller(string id, params IReadOnlyList<string> formerIds) =>
+        new(id, formerIds) { Account = _isMetered ? _limiter.FindAccount(id, null, null) : null };
 
     /// <summary>The key or token that a request bears; null where it bears none.</summary>
     // "x-api-key: KEY" as Anthropic's clients send it, at times beside another key; "Authorization: Bearer KEY" in any case and with any

@@ -16,9 +16,10 @@ internal sealed class KeyRing(Limiter limiter)
     private IReadOnlyList<ProjectOptions> _projects = [];
     private SluiceOptions _options = new();
     private volatile Dictionary<string, Entry> _entries = [];
+    private volatile bool _hasHadKeys;
 
     /// <summary>Whether there has ever been one: then the hub is open to nobody without a key.</summary>
-    public bool IsEmpty => _entries.Count == 0;
+    public bool IsEmpty => !_hasHadKeys;
 
     /// <summary>Takes over the ledger's keys and projects.</summary>
     public void Load(IReadOnlyList<KeyRow> rows, IEnumerable<(string Id, StoredLimits Limits)> projects)
@@ -26,6 +27,7 @@ internal sealed class KeyRing(Limiter limiter)
         lock (_lock)
         {
             (_rows, _projects) = (rows, [.. projects.Select(static project => new ProjectOptions(project.Id, project.Limits.ToOptions()))]);
+            _hasHadKeys |= rows.Count > 0;
             Build();
         }
     }

@@ -30,7 +30,6 @@ internal sealed class TokenKeys
 
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
     private readonly TokenValidationParameters _parameters;
-    private readonly SluiceOptions _options;
     private readonly JwtOptions _jwt;
     private readonly Limiter _limiter;
 
@@ -39,7 +38,7 @@ internal sealed class TokenKeys
     /// <param name="time">Clock of their lifetimes.</param>
     public TokenKeys(SluiceOptions options, Limiter limiter, TimeProvider time)
     {
-        (_options, _jwt, _limiter) = (options, options.Jwt!, limiter);
+        (_jwt, _limiter) = (options.Jwt!, limiter);
         var documents = new HttpDocumentRetriever { RequireHttps = _jwt.Issuer.StartsWith("https:", StringComparison.OrdinalIgnoreCase) };
         _parameters = new TokenValidationParameters
         {
@@ -63,6 +62,15 @@ internal sealed class TokenKeys
     /// <summary>Who asks with a token, or why the request must not pass. Nothing of the token goes into an error.</summary>
     public async Task<(Caller? Caller, ApiError? Error)> IdentifyAsync(string token, HttpRequest request)
     {
+        try
+        {
+            await _parameters.ConfigurationManager.GetBaseConfigurationAsync(CancellationToken.None);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or IOException or HttpRequestException)
+        {
+            // Whose tokens are good is not known now.
+            return (null, ApiErrors.Unavailable(TimeSpan.FromSeconds(1)) with { Message = "The identity provider can't be reached now. Please retry." });
+        }
         var result = await _handler.ValidateTokenAsync(token, _parameters);
         if (!result.IsValid)
         {
@@ -76,8 +84,7 @@ internal sealed class TokenKeys
         if (FindProject(identity, request.Headers[ProjectHeader].ToString(), out var project) is { } refused) return (null, refused);
         var id = UserOwner.IdOf(_jwt.Issuer, subject);
         var models = _jwt.ModelsClaim is { } claim ? identity.FindAll(claim).Select(static value => value.Value).ToList() : null;
-        var account = _limiter.CreateAccount(new KeyOptions(id, "") { Project = project, Models = models }, "", _options.Projects, _options.Hub);
-        return (new Caller(id) { Account = account }, null);
+        return (new Caller(id) { Account = _limiter.FindAccount(id, project, models) }, null);
     }
 
     private ApiError? FindProject(ClaimsIdentity identity, string wanted, out string? project)

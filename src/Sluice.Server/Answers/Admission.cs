@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Sluice.Protocol;
+using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
@@ -216,7 +217,11 @@ internal sealed class Admission(
         var outline = ask.Outline;
         // Three and a half bytes a token, for want of the model's own count.
         var promptTokens = (outline.PromptBytes * 2 + 6) / 7;
-        var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, outline.MaxTokens * outline.ChoiceCount, outline.ChoiceCount);
+        // A vector has no tokens. What is no bound, or nobody's, is none.
+        var output = ask.Dialect is EmbeddingsDialect ? 0
+            : outline.MaxTokens is > 0 and var most ? long.Min(most, int.MaxValue) * outline.ChoiceCount
+            : (long?)null;
+        var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, output, outline.ChoiceCount);
         answer.Record.Hold = hold;
         if (hold is not null)
         {

@@ -89,7 +89,9 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
         if (!_open.Remove(id, out var open)) return;
         var (row, attempts) = open;
         // Its limits are those of whoever continues it; of its key alone the name is known.
-        var hold = limiter.Restore(new Account(row.Key, "", row.Project, limiter.FindScopes(row.Key, row.Project)), row.Model, row.Usage.PromptTokens);
+        var account = new Account(row.Key, "", row.Project, limiter.FindScopes(row.Key, row.Project)) { Tags = TagsOf(row) };
+        var hold = limiter.Restore(account, row.ServedBy ?? row.Model, row.Usage.PromptTokens);
+        hold.Subject = row.Subject;
         hold.Restore(
             attempts.Count == 0 ? default : row.Usage, attempts.Sum(static attempt => attempt.ChargeNanoUsd),
             attempts.Sum(static attempt => attempt.CostNanoUsd), attempts.Count, row.Revision, row.Began);
@@ -101,17 +103,20 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
     /// Settles what ended with an earlier process: by what the store knows of it, else by an estimate of its prompt. After the answers of a
     /// store were taken over.
     /// </summary>
-    /// <param name="findFigures">What is known of an answer; null for nothing.</param>
-    public async Task SettleLostAsync(Func<string, RequestFigures?> findFigures)
+    /// <param name="find">What the store has of an answer; null for nothing.</param>
+    public async Task SettleLostAsync(Func<string, Answer?> find)
     {
         if (ledger is null || _open.Count == 0) return;
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         foreach (var (row, attempts) in _open.Values)
         {
-            var figures = findFigures(row.Id);
-            var usage = figures?.Usage ?? row.Usage;
+            var answer = find(row.Id);
+            var figures = answer?.Record;
+            // Of one that was cut off there are events, each of which is reckoned as a token.
+            var events = (int)long.Min(answer?.Log.EventCount ?? 0, int.MaxValue);
+            var usage = figures?.Usage ?? row.Usage with { CompletionTokens = int.Max(row.Usage.CompletionTokens, events) };
             var isEstimated = figures is null or { Usage: null } or { IsUsageEstimated: true };
-            var charge = limiter.PriceOf(row.Model).Of(usage);
+            var charge = limiter.PriceOf(row.ServedBy ?? row.Model).Of(usage);
             var (before, beforeCost) = (attempts.Sum(static attempt => attempt.ChargeNanoUsd), attempts.Sum(static attempt => attempt.CostNanoUsd));
             var rest = ProductionUsage.Subtract(usage, attempts.Count == 0 ? default : row.Usage);
             var attempt = new AttemptRow(row.Id, attempts.Count)
@@ -137,7 +142,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
                     EndedBy = "crash",
                     Usage = usage,
                     IsEstimated = isEstimated,
-                    ServedBy = row.Model,
+                    ServedBy = row.ServedBy ?? row.Model,
                     ChargeNanoUsd = before + attempt.ChargeNanoUsd,
                     CostNanoUsd = beforeCost + attempt.CostNanoUsd,
                 },
@@ -208,6 +213,19 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             Subject = hold.Subject,
             Tags = account.Tags.Count == 0 ? "" : JsonSerializer.Serialize(account.Tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString),
         };
+    }
+
+    private static IReadOnlyDictionary<string, string> TagsOf(AnswerRow row)
+    {
+        try
+        {
+            return (row.Tags.Length == 0 ? null : JsonSerializer.Deserialize(row.Tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString))
+                ?? new Dictionary<string, string>();
+        }
+        catch (JsonException)
+        {
+            return new Dictionary<string, string>();
+        }
     }
 
     private static string WordFor(AttemptRole role) => role switch

@@ -28,7 +28,7 @@ internal sealed partial class AnswerTable : IHostedService
         var accounting = Journal?.Accounting;
         if (accounting is not null) await accounting.LoadAsync();
         if (_recorder is not null) await TakeOverAsync(_recorder, cancellationToken);
-        if (accounting is not null) await accounting.SettleLostAsync(id => _byId.GetValueOrDefault(id)?.Record);
+        if (accounting is not null) await accounting.SettleLostAsync(id => _byId.GetValueOrDefault(id));
     }
 
     private async Task TakeOverAsync(AnswerRecorder recorder, CancellationToken cancellationToken)

@@ -18,7 +18,7 @@ internal sealed partial class KeyWatch(
 {
     private readonly HashSet<string> _revoked = new(StringComparer.Ordinal);
     private ITimer? _timer;
-    private long _version;
+    private (long, long) _version;
     private int _isLooking;
     private bool _isFailing;
     private DateTimeOffset _nextSweep;
@@ -27,6 +27,7 @@ internal sealed partial class KeyWatch(
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        ledger.Claim();
         await LoadAsync();
         _timer = time.CreateTimer(static state => _ = ((KeyWatch)state!).LookAsync(), this, limits.LedgerPoll, limits.LedgerPoll);
     }
@@ -47,10 +48,9 @@ internal sealed partial class KeyWatch(
         if (Interlocked.Exchange(ref _isLooking, 1) != 0) return;
         try
         {
-            await SweepAsync();
             var version = await ledger.UseAsync(static file => file.ReadVersion());
-            if (version == _version && time.GetUtcNow().ToUnixTimeMilliseconds() < _nextGrantEnd) return;
-            await LoadAsync();
+            if (version != _version || time.GetUtcNow().ToUnixTimeMilliseconds() >= _nextGrantEnd) await LoadAsync();
+            await SweepAsync();
             _isFailing = false;
         }
         catch (LedgerException exception)
@@ -90,7 +90,7 @@ internal sealed partial class KeyWatch(
         _nextGrantEnd = grants.Count == 0 ? long.MaxValue : grants.Min(static grant => grant.Until);
         foreach (var key in keys)
         {
-            if (key.Revoked is null || !_revoked.Add(key.Id) || _version == 0) continue;
+            if (key.Revoked is null || !_revoked.Add(key.Id) || _version == default) continue;
             LogRevoked(key.Id, key.Name, answers.CancelAllOf(key.Id, CancellationCause.Requested));
         }
         _version = version;

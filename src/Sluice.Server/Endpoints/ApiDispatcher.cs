@@ -186,7 +186,7 @@ internal sealed partial class ApiDispatcher(
         var (caller, error) = configuration.Keys.Identify(context.Request, time.GetUtcNow());
         if (error is not null) return (null, error);
         var (user, unknown) = UserOwner.Find(context.User, embedding.OwnerClaim);
-        return (user is null ? caller : configuration.Keys.CreateCaller(user.Id), unknown);
+        return (user is null ? caller : configuration.Keys.CreateUser(user.Id, caller!), unknown);
     }
 
     private static Task AnswerOptionsAsync(HttpContext context, bool isReadable)

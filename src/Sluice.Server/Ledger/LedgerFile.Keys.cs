@@ -30,7 +30,9 @@ internal sealed partial class LedgerFile
     /// <summary>Writes a key, new or changed, and who did it.</summary>
     /// <exception cref="LedgerException">That is not possible.</exception>
     public void PutKey(KeyRow key, AuditRow audit) => Change(audit, () => Statements.Execute(
-        $"insert or replace into api_key ({KeyColumns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        // A key that somebody revokes meanwhile stays revoked.
+        $"insert into api_key ({KeyColumns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (id) do update set name = $2, project = $3, "
+        + "hash = $4, last_four = $5, expires = $7, revoked = coalesce(revoked, $8), former_hash = $9, former_until = $10, limits = $11",
         key.Id, key.Name, key.Project, key.Hash, key.LastFour, key.Created, key.Expires, key.Revoked, key.FormerHash, key.FormerUntil,
         key.Limits.ToJson()));
 

@@ -126,7 +126,7 @@ internal sealed partial class LedgerFile
     public string? FindDifference() => Run(() =>
     {
         // Of one moment, whoever writes meanwhile.
-        using var transaction = Statements.Begin();
+        using var transaction = Statements.BeginRead();
         var difference = CompareSums() ?? CompareAnswers();
         Statements.Commit(transaction);
         return difference;

@@ -65,7 +65,20 @@ internal sealed partial class LedgerFile
     /// <param name="since">Unix milliseconds.</param>
     /// <param name="isMoney">Whether nano-dollars are counted; else tokens.</param>
     /// <exception cref="LedgerException">The file can't be read.</exception>
-    public long Count(string? scope, string id, long since, bool isMoney) => Run(() =>
+    public long Count(string? scope, string id, long since, bool isMoney) => Run(() => CountRows(scope, id, since, isMoney));
+
+    /// <summary>The same, and which of some rows are not in the file at that moment.</summary>
+    /// <exception cref="LedgerException">The file can't be read.</exception>
+    public (long Settled, List<AttemptRow> Missing) Count(string? scope, string id, long since, bool isMoney, IReadOnlyList<AttemptRow> rows) => Run(() =>
+    {
+        using var transaction = Statements.BeginRead();
+        var settled = CountRows(scope, id, since, isMoney);
+        var missing = rows.Where(row => ReadNumber("select count(*) from usage_attempt where answer = $1 and number = $2", row.Answer, row.Number) == 0).ToList();
+        Statements.Commit(transaction);
+        return (settled, missing);
+    });
+
+    private long CountRows(string? scope, string id, long since, bool isMoney)
     {
         // Whole hours come from their sums, and the beginning of the first from its rows.
         var firstWhole = (since + HourMilliseconds - 1) / HourMilliseconds;
@@ -79,7 +92,7 @@ internal sealed partial class LedgerFile
         var of = scope is null ? "$2 = $2" : $"{scope} = $2";
         return ReadNumber($"select sum({hours}) from usage_hour where hour >= $1 and {of}", firstWhole, id)
             + ReadNumber($"select sum({rows}) from usage_attempt where began >= $1 and began < $3 and {of}", since, id, firstWhole * HourMilliseconds);
-    });
+    }
 
     private void Put(AnswerRow row)
     {

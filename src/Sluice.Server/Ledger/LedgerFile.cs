@@ -18,6 +18,8 @@ internal sealed partial class LedgerFile : IDisposable
     private readonly bool _isStrict;
     private readonly Action<string>? _step;
     private SqliteStatements? _statements;
+    private long _connectCount;
+    private bool _wasOpen;
 
     /// <param name="path">Full path; the file and its folder are made where there are none.</param>
     /// <param name="isStrict">Whether a commit also outlives a loss of power.</param>
@@ -34,9 +36,13 @@ internal sealed partial class LedgerFile : IDisposable
         return true;
     });
 
-    /// <summary>Changes whenever another connection has written to the file.</summary>
+    /// <summary>Changes whenever another connection has written to the file, and with a connection of its own that is new.</summary>
     /// <exception cref="LedgerException">The file can't be read.</exception>
-    public long ReadVersion() => Run(() => ReadNumber("pragma data_version"));
+    public (long Connection, long Data) ReadVersion() => Run(() =>
+    {
+        var data = ReadNumber("pragma data_version");
+        return (_connectCount, data);
+    });
 
     /// <inheritdoc/>
     public void Dispose()
@@ -85,6 +91,8 @@ internal sealed partial class LedgerFile : IDisposable
             if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
             else Directory.CreateDirectory(folder, OwnersAlone | UnixFileMode.UserExecute);
         }
+        // An empty one in its place would know no keys, and open the hub.
+        if (_wasOpen && !File.Exists(Path)) throw new LedgerException($"The ledger {Path} is gone; put it back, or restart the hub to begin another.");
         // Before SQLite makes it and its log with the mode of every other file.
         if (!File.Exists(Path)) new FileStream(Path, StoreFile.OptionsOf(FileMode.OpenOrCreate, FileShare.ReadWrite)).Dispose();
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
@@ -101,6 +109,7 @@ internal sealed partial class LedgerFile : IDisposable
             SqliteSchema.Execute(connection, "pragma journal_mode = wal");
             SqliteSchema.Execute(connection, _isStrict ? "pragma synchronous = full" : "pragma synchronous = normal");
             Prepare(connection);
+            (_wasOpen, _connectCount) = (true, _connectCount + 1);
             return new SqliteStatements(connection, _step);
         }
         catch

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.Server.Runtime;
+using Sluice.Server.Storage;
 
 namespace Sluice.Server.Ledger;
 
@@ -10,20 +11,27 @@ namespace Sluice.Server.Ledger;
 /// </summary>
 internal sealed partial class LedgerWriter : IDisposable
 {
+    // Answers in one transaction.
+    private const int BatchMax = 2000;
+
     private readonly LedgerFile _file;
     private readonly Limits _limits;
     private readonly ILogger _logger;
     private readonly ITimer _timer;
+
+    // Reads beside commits: who asks it must not wait for one.
+    private readonly LedgerFile _reader;
+    private readonly Lock _reading = new();
+    private FileStream? _claim;
 
     // The file is used by one thread at a time.
     private readonly SemaphoreSlim _turn = new(1);
 
     // Guards all below.
     private readonly Lock _lock = new();
-    private List<LedgerEntry> _waiting = [];
+    private readonly List<LedgerEntry> _waiting = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
     private Counter<long>? _rows;
-    private int _pending;
     private bool _isRunning;
     private bool _isArmed;
     private bool _isDisposed;
@@ -36,7 +44,7 @@ internal sealed partial class LedgerWriter : IDisposable
     /// <param name="logger">Told when the ledger fails, and when it works again.</param>
     public LedgerWriter(LedgerFile file, bool isStrict, Limits limits, TimeProvider time, ILogger logger)
     {
-        (_file, IsStrict, _limits, _logger) = (file, isStrict, limits, logger);
+        (_file, IsStrict, _limits, _logger, _reader) = (file, isStrict, limits, logger, new LedgerFile(file.Path));
         _timer = time.CreateTimer(static state => _ = ((LedgerWriter)state!).RunAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -60,7 +68,7 @@ internal sealed partial class LedgerWriter : IDisposable
     /// <summary>Entries that wait.</summary>
     public int Pending
     {
-        get { lock (_lock) return _pending; }
+        get { lock (_lock) return _waiting.Count; }
     }
 
     /// <summary>Rows to be committed soon.</summary>
@@ -70,36 +78,41 @@ internal sealed partial class LedgerWriter : IDisposable
         {
             if (_isDisposed) return;
             _waiting.Add(entry);
-            _pending++;
             Arm(_limits.LedgerInterval);
         }
     }
 
-    /// <summary>What was settled since a moment, rows that wait included. Blocks for the time of a commit.</summary>
-    /// <param name="scope">As for <see cref="LedgerFile.Count"/>.</param>
+    /// <summary>Keeps other hubs from the file for as long as this one lives: each would settle what the other makes.</summary>
+    /// <exception cref="LedgerException">Another hub has it.</exception>
+    public void Claim()
+    {
+        try
+        {
+            _file.Open();
+            _claim ??= new FileStream(_file.Path + "-lock", StoreFile.OptionsOf(FileMode.OpenOrCreate, FileShare.None));
+        }
+        catch (IOException exception)
+        {
+            throw new LedgerException($"The ledger {_file.Path} is in use by another hub; end that, or name another file with ledger.path.", exception);
+        }
+    }
+
+    /// <summary>What was settled since a moment, rows that wait included.</summary>
+    /// <param name="scope">As for <see cref="LedgerFile.Count(string?, string, long, bool)"/>.</param>
     /// <param name="id">As there.</param>
     /// <param name="since">As there.</param>
     /// <param name="isMoney">As there.</param>
     /// <exception cref="LedgerException">The file can't be read.</exception>
     public long Count(string? scope, string id, long since, bool isMoney)
     {
-        _turn.Wait();
-        try
+        // Taken before the file is read: what is committed meanwhile is there, and left out here.
+        AttemptRow[] waiting;
+        lock (_lock) waiting = [.. _waiting.SelectMany(static entry => entry.Attempts)];
+        lock (_reading)
         {
-            var settled = _file.Count(scope, id, since, isMoney);
-            lock (_lock)
-            {
-                foreach (var row in _waiting.SelectMany(static entry => entry.Attempts))
-                {
-                    var isOf = scope switch { null => true, "key" => row.Key == id, _ => row.Project == id };
-                    if (isOf && row.Began >= since) settled += AmountOf(row, scope is null, isMoney);
-                }
-            }
-            return settled;
-        }
-        finally
-        {
-            _turn.Release();
+            AttemptRow[] own = [.. waiting.Where(row => row.Began >= since && (scope switch { null => true, "key" => row.Key == id, _ => row.Project == id }))];
+            var (settled, missing) = _reader.Count(scope, id, since, isMoney, own);
+            return settled + missing.Sum(row => AmountOf(row, scope is null, isMoney));
         }
     }
 
@@ -158,6 +171,8 @@ internal sealed partial class LedgerWriter : IDisposable
             LogLost(_waiting.Count, exception.Message);
         }
         _file.Dispose();
+        lock (_reading) _reader.Dispose();
+        _claim?.Dispose();
         // Nobody else has the turn, and whoever wants one gets an exception.
         _turn.Dispose();
     }
@@ -174,13 +189,18 @@ internal sealed partial class LedgerWriter : IDisposable
         {
             List<LedgerEntry> batch;
             List<TaskCompletionSource<bool>> flushes;
-            lock (_lock) (batch, _waiting, flushes, _flushes) = (_waiting, [], _flushes, []);
+            // They stay until they are in the file, so that nobody finds them in neither place.
+            lock (_lock) (batch, flushes, _flushes) = ([.. _waiting.Take(BatchMax)], _flushes, []);
             var isCommitted = batch.Count == 0 || await TryCommitAsync(batch);
+            var hasMore = false;
             lock (_lock)
             {
-                if (isCommitted) _pending -= batch.Count;
-                else _waiting.InsertRange(0, batch);
+                if (isCommitted) _waiting.RemoveRange(0, batch.Count);
+                hasMore = isCommitted && _waiting.Count > 0 && batch.Count == BatchMax;
+                // Whoever waits for a flush waits for all that was there.
+                if (hasMore) _flushes.AddRange(flushes);
             }
+            if (hasMore) continue;
             foreach (var flush in flushes) flush.SetResult(isCommitted);
             lock (_lock)
             {

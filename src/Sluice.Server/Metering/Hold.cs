@@ -153,7 +153,24 @@ internal sealed class Hold
     public bool TryReserve(long promptTokens, int choices)
     {
         _isExact = true;
-        return TrySetPrompt(promptTokens) && TryTake(long.Max(0, choices - _used));
+        // What another attempt has delivered is made again, and counted again.
+        _used = 0;
+        return TrySetPrompt(promptTokens) && TryTake(choices);
+    }
+
+    /// <summary>An attempt begins: who makes it is not known to count, and may count the prompt otherwise.</summary>
+    public void BeginAttempt() => _isExact = _isPromptKnown = false;
+
+    /// <summary>The answer is another model's after all: one that was asked to continue it could not.</summary>
+    public void Return(string model)
+    {
+        lock (_limiter.Lock)
+        {
+            if (model == Model) return;
+            _price = _limiter.PriceOf(model);
+            (_tier, Model) = (_price.DearestTierOf(_promptTokens), model);
+            SetHeld(_allowance);
+        }
     }
 
     /// <summary>A piece of content has come, of which it isn't known how many tokens it has; where the engine asks for each, nothing.</summary>
@@ -165,6 +182,8 @@ internal sealed class Hold
     {
         lock (_limiter.Lock)
         {
+            // What nobody has priced must not be free where dollars are counted.
+            if (_limiter.FindPrice(model) is null && Array.Exists(_shares, static share => share.Meter.Options.Unit == BudgetUnit.NanoUsd)) return false;
             var price = _limiter.PriceOf(model);
             var (oldPrice, oldTier) = (_price, _tier);
             (_price, _tier) = (price, price.DearestTierOf(_promptTokens));
@@ -203,7 +222,9 @@ internal sealed class Hold
         lock (_limiter.Lock)
         {
             var total = usage ?? _charged;
-            var nanoUsd = usage is null ? 0 : long.Max(0, _price.Of(total) - _chargedNanoUsd);
+            // What was charged stays as it was charged; what came on top has the price of now.
+            var before = _charged == default ? 0 : _price.Of(_charged);
+            var nanoUsd = usage is null ? 0 : long.Max(0, _price.Of(total) - before);
             var part = ProductionUsage.Subtract(total, _charged);
             if (!_isOpen) return new Charge(Began, default, 0);
             _isOpen = false;
@@ -243,10 +264,10 @@ internal sealed class Hold
     /// <summary>Under the lock: an amount of a meter's unit.</summary>
     public long AmountOf(Meter meter, long promptTokens, long outputTokens)
     {
-        // Of a production that continues, the prompt has been charged.
-        var prompt = ProductionCount > 0 ? 0 : promptTokens;
+        // Of a production that continues, the prompt has been charged as far as it had been computed.
+        var prompt = long.Max(0, promptTokens - _charged.PromptTokens);
         if (meter.Options.Unit == BudgetUnit.Tokens) return prompt + outputTokens;
-        return (ProductionCount > 0 ? 0 : _price.PerRequest) + ModelPrice.Most(_tier, prompt, outputTokens);
+        return (_charged == default ? _price.PerRequest : 0) + ModelPrice.Most(_tier, prompt, outputTokens);
     }
 
     // Budgets that were added while it ran count it too, as a recount from the ledger would.

@@ -23,6 +23,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     private readonly Dictionary<(ScopeKind, string), LimitScope> _scopes = [];
     private readonly long _start = time.GetTimestamp();
     private PriceTable _prices = PriceTable.Empty;
+    private Func<LimitScope, Meter, long>? _grantOf;
 
     public Lock Lock { get; } = new();
 
@@ -78,9 +79,12 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     public (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices)
     {
         var (now, clock) = (time.GetUtcNow(), Clock);
-        var rateTokens = promptTokens + long.Min(maxTokens ?? RateOutputTokens, RateOutputTokens);
         lock (Lock)
         {
+            var rateTokens = promptTokens + long.Min(maxTokens ?? RateOutputTokens, RateOutputTokens);
+            // A guess at the answer must not be what makes a request too large.
+            foreach (var scope in account.Scopes)
+                if (scope.Tokens is { } bucket) rateTokens = long.Max(promptTokens, long.Min(rateTokens, bucket.PerMinute));
             var price = _prices.Models.GetValueOrDefault(model);
             var hold = new Hold(this, account, model, price ?? ModelPrice.Free, promptTokens, maxTokens) { RateTokens = rateTokens };
             foreach (var scope in account.Scopes)
@@ -115,6 +119,29 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     /// <summary>A hold for an answer that an earlier process has begun.</summary>
     public Hold Restore(Account account, string model, long promptTokens) => new(this, account, model, PriceOf(model), promptTokens, null);
 
+    /// <summary>Takes over the limits of a configuration. Keys follow, each with its own.</summary>
+    public void Apply(LimitOptions hub, IEnumerable<ProjectOptions> projects)
+    {
+        lock (Lock)
+        {
+            Add([], ScopeKind.Hub, "", hub);
+            foreach (var project in projects) Add([], ScopeKind.Project, project.Id, project.Limits);
+        }
+    }
+
+    /// <summary>The account of somebody without limits of their own. Changes none of those that there are.</summary>
+    /// <param name="id">What use is counted under.</param>
+    /// <param name="project">Of somebody who has one.</param>
+    /// <param name="models">See <see cref="KeyOptions.Models"/>.</param>
+    public Account FindAccount(string id, string? project, IReadOnlyList<string>? models) =>
+        new(id, "", project, FindScopes(id, project)) { Models = models };
+
+    /// <summary>Of a model with a price, or that costs nothing; null for one that nobody has priced.</summary>
+    public ModelPrice? FindPrice(string model)
+    {
+        lock (Lock) return _prices.Models.GetValueOrDefault(model);
+    }
+
     /// <summary>The scopes of a key that an earlier process has admitted, as far as there are any now.</summary>
     public IReadOnlyList<LimitScope> FindScopes(string key, string? project)
     {
@@ -131,7 +158,8 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         foreach (var scope in hold.Account.Scopes)
         {
             scope.Running--;
-            if (hold.ProductionCount == 0) scope.Tokens?.Take((tokens ?? 0) - hold.RateTokens, clock);
+            // The first production was reckoned with; those that continue it were not.
+            scope.Tokens?.Take((tokens ?? 0) - (hold.ProductionCount == 0 ? hold.RateTokens : 0), clock);
         }
     }
 
@@ -195,12 +223,13 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         }
     }
 
-    /// <summary>Top-ups of the current windows, by scope.</summary>
+    /// <summary>Top-ups, by scope: each adds to every window until it ends.</summary>
     /// <param name="grantOf">What is granted to a scope's meter now.</param>
     public void SetGrants(Func<LimitScope, Meter, long> grantOf)
     {
         lock (Lock)
         {
+            _grantOf = grantOf;
             var now = time.GetUtcNow();
             foreach (var scope in _scopes.Values)
             {
@@ -230,6 +259,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         foreach (var meter in fresh)
         {
             if (CountSettled is { } count) meter.Recount(count(scope, meter));
+            meter.Granted = _grantOf?.Invoke(scope, meter) ?? 0;
         }
     }
 

@@ -30,7 +30,7 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
     /// <summary>The window that is current; a clock that is set back opens none again.</summary>
     public BudgetWindow Window { get; private set; } = BudgetWindow.At(now, options.Per, options.Zone);
 
-    /// <summary>What top-ups add in the current window.</summary>
+    /// <summary>What top-ups add to each window.</summary>
     public long Granted { get; set; }
 
     /// <summary>What may be used in the window.</summary>
@@ -63,7 +63,6 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
         if (time < Window.End) return;
         Window = BudgetWindow.At(time, Options.Per, Options.Zone);
         (_before, _use) = (_use, new Use(Window.Number));
-        Granted = 0;
     }
 
     /// <summary>What is left in a window in which an answer began: one from before the last is not limited any more.</summary>

@@ -75,7 +75,9 @@ internal sealed partial class AttemptLoop(MidStreamRescue rescue, RandomSource r
         // What a provider has refused to go on with, others need not be made to say.
         var isRescued = attempt.IsRescuable && result.Kind != FailureKind.Refused
             && await rescue.RunAsync(attempt, deployment!, result.Kind == FailureKind.Silent, route, fallbacks);
-        return isRescued ? null : result.Error;
+        if (isRescued) return null;
+        attempt.Record.Hold?.Return(attempt.ModelId);
+        return result.Error;
     }
 
     private async Task<(AttemptResult Result, Deployment? Deployment)> RunRouteAsync(Attempt attempt, Route route, int attemptsMax, IReadOnlyList<Route> fallbacks)

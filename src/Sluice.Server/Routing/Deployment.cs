@@ -36,6 +36,7 @@ internal sealed class Deployment(IUpstream upstream, double weight, Breaker brea
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
         Interlocked.Increment(ref _inFlight);
+        attempt.Record.Hold?.BeginAttempt();
         var entry = attempt.Entry = attempt.Record.BeginAttempt(upstream.Identity, attempt.ModelId);
         breaker.Enter();
         AttemptResult? known = null;

@@ -110,6 +110,7 @@ public sealed partial class Hub : IDisposable
     private HubSnapshot CreateSnapshot(SluiceOptions options, ModelCatalog catalog, ModelRouter router)
     {
         _limiter.SetPrices(options.Prices);
+        _limiter.Apply(options.Hub, options.Projects);
         _ring.Apply(options);
         return new HubSnapshot(options, catalog, router, _ring, _limiter, _time);
     }

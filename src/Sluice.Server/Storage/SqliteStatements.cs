@@ -28,6 +28,9 @@ internal sealed class SqliteStatements(SqliteConnection connection, Action<strin
         return _transaction = connection.BeginTransaction(deferred: false);
     }
 
+    /// <summary>The same for reading alone: one moment of the file, and nobody who writes has to wait.</summary>
+    public SqliteTransaction BeginRead() => _transaction = connection.BeginTransaction(deferred: true);
+
     /// <summary>The second step tells of a commit whose outcome its caller never learns.</summary>
     public void Commit(SqliteTransaction transaction)
     {

@@ -154,7 +154,8 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
                 if (!await moving) return _relay.IsFinished ? await CompleteAsync() : Break(UpstreamFailure.Truncated);
                 if (_cancellation.IsCancellationRequested) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
                 if (await AddAsync(events.Current) is { } result) return result;
-                if (_isCut) throw _drains ? HandOver(Task.CompletedTask, events) : new OperationCanceledException(_cancellation);
+                // Also where others are drained: what a budget refuses must not be paid.
+                if (_isCut) throw new OperationCanceledException(_cancellation);
             }
         }
         finally

@@ -72,7 +72,11 @@ internal sealed partial class LocalUpstream(
                 if (!hold.TryReserve(prompt, choices)) return (null, LimitErrors.Exhausted(hold.Cut));
                 asked = asked with { MayContinue = () => hold.TryTake() };
             }
-            if (engine.TrySubmit(asked, prepared.Sink) is not { } running) return (null, ApiErrors.RateLimited(engine.RetryAfter));
+            if (engine.TrySubmit(asked, prepared.Sink) is not { } running)
+            {
+                attempt.Record.Hold?.BeginAttempt();
+                return (null, ApiErrors.RateLimited(engine.RetryAfter));
+            }
             handedOver = true;
             return (new Running(running, frame, attempt.Output), null);
         }

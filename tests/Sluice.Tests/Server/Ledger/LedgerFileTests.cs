@@ -178,6 +178,44 @@ public sealed class LedgerFileTests : IDisposable
     }
 
     [Fact]
+    public void A_connection_of_its_own_that_is_new_may_have_missed_a_change()
+    {
+        var fails = false;
+        using var hub = Open(_ =>
+        {
+            if (fails) throw new IOException("The disk fails.");
+        });
+        hub.Commit([Entry("a")]);
+        var version = hub.ReadVersion();
+        fails = true;
+        Assert.Throws<LedgerException>(() => hub.Commit([Entry("b")]));
+        fails = false;
+        using (var command = Open()) command.PutProject("p", new StoredLimits(), new AuditRow(1, "user", "project.create", "p", null, null));
+        Assert.NotEqual(version, hub.ReadVersion());
+    }
+
+    [Fact]
+    public void A_file_that_is_gone_is_not_begun_anew()
+    {
+        using var hub = Open();
+        hub.Open();
+        hub.Dispose();
+        foreach (var file in Directory.GetFiles(_folder)) File.Delete(file);
+        Assert.Contains("is gone", Assert.Throws<LedgerException>(hub.Open).Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder));
+    }
+
+    [Fact]
+    public void A_revocation_is_not_undone_by_a_change_that_was_begun_before_it()
+    {
+        using var file = Open();
+        var key = new KeyRow("key_1", "ci") { Hash = [1], LastFour = "abcd", Created = 1 };
+        file.PutKey(key with { Revoked = 5 }, new AuditRow(1, "a", "key.revoke", "key_1", null, null));
+        file.PutKey(key with { LastFour = "efgh" }, new AuditRow(2, "b", "key.update", "key_1", null, null));
+        Assert.Equal((5L, "efgh"), (file.FindKey("ci")!.Revoked, file.FindKey("ci")!.LastFour));
+    }
+
+    [Fact]
     public void A_key_of_ours_names_itself_and_shows_a_slip()
     {
         var id = IssuedKey.CreateId();

@@ -52,7 +52,7 @@ public sealed class LimiterTests
         Assert.Equal(4000, _limiter.View(account).Tokens!.Value.Remaining);
         hold.Settle(new AnswerUsage(500, 0, 100), 600, 0, 1);
         Assert.Equal(5400, _limiter.View(account).Tokens!.Value.Remaining);
-        Assert.Equal("request_too_large_for_limit", Refused(account, prompt: 6000, max: 1).Code);
+        Assert.Equal("request_too_large_for_limit", Refused(account, prompt: 6001, max: 1).Code);
     }
 
     [Fact]
@@ -217,7 +217,7 @@ public sealed class LimiterTests
     }
 
     [Fact]
-    public void A_top_up_admits_at_once_and_ends_with_its_window()
+    public void A_top_up_admits_at_once_and_holds_until_it_is_taken_back()
     {
         var account = Account(Tokens(100));
         Begin(account, prompt: 99).Settle(new AnswerUsage(99, 0, 1), 100, 0, 1);
@@ -225,6 +225,8 @@ public sealed class LimiterTests
         _limiter.SetGrants((scope, _) => scope.Id == "k" ? 50 : 0);
         Begin(account, prompt: 10);
         _clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(150, _limiter.ViewBudgets(account)[0].Limit);
+        _limiter.SetGrants((_, _) => 0);
         Assert.Equal(100, _limiter.ViewBudgets(account)[0].Limit);
     }
 
@@ -247,6 +249,38 @@ public sealed class LimiterTests
         _limiter.SetPrices(new PriceTable("1", new Dictionary<string, ModelPrice> { ["m"] = ModelPrice.Free }));
         Begin(Account(limits), prompt: 1_000_000).Settle(new AnswerUsage(1_000_000, 0, 5), 1_000_005, 0, 1);
         Assert.Equal(0, _limiter.ViewBudgets(Account(limits))[0].Settled);
+    }
+
+    [Fact]
+    public void What_nobody_has_priced_does_not_continue_an_answer_for_nothing()
+    {
+        var limits = new LimitOptions { Budgets = [new BudgetOptions(BudgetUnit.NanoUsd, 1_000_000_000, BudgetPeriod.Day)] };
+        _limiter.SetPrices(new PriceTable("1", new Dictionary<string, ModelPrice> { ["m"] = ModelPrice.Free }));
+        var hold = Begin(Account(limits));
+        Assert.False(hold.TrySetModel("unpriced"));
+        Assert.Equal("m", hold.Model);
+    }
+
+    [Fact]
+    public void An_engine_that_makes_what_was_delivered_again_counts_it_once()
+    {
+        var account = Account(Tokens(100));
+        var hold = Begin(account, prompt: 10);
+        for (var i = 0; i < 40; i++) Assert.True(hold.TryTakePiece());
+        hold.BeginAttempt();
+        Assert.True(hold.TryReserve(10, 1));
+        for (var i = 1; i < 90; i++) Assert.True(hold.TryTake());
+        Assert.False(hold.TryTake());
+    }
+
+    [Fact]
+    public void A_prompt_that_was_suspended_before_it_was_computed_is_held_when_it_is()
+    {
+        var account = Account(Tokens(1000));
+        var hold = Begin(account, prompt: 900);
+        hold.Settle(null, 0, 0, 0);
+        _limiter.Continue(hold);
+        Assert.Equal(900, _limiter.ViewBudgets(account)[0].Held);
     }
 
     [Fact]

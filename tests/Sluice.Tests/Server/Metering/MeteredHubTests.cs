@@ -274,6 +274,32 @@ public sealed class MeteredHubTests : IDisposable
         Assert.True(await condition());
     }
 
+    [Theory]
+    [InlineData("-1000000000")]
+    [InlineData("9223372036854775807")]
+    public async Task A_bound_that_is_none_takes_nothing_from_others(string bound)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(Usage(20, 3, "a"));
+        await using var hub = await StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1, tpm: 5000, budget: {tokens: 100000, per: day}}\n");
+        for (var i = 0; i < 3; i++)
+        {
+            using var response = await AskAsync(hub, more: $",\"n\":2,\"max_tokens\":{bound}");
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            await UpstreamHub.EventsAsync(response);
+            await AnswersEndAsync(hub);
+        }
+        Assert.Equal(69, (await ReadLedgerAsync(hub, static file => file.ReadUsage(0, long.MaxValue / 2, []).Single())) is var sum ? sum.Prompt + sum.Output : 0);
+    }
+
+    [Fact]
+    public async Task Two_hubs_do_not_share_a_ledger()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(Usage(1, 1, "a"));
+        await using var hub = await StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1}\n");
+        var error = await Assert.ThrowsAsync<LedgerException>(() => StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1}\n"));
+        Assert.Contains("in use by another hub", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_key_sees_and_asks_its_own_models_only()
     {
