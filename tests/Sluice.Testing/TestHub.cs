@@ -46,6 +46,9 @@ public sealed record TestHubOptions
     /// <summary>What holds for requests to the scripted model that leave it out; the default value is nothing.</summary>
     public SamplingDefaults Defaults { get; init; } = SamplingDefaults.None;
 
+    /// <summary>Scripts that the model has from the first moment, by the message that names them; the default value is none.</summary>
+    public IReadOnlyDictionary<string, Script> Scripts { get; init; } = new Dictionary<string, Script>();
+
     /// <summary>Changes the configuration; the default value, null, changes nothing.</summary>
     public Func<SluiceOptions, SluiceOptions>? Configure { get; init; }
 
@@ -112,6 +115,7 @@ public sealed class TestHub : IAsyncDisposable
     {
         options ??= new TestHubOptions();
         var model = new ScriptedModel(options.ChatTemplate);
+        foreach (var (message, script) in options.Scripts) model.Scripts[message] = script;
         var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"], Defaults = options.Defaults, EndsRepetition = options.EndsRepetition };
         var hub = new SluiceOptions { ApiKeys = [.. options.ApiKeys.Select(ApiKey.FromString)], CorsOrigins = options.CorsOrigins };
         return StartAsync(hub, new ModelCatalog([entry]), options, model, _ => new InferenceEngine(model, options.Engine));

@@ -26,9 +26,13 @@ public sealed class DoorRestartTests : IDisposable
 
     private async Task<(TestHub Hub, HttpClient Http)> StartAsync()
     {
-        var hub = await TestHub.StartScriptedAsync(new TestHubOptions { StorePath = Path.Combine(_folder, "answers.db") });
-        hub.Scripts["pause"] = new Script().Say("Hello world").Wait(_gate).Say(" one two three");
-        hub.Scripts["again"] = new Script().Say("Yes.");
+        // A background answer goes on with the start of the hub.
+        var scripts = new Dictionary<string, Script>
+        {
+            ["pause"] = new Script().Say("Hello world").Wait(_gate).Say(" one two three"),
+            ["again"] = new Script().Say("Yes."),
+        };
+        var hub = await TestHub.StartScriptedAsync(new TestHubOptions { StorePath = Path.Combine(_folder, "answers.db"), Scripts = scripts });
         return (hub, new HttpClient(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { BaseAddress = hub.Address });
     }
 
