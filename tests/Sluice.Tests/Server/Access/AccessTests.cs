@@ -74,6 +74,20 @@ public sealed class AccessTests
     }
 
     [Fact]
+    public void A_user_of_an_application_who_bears_a_key_has_its_limits_and_answers_of_their_own()
+    {
+        var limiter = new Limiter(TimeProvider.System, new RandomSource(1));
+        var key = new KeyOptions("ci", "k") { Models = ["small"], Limits = new LimitOptions { RequestsPerMinute = 1 } };
+        var keys = new ApiKeys(new SluiceOptions { Keys = [key] }, new KeyRing(limiter), limiter);
+        var bearer = keys.Identify(Request(headers: ("api-key", "k")).Request, DateTimeOffset.UnixEpoch).Caller!;
+        var user = keys.CreateUser("user:1:i:alice", bearer);
+        Assert.Equal("user:1:i:alice", user.Id);
+        Assert.Equal("ci", user.Account!.Key);
+        Assert.False(user.Account.MayUse("large"));
+        Assert.Single(user.Account.Scopes);
+    }
+
+    [Fact]
     public void Without_keys_everybody_is_one_caller_who_still_has_what_was_kept_by_key()
     {
         Assert.Equal([""], Keys().Identify(Request().Request, DateTimeOffset.UnixEpoch).Caller!.Ids);

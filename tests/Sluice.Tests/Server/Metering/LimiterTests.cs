@@ -262,6 +262,16 @@ public sealed class LimiterTests
     }
 
     [Fact]
+    public void An_answer_that_another_model_could_not_continue_has_the_price_of_its_own()
+    {
+        _limiter.SetPrices(new PriceTable("1", new Dictionary<string, ModelPrice> { ["m"] = new([new PriceTier(0, 1000, 1000, 1000, 5000, 5000)]), ["free"] = ModelPrice.Free }));
+        var hold = Begin(Account(Tokens(1000)));
+        Assert.True(hold.TrySetModel("free"));
+        hold.Return("m");
+        Assert.Equal(("m", 15), (hold.Model, hold.Settle(new AnswerUsage(10, 0, 1), 11, 15, 1).NanoUsd));
+    }
+
+    [Fact]
     public void An_engine_that_makes_what_was_delivered_again_counts_it_once()
     {
         var account = Account(Tokens(100));
