@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
+using Sluice.Server.Ledger;
 using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Xunit;
@@ -71,6 +72,19 @@ public sealed class AccessTests
         Assert.Equal([HashOf("k2")], ids[1]);
         Assert.Equal(ids[0], ids[2]);
         Assert.Equal(["blue", HashOf("k4")], ids[3]);
+    }
+
+    [Fact]
+    public void Keys_of_commands_that_are_gone_do_not_open_the_hub()
+    {
+        var limiter = new Limiter(TimeProvider.System, new RandomSource(1));
+        var ring = new KeyRing(limiter);
+        var keys = new ApiKeys(new SluiceOptions(), ring, limiter);
+        Assert.Null(keys.Identify(Request().Request, DateTimeOffset.UnixEpoch).Error);
+        ring.Load([new KeyRow("key_1", "ci") { Hash = [1], LastFour = "abcd", Created = 1 }], []);
+        Assert.Equal(401, keys.Identify(Request().Request, DateTimeOffset.UnixEpoch).Error!.Status);
+        ring.Load([], []);
+        Assert.Equal(401, keys.Identify(Request().Request, DateTimeOffset.UnixEpoch).Error!.Status);
     }
 
     [Fact]

@@ -95,6 +95,7 @@ public sealed class MeteredHubTests : IDisposable
             await reply.StallAsync();
         });
         await using var hub = await StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1, budget: {tokens: 60, per: day}}\n");
+        var words = 0;
         using var response = await AskAsync(hub, more: stream ? ",\"stream_options\":{\"include_usage\":true}" : "", stream: stream);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.EndsWith(" tokens;scope=key", response.Headers.GetValues("Sluice-Budget-Remaining").Single(), StringComparison.Ordinal);
@@ -107,7 +108,8 @@ public sealed class MeteredHubTests : IDisposable
             Assert.Equal(("budget", "key"), (finish.GetProperty("sluice").GetProperty("limit").GetString(), finish.GetProperty("sluice").GetProperty("scope").GetString()));
             var text = string.Concat(events[..^3].Select(line => JsonDocument.Parse(line).RootElement.GetProperty("choices")[0].GetProperty("delta")).Select(delta => delta.TryGetProperty("content", out var content) ? content.GetString() : ""));
             Assert.StartsWith(text, string.Concat(Enumerable.Range(0, 100).Select(i => $"w{i} ")), StringComparison.Ordinal);
-            Assert.InRange(text.Count(letter => letter == ' '), 20, 60);
+            words = text.Count(letter => letter == ' ');
+            Assert.InRange(words, 20, 60);
         }
         else
         {
@@ -119,6 +121,8 @@ public sealed class MeteredHubTests : IDisposable
         await AnswersEndAsync(hub);
         var sum = await ReadLedgerAsync(hub, static file => file.ReadUsage(0, long.MaxValue / 2, []).Single());
         Assert.InRange(sum.Prompt + sum.Output, 20, 61);
+        // The prompt is reckoned with 6 tokens. The event behind the last one that there is room for was made, and not delivered.
+        if (stream) Assert.Equal(60 - 6, words);
         var (status, error, refused) = await RefusalAsync(AskAsync(hub));
         Assert.Equal((429, "insufficient_quota"), (status, error.GetProperty("code").GetString()));
         Assert.Equal("false", refused.Headers.GetValues("x-should-retry").Single());
@@ -289,6 +293,24 @@ public sealed class MeteredHubTests : IDisposable
             await AnswersEndAsync(hub);
         }
         Assert.Equal(69, (await ReadLedgerAsync(hub, static file => file.ReadUsage(0, long.MaxValue / 2, []).Single())) is var sum ? sum.Prompt + sum.Output : 0);
+    }
+
+    // T66, T67
+    [Fact]
+    public async Task Old_rows_go_while_the_hub_runs()
+    {
+        using (var file = new LedgerFile(LedgerPath))
+        {
+            file.Commit(
+            [
+                new LedgerEntry(
+                    new AnswerRow("old", 1) { Began = 1000, Ended = 2000, Key = "k1", Model = "m", Door = "chat", EndedBy = "completed", PriceVersion = "1" },
+                    [new AttemptRow("old", 0) { Began = 1000, Ended = 2000, Key = "k1", Model = "m", Upstream = "u", Role = "answer" }]),
+            ]);
+        }
+        await using var upstream = await ScriptedUpstream.StartAsync(Usage(1, 1, "a"));
+        await using var hub = await StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1}\n");
+        await UntilAsync(async () => await ReadLedgerAsync(hub, static file => file.CountRows()) == (0, 0));
     }
 
     [Fact]
