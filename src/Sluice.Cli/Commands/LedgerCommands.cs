@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
+using Sluice.Server.Ledger;
 
 namespace Sluice.Cli.Commands;
 
@@ -78,7 +77,7 @@ internal static class LedgerCommands
             using var ledger = LedgerLookup.Open(terminal, result.GetValue(config));
             var count = LedgerLookup.Use(ledger, file =>
             {
-                var subject = Convert.ToHexStringLower(HMACSHA256.HashData(file.GetSubjectSecret(), Encoding.UTF8.GetBytes(result.GetRequiredValue(user))));
+                var subject = Subject.HashOf(file.GetSubjectSecret(), result.GetRequiredValue(user));
                 return file.Forget(subject, LedgerLookup.Audit(terminal, "subject.forget", subject, null, null));
             });
             terminal.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The person is taken out of {count} {(count == 1 ? "row" : "rows")}."));

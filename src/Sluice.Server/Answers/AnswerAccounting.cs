@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Sluice.Protocol.Answers;
 using Sluice.Server.Ledger;
@@ -23,9 +21,9 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
 
     private byte[]? _secret;
 
-    /// <summary>What a person is called in the ledger: nobody can tell the name from it.</summary>
+    /// <summary>What a person is called in the ledger; null without one, and without a ledger.</summary>
     public string? SubjectOf(string? user) =>
-        user is null || _secret is null ? null : Convert.ToHexStringLower(HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes(user)));
+        user is null || _secret is null ? null : Subject.HashOf(_secret, user);
 
     /// <summary>Whether an answer must be in the ledger before an upstream is asked for it.</summary>
     public bool IsStrict => ledger?.IsStrict == true;

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -113,7 +112,7 @@ internal sealed class AdminEndpoint(TimeProvider time, LedgerWriter? ledger = nu
         await file.FlushAsync();
         var count = await file.UseAsync(opened =>
         {
-            var subject = Convert.ToHexStringLower(HMACSHA256.HashData(opened.GetSubjectSecret(), Encoding.UTF8.GetBytes(user)));
+            var subject = Subject.HashOf(opened.GetSubjectSecret(), user);
             return opened.Forget(subject, new AuditRow(time.GetUtcNow().ToUnixTimeMilliseconds(), "admin", "subject.forget", subject, null, null));
         });
         await JsonReply.WriteAsync(context, Encoding.ASCII.GetBytes($"{{\"object\":\"subject.deleted\",\"rows\":{count}}}"));
