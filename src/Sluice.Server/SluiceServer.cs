@@ -18,6 +18,7 @@ using Sluice.Protocol.Answers;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
+using Sluice.Server.Console;
 using Sluice.Server.Endpoints;
 using Sluice.Server.Ledger;
 using Sluice.Server.Metering;
@@ -87,7 +88,9 @@ public static class SluiceServer
             provider.GetService<LedgerWriter>(), provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(static provider => new KeyEndpoint(
             provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
-        services.AddSingleton(static provider => new AdminEndpoint(provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
+        services.AddSingleton(static provider => new AdminEndpoint(
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AdminKeysEndpoint>(), provider.GetService<LedgerWriter>()));
+        services.AddSingleton<AdminKeysEndpoint>();
         services.AddSingleton<AnswerJournal>();
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
@@ -193,10 +196,20 @@ public static class SluiceServer
         configure?.Invoke(builder);
         builder.Services.AddSluice(options, catalog, new EmbeddingOptions { ManagesShutdown = true });
         builder.Services.AddSingleton<IConnectionListenerFactory, BoundedListenerFactory>();
+        if (options.Console) AddConsole(builder.Services);
         var application = builder.Build();
         ConnectionErrors.Attach(application.Services);
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
         return application;
+    }
+
+    private static void AddConsole(IServiceCollection services)
+    {
+        services.AddSingleton<ConsoleFiles>();
+        services.AddSingleton<HourHistory>();
+        services.AddSingleton<HubView>();
+        services.AddSingleton<AnswersView>();
+        services.AddSingleton<ConsoleEndpoint>();
     }
 
     private static void AddLedger(IServiceCollection services, LedgerOptions options)

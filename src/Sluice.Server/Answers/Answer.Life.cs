@@ -102,6 +102,12 @@ internal sealed partial class Answer
         get { lock (_lock) return _readerCount > 0; }
     }
 
+    /// <summary>Connections that read it.</summary>
+    public int ReaderCount
+    {
+        get { lock (_lock) return _readerCount; }
+    }
+
     // Under the lock, as the next ones.
     private bool IsWanted => _readerCount + _holdCount > 0;
 

@@ -147,6 +147,23 @@ internal sealed partial class AnswerTable : IDisposable
         }
     }
 
+    /// <summary>The newest answers, the newest first: those that run, and those that are kept.</summary>
+    /// <param name="principals">Whose; null for everybody's.</param>
+    /// <param name="max">No more than these.</param>
+    public IReadOnlyList<Answer> FindLatest(IReadOnlyCollection<string>? principals, int max)
+    {
+        Answer[] all;
+        lock (_lock) all = [.. _byId.Values.Where(answer => principals?.Contains(answer.Owner.Principal) != false)];
+        // Ids are in the order of time behind the prefix of their door.
+        return [.. all.OrderByDescending(static answer => answer.Id[answer.Owner.Dialect.IdPrefix.Length..], StringComparer.Ordinal).Take(max)];
+    }
+
+    /// <summary>An answer, whoever it belongs to; null where there is none. For administrators.</summary>
+    public Answer? FindById(string id)
+    {
+        lock (_lock) return _byId.GetValueOrDefault(id);
+    }
+
     /// <summary>The answer with this principal's key.</summary>
     public bool TryFindKey(string key, string principal, [NotNullWhen(true)] out Answer? answer)
     {

@@ -12,7 +12,7 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console"];
     private static readonly string[] s_ledgerKeys = ["path", "strict"];
 
     /// <summary>Reads and validates a file.</summary>
@@ -83,6 +83,7 @@ public static class ConfigurationFile
             StorePath = document.String(root, "store_path") is var (path, _) ? FullPath(path, fileName) : null,
             StoreSizeBytes = ReadStoreSize(document, root),
             Drain = ReadDrain(document, root),
+            Console = ReadConsole(document, root),
         };
         options = options with { Prices = ReadPrices(document, root, fileName) };
         MeteringCheck.Report(document, root, options);
@@ -173,6 +174,13 @@ public static class ConfigurationFile
         var drain = Duration.Parse(text);
         if (drain is null) document.Report(mark, $"'{text}' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h");
         return drain;
+    }
+
+    private static bool ReadConsole(ConfigurationDocument document, ConfigurationSection root)
+    {
+        if (document.Word(root, "console") is not var (word, mark)) return true;
+        if (word is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{word}' is not a valid value of 'console'; allowed here: true, false");
+        return word is not ("false" or "off");
     }
 
     private static long? ReadSize(ConfigurationDocument document, ConfigurationSection root, string key)

@@ -67,6 +67,9 @@ public sealed record SluiceOptions
     /// <summary>Bytes that this file may grow to. The default value, null, is <see cref="Limits.StoredBytesMax"/>.</summary>
     public long? StoreSizeBytes { get; init; }
 
+    /// <summary>Whether a hub that is a program of its own has a page for browsers at its root. The default value is true.</summary>
+    public bool Console { get; init; } = true;
+
     /// <summary>How long answers run on when the hub is told to stop. The default value, null, is <see cref="Limits.StopDrain"/>.</summary>
     public TimeSpan? Drain { get; init; }
 }

@@ -12,8 +12,9 @@ namespace Sluice.Server.Endpoints;
 /// person out of the ledger.
 /// </summary>
 /// <param name="time">Clock.</param>
+/// <param name="keys">Answers for keys.</param>
 /// <param name="ledger">Null where nothing is written down.</param>
-internal sealed class AdminEndpoint(TimeProvider time, LedgerWriter? ledger = null)
+internal sealed class AdminEndpoint(TimeProvider time, AdminKeysEndpoint keys, LedgerWriter? ledger = null)
 {
     private const string UsagePath = ApiDispatcher.ApiPath + "/organization/usage/completions";
     private const string CostsPath = ApiDispatcher.ApiPath + "/organization/costs";
@@ -29,6 +30,7 @@ internal sealed class AdminEndpoint(TimeProvider time, LedgerWriter? ledger = nu
             if (path is UsagePath or CostsPath && isGet) error = await WriteBucketsAsync(context, file, isCosts: path == CostsPath);
             else if (path.StartsWith(SubjectPrefix, StringComparison.Ordinal) && HttpMethods.IsDelete(context.Request.Method))
                 await ForgetAsync(context, file, Uri.UnescapeDataString(path[SubjectPrefix.Length..]));
+            else if (AdminKeysEndpoint.Owns(path)) error = await keys.InvokeAsync(context, path, file);
             else error = ApiErrors.InvalidUrl(context.Request.Method, path);
         }
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);

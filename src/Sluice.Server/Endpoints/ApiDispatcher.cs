@@ -9,6 +9,7 @@ using Sluice.Protocol.Messages;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
+using Sluice.Server.Console;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 
@@ -32,7 +33,8 @@ internal sealed partial class ApiDispatcher(
     ServerState server,
     RandomSource random,
     TimeProvider time,
-    ILogger<ApiDispatcher> logger)
+    ILogger<ApiDispatcher> logger,
+    ConsoleEndpoint? console = null)
 {
     /// <summary>What the paths of the API begin with.</summary>
     public const string ApiPath = "/v1";
@@ -117,8 +119,8 @@ internal sealed partial class ApiDispatcher(
         }
         var (method, target, status) = (context.Request.Method, context.Request.Path.ToUriComponent(), context.Response.StatusCode);
         var (milliseconds, details) = ((long)scope.Elapsed.TotalMilliseconds, RequestLine.Details(scope));
-        // Probes come every few seconds, and say nothing new.
-        if (path is HealthPath or ReadinessPath or MetricsPath) LogProbe(scope.RequestId, method, target, status, milliseconds, details);
+        // Probes come every few seconds, and say nothing new; and so does a console that is looked at.
+        if (path is HealthPath or ReadinessPath or MetricsPath || (console is not null && path.StartsWith(ConsoleFiles.Prefix, StringComparison.Ordinal))) LogProbe(scope.RequestId, method, target, status, milliseconds, details);
         else LogRequest(scope.RequestId, method, target, status, milliseconds, details);
     }
 
@@ -126,7 +128,7 @@ internal sealed partial class ApiDispatcher(
     {
         var configuration = scope.Configuration;
         // By an address of their own, where nothing else is served.
-        if (context.Features.Get<AdminDoor>() is { } entrance && path is not (HealthPath or ReadinessPath)) return admin.InvokeAsync(context, path, entrance);
+        if (context.Features.Get<AdminDoor>() is { } entrance && path is not (HealthPath or ReadinessPath)) return DispatchAdminAsync(context, path, entrance, configuration);
         // Probes come from anywhere and learn nothing.
         if (path is HealthPath or ReadinessPath)
             return OnGet(context, path == HealthPath ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
@@ -140,6 +142,8 @@ internal sealed partial class ApiDispatcher(
         var door = Dialects.FindByPath(path, out _) ?? (isAnthropic ? MessagesDialect.Instance : null);
         if (door is not null) Door.Set(context, door, scope.RequestId);
         if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
+        // The page asks for the key itself.
+        if (console?.HasFile(path) == true) return console.WriteFileAsync(context, path);
 
         // Where the application has a policy of its own for these paths, its middleware has applied it.
         var isReadable = context.GetEndpoint()?.Metadata.GetMetadata<ICorsMetadata>() is not null || configuration.Origins.Apply(context);
@@ -150,6 +154,15 @@ internal sealed partial class ApiDispatcher(
         if (refused is not null) return JsonReply.WriteErrorAsync(context, refused);
         scope.Caller = caller!;
         return DispatchPathAsync(context, scope, path);
+    }
+
+    private Task DispatchAdminAsync(HttpContext context, string path, AdminDoor entrance, HubSnapshot configuration)
+    {
+        if (console?.HasFile(path) == true) return console.WriteFileAsync(context, path);
+        if (console is null || !ConsoleEndpoint.IsApi(path)) return admin.InvokeAsync(context, path, entrance);
+        return entrance.FindRefusal(context.Request) is { } refused
+            ? JsonReply.WriteErrorAsync(context, refused)
+            : console.InvokeAsync(context, path, configuration, caller: null);
     }
 
     private async Task DispatchTokenAsync(HttpContext context, RequestScope scope, string path, TokenKeys tokens, string bearer)
@@ -173,6 +186,7 @@ internal sealed partial class ApiDispatcher(
             "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope.Caller)),
             "/v1/key" => OnGet(context, c => keys.WriteAsync(c, scope.Caller)),
             MetricsPath => OnGet(context, metrics.WriteAsync),
+            _ when console is not null && ConsoleEndpoint.IsApi(path) => console.InvokeAsync(context, path, configuration, scope.Caller),
             "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog, scope.Caller)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
                 OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, scope.Caller, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
