@@ -20,6 +20,7 @@ internal sealed partial class KeyWatch(
     private ITimer? _timer;
     private (long, long) _version;
     private int _isLooking;
+    private int _hasWritten;
     private bool _isFailing;
     private DateTimeOffset _nextSweep;
     private long _nextGrantEnd = long.MaxValue;
@@ -42,6 +43,9 @@ internal sealed partial class KeyWatch(
     /// <inheritdoc/>
     public void Dispose() => _timer?.Dispose();
 
+    /// <summary>This process has written into the ledger itself, which the file's version doesn't show to it.</summary>
+    public void SetWritten() => Volatile.Write(ref _hasWritten, 1);
+
     // Never throws.
     private async Task LookAsync()
     {
@@ -49,13 +53,15 @@ internal sealed partial class KeyWatch(
         try
         {
             var version = await ledger.UseAsync(static file => file.ReadVersion());
-            if (version != _version || time.GetUtcNow().ToUnixTimeMilliseconds() >= _nextGrantEnd) await LoadAsync();
+            var isOwn = Interlocked.Exchange(ref _hasWritten, 0) != 0;
+            if (isOwn || version != _version || time.GetUtcNow().ToUnixTimeMilliseconds() >= _nextGrantEnd) await LoadAsync();
             await SweepAsync();
             _isFailing = false;
         }
         catch (LedgerException exception)
         {
             if (!_isFailing) LogUnread(exception.Message);
+            Volatile.Write(ref _hasWritten, 1);
             _isFailing = true;
         }
         catch (ObjectDisposedException)

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Ledger;
 using Sluice.Server.Serving;
@@ -13,7 +14,7 @@ namespace Sluice.Server.Endpoints;
 /// Keys for administrators, at <c>/admin/keys</c>: what <c>sluice keys</c> does, over the same file. The hub takes a change over within
 /// <see cref="Runtime.Limits.LedgerPoll"/>, as it does for the command.
 /// </summary>
-internal sealed class AdminKeysEndpoint(RequestBody bodies, Hub hub, TimeProvider time)
+internal sealed class AdminKeysEndpoint(RequestBody bodies, Hub hub, TimeProvider time, KeyWatch? watch = null)
 {
     /// <summary>Where they are.</summary>
     public const string Path = "/admin/keys";
@@ -137,14 +138,15 @@ internal sealed class AdminKeysEndpoint(RequestBody bodies, Hub hub, TimeProvide
     private List<string> ProjectIds(IEnumerable<(string Id, StoredLimits Limits)> stored) =>
         [.. hub.Options.Projects.Select(static project => project.Id).Concat(stored.Select(static project => project.Id)).Distinct(StringComparer.Ordinal)];
 
-    private Task PutAsync(LedgerWriter ledger, KeyRow key, string action, KeyRow? before)
+    private async Task PutAsync(LedgerWriter ledger, KeyRow key, string action, KeyRow? before)
     {
         var audit = new AuditRow(time.GetUtcNow().ToUnixTimeMilliseconds(), Actor, action, key.Id, before is null ? null : KeyJson.Describe(before), KeyJson.Describe(key));
-        return ledger.UseAsync(file =>
+        await ledger.UseAsync(file =>
         {
             file.PutKey(key, audit);
             return true;
         });
+        watch?.SetWritten();
     }
 
     private static Task WriteSecretAsync(HttpContext context, KeyRow key, string secret) => WriteAsync(context, json =>

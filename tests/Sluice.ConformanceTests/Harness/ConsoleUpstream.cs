@@ -25,7 +25,7 @@ internal static class ConsoleUpstream
         "```html\" onclick=\"window.pwned=14\n<script>window.pwned=15</script>\nif (x\u202E == y\u202C) {}\n```",
         "| <script>window.pwned=16</script> | b |\n|---|---|\n| <img src=x onerror=window.pwned=17> | [m](javascript:window.pwned=18) |",
         new string('>', 3000) + " deep", new string('[', 5000), string.Concat(Enumerable.Repeat("*a_b", 3000)), "x " + new string('`', 2000),
-        string.Concat(Enumerable.Range(0, 400).Select(static depth => new string(' ', depth * 2) + "- x\n")),
+        string.Concat(Enumerable.Range(0, 60).Select(static depth => new string(' ', depth * 2) + "- x\n")),
         "\u001B[31mred\u001B[0m \u0000 end of hostile");
 
     /// <summary>Starts it.</summary>

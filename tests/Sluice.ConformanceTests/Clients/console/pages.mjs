@@ -35,9 +35,9 @@ export async function themes({ address, chromium, screenshots }) {
   const reached = new Set();
   for (let i = 0; i < 60; i++) {
     await page.keyboard.press("Tab");
-    reached.add(await page.evaluate(() => { const node = document.activeElement; return node?.innerText?.trim() || node?.id || node?.localName; }));
+    reached.add(await page.evaluate(() => { const node = document.activeElement; return node?.id || node?.innerText?.trim() || node?.localName; }));
   }
-  for (const name of ["Skip to the content", "Playground", "Now", "Key", "theme", "message", "Edit", "Regenerate", "New conversation"]) assert.ok(reached.has(name), `Tab doesn't reach ${name}: ${[...reached].join(", ")}`);
+  for (const name of ["Skip to the content", "Playground", "Now", "key-button", "theme", "message", "Edit", "Regenerate", "clear"]) assert.ok(reached.has(name), `Tab doesn't reach ${name}: ${[...reached].join(", ")}`);
   await page.getByRole("link", { name: "Now" }).click();
   await page.getByLabel("Those").selectOption("all");
   await page.locator("tbody tr").first().waitFor();

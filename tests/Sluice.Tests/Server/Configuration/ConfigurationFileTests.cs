@@ -38,6 +38,7 @@ public sealed class ConfigurationFileTests
               - id: large
                 gguf: /models/large.gguf
                 store: off
+            console: off
             """);
 
         Assert.Equal([new ListenAddress("0.0.0.0", 8080), new ListenAddress("::1", 8081, IsHttp2: true)], options.Listen);
@@ -50,6 +51,8 @@ public sealed class ConfigurationFileTests
         Assert.Equal(
             (StoreKind.Sqlite, Path.GetFullPath("data/answers.db"), 2_000_000_000L, TimeSpan.FromMinutes(5)),
             (options.Store, options.StorePath, options.StoreSizeBytes!.Value, options.Drain!.Value));
+        Assert.False(options.Console);
+        Assert.True(ConfigurationFile.Parse("{}", "sluice.yaml").Console);
         Assert.Equal([true, false], options.Models!.Select(model => model.KeepsAnswers));
         Assert.Equal(["small", "large"], options.Models!.Select(model => model.Id));
         Assert.Equal(["gpt-4o-mini", "Llama"], options.Models![0].Aliases);
@@ -72,8 +75,8 @@ public sealed class ConfigurationFileTests
     }
 
     [Theory]
-    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys")]
-    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys")]
+    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console")]
+    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console")]
     [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_p: 1.1}}", "sluice.yaml:2:40: '1.1' is not a valid value of 'top_p'; expected a number from 0 to 1")]
@@ -88,7 +91,7 @@ public sealed class ConfigurationFileTests
     [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
     [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; it needs one of them")]
     [InlineData("models: a", "sluice.yaml:1:9: 'models' must be a list, but this is text")]
-    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, but this is a list")]
+    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, but this is a list")]
     [InlineData("models:\n  - {id: a, gguf: a}\n  - {id: b, gguf: b, aliases: [A]}", "sluice.yaml:3:32: the name 'A' is already used in line 2; ids and aliases must be unique, and upper and lower case are the same")]
     [InlineData("listen: https://0.0.0.0:1", "sluice.yaml:1:9: listen: 'https://0.0.0.0:1' asks for TLS, which is not supported yet; listen on http and put a TLS proxy in front")]
     [InlineData("listen: http://127.0.0.1:99999", "sluice.yaml:1:9: listen: 'http://127.0.0.1:99999' has the port '99999'; expected a number from 0 to 65535")]
@@ -111,6 +114,7 @@ public sealed class ConfigurationFileTests
     [InlineData("memory_budget: lots", "sluice.yaml:1:16: 'lots' is not a valid size; expected a number with a unit, such as 8GB or 512MiB")]
     [InlineData("store: disk", "sluice.yaml:1:8: 'disk' is not a valid store; allowed here: memory, sqlite, off")]
     [InlineData("store_size: 100 kB", "sluice.yaml:1:13: a store needs at least 1MiB")]
+    [InlineData("console: maybe", "sluice.yaml:1:10: 'maybe' is not a valid value of 'console'; allowed here: true, false")]
     [InlineData("drain: 5", "sluice.yaml:1:8: '5' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h")]
     [InlineData("models:\n  - {id: a, gguf: a.gguf, store: memory}", "sluice.yaml:2:34: 'memory' is not a valid value of a model's 'store'; allowed here: off")]
     [InlineData("allowed_hosts: [\"http://x\"]", "sluice.yaml:1:17: 'http://x' is not a valid host name; expected a name or address without scheme and port, or *")]

@@ -86,6 +86,7 @@ public sealed partial class ConfigurationSchemaTests
         store_path: "${DATA}/answers.db"
         store_size: 500MB
         drain: 1.5m
+        console: off
         models:
           - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}", "${file:/run/secrets/name}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off}
           - id: c
