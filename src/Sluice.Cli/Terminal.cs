@@ -24,6 +24,21 @@ internal sealed record Terminal
     /// <summary>False when the error stream is a pipe or a file.</summary>
     public bool IsErrorInteractive { get; init; }
 
+    /// <summary>Waits for a key, without showing it; null where there are no keys, and input comes by the line.</summary>
+    public Func<ConsoleKeyInfo>? ReadKey { get; init; }
+
+    /// <summary>Whether another key is there already: it was pasted.</summary>
+    public Func<bool> IsKeyAvailable { get; init; } = static () => false;
+
+    /// <summary>Columns and rows of the output at this moment.</summary>
+    public Func<(int Columns, int Rows)> Size { get; init; } = static () => (80, 24);
+
+    /// <summary>Whether the output knows how to move its cursor.</summary>
+    public bool HasCursor => IsOutputInteractive && GetVariable("TERM") != "dumb";
+
+    /// <summary>Whether the output can have color.</summary>
+    public bool HasColor => HasCursor && GetVariable("NO_COLOR") is null;
+
     /// <summary>Whether the error stream can have color: a terminal that knows it, and nobody who asked for none with NO_COLOR.</summary>
     public bool HasErrorColor => IsErrorInteractive && GetVariable("NO_COLOR") is null && GetVariable("TERM") != "dumb";
 
@@ -50,6 +65,9 @@ internal sealed record Terminal
         IsOutputInteractive = !Console.IsOutputRedirected,
         Width = WidthOfConsole(),
         IsErrorInteractive = !Console.IsErrorRedirected,
+        ReadKey = HasKeys() ? static () => Console.ReadKey(intercept: true) : null,
+        IsKeyAvailable = static () => Console.KeyAvailable,
+        Size = static () => (Math.Max(1, Console.WindowWidth), Math.Max(1, Console.WindowHeight)),
         GetVariable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
         OnInterrupt = action => PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
         {
@@ -68,6 +86,10 @@ internal sealed record Terminal
             action();
         }),
     };
+
+    private static bool HasKeys() =>
+        !Console.IsInputRedirected && !Console.IsOutputRedirected
+        && (OperatingSystem.IsWindows() || Environment.GetEnvironmentVariable("TERM") is not ("dumb" or "" or null));
 
     private static int? WidthOfConsole()
     {

@@ -8,16 +8,20 @@ namespace Sluice.Cli.Chat;
 internal sealed class AnswerStream(TimeProvider time) : IGenerationSink
 {
     // Unbounded, because the engine must not wait; what one answer holds is bounded by the model's context.
-    private readonly Channel<string> _text = Channel.CreateUnbounded<string>(new() { SingleReader = true, SingleWriter = true });
+    private readonly Channel<AnswerPiece> _text = Channel.CreateUnbounded<AnswerPiece>(new() { SingleReader = true, SingleWriter = true });
     private readonly long _start = time.GetTimestamp();
     private long _first;
     private long _last;
+    private readonly List<(string Tool, StringBuilder Arguments)> _calls = [];
 
     /// <summary>Pieces of the answer; ends when the answer does, and throws what the engine failed with.</summary>
-    public IAsyncEnumerable<string> Pieces => _text.Reader.ReadAllAsync();
+    public IAsyncEnumerable<AnswerPiece> Pieces => _text.Reader.ReadAllAsync();
 
     /// <summary>Set before <see cref="Pieces"/> ends.</summary>
     public GenerationUsage Usage { get; private set; }
+
+    /// <summary>Tools that are to be called, with their arguments. Set before <see cref="Pieces"/> ends.</summary>
+    public IReadOnlyList<(string Tool, string Arguments)> Calls => [.. _calls.Select(static call => (call.Tool, call.Arguments.ToString()))];
 
     public bool IsCancelled { get; private set; }
 
@@ -33,15 +37,22 @@ internal sealed class AnswerStream(TimeProvider time) : IGenerationSink
     public void OnText(int choiceIndex, ReadOnlySpan<byte> utf8, ReadOnlySpan<TokenLogprob> tokens)
     {
         _first = _first == 0 ? time.GetTimestamp() : _first;
-        _text.Writer.TryWrite(Encoding.UTF8.GetString(utf8));
+        _text.Writer.TryWrite(new AnswerPiece(Encoding.UTF8.GetString(utf8), IsReasoning: false));
     }
 
-    // Chats ask for text only.
-    public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8) => throw new NotSupportedException();
+    public void OnReasoning(int choiceIndex, ReadOnlySpan<byte> utf8)
+    {
+        _first = _first == 0 ? time.GetTimestamp() : _first;
+        _text.Writer.TryWrite(new AnswerPiece(Encoding.UTF8.GetString(utf8), IsReasoning: true));
+    }
 
-    public void OnToolCall(int choiceIndex, int callIndex, string tool) => throw new NotSupportedException();
+    public void OnToolCall(int choiceIndex, int callIndex, string tool)
+    {
+        _first = _first == 0 ? time.GetTimestamp() : _first;
+        _calls.Add((tool, new StringBuilder()));
+    }
 
-    public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => throw new NotSupportedException();
+    public void OnToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json) => _calls[callIndex].Arguments.Append(Encoding.UTF8.GetString(utf8Json));
 
     public void OnFinished(int choiceIndex, FinishReason reason) => FinishReason = reason;
 
@@ -64,3 +75,8 @@ internal sealed class AnswerStream(TimeProvider time) : IGenerationSink
         _text.Writer.TryComplete(error);
     }
 }
+
+/// <summary>A piece of an answer.</summary>
+/// <param name="Text">Whole characters.</param>
+/// <param name="IsReasoning">Whether the model says it to itself.</param>
+internal readonly record struct AnswerPiece(string Text, bool IsReasoning);

@@ -15,27 +15,31 @@ internal sealed record ChatOptions
     /// <summary>Comes before the conversation. The default value, null, leaves it to the model's template.</summary>
     public string? SystemMessage { get; init; }
 
-    /// <summary>Most tokens of an answer, at least 1. The default value, null, is the model's, or what the context holds.</summary>
-    public int? MaxTokens { get; init; }
-
-    /// <summary>0 to 2. The default value, null, is the model's, or 0.7.</summary>
-    public double? Temperature { get; init; }
+    /// <summary>What the user has said; the model's own counts for the rest. The default value is nothing.</summary>
+    public SamplingDefaults Settings { get; init; } = SamplingDefaults.None;
 
     /// <summary>Of the first try of each answer.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>What counts for a model.</summary>
+    public SamplingDefaults For(ChatModel model) => Settings.Or(model.Defaults);
+
     /// <summary>How a model answers.</summary>
     /// <param name="model">Whose defaults count for what isn't said here.</param>
     /// <param name="seed">Of this answer.</param>
-    public SamplingParameters Sampling(ChatModel model, ulong seed) => new()
+    public SamplingParameters Sampling(ChatModel model, ulong seed)
     {
-        Temperature = (float)(Temperature ?? model.Defaults.Temperature ?? UsualTemperature),
-        TopP = (float)(model.Defaults.TopP ?? 1),
-        TopK = model.Defaults.TopK ?? 0,
-        MinP = (float)(model.Defaults.MinP ?? 0),
-        RepetitionPenalty = (float)(model.Defaults.RepetitionPenalty ?? 1),
-        Seed = seed,
-    };
+        var settings = For(model);
+        return new SamplingParameters
+        {
+            Temperature = (float)(settings.Temperature ?? UsualTemperature),
+            TopP = (float)(settings.TopP ?? 1),
+            TopK = settings.TopK ?? 0,
+            MinP = (float)(settings.MinP ?? 0),
+            RepetitionPenalty = (float)(settings.RepetitionPenalty ?? 1),
+            Seed = seed,
+        };
+    }
 }
 
 /// <summary>A model to talk to.</summary>

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Security.Cryptography;
 using Sluice.Cli.Chat;
+using Sluice.Inference.Sampling;
 
 namespace Sluice.Cli.Commands;
 
@@ -11,7 +12,7 @@ namespace Sluice.Cli.Commands;
 internal static class ChatCommand
 {
     private sealed record Options(
-        Option<string?> System, Option<int?> MaxTokens, Option<float?> Temperature, Option<ulong?> Seed, Option<string?> Config, Option<string?> Models)
+        Option<string?> System, Option<int?> MaxTokens, Option<double?> Temperature, Option<ulong?> Seed, Option<string?> Config, Option<string?> Models)
     {
         public void AddTo(Command command)
         {
@@ -60,7 +61,7 @@ internal static class ChatCommand
         {
             Description = "0 always takes the likeliest token; default is the model's, or 0.7",
             HelpName = "T",
-            CustomParser = result => Number<float>(result, 0, 2, "a number from 0 to 2"),
+            CustomParser = result => Number<double>(result, 0, 2, "a number from 0 to 2"),
         },
         new("--seed")
         {
@@ -84,8 +85,7 @@ internal static class ChatCommand
         using var session = new ChatSession(terminal, Load(name), Load, new ChatOptions
         {
             SystemMessage = result.GetValue(options.System),
-            MaxTokens = result.GetValue(options.MaxTokens),
-            Temperature = result.GetValue(options.Temperature),
+            Settings = new SamplingDefaults { MaxTokens = result.GetValue(options.MaxTokens), Temperature = result.GetValue(options.Temperature) },
             Seed = result.GetValue(options.Seed) ?? BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
         });
         return await session.RunAsync(question);

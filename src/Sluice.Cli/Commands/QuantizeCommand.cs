@@ -80,7 +80,7 @@ internal static class QuantizeCommand
         }
 
         await terminal.CreateConsole().Progress().AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
             .StartAsync(async context =>
             {
                 var task = context.AddTask("quantize", maxValue: Math.Max(plan.SizeBytes, 1));

@@ -157,7 +157,7 @@ public sealed class ChatTests
         var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader(string.Join('\n', lines)) };
         Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "4"));
 
-        Assert.Contains("/system [TEXT]  set the system message", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("/system [TEXT]    set the system message", terminal.Output, StringComparison.Ordinal);
         Assert.Contains("System message: Be brief.\n", terminal.Output, StringComparison.Ordinal);
         // The question, and the same again.
         Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d tokens?,", RegexOptions.Multiline));
@@ -171,6 +171,38 @@ public sealed class ChatTests
         Assert.StartsWith("There is no model 'nope'; ", errors[2], StringComparison.Ordinal);
         Assert.Equal("/save needs the name of a file.", errors[3]);
         Assert.Equal(4, errors.Length);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Settings_and_tools_can_be_changed_and_several_lines_are_one_message()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-chat-").FullName;
+        var (tools, saved) = (Path.Combine(folder, "tools.json"), Path.Combine(folder, "talk.json"));
+        await File.WriteAllTextAsync(tools, """[{"type":"function","function":{"name":"get_weather","description":"Weather of a city","parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}]""");
+        string[] lines =
+        [
+            "/set", "/set temprature 1", "/set temperature 3", "/set max_tokens 5", "/set seed 7", "/set temperature 0", "one\\", "two", "\"\"\"three", "/four", "five\"\"\"", $"/save {saved}",
+            "/set max_tokens default", "/tools", $"/tools {saved}", $"/tools {tools}", "What is the weather in Berlin?", "sunny", $"/tools off", $"/save {saved}.2", $"/load {saved}.2", "/exit",
+        ];
+        var terminal = new TestTerminal { IsInteractive = true, Input = new StringReader(string.Join('\n', lines)) };
+        Assert.Equal(0, await ChatAsync(terminal, "--max-tokens", "60"));
+        Assert.Contains("max_tokens          60 (set)\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("max_tokens          5 (set)\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Equal(2, Regex.Count(terminal.Output, @"^\[\d tokens?, [^\n]*cut at the token limit\]", RegexOptions.Multiline));
+        Assert.Contains("\"one\\ntwo\"", await File.ReadAllTextAsync(saved), StringComparison.Ordinal);
+        Assert.Contains("\"three\\n/four\\nfive\"", await File.ReadAllTextAsync(saved), StringComparison.Ordinal);
+        Assert.Contains("Tools: get_weather.\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Matches(@"\nget_weather\(\{""city"": ?""[^\n]*\}\)\n", terminal.Output);
+        Assert.Contains("result of get_weather> ", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("There are no tools.\n", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("\"tool_call_id\": \"call_1\"", await File.ReadAllTextAsync(saved + ".2"), StringComparison.Ordinal);
+        Assert.Contains($"Loaded {saved}.2: ", terminal.Output, StringComparison.Ordinal);
+        var errors = terminal.Error.TrimEnd().Split('\n');
+        Assert.StartsWith("There is no setting 'temprature'; did you mean temperature? there are ", errors[0], StringComparison.Ordinal);
+        Assert.Equal("temperature is a number from 0 to 2, or default, not '3'.", errors[1]);
+        Assert.StartsWith($"{saved} holds no tools; ", errors[2], StringComparison.Ordinal);
+        Assert.Equal(3, errors.Length);
         Directory.Delete(folder, recursive: true);
     }
 
