@@ -24,6 +24,7 @@ internal static class Announcement
             $"For OpenAI clients: OPENAI_BASE_URL={address}/v1 OPENAI_API_KEY={(options.ApiKeys.Count > 0 ? "KEY" : "unused")}; see docs/http-api.md and 'sluice help'",
             string.Create(CultureInfo.InvariantCulture, $"Ctrl-C stops it; running answers have {drain.TotalSeconds:0.#} s to end, a second Ctrl-C ends them"),
         };
+        if (options.Console) lines.Insert(2, $"Console: {address}/");
         if (catalog.Models.OfType<LocalModel>().FirstOrDefault(static model => KnownModels.IsDemonstration(Path.GetFileName(model.Path))) is { } demonstration)
             lines.Add($"{demonstration.Id} is a tiny demonstration and often wrong; for a useful model: sluice pull {KnownModels.Useful(MachineMemory.Bytes).Name}");
         return string.Join('\n', lines);

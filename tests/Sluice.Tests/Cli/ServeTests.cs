@@ -33,10 +33,11 @@ public sealed partial class ServeTests : IDisposable
         var lines = (await AnnouncementAsync(serve)).TrimEnd().Split('\n');
         var url = UrlIn(lines[0]);
         Assert.Equal("Models: smollm2-135m-instruct", lines[1]);
-        Assert.Equal($"For OpenAI clients: OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=unused; see docs/http-api.md and 'sluice help'", lines[2]);
-        Assert.StartsWith("Ctrl-C stops it; running answers have 30 s to end", lines[3], StringComparison.Ordinal);
-        Assert.Matches("^smollm2-135m-instruct is a tiny demonstration and often wrong; for a useful model: sluice pull qwen", lines[4]);
-        Assert.Equal(5, lines.Length);
+        Assert.Equal($"Console: {url}/", lines[2]);
+        Assert.Equal($"For OpenAI clients: OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=unused; see docs/http-api.md and 'sluice help'", lines[3]);
+        Assert.StartsWith("Ctrl-C stops it; running answers have 30 s to end", lines[4], StringComparison.Ordinal);
+        Assert.Matches("^smollm2-135m-instruct is a tiny demonstration and often wrong; for a useful model: sluice pull qwen", lines[5]);
+        Assert.Equal(6, lines.Length);
 
         using var http = new HttpClient();
         var body = """{"model":"smollm2-135m-instruct","stream":true,"max_tokens":2,"messages":[{"role":"user","content":"Hello"}]}""";
@@ -50,7 +51,7 @@ public sealed partial class ServeTests : IDisposable
 
         _terminal.PressCtrlC();
         Assert.Equal(0, await serve);
-        Assert.Equal(5, _terminal.Output.AsSpan().Count('\n'));
+        Assert.Equal(6, _terminal.Output.AsSpan().Count('\n'));
     }
 
     [Fact]
