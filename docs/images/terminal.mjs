@@ -16,10 +16,20 @@ const tmux = (...args) => execFileSync("tmux", ["-L", socket, ...args], { encodi
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const frames = [];
 
+// A style goes on in the next row.
+function withStyles(screen) {
+  let active = "";
+  return screen.map((row) => {
+    const whole = active + row;
+    for (const code of row.match(/\x1b\[[0-9;]*m/g) ?? []) active = /\[0?m/.test(code) ? "" : /\[39m/.test(code) ? active.replace(/\x1b\[3[0-9]m/g, "") : active + code;
+    return whole;
+  });
+}
+
 async function watch(seconds, until) {
   const end = Date.now() + seconds * 1000;
   while (Date.now() < end) {
-    const screen = tmux("capture-pane", "-p", "-e").split("\n").slice(0, rows);
+    const screen = withStyles(tmux("capture-pane", "-p", "-e").split("\n").slice(0, rows));
     const cursor = tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").trim();
     const text = JSON.stringify([screen, cursor]);
     if (frames.at(-1)?.text !== text) frames.push({ text, screen, at: Date.now() });
@@ -36,7 +46,7 @@ async function type(text) {
 }
 
 const models = join(folder, "..", "..", "models");
-tmux("-f", "/dev/null", "new-session", "-d", "-x", String(columns), "-y", String(rows + 1), `env LANG=C.UTF-8 TERM=tmux-256color '${program}' chat --models '${models}' --seed 3 --temperature 0; sleep 5`);
+tmux("-f", "/dev/null", "new-session", "-d", "-x", String(columns), "-y", String(rows + 1), `env LANG=C.UTF-8 TERM=tmux-256color '${program}' chat --models '${models}' --seed 3 --temperature 0 --max-tokens 80; sleep 5`);
 tmux("set-option", "-g", "status", "off");
 await watch(20, /> *$/m);
 await type("Write a Python function that adds two numbers.");
