@@ -18,6 +18,18 @@ public static class SluiceEndpoints
         return endpoints.Map($"{ApiDispatcher.ApiPath}/{{**{ApiDispatcher.RestOfPath}}}", Dispatcher(endpoints).InvokeMappedAsync);
     }
 
+    /// <summary>Answers Ollama's own API below <c>/api</c>, at those paths that the hub serves, for editors and home automation.</summary>
+    /// <param name="endpoints">As for <see cref="MapSluice"/>.</param>
+    public static IEndpointConventionBuilder MapSluiceOllama(this IEndpointRouteBuilder endpoints)
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<HostFit>().CheckConnections();
+        var dispatcher = Dispatcher(endpoints);
+        var group = endpoints.MapGroup("");
+        foreach (var path in OllamaEndpoint.Paths) group.Map(path, context => dispatcher.InvokeAsync(context, path));
+        return group;
+    }
+
     /// <summary>Answers <c>/healthz</c> and <c>/readyz</c>, to anybody: whether the hub lives, and whether it can answer.</summary>
     /// <param name="endpoints">As for <see cref="MapSluice"/>.</param>
     public static IEndpointConventionBuilder MapSluiceHealth(this IEndpointRouteBuilder endpoints)

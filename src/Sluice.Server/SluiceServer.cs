@@ -65,11 +65,13 @@ public static class SluiceServer
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
             options.MemoryBudgetBytes,
-            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels")));
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels"),
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new LoadedModels<EmbeddingModel>(
             new EngineFactory<EmbeddingModel>(static path => EmbeddingModel.Load(path), static engine => engine.Model.MemoryBytes, static _ => default),
             options.MemoryBudgetBytes,
-            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels")));
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels"),
+            provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(CreateLocalUpstreams);
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         if (options.Store == StoreKind.Sqlite) AddStore(services, options);
@@ -126,6 +128,7 @@ public static class SluiceServer
         services.AddSingleton<ResponsesPreparation>().AddSingleton<ResponsesEndpoint>();
         services.AddSingleton<AnswersEndpoint>();
         services.AddSingleton<CountTokensEndpoint>();
+        services.AddSingleton<OllamaModels>().AddSingleton<OllamaEndpoint>();
         services.AddSingleton<StoredCompletionsEndpoint>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<ApiDispatcher>();

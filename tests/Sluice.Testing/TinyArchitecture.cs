@@ -46,6 +46,20 @@ public sealed class TinyArchitecture(string name, string architecture)
         return this;
     }
 
+    /// <summary>Adds a key of the tokenizer.</summary>
+    public TinyArchitecture TokenizerKey(string key, object value)
+    {
+        var whole = "tokenizer." + key;
+        _keys.Add((whole, false, writer => _ = value switch
+        {
+            int number => writer.Add(whole, (uint)number),
+            bool flag => writer.Add(whole, flag),
+            string text => writer.Add(whole, text),
+            _ => throw new ArgumentException($"{key}: no such kind of value.", nameof(value)),
+        }));
+        return this;
+    }
+
     /// <summary>The same model, whose keys can be changed without changing this one's.</summary>
     public TinyArchitecture Copy()
     {

@@ -24,6 +24,7 @@ public sealed class EmbeddingModel : IDisposable
     private readonly WorkerTeam _team;
     private readonly KvCache _cache;
     private readonly PooledHead _head;
+    private readonly PairEncoder _pairs;
     private readonly StepBatch _batch = new();
     private TransformerForward _forward;
     private int _capacity;
@@ -32,6 +33,7 @@ public sealed class EmbeddingModel : IDisposable
     {
         _plan = plan;
         Tokenizer = Tokenizer.Load(file.Metadata);
+        _pairs = new PairEncoder(file.Metadata, Tokenizer);
         _weights = new TransformerWeights(file, plan);
         _cache = new KvCache(plan.Layers.Select(TransformerModel.ShapeOf), (2L * plan.ContextLength) + (RunsMax * TransformerLimits.KvBlockTokens));
         _team = new WorkerTeam(threadCount);
@@ -89,6 +91,9 @@ public sealed class EmbeddingModel : IDisposable
 
         return new EmbeddingModel(file, plan, threadCount ?? Environment.ProcessorCount);
     }
+
+    /// <summary>What a reranker reads of a query and a document; its first value is how well the two fit.</summary>
+    public IReadOnlyList<int> EncodePair(string query, string document) => _pairs.Encode(query, document);
 
     /// <summary>Makes the vector of a text.</summary>
     /// <param name="tokens">All of it, with the special tokens that the model expects around it: 1 to <see cref="ModelDescription.ContextLength"/>.</param>

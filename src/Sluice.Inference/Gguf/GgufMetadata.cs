@@ -132,6 +132,25 @@ public sealed class GgufMetadata
             : throw TypeError(key, Expected, array);
     }
 
+    /// <summary>Every key with its value: a string, a long, a double or a bool; null for an array.</summary>
+    internal Dictionary<string, object?> ReadValues()
+    {
+        var values = new Dictionary<string, object?>(_values.Count, StringComparer.Ordinal);
+        foreach (var (key, value) in _values)
+        {
+            values[key] = value.Type switch
+            {
+                GgufValueType.String => Encoding.UTF8.GetString(_bytes, value.Offset, value.Count),
+                GgufValueType.Boolean => _bytes[value.Offset] != 0,
+                GgufValueType.Array => null,
+                GgufValueType.Float32 or GgufValueType.Float64 or GgufValueType.UInt64 => ReadNumber(value.Type, value.Offset),
+                _ => ReadInteger(key, value.Type, value.Offset),
+            };
+        }
+
+        return values;
+    }
+
     /// <summary>The keys as the file has them, with other numbers in place of some; a key that the file lacks is added.</summary>
     /// <param name="integers">Keys with their numbers, which every integer type of the file can hold: at most 127.</param>
     /// <returns>The bytes behind the counts of the header, and how many keys they are.</returns>

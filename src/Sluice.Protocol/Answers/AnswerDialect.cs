@@ -35,6 +35,12 @@ public abstract class AnswerDialect
     /// <summary>A header of every reply that names the request, beside the hub's own; null for none.</summary>
     public virtual string? RequestIdHeader => null;
 
+    /// <summary>The media type of a stream.</summary>
+    public virtual string StreamContentType => "text/event-stream; charset=utf-8";
+
+    /// <summary>Whether a body is taken for JSON whatever its request calls it: documented commands of some programs call it nothing.</summary>
+    public virtual bool TakesAnyContentType => false;
+
     /// <summary>Headers of a request that go to an upstream of the same dialect, and to no other.</summary>
     public virtual IReadOnlyList<string> PassedHeaders => [];
 
@@ -54,6 +60,14 @@ public abstract class AnswerDialect
     /// <param name="output">Receives the body; of no use after an error.</param>
     /// <returns>A 400 that names what can't be said in that form; null where there is nothing.</returns>
     public abstract ApiError? WriteNeutral(ReadOnlyMemory<byte> body, NeutralForm form, IBufferWriter<byte> output);
+
+    /// <summary>Another name for a model that nobody knows by the one asked for; null where the dialect's clients add nothing to names.</summary>
+    /// <param name="model">As the client wrote it.</param>
+    public virtual string? FindPlainName(string model) => null;
+
+    /// <summary>The request as one of the older completions, where it is a text that goes on; null for a conversation.</summary>
+    /// <param name="body">A body that <see cref="TryReadOutline"/> has accepted.</param>
+    public virtual ReadOnlyMemory<byte>? FindText(ReadOnlyMemory<byte> body) => null;
 
     /// <summary>Shortens a request that is longer than the model's context, where it allows that itself. Pure.</summary>
     /// <param name="body">A body that <see cref="TryReadOutline"/> has accepted.</param>
@@ -83,6 +97,10 @@ public abstract class AnswerDialect
 
     /// <summary>Collects the events of one answer into the object that a request without a stream gets.</summary>
     public abstract AnswerFold CreateFold();
+
+    /// <summary>The same for a reply that begins now and says how long it took.</summary>
+    /// <param name="time">Clock of the reply.</param>
+    public virtual AnswerFold CreateFold(TimeProvider time) => CreateFold();
 
     /// <summary>Whether an event depends on those before it, so that a writer that continues an answer must know them.</summary>
     public virtual bool WritesFromPast => false;

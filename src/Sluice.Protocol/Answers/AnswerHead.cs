@@ -24,6 +24,15 @@ public sealed record AnswerHead(string Id, long Created, string Model)
     /// <summary>The tier that the answer names; null for none.</summary>
     public string? ServiceTier { get; init; }
 
+    /// <summary>For dialects whose events say when they were made; null leaves <see cref="Created"/>.</summary>
+    public TimeProvider? Clock { get; init; }
+
+    /// <summary>Time since the request came, for dialects that tell it; null where nobody knows.</summary>
+    public Func<TimeSpan>? Elapsed { get; init; }
+
+    /// <summary>Time of it that went into loading the model.</summary>
+    public TimeSpan LoadTime { get; init; }
+
     /// <summary>The request as the client wrote it: some dialects repeat parts of it in the answer.</summary>
     public ReadOnlyMemory<byte> Body { get; init; }
 

@@ -134,7 +134,9 @@ public abstract class DeltaWriter
     /// one that is open still. Writes nothing; a dialect whose events don't have the input piece by piece keeps it.
     /// </summary>
     /// <param name="choice">0 to the number of choices - 1.</param>
-    public virtual void PassCall(int choice)
+    /// <param name="id">As for <see cref="Call"/>.</param>
+    /// <param name="name">Of the tool.</param>
+    public virtual void PassCall(int choice, string id, string name)
     {
     }
 

@@ -298,6 +298,9 @@ public static class ChatCompletionRequestReader
                 foreach (var variable in given.EnumerateObject()) variables[variable.Name] = variable.Value.Clone();
         }
 
+        // Whatever word it is: the template knows which ones it takes.
+        if (parameters.Find("reasoning_effort") is { ValueKind: JsonValueKind.String } effort) variables.TryAdd("reasoning_effort", effort.Clone());
+
         // The short form of Alibaba's API and others.
         if (parameters.Boolean("enable_thinking") is { } thinks) variables.TryAdd("enable_thinking", JsonElement.Parse(thinks ? "true" : "false"));
         return variables;

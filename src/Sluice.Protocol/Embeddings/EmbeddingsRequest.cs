@@ -24,6 +24,9 @@ public sealed record EmbeddingsRequest(IReadOnlyList<EmbeddingInput> Inputs)
     /// <summary>Whether vectors are base64 of little-endian single-precision values, as SDKs ask for, and not numbers.</summary>
     public bool IsBase64 { get; init; }
 
+    /// <summary>Whether a text that is too long is cut; Ollama's clients expect that, and OpenAI's an error. Null leaves it to the door.</summary>
+    public bool? Truncates { get; init; }
+
     /// <summary>Reads a body; unknown members are ignored.</summary>
     /// <param name="body">A JSON object.</param>
     /// <param name="request">What is asked.</param>
@@ -47,7 +50,7 @@ public sealed record EmbeddingsRequest(IReadOnlyList<EmbeddingInput> Inputs)
             dimensions = number;
         }
         var isBase64 = root.TryGetProperty("encoding_format"u8, out var format) && format.ValueKind == JsonValueKind.String && format.ValueEquals("base64"u8);
-        request = new EmbeddingsRequest(inputs) { Dimensions = dimensions, IsBase64 = isBase64 };
+        request = new EmbeddingsRequest(inputs) { Dimensions = dimensions, IsBase64 = isBase64, Truncates = root.TryGetProperty("truncate"u8, out var truncates) && truncates.ValueKind is JsonValueKind.True or JsonValueKind.False ? truncates.GetBoolean() : null };
         return true;
     }
 

@@ -17,7 +17,19 @@ public static partial class ApiErrors
 
     /// <summary>A 400: the model scores pairs of texts.</summary>
     public static ApiError OnlyRanks(string model) => Invalid(
-        $"The model '{Elide(model)}' ranks texts, which the hub doesn't serve yet; ask for a model that makes vectors.", "model", "model_not_found");
+        $"The model '{Elide(model)}' scores how texts fit and makes no vectors of them: ask for it at /v1/rerank.", "model", "model_not_found");
+
+    /// <summary>A 400: the model scores nothing.</summary>
+    public static ApiError NotARerankModel(string model) => Invalid(
+        $"The model '{Elide(model)}' ranks nothing here: ask for one whose file has the pooling 'rank', or that runs on an upstream of the kind 'openai'.",
+        "model",
+        "model_not_found");
+
+    /// <summary>A 400: a query and a document together are longer than the model reads.</summary>
+    public static ApiError PairTooLong(int limit, int tokens, int index) => Invalid(
+        string.Create(CultureInfo.InvariantCulture, $"This model's maximum input is {limit} tokens, and 'query' with documents[{index}] has {tokens}. Split the document."),
+        "documents",
+        "context_length_exceeded");
 
     /// <summary>A 400: what is to be embedded is not what it should be.</summary>
     /// <param name="what">A clause.</param>

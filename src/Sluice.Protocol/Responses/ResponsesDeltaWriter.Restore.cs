@@ -25,7 +25,7 @@ internal sealed partial class ResponsesDeltaWriter
     }
 
     /// <inheritdoc/>
-    public override void PassCall(int choice)
+    public override void PassCall(int choice, string id, string name)
     {
         if (_open == Open.Search) _text.ResetWrittenCount();
     }

@@ -1,3 +1,4 @@
+using Sluice.Protocol.Answers;
 using System.Diagnostics.CodeAnalysis;
 using Sluice.Protocol;
 using Sluice.Protocol.Embeddings;
@@ -218,7 +219,7 @@ internal sealed class Admission(
         // Three and a half bytes a token, for want of the model's own count.
         var promptTokens = (outline.PromptBytes * 2 + 6) / 7;
         // A vector has no tokens. What is no bound, or nobody's, is none.
-        var output = ask.Dialect is EmbeddingsDialect ? 0
+        var output = ask.Dialect is ObjectDialect ? 0
             : outline.MaxTokens is > 0 and var most ? long.Min(most, int.MaxValue) * outline.ChoiceCount
             : (long?)null;
         var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, output, outline.ChoiceCount);

@@ -26,11 +26,15 @@ internal sealed class AnswersEndpoint(
 {
     private readonly AnswerReply _reply = new(limits, time);
 
-    public async Task InvokeAsync(HttpContext context, RequestScope scope, AnswerDialect dialect)
+    /// <param name="context">The request.</param>
+    /// <param name="scope">The same.</param>
+    /// <param name="dialect">Of the door.</param>
+    /// <param name="read">The body, where it has been read, or is the hub's own; null reads it.</param>
+    public async Task InvokeAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, byte[]? read = null)
     {
-        var (wish, error) = FindProblem(context.Request) is { } refused ? (ResumeWish.None, refused) : ResumeHeaders.Read(context.Request);
+        var (wish, error) = FindProblem(context.Request, dialect) is { } refused ? (ResumeWish.None, refused) : ResumeHeaders.Read(context.Request);
         var (ask, admitted) = (default(Ask), default(Admitted));
-        if (error is null) (ask, wish, error) = await ReadAsync(context, scope, dialect, wish);
+        if (error is null) (ask, wish, error) = await ReadAsync(context, scope, dialect, wish, read);
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
         if (scope.Caller.Account is { Scopes.Count: > 0 } account) LimitHeaders.Add(context.Response.Headers, limiter.View(account));
@@ -39,7 +43,7 @@ internal sealed class AnswersEndpoint(
         else await _reply.WriteAsync(context, scope.Mount, admitted!, ask.Outline.IsStream, wish.WantsEventIds);
     }
 
-    private static ApiError? FindProblem(HttpRequest request) => RequestBody.CheckContentType(request) ?? RescueHeader.FindProblem(request);
+    private static ApiError? FindProblem(HttpRequest request, AnswerDialect dialect) => RequestBody.CheckContentType(request, dialect) ?? RescueHeader.FindProblem(request);
 
     // The answer goes on without a reader, and the client asks for it later.
     private async Task WriteBegunAsync(HttpContext context, RequestScope scope, Admitted admitted, Ask ask)
@@ -52,11 +56,12 @@ internal sealed class AnswersEndpoint(
         else await JsonReply.WriteAsync(context, json, limits, time);
     }
 
-    private async Task<(Ask?, ResumeWish, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, ResumeWish wish)
+    private async Task<(Ask?, ResumeWish, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, ResumeWish wish, byte[]? read)
     {
-        var (bytes, unread) = await bodies.ReadAsync(context);
+        var (bytes, unread) = read is null ? await bodies.ReadAsync(context) : (read, null);
         if (unread is not null) return (null, wish, unread);
         var route = dialect.TryReadOutline(bytes, out var outline, out var error) ? scope.Configuration.Router.Find(outline.Model) : null;
+        if (outline is not null && route is null && dialect.FindPlainName(outline.Model) is { } plain) route = scope.Configuration.Router.Find(plain);
         // Nobody learns of what there is for others.
         if (route is not null && !scope.Caller.MayUse(route.Model)) route = null;
         if (outline is not null && route is null) error ??= UnknownModel.Refuse(outline.Model, scope.Configuration.Catalog, scope.Caller);
@@ -73,7 +78,7 @@ internal sealed class AnswersEndpoint(
         if (!dialect.IsKept) wish = wish with { IsStoreOff = true, Key = null };
         if (prepared.IsBackground) wish = wish with { OnDisconnect = DisconnectPolicy.Continue };
         // Of a model that only the local engine serves everything is known now.
-        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && dialect is not EmbeddingsDialect && !client.TryRead(out _, out var refused)) error = refused;
+        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && dialect is not ObjectDialect && !client.TryRead(out _, out var refused)) error = refused;
         var body = new ReadOnlySequence<byte>(bytes);
         var ask = error is not null ? null : new Ask(outline!, route!, client, RequestFingerprint.Of(body, wish.NeedsCanonical))
         {
@@ -84,7 +89,7 @@ internal sealed class AnswersEndpoint(
             Headers = ForwardedHeaders.Of(context.Request, dialect.PassedHeaders),
             KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
             IsBackground = prepared.IsBackground && !outline!.IsStream,
-            IsRescuable = dialect is not (CompletionDialect or EmbeddingsDialect) && !RescueHeader.IsOff(context.Request),
+            IsRescuable = dialect is not (CompletionDialect or ObjectDialect) && !RescueHeader.IsOff(context.Request),
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],
         };

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Messages;
+using Sluice.Protocol.Ollama;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Access;
 using Sluice.Server.Configuration;
@@ -28,6 +29,7 @@ internal sealed partial class ApiDispatcher(
     HealthEndpoint health,
     MetricsEndpoint metrics,
     KeyEndpoint keys,
+    OllamaEndpoint ollama,
     AdminEndpoint admin,
     EmbeddingOptions embedding,
     ServerState server,
@@ -54,7 +56,7 @@ internal sealed partial class ApiDispatcher(
     private const string WarmUpPath = "/api/hello";
     private const string ModelPrefix = ApiPath + "/models/";
 
-    private static readonly string[] s_apiRoots = [.. Dialects.All.Select(static dialect => dialect.Path[ApiPath.Length..]), "/models", "/key"];
+    private static readonly string[] s_apiRoots = [.. Dialects.All.Where(static dialect => dialect.Path.StartsWith(ApiPath, StringComparison.Ordinal)).Select(static dialect => dialect.Path[ApiPath.Length..]), "/models", "/key"];
 
     // Of every line that is logged on the way of the request, also those that don't name it.
     private static readonly Func<ILogger, string, IDisposable?> s_scope = LoggerMessage.DefineScope<string>("RequestId:{RequestId}");
@@ -135,11 +137,12 @@ internal sealed partial class ApiDispatcher(
         // Agents warm up a connection so, and any status will do.
         if (HttpMethods.IsHead(context.Request.Method) && path is "/" or WarmUpPath)
         {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            // Ollama's program asks so whether somebody is there.
+            context.Response.StatusCode = path == "/" ? StatusCodes.Status200OK : StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         }
         var isAnthropic = context.Request.Headers.ContainsKey("anthropic-version");
-        var door = Dialects.FindByPath(path, out _) ?? (isAnthropic ? MessagesDialect.Instance : null);
+        var door = Dialects.FindByPath(path, out _) ?? (isAnthropic ? MessagesDialect.Instance : OllamaEndpoint.IsAt(path) ? OllamaDialect.Chat : null);
         if (door is not null) Door.Set(context, door, scope.RequestId);
         if (configuration.Hosts.Check(context.Request) is { } wrongHost) return JsonReply.WriteErrorAsync(context, wrongHost);
         // The page asks for the key itself.
@@ -182,6 +185,7 @@ internal sealed partial class ApiDispatcher(
         var configuration = scope.Configuration;
         return path switch
         {
+            _ when OllamaEndpoint.IsAt(path) => OllamaEndpoint.ReadsOnly(path) ? OnGet(context, c => ollama.InvokeAsync(c, scope, path)) : OnPost(context, c => ollama.InvokeAsync(c, scope, path)),
             _ when Dialects.FindByPath(path, out var rest) is { } dialect => OnDoor(context, dialect, rest, scope),
             "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope.Caller)),
             "/v1/key" => OnGet(context, c => keys.WriteAsync(c, scope.Caller)),

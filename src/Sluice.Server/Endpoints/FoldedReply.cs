@@ -13,7 +13,7 @@ internal static class FoldedReply
 {
     public static async Task WriteAsync(HttpContext context, AnswerDialect dialect, StreamLog log, StreamLogReader reader, Limits limits, TimeProvider time)
     {
-        var fold = dialect.CreateFold();
+        var fold = dialect.CreateFold(time);
         var events = new EventBuffer();
         while (true)
         {

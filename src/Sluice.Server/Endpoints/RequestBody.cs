@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
 
@@ -15,8 +16,11 @@ internal sealed class RequestBody(BodyBudget budget, Limits limits, TimeProvider
     private const int PieceBytes = 64 << 10;
 
     /// <summary>Null when the request declares JSON.</summary>
-    public static ApiError? CheckContentType(HttpRequest request)
+    /// <param name="request">The request.</param>
+    /// <param name="dialect">Of the door, whose clients may declare something else; not those in a browser, which would send that without asking.</param>
+    public static ApiError? CheckContentType(HttpRequest request, AnswerDialect? dialect = null)
     {
+        if (dialect is { TakesAnyContentType: true } && request.Headers.Origin.Count == 0) return null;
         var isJson = MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase);
         return isJson ? null : ApiErrors.UnsupportedMediaType(request.ContentType);
     }

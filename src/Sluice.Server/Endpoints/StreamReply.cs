@@ -140,7 +140,7 @@ internal sealed class StreamReply(
     private void SendHeaders()
     {
         var headers = context.Response.Headers;
-        headers.ContentType = "text/event-stream; charset=utf-8";
+        headers.ContentType = dialect.StreamContentType;
         headers.CacheControl = "no-cache, no-store, no-transform";
         headers["X-Accel-Buffering"] = "no";
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();

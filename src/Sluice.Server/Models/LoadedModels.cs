@@ -38,6 +38,7 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
 {
     private readonly EngineFactory<TEngine> _loading;
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
 
     // Guards the slots, whose members are changed under it only.
     private readonly Lock _lock = new();
@@ -60,13 +61,19 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
         public ApiError? Failure;
         public (long, DateTime) FailureStamp;
         public string? LastLogged;
+        public TimeSpan? KeepAlive;
+        public bool IsKeepAliveAsked;
+        public DateTimeOffset LastUsedAt;
+        public ITimer? Idle;
     }
 
     /// <param name="loading">How a model is loaded and measured.</param>
     /// <param name="budgetBytes">What loaded models may take together; null is 80 % of the memory that the process may use.</param>
     /// <param name="logger">Told of loads, failures and unloads.</param>
-    public LoadedModels(EngineFactory<TEngine> loading, long? budgetBytes, ILogger logger)
+    /// <param name="time">Clock of what is unloaded because nobody uses it; null for the system's.</param>
+    public LoadedModels(EngineFactory<TEngine> loading, long? budgetBytes, ILogger logger, TimeProvider? time = null)
     {
+        _time = time ?? TimeProvider.System;
         _loading = loading;
         _budgetBytes = BudgetOf(budgetBytes);
         _logger = logger;
@@ -90,6 +97,30 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
                 { Loading: not null } => ModelPresence.Loading,
                 _ => ModelPresence.Absent,
             };
+        }
+    }
+
+    /// <summary>The loaded models, by the paths of their files.</summary>
+    public IReadOnlyList<LoadedFile> List()
+    {
+        lock (_lock)
+        {
+            return [.. _slots.Where(static slot => slot.Value.Engine is not null).Select(slot => new LoadedFile(
+                slot.Key, slot.Value.Bytes, slot.Value is { KeepAlive: { } kept, LeaseCount: 0 } ? slot.Value.LastUsedAt + kept : null))];
+        }
+    }
+
+    /// <summary>How long a model stays when nobody uses it. It holds until the next use, for which its configuration counts again.</summary>
+    /// <param name="path">Of the file.</param>
+    /// <param name="keepAlive">Zero unloads it as soon as nobody uses it; null keeps it until its memory is needed.</param>
+    /// <param name="isForNext">Whether a use follows for which it is meant.</param>
+    public void SetKeepAlive(string path, TimeSpan? keepAlive, bool isForNext)
+    {
+        lock (_lock)
+        {
+            if (!_slots.TryGetValue(path, out var slot)) _slots.Add(path, slot = new Slot());
+            (slot.KeepAlive, slot.IsKeepAliveAsked) = (keepAlive, isForNext);
+            if (!isForNext) UnloadWhenIdle(path, slot);
         }
     }
 
@@ -117,6 +148,8 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
             {
                 ObjectDisposedException.ThrowIf(_disposed, this);
                 if (!_slots.TryGetValue(entry.Path, out var slot)) _slots.Add(entry.Path, slot = new Slot());
+                if (slot.Engine is not null && !slot.IsKeepAliveAsked) slot.KeepAlive = entry.KeepAlive;
+                if (slot.Engine is not null) slot.IsKeepAliveAsked = false;
                 if (slot.Engine is { } engine) return (Lend(entry.Path, slot, engine), null);
                 if (slot.Failure is { } failure && slot.FailureStamp == StampOf(entry)) return (null, failure);
                 loading = slot.Loading ??= Task.Run(() => Load(entry, slot), CancellationToken.None);
@@ -150,7 +183,11 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
         await Task.WhenAll(loads);
         lock (_lock)
         {
-            foreach (var slot in _slots.Values) slot.Engine?.Dispose();
+            foreach (var slot in _slots.Values)
+            {
+                slot.Idle?.Dispose();
+                slot.Engine?.Dispose();
+            }
             _slots.Clear();
         }
     }
@@ -167,7 +204,9 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
             {
                 slot.LeaseCount--;
                 slot.LastUse = ++_useCount;
+                slot.LastUsedAt = _time.GetUtcNow();
                 UnloadIfUnwanted(path, slot);
+                UnloadWhenIdle(path, slot);
             }
         });
     }
@@ -176,13 +215,38 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
     private void UnloadIfUnwanted(string path, Slot slot)
     {
         if (_retained is null || _retained.Contains(path) || _disposed || slot is not { LeaseCount: 0, Engine: { } engine }) return;
+        UnloadSoon(slot, engine, () => LogRetired(path));
+    }
+
+    // Under the lock.
+    private void UnloadSoon(Slot slot, TEngine engine, Action log)
+    {
         Leave(slot, engine);
         _unloads.RemoveAll(static unload => unload.IsCompleted);
         _unloads.Add(Task.Run(() =>
         {
             Unload(slot, engine);
-            LogRetired(path);
+            log();
         }));
+    }
+
+    // Under the lock. The timer is set again for what is left, where the model was used meanwhile.
+    private void UnloadWhenIdle(string path, Slot slot)
+    {
+        if (_disposed || slot is not { KeepAlive: { } kept, LeaseCount: 0, Engine: { } engine }) return;
+        var left = slot.LastUsedAt + kept - _time.GetUtcNow();
+        if (kept == TimeSpan.Zero || left <= TimeSpan.Zero)
+        {
+            UnloadSoon(slot, engine, () => LogIdle(path));
+            return;
+        }
+        slot.Idle?.Dispose();
+        slot.Idle = _time.CreateTimer(_ => OnIdle(path, slot), null, left, Timeout.InfiniteTimeSpan);
+    }
+
+    private void OnIdle(string path, Slot slot)
+    {
+        lock (_lock) UnloadWhenIdle(path, slot);
     }
 
     // Under the lock.
@@ -225,6 +289,7 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
                 slot.Engine = engine;
                 slot.Bytes = bytes;
                 slot.LastUse = ++_useCount;
+                slot.LastUsedAt = _time.GetUtcNow();
                 slot.Loading = null;
                 slot.Failure = null;
                 slot.LastLogged = null;
@@ -303,9 +368,18 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
     [LoggerMessage(5, LogLevel.Information, "Unloaded {Path}: it is no longer in the configuration.")]
     private partial void LogRetired(string path);
 
+    [LoggerMessage(6, LogLevel.Information, "Unloaded {Path}: nobody has used it for as long as it is kept.")]
+    private partial void LogIdle(string path);
+
     [LoggerMessage(4, LogLevel.Error, "{Path} is not loaded: {Reason}")]
     private partial void LogFailed(Exception? error, string path, string reason);
 }
+
+/// <summary>A model in memory.</summary>
+/// <param name="Path">Of its file.</param>
+/// <param name="Bytes">What it takes.</param>
+/// <param name="Until">When it goes if nobody uses it; null while somebody does, or for when its memory is needed.</param>
+internal readonly record struct LoadedFile(string Path, long Bytes, DateTimeOffset? Until);
 
 /// <summary>How far a model is.</summary>
 internal enum ModelPresence

@@ -34,6 +34,9 @@ public sealed record LocalModel(string Id, string Path, long FileBytes, DateTime
     /// <summary>Whether an answer that only repeats is ended. The default value is true.</summary>
     public bool EndsRepetition { get; init; } = true;
 
+    /// <summary>How long it stays in memory when nobody uses it; null until its memory is needed.</summary>
+    public TimeSpan? KeepAlive { get; init; }
+
     /// <summary>What it is for, by its file; a file that can't be read is for text, and a load says what is wrong with it.</summary>
     internal ModelPurpose ReadPurpose()
     {

@@ -3,6 +3,8 @@ using Sluice.Protocol.Chat;
 using Sluice.Protocol.Completions;
 using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Messages;
+using Sluice.Protocol.Ollama;
+using Sluice.Protocol.Rerank;
 using Sluice.Protocol.Responses;
 
 namespace Sluice.Server.Runtime;
@@ -13,6 +15,7 @@ internal static class Dialects
     public static IReadOnlyList<AnswerDialect> All { get; } =
     [
         ChatDialect.Instance, CompletionDialect.Instance, EmbeddingsDialect.Instance, MessagesDialect.Instance, ResponsesDialect.Instance,
+        OllamaDialect.Chat, OllamaDialect.Generate, OllamaEmbedDialect.Instance, OllamaEmbedDialect.Older, RerankDialect.Instance,
     ];
 
     /// <summary>By the path of its door, or one below it.</summary>

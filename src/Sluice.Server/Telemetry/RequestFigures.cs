@@ -29,6 +29,9 @@ internal sealed class RequestFigures
         (_time, _meter, _started, RequestId) = (time, meter, started ?? time.GetTimestamp(), requestId);
 
 
+    /// <summary>Clock of all times.</summary>
+    public TimeProvider Clock => _time;
+
     /// <summary>Of the request that began the answer, for the log; null where it began in an earlier process.</summary>
     public string? RequestId { get; }
 

@@ -35,7 +35,7 @@ internal static class Tracing
         var span = s_source.StartActivity($"{door.Operation} {request.Model}", ActivityKind.Server, parent, startTime: started);
         if (span is null) return null;
         span.SetTag(Tags.Operation, door.Operation).SetTag(Tags.Provider, Tags.Hub).SetTag(Tags.Model, request.Model).SetTag(Tags.Door, door.Name);
-        if (door is not EmbeddingsDialect) span.SetTag("gen_ai.output.type", "text");
+        if (door is not ObjectDialect) span.SetTag("gen_ai.output.type", "text");
         if (request.MaxTokens is { } maxTokens) span.SetTag("gen_ai.request.max_tokens", (int)long.Clamp(maxTokens, int.MinValue, int.MaxValue));
         if (request.Temperature is { } temperature) span.SetTag("gen_ai.request.temperature", temperature);
         if (request.TopP is { } topP) span.SetTag("gen_ai.request.top_p", topP);

@@ -81,6 +81,9 @@ internal sealed record Attempt(
     /// <summary>Where the request's figures are kept.</summary>
     public required RequestFigures Record { get; init; }
 
+    /// <summary>Time that a model took to be loaded for it.</summary>
+    public TimeSpan LoadTime { get; set; }
+
     /// <summary>What this attempt takes; null before it begins. An attempt is made once.</summary>
     public UsageEntry? Entry { get; set; }
 
@@ -138,5 +141,8 @@ internal sealed record Attempt(
         HasLogprobs = Outline.HasLogprobs,
         UsesFunctions = Outline.UsesFunctions,
         ServiceTier = Outline.ServiceTier,
+        Clock = Record.Clock,
+        Elapsed = () => Record.Elapsed,
+        LoadTime = LoadTime,
     };
 }

@@ -48,7 +48,7 @@ internal sealed class ClientRequest(ReadOnlyMemory<byte> body, AnswerDialect? di
             {
                 CompletionRequest? texts = null;
                 ChatCompletionRequest? chat = null;
-                if (_dialect is CompletionDialect) CompletionRequestReader.TryRead(new ReadOnlySequence<byte>(body), out texts, out _localError);
+                if ((_dialect is CompletionDialect ? body : _dialect.FindText(body)) is { } text) CompletionRequestReader.TryRead(new ReadOnlySequence<byte>(text), out texts, out _localError);
                 else TryRead(NeutralForm.Engine, out _, out chat, out _localError);
                 if (_localError is null) _local = new LocalRequest(chat, texts);
             }

@@ -138,7 +138,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnReplayedToolCall(int choiceIndex, int callIndex, string tool)
     {
         _inputs[choiceIndex] = _customTools.Contains(tool) ? new CustomInputReader() : null;
-        _writer.PassCall(choiceIndex);
+        _writer.PassCall(choiceIndex, CallId(choiceIndex, callIndex), tool);
     }
 
     public void OnReplayedToolArguments(int choiceIndex, int callIndex, ReadOnlySpan<byte> utf8Json)

@@ -31,7 +31,10 @@ internal sealed partial class LocalUpstream(
     protected override async Task<(ISuspendable? Work, ApiError? Error)> TrySubmitAsync(
         Attempt attempt, LocalRequest request, AnswerSnapshot frame, CancellationToken stop)
     {
+        var asked = attempt.Record.Elapsed;
+        var isLoaded = memory.PresenceOf(model.Path) == ModelPresence.Loaded;
         var (lease, error) = await memory.AcquireAsync(model, stop);
+        if (!isLoaded) attempt.LoadTime = attempt.Record.Elapsed - asked;
         return lease is null ? (null, error) : await SubmitAsync(attempt, request, frame, lease, stop);
     }
 

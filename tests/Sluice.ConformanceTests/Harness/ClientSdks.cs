@@ -16,7 +16,8 @@ public static class ClientSdks
     [
         "openai@7.57.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.91", "@ai-sdk/openai@3.0.141", "@langchain/core@1.4.0",
         "@langchain/openai@1.6.0", "zod@4.6.7", "ajv@8.20.0", "ajv-formats@3.0.1", "@openai/codex@0.171.0",
-        "@anthropic-ai/sdk@1.14.0", "@ai-sdk/anthropic@3.0.140", "@openai/agents@0.20.0", "playwright-core@1.65.1", "axe-core@4.14.1", "node@22",
+        "@anthropic-ai/sdk@1.14.0", "@ai-sdk/anthropic@3.0.140", "@openai/agents@0.20.0", "ollama@0.6.4", "@langchain/ollama@1.3.0",
+        "playwright-core@1.65.1", "axe-core@4.14.1", "node@22",
     ];
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
     private static readonly Lazy<Task<string?>> s_python = new(FindOrInstallPythonAsync);
@@ -50,7 +51,7 @@ public static class ClientSdks
 
         var folder = Artifacts("clients-node");
         var found = (Node: Path.Combine(folder, "node_modules", "node", "bin", "node"), Modules: Path.Combine(folder, "node_modules"));
-        if (File.Exists(found.Node) && Directory.Exists(Path.Combine(found.Modules, "axe-core"))) return found;
+        if (File.Exists(found.Node) && Directory.Exists(Path.Combine(found.Modules, "axe-core")) && Directory.Exists(Path.Combine(found.Modules, "@langchain", "ollama"))) return found;
         Directory.CreateDirectory(folder);
         await File.WriteAllTextAsync(Path.Combine(folder, "package.json"), "{\"private\":true}");
         return await SucceedsAsync("npm", folder, ["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", .. s_nodePackages]) ? found : null;

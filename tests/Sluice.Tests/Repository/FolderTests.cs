@@ -17,7 +17,7 @@ public sealed partial class FolderTests
             "Transformer", "Embeddings",
             "Scheduling", "",
         ],
-        ["Sluice.Protocol"] = ["", "Json", "ServerSentEvents", "Models", "Errors", "Answers", "Chat", "Completions", "Embeddings", "Messages", "Responses"],
+        ["Sluice.Protocol"] = ["", "Json", "ServerSentEvents", "Models", "Errors", "Answers", "Chat", "Completions", "Embeddings", "Rerank", "Ollama", "Messages", "Responses"],
     };
 
     [Theory]

@@ -4,6 +4,7 @@ using Sluice.Protocol.Answers;
 using Sluice.Protocol.Completions;
 using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Rerank;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Upstreams.Dialects;
@@ -13,6 +14,7 @@ internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : U
 {
     private readonly Uri _texts = new(options.Url + "/completions");
     private readonly Uri _embeddings = new(options.Url + "/embeddings");
+    private readonly Uri _rerank = new(options.Url + "/rerank");
 
     public override Uri Endpoint { get; } = new(options.Url + "/chat/completions");
 
@@ -20,6 +22,7 @@ internal sealed class OpenAIDialect(UpstreamOptions options, string modelId) : U
     {
         CompletionDialect => _texts,
         EmbeddingsDialect => _embeddings,
+        RerankDialect => _rerank,
         _ => null,
     };
 

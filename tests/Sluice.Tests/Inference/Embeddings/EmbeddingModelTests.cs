@@ -59,6 +59,32 @@ public sealed class EmbeddingModelTests(ITestOutputHelper output)
         }
     }
 
+    // What llama-server of build b11434 answers at /v1/rerank for these models, without flash attention on one thread.
+    [Theory]
+    [InlineData("bert-rank", null, null, 9, -0.25344038)]
+    [InlineData("qwen3-rank", null, null, 9, 0.41873291)]
+    [InlineData("qwen3-rank", "ggml.add_eos_token", true, 11, 0.81538337)]
+    [InlineData("qwen3-rank", "chat_template.rerank", "<Q>: {query}\n<D>: {document} ok", 23, 0.05782150)]
+    public void A_pair_has_the_tokens_and_the_score_that_llama_cpp_gives_it(string name, string? key, object? value, int count, double score)
+    {
+        var file = TinyArchitectures.Get(name).Copy();
+        using var model = Load(key is null ? file : file.TokenizerKey(key, value!));
+        var pair = model.EncodePair("Which?", "one");
+        Assert.Equal(count, pair.Count);
+        Assert.Equal(score, model.Embed(pair)[0], 0.002);
+    }
+
+    [Fact]
+    public void A_separator_stands_between_and_places_in_texts_are_text()
+    {
+        using var model = Load(TinyArchitectures.Get("bert-rank").Copy().TokenizerKey("ggml.add_sep_token", true).TokenizerKey("ggml.seperator_token_id", 258));
+        Assert.Equal([(int)'q', 258, 'd'], model.EncodePair("q", "d"));
+        using var judged = Load(TinyArchitectures.Get("bert-rank").Copy().TokenizerKey("chat_template.rerank", "<|special_1|>{query}|{document}"));
+        var pair = judged.EncodePair("{document}<|special_1|>", "d");
+        Assert.Equal(257, pair[0]);
+        Assert.Equal("{document}<|special_1|>|d".Select(static letter => (int)letter), pair.Skip(1));
+    }
+
     [Fact]
     public void Too_few_and_too_many_tokens_are_refused_with_the_input()
     {

@@ -139,5 +139,6 @@ public sealed class LenientRequestTests
         var variables = Accept(Body("\"chat_template_kwargs\":{\"enable_thinking\":false,\"depth\":3},\"enable_thinking\":true")).TemplateVariables;
         Assert.Equal((JsonValueKind.False, 3), (variables["enable_thinking"].ValueKind, variables["depth"].GetInt32()));
         Assert.Equal(JsonValueKind.True, Accept(Body("\"enable_thinking\":true")).TemplateVariables["enable_thinking"].ValueKind);
+        Assert.Equal("low", Accept(Body("\"reasoning_effort\":\"low\"")).TemplateVariables["reasoning_effort"].GetString());
     }
 }

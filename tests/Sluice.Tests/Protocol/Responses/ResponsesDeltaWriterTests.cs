@@ -166,9 +166,9 @@ public sealed class ResponsesDeltaWriterTests
         // As the engine replays them.
         var second = ResponsesDialect.Instance.CreateWriter(Head());
         second.Restore(_events);
-        second.PassCall(0);
+        second.PassCall(0, "call_1", "search");
         second.PassInput(0, "{}"u8);
-        second.PassCall(0);
+        second.PassCall(0, "call_1", "search");
         second.PassInput(0, "{\"query\":"u8);
         second.Input(_events, 0, 1, CallKind.Function, "\"x\"}"u8);
         second.Finish(_events, 0, AnswerEnd.ToolCalls);

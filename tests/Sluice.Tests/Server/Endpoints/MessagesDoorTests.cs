@@ -283,7 +283,7 @@ public sealed class MessagesDoorTests
         {
             using var request = new HttpRequestMessage(HttpMethod.Head, path);
             using var response = await hub.Http.SendAsync(request, Cancellation);
-            Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+            Assert.Equal(path == "/" ? HttpStatusCode.OK : HttpStatusCode.NotFound, response.StatusCode);
         }
     }
 

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Gguf;
 using Sluice.Server.Models;
+using Sluice.Testing;
 using Xunit;
 
 namespace Sluice.Tests.Server.Models;
@@ -38,7 +39,7 @@ public sealed class LoadedModelsTests
 
     private readonly List<Engine> _loaded = [];
 
-    private LoadedModels<Engine> Create(long budget, ILogger? logger = null, Func<string, Engine>? load = null) => new(
+    private LoadedModels<Engine> Create(long budget, ILogger? logger = null, Func<string, Engine>? load = null, TimeProvider? time = null) => new(
         new EngineFactory<Engine>(
             path =>
             {
@@ -49,7 +50,8 @@ public sealed class LoadedModelsTests
             _ => 100,
             engine => engine.Guesses),
         budget,
-        logger ?? NullLogger.Instance);
+        logger ?? NullLogger.Instance,
+        time);
 
     private static LocalModel Entry(string id, long bytes = 100) => new(id, "/models/" + id, bytes, default);
 
@@ -75,6 +77,40 @@ public sealed class LoadedModelsTests
         Assert.Single(_loaded);
         Assert.All(leases, lease => Assert.Same(_loaded[0], lease.Engine));
         foreach (var lease in leases) lease.Dispose();
+    }
+
+    [Fact]
+    public async Task A_model_goes_when_nobody_has_used_it_for_as_long_as_it_is_kept()
+    {
+        var time = new ManualTimeProvider();
+        await using var memory = Create(1000, time: time);
+        var kept = Entry("a") with { KeepAlive = TimeSpan.FromMinutes(5) };
+        async Task<ModelLease<Engine>> UseAsync() => (await memory.AcquireAsync(kept, TestContext.Current.CancellationToken)).Lease!;
+        var lease = await UseAsync();
+        time.Advance(TimeSpan.FromMinutes(10));
+        Assert.Equal(ModelPresence.Loaded, memory.PresenceOf(kept.Path));
+        Assert.Null(Assert.Single(memory.List()).Until);
+        lease.Dispose();
+        Assert.Equal(time.GetUtcNow() + TimeSpan.FromMinutes(5), Assert.Single(memory.List()).Until);
+        time.Advance(TimeSpan.FromMinutes(4));
+        (await UseAsync()).Dispose();
+        time.Advance(TimeSpan.FromMinutes(4));
+        Assert.Equal(ModelPresence.Loaded, memory.PresenceOf(kept.Path));
+        time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf(kept.Path));
+        Assert.Equal(0, memory.UsedBytes);
+
+        // A use that asks for another time has it, and the next one the configuration's again.
+        memory.SetKeepAlive(kept.Path, TimeSpan.Zero, isForNext: true);
+        (await UseAsync()).Dispose();
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf(kept.Path));
+        memory.SetKeepAlive(kept.Path, null, isForNext: true);
+        (await UseAsync()).Dispose();
+        time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(ModelPresence.Loaded, memory.PresenceOf(kept.Path));
+        (await UseAsync()).Dispose();
+        time.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal(ModelPresence.Absent, memory.PresenceOf(kept.Path));
     }
 
     [Fact]

@@ -6,7 +6,7 @@ using Sluice.Protocol.Json;
 namespace Sluice.Protocol.Embeddings;
 
 /// <summary>The object that the answer is.</summary>
-internal sealed class EmbeddingsFold : AnswerFold
+internal sealed class ObjectFold : AnswerFold
 {
     private readonly ArrayBufferWriter<byte> _json = new();
     private ApiError? _error;

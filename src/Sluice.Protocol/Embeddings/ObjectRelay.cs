@@ -7,9 +7,11 @@ using Sluice.Protocol.ServerSentEvents;
 
 namespace Sluice.Protocol.Embeddings;
 
-/// <summary>Passes embeddings on as an upstream gave them, but for the name of a model that has another one here.</summary>
+/// <summary>Passes an object on as an upstream gave it, but for the name of a model that has another one here.</summary>
 /// <param name="answer">What is known of the answer.</param>
-internal sealed class EmbeddingsRelay(RelayOptions answer) : AnswerRelay
+/// <param name="list">The member that it must have, an array.</param>
+/// <param name="what">What that holds, for errors.</param>
+internal sealed class ObjectRelay(RelayOptions answer, byte[] list, string what) : AnswerRelay
 {
     private static readonly byte[] s_modelName = "\"model\""u8.ToArray();
 
@@ -24,11 +26,11 @@ internal sealed class EmbeddingsRelay(RelayOptions answer) : AnswerRelay
 
     /// <inheritdoc/>
     public override FrameKind Add(ReadOnlySpan<byte> data, IEventOutput output) => Fail(
-        new ApiError(502, "The upstream sent a stream where embeddings were asked for.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
+        new ApiError(502, $"The upstream sent a stream where {what} were asked for.", ApiErrors.ServerErrorType, null, "upstream_invalid_event"));
 
     /// <inheritdoc/>
     public override FrameKind AddWhole(ReadOnlySpan<byte> json, IEventOutput output) => Fail(
-        new ApiError(502, "The upstream's answer holds no embeddings.", ApiErrors.ServerErrorType, null, "upstream_invalid_answer"));
+        new ApiError(502, $"The upstream's answer holds no {what}.", ApiErrors.ServerErrorType, null, "upstream_invalid_answer"));
 
     /// <inheritdoc/>
     public override bool TryReadWhole(ReadOnlySpan<byte> json, out WholeAnswer whole)
@@ -38,7 +40,7 @@ internal sealed class EmbeddingsRelay(RelayOptions answer) : AnswerRelay
         try
         {
             var root = new JsonObjectText();
-            if (root.Read(json, 0) != json.Length || root.TypeOf(root.Find(json, "data"u8)) != JsonTokenType.StartArray) return false;
+            if (root.Read(json, 0) != json.Length || root.TypeOf(root.Find(json, list)) != JsonTokenType.StartArray) return false;
             var model = root.Find(json, "model"u8);
             if (!answer.KeepsUpstreamModel && root.Text(json, model) != answer.Model) root.Set(model, s_modelName, Quote(answer.Model));
             var output = new ArrayBufferWriter<byte>(json.Length + 64);
