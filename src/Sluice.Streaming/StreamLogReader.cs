@@ -20,6 +20,9 @@ public enum ReadOutcome
 
     /// <summary>The next event has left the memory, and <see cref="StreamLogReader.ReadSpilledAsync"/> gets it.</summary>
     Spilled,
+
+    /// <summary>Every event so far has been read, and the reader is not to wait for more: see <see cref="StreamLogReader.Dismissal"/>.</summary>
+    Dismissed,
 }
 
 /// <summary>
@@ -31,6 +34,8 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
     private readonly StreamLog _log;
     private StreamSegment? _segment;
     private ManualResetValueTaskSourceCore<bool> _wait;
+
+    private volatile StreamEnd? _dismissal;
 
     // Guarded by the log's lock.
     private bool _waiting;
@@ -68,7 +73,8 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
                 if (Position == end)
                 {
                     if (copied > 0) return ReadOutcome.Events;
-                    return _log.End is null ? ReadOutcome.NothingYet : ReadOutcome.Ended;
+                    if (_log.End is not null) return ReadOutcome.Ended;
+                    return _dismissal is null ? ReadOutcome.NothingYet : ReadOutcome.Dismissed;
                 }
                 segment = FindSegment();
                 first = (int)(Position - segment.FirstEvent);
@@ -146,6 +152,17 @@ public sealed class StreamLogReader : IValueTaskSource, IThreadPoolWorkItem, IDi
             _waiting = true;
             return new ValueTask(this, _wait.Version);
         }
+    }
+
+    /// <summary>The end that this reader was given although the stream goes on; null where it was given none.</summary>
+    public StreamEnd? Dismissal => _dismissal;
+
+    /// <summary>The stream stops for an indefinite time: this reader is to leave when it has read what there is. From any thread.</summary>
+    /// <param name="end">As the end of the stream for it.</param>
+    public void Dismiss(StreamEnd end)
+    {
+        _dismissal = end;
+        Wake();
     }
 
     /// <summary>Lets the current <see cref="WaitAsync"/>, or else the next one, complete: for timers and cancellations.</summary>

@@ -12,7 +12,7 @@ internal sealed class KeyFlags
     private readonly Option<string?> _project = new("--project") { Description = "whose limits hold too; 'none' for no project", HelpName = "ID" };
     private readonly Option<string?> _models = new("--models") { Description = "models that may be asked, separated by commas, * at the end for any rest; 'all' for all", HelpName = "MODELS" };
     private readonly Option<string?> _expires = new("--expires") { Description = "a date such as 2027-01-31, or a time from now such as 90d or 12h; 'never'", HelpName = "TIME" };
-    private readonly Option<string?> _exhausted = new("--on-exhausted") { Description = "how an answer ends when a budget does: length or error; default is length", HelpName = "HOW" };
+    private readonly Option<string?> _exhausted = new("--on-exhausted") { Description = "how an answer ends when a budget does: length, error or suspend; default is length", HelpName = "HOW" };
     private readonly Option<string[]> _tags = new("--tag") { Description = "stands with what the key uses: NAME=VALUE; may be repeated", HelpName = "TAG", AllowMultipleArgumentsPerToken = false };
 
     /// <summary>Adds the options to a command.</summary>
@@ -36,7 +36,7 @@ internal sealed class KeyFlags
         {
             limits = limits with
             {
-                OnExhausted = KeySection.ParsePolicy(how) ?? throw new CliException($"--on-exhausted is length or error, not '{how}'."),
+                OnExhausted = KeySection.ParsePolicy(how) ?? throw new CliException($"--on-exhausted is length, error or suspend, not '{how}'."),
             };
         }
 

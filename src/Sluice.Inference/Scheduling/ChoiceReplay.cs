@@ -13,6 +13,7 @@ internal static class ChoiceReplay
     {
         choice.Begin();
         choice.Output.IsMuted = true;
+        choice.ReplayLimit = progress.Tokens.Count;
         bool hasLogprobs = choice.Generation.Request.Sampling.TopLogprobs != null;
         if (progress.IsCallForced)
         {
@@ -68,6 +69,8 @@ internal static class ChoiceReplay
         }
 
         choice.Output.IsMuted = false;
+        choice.ReplayLimit = int.MaxValue;
+        choice.IsReplayed = true;
     }
 
     private static GenerationDivergedException Diverged(string what) => new($"The answer can't be resumed: {what}.");

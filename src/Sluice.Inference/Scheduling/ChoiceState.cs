@@ -60,6 +60,12 @@ internal sealed class ChoiceState
     /// <summary>Most tokens to generate.</summary>
     public int TokenLimit { get; }
 
+    /// <summary>Generated tokens that are known already while it is brought to where it stood.</summary>
+    public int ReplayLimit { get; set; } = int.MaxValue;
+
+    /// <summary>Whether it has been brought to where it stood, and no token has followed since.</summary>
+    public bool IsReplayed { get; set; }
+
     /// <summary>Where its text goes.</summary>
     public ChoiceOutput Output { get; }
 

@@ -18,6 +18,19 @@ internal sealed partial class EngineLoop
             choice.ForceCall();
         }
 
+        bool isReplayed = choice.IsReplayed;
+        choice.IsReplayed = false;
+        if (isReplayed && choice.Matcher != null && request.Sampling.TopLogprobs == null && choice.GeneratedCount > 0
+            && _writer.TryTakeForced(choice, out FinishReason? forcedEnd))
+        {
+            if (forcedEnd is { } reason)
+            {
+                Finish(choice, reason);
+            }
+
+            return;
+        }
+
         if (choice.Matcher != null)
         {
             _masks ??= new TokenMasks(_tokenTrie.Value);

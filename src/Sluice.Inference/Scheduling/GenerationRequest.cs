@@ -60,9 +60,9 @@ public sealed record GenerationRequest
 
     /// <summary>
     /// Asked on the engine's thread after each new token, over all choices, whether one more may be made; the first of each choice is not
-    /// asked for. False ends the choice with <see cref="FinishReason.Exhausted"/>. Must not block. The default value, null, allows all.
+    /// asked for. Must not block. The default value, null, allows all.
     /// </summary>
-    public Func<bool>? MayContinue { get; init; }
+    public Func<NextToken>? MayContinue { get; init; }
 
     /// <summary>
     /// Where an earlier generation of the same request stopped, to go on from: the sink hears of nothing that was delivered before. The default

@@ -96,7 +96,7 @@ public enum FinishReason
     /// <summary>The answer only repeated itself; only with <see cref="GenerationRequest.RepetitionWindow"/>.</summary>
     Repetition,
 
-    /// <summary><see cref="GenerationRequest.MayContinue"/> allowed no further token.</summary>
+    /// <summary><see cref="GenerationRequest.MayContinue"/> refused a further token.</summary>
     Exhausted,
 }
 

@@ -11,6 +11,9 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
 {
     private ForcedTokens? _forced;
 
+    // Whether the last token of the present choice is not to be followed now.
+    private bool _isLater;
+
     /// <summary>Takes up a token and delivers what has become text.</summary>
     /// <param name="choice">Its sampler knows the token already.</param>
     /// <param name="token">Id.</param>
@@ -18,6 +21,7 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
     /// <returns>Why the choice has to end, if it has to; then <see cref="Flush"/> delivers the rest.</returns>
     public FinishReason? Take(ChoiceState choice, int token, TokenLogprob? logprob)
     {
+        _isLater = false;
         choice.Tokens.Add(token);
         if (tokenizer.IsEndOfGeneration(token))
         {
@@ -25,12 +29,26 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
         }
 
         FinishReason? end = Append(choice, token, logprob) ?? Deliver(choice);
-        if (end == null && choice.Matcher != null && logprob == null)
+        if (end == null && choice.Matcher != null && logprob == null && !_isLater)
         {
             end = AppendForced(choice, choice.Matcher) ?? Deliver(choice);
         }
 
         return end;
+    }
+
+    /// <summary>
+    /// Appends the text that can't but follow, of a choice that has just been brought to where it stood: it may have stopped within it.
+    /// </summary>
+    /// <param name="choice">With a grammar, and without log probabilities.</param>
+    /// <param name="end">As of <see cref="Take"/>.</param>
+    /// <returns>False where nothing is forced, and the next token has to be sampled.</returns>
+    public bool TryTakeForced(ChoiceState choice, out FinishReason? end)
+    {
+        _isLater = false;
+        int before = choice.GeneratedCount;
+        end = AppendForced(choice, choice.Matcher!) ?? Deliver(choice);
+        return choice.GeneratedCount > before || end != null;
     }
 
     /// <summary>Delivers what is held back: no token follows.</summary>
@@ -45,6 +63,12 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
         _forced ??= new ForcedTokens(tokenTrie.Value);
         foreach (int token in _forced.Find(matcher))
         {
+            // What stopped within such a text is brought to where it was, and no further.
+            if (choice.GeneratedCount >= choice.ReplayLimit || _isLater)
+            {
+                break;
+            }
+
             choice.Tokens.Add(token);
             choice.Sampler.Observe(token);
             if (Append(choice, token, null) is { } end)
@@ -89,8 +113,15 @@ internal sealed partial class TokenWriter(Tokenizer tokenizer, Lazy<TokenTrie> t
         }
 
         // A token that was made before is asked for no more.
-        if (choice.Output.IsMuted || choice.Generation.Request.MayContinue is not { } mayContinue || mayContinue())
+        if (choice.Output.IsMuted || choice.Generation.Request.MayContinue is not { } mayContinue || mayContinue() is var next && next == NextToken.Allowed)
         {
+            return null;
+        }
+
+        if (next == NextToken.Later)
+        {
+            _isLater = true;
+            choice.Generation.Suspend();
             return null;
         }
 

@@ -227,6 +227,8 @@ internal sealed class Admission(
         if (hold is not null)
         {
             hold.Subject = accounting.SubjectOf(outline.User);
+            // Nobody is there to resume what runs in the background.
+            hold.MayWait = answer.Owner is { Retention: not Retention.Off, OnDisconnect: not DisconnectPolicy.Continue };
             accounting.Begin(answer);
         }
         if (error is not null) metrics.CountRefusal(error);

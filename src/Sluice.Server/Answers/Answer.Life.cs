@@ -1,4 +1,5 @@
 using Sluice.Protocol.Errors;
+using Sluice.Server.Metering;
 using Sluice.Server.Storage;
 using Sluice.Server.Upstreams;
 using Sluice.Streaming;
@@ -51,12 +52,16 @@ internal sealed partial class Answer
     // Guards all below, and what the transitions say. The table's lock may be held when it is taken, and is never taken under it.
     private readonly Lock _lock = new();
     private Life _life;
+    private readonly List<AnswerConnection> _connections = [];
     private int _readerCount;
     private int _holdCount;
     private bool _hasSent;
     private bool _isAbandoned;
     private bool _isForgotten;
     private bool _isLeftToStore;
+
+    // Suspended because a budget has ended: its readers have not left, but were sent away.
+    private bool _isHeldBack;
     private ITimer? _grace;
     private long _detachedAt;
     private TaskCompletionSource<ApiError?>? _continuing;
@@ -149,13 +154,15 @@ internal sealed partial class Answer
     }
 
     /// <summary>One reader less. With the last one the time begins that the answer has without any.</summary>
+    /// <param name="connection">Which one.</param>
     /// <param name="hasSent">Whether anything of it has gone to that reader's client.</param>
-    public void Detach(bool hasSent)
+    public void Detach(AnswerConnection connection, bool hasSent)
     {
         Effects effects;
         lock (_lock)
         {
             _hasSent |= hasSent;
+            _connections.Remove(connection);
             _readerCount--;
             effects = Leave();
         }
@@ -182,16 +189,24 @@ internal sealed partial class Answer
     public void SetSuspended(AnswerSnapshot snapshot)
     {
         Effects effects;
+        AnswerConnection[] dismissed = [];
         lock (_lock)
         {
             EndGrace();
             _life = new Life.Suspended(snapshot);
             Record.Pause();
             _table.Journal?.Accounting?.Pause(this);
+            _isHeldBack = Record.Hold is { Cut: not null, Waits: true };
+            if (_isHeldBack) dismissed = [.. _connections];
             effects = IsWanted ? default : Apply(_ => Leaving.DecideSuspended(Owner.Key is not null, _hasSent, Owner.Retention));
             effects = effects with { Moves = true, InFlight = -1 };
         }
         Perform(effects);
+        if (dismissed.Length > 0)
+        {
+            var end = new StreamEnd(StreamEndKind.Failed, LimitErrors.Suspended(Record.Hold!.Cut));
+            foreach (var connection in dismissed) connection.Cursor.Dismiss(end);
+        }
         // It may have been cancelled before.
         Perform(EndCancelled());
     }
@@ -228,7 +243,7 @@ internal sealed partial class Answer
         lock (_lock)
         {
             if (_life is not Life.Suspended suspended) return null;
-            (from, _life) = (suspended.Snapshot, new Life.Running(production));
+            (from, _life, _isHeldBack) = (suspended.Snapshot, new Life.Running(production), false);
             Record.Resume();
             _table.Journal?.Accounting?.Continue(this);
         }
@@ -299,7 +314,7 @@ internal sealed partial class Answer
         if (IsWanted) return default;
         _detachedAt = _time.GetTimestamp();
         var effects = Log.End is null && !_isForgotten
-            ? Apply(stage => Leaving.Decide(Owner.OnDisconnect, Owner.Key is not null, _hasSent, Owner.Retention, stage))
+            ? Apply(stage => Leaving.Decide(_isHeldBack ? DisconnectPolicy.Default : Owner.OnDisconnect, Owner.Key is not null, _hasSent, Owner.Retention, stage))
             : default;
         return effects with { IsOffered = Owner.Key is null && !_hasSent && !_isAbandoned && !_isForgotten, IsOver = IsOver };
     }

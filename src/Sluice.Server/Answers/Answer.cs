@@ -159,6 +159,7 @@ internal sealed partial class Answer
             _readerCount++;
             EndGrace();
             reader = new AnswerConnection(this, cursor);
+            _connections.Add(reader);
             return AttachOutcome.Attached;
         }
     }

@@ -18,7 +18,7 @@ internal sealed class AnswerConnection(Answer answer, StreamLogReader cursor) : 
     /// <summary>The client is gone: the answer counts it no longer, and whoever waits for an event looks up.</summary>
     public void Leave()
     {
-        if (Interlocked.Exchange(ref _hasLeft, 1) == 0) answer.Detach(_hasSent);
+        if (Interlocked.Exchange(ref _hasLeft, 1) == 0) answer.Detach(this, _hasSent);
         cursor.Wake();
     }
 

@@ -116,7 +116,7 @@ internal static class KeySection
     {
         if (document.Word(section, "on_exhausted") is not var (text, mark)) return ExhaustedPolicy.Length;
         if (ParsePolicy(text) is { } policy) return policy;
-        document.Report(mark, $"'{text}' is not a valid value of 'on_exhausted'; allowed here: length, error");
+        document.Report(mark, $"'{text}' is not a valid value of 'on_exhausted'; allowed here: length, error, suspend");
         return ExhaustedPolicy.Length;
     }
 
@@ -125,6 +125,7 @@ internal static class KeySection
     {
         "length" => ExhaustedPolicy.Length,
         "error" => ExhaustedPolicy.Error,
+        "suspend" => ExhaustedPolicy.Suspend,
         _ => null,
     };
 }

@@ -66,4 +66,10 @@ public enum ExhaustedPolicy
 
     /// <summary>It ends with an error.</summary>
     Error,
+
+    /// <summary>
+    /// The local engine stops at it, and its readers get an error; with more budget it is resumed at the exact token. What an upstream
+    /// makes ends with the error.
+    /// </summary>
+    Suspend,
 }

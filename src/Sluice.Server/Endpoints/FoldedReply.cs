@@ -43,7 +43,8 @@ internal static class FoldedReply
                     await reader.WaitAsync();
                     break;
                 default:
-                    await EndAsync(context, outcome == ReadOutcome.Ended ? log.End! : StreamReply.Lost, fold, limits, time);
+                    var end = outcome switch { ReadOutcome.Ended => log.End!, ReadOutcome.Dismissed => reader.Dismissal!, _ => StreamReply.Lost };
+                    await EndAsync(context, end, fold, limits, time);
                     return;
             }
         }

@@ -80,7 +80,7 @@ internal sealed class StreamReply(
                     await reader.WaitAsync();
                     break;
                 default:
-                    await EndAsync(outcome == ReadOutcome.Ended ? log.End! : Lost);
+                    await EndAsync(outcome switch { ReadOutcome.Ended => log.End!, ReadOutcome.Dismissed => reader.Dismissal!, _ => Lost });
                     return;
             }
         }
@@ -126,7 +126,7 @@ internal sealed class StreamReply(
         {
             if (log.EventCount > 0 || log.End is { Kind: StreamEndKind.Completed or StreamEndKind.Stopped }) return true;
             if (context.RequestAborted.IsCancellationRequested) return false;
-            if (log.End is { } end)
+            if ((log.End ?? reader.Dismissal) is { } end)
             {
                 if (end.Failure is ApiError error) await JsonReply.WriteErrorAsync(context, error);
                 else context.Abort();

@@ -63,6 +63,15 @@ internal sealed class Hold
     /// <summary>Keyed hash of the person that is asked for; null without one.</summary>
     public string? Subject { get; set; }
 
+    /// <summary>Whether the answer can be kept until somebody comes back for it.</summary>
+    public bool MayWait { get; set; } = true;
+
+    /// <summary>How it ends when a budget does, by what its key says now.</summary>
+    public ExhaustedPolicy OnExhausted => _limiter.FindPolicy(Account);
+
+    /// <summary>Whether the local engine stops at it when a budget ends, in place of ending it.</summary>
+    public bool Waits => MayWait && OnExhausted == ExhaustedPolicy.Suspend;
+
     /// <summary>Id of the model that is asked now.</summary>
     public string Model { get; private set; }
 

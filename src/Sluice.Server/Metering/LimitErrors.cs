@@ -88,6 +88,12 @@ internal static class LimitErrors
     public static ApiError Exhausted(BudgetCut? cut) =>
         BudgetSpent(cut?.Scope ?? "key", cut?.ResetsAt, wait: null) with { Message = $"The budget of this {cut?.Scope ?? "key"} ended while the answer was made." };
 
+    /// <summary>The end for a reader of an answer that waits for more budget.</summary>
+    public static ApiError Suspended(BudgetCut? cut) => Exhausted(cut) with
+    {
+        Message = $"The budget of this {cut?.Scope ?? "key"} ended while the answer was made. The answer is suspended: resume it when there is more.",
+    };
+
     private static string Members(string limit, string scope, long? resetsAt) => string.Create(
         CultureInfo.InvariantCulture, $",\"sluice\":{{\"limit\":\"{limit}\",\"scope\":\"{scope}\",\"resets_at\":{(resetsAt is { } at ? at : "null")}}}");
 

@@ -21,6 +21,8 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     private static readonly TimeSpan s_retryAfterMax = TimeSpan.FromSeconds(60);
 
     private readonly Dictionary<(ScopeKind, string), LimitScope> _scopes = [];
+    // Of keys, those that are gone too: an answer may outlive its key, and the process that began it.
+    private readonly Dictionary<string, ExhaustedPolicy> _policies = new(StringComparer.Ordinal);
     private readonly long _start = time.GetTimestamp();
     private PriceTable _prices = PriceTable.Empty;
     private Func<LimitScope, Meter, long>? _grantOf;
@@ -43,6 +45,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             Add(scopes, ScopeKind.Hub, "", hub);
             if (projects.FirstOrDefault(project => project.Id == key.Project) is { } found) Add(scopes, ScopeKind.Project, found.Id, found.Limits);
             Add(scopes, ScopeKind.Key, key.Id, key.Limits);
+            _policies[key.Id] = key.OnExhausted;
             return new Account(key.Id, name, key.Project, scopes)
             {
                 Tags = key.Tags,
@@ -140,6 +143,12 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     public ModelPrice? FindPrice(string model)
     {
         lock (Lock) return _prices.Models.GetValueOrDefault(model);
+    }
+
+    /// <summary>How answers of an account end when a budget does.</summary>
+    public ExhaustedPolicy FindPolicy(Account account)
+    {
+        lock (Lock) return _policies.GetValueOrDefault(account.Key, account.OnExhausted);
     }
 
     /// <summary>The scopes of a key that an earlier process has admitted, as far as there are any now.</summary>

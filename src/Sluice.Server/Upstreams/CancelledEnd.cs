@@ -22,7 +22,7 @@ internal static class CancelledEnd
             case CancellationCause.Deadline:
                 log.Fail(ApiErrors.ServerError("The request exceeded its time limit.") with { Status = 504 });
                 break;
-            case CancellationCause.Exhausted when attempt.Record.Hold is { Account.OnExhausted: not ExhaustedPolicy.Length } hold:
+            case CancellationCause.Exhausted when attempt.Record.Hold is { OnExhausted: not ExhaustedPolicy.Length } hold:
                 log.Fail(LimitErrors.Exhausted(hold.Cut));
                 break;
             case CancellationCause.Requested or CancellationCause.Exhausted:

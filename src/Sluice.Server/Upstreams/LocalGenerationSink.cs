@@ -152,7 +152,7 @@ internal sealed partial class LocalGenerationSink : IGenerationSink
     public void OnFinished(int choiceIndex, FinishReason reason)
     {
         if (_output.HasEnded) return;
-        if (reason == FinishReason.Exhausted && Budget is { Account.OnExhausted: not ExhaustedPolicy.Length } hold)
+        if (reason == FinishReason.Exhausted && Budget is { OnExhausted: not ExhaustedPolicy.Length } hold)
         {
             _output.Fail(LimitErrors.Exhausted(hold.Cut));
             return;

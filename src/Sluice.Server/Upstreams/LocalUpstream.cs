@@ -73,7 +73,7 @@ internal sealed partial class LocalUpstream(
                 var prompt = asked.PromptTokens.Count + asked.FurtherPrompts.Sum(static tokens => (long)tokens.Count);
                 var choices = asked.ChoiceCount * (1 + asked.FurtherPrompts.Count);
                 if (!hold.TryReserve(prompt, choices)) return (null, LimitErrors.Exhausted(hold.Cut));
-                asked = asked with { MayContinue = () => hold.TryTake() };
+                asked = asked with { MayContinue = () => TakeNext(hold, attempt.Production) };
             }
             if (engine.TrySubmit(asked, prepared.Sink) is not { } running)
             {
@@ -131,6 +131,16 @@ internal sealed partial class LocalUpstream(
                 return new TokenCount(null, fault);
             }
         }
+    }
+
+    // On the engine's thread.
+    private static NextToken TakeNext(Hold hold, Production? production)
+    {
+        if (hold.TryTake()) return NextToken.Allowed;
+        if (production is null || !hold.Waits) return NextToken.Refused;
+        // Whoever comes now waits until it has stopped, and asks for more.
+        production.RequestSuspend();
+        return NextToken.Later;
     }
 
     // What of the request the model, or a grammar, can't take; null for any other fault.

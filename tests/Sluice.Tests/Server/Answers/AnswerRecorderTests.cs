@@ -357,7 +357,7 @@ public sealed class AnswerRecorderTests : IDisposable
         var work = new ScriptedWork(() => Progress(0));
         answer.Production!.Begin(work);
         Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, adopts: false, out var reader));
-        answer.Detach(hasSent: true);
+        answer.Detach(null!, hasSent: true);
         Assert.Equal((CancellationCause.ClientLeft, false), (answer.Generation.CancellationCause, work.IsTold));
         Assert.NotNull(reader);
     }
