@@ -32,6 +32,9 @@ public abstract class AnswerRelay
     /// </summary>
     public long ContentCount { get; protected set; }
 
+    /// <summary>Bytes of that content as the upstream wrote it, roughly.</summary>
+    public long ContentBytes { get; protected set; }
+
     /// <summary>Takes one event.</summary>
     /// <param name="data">The event's data.</param>
     /// <param name="output">Receives any number of whole events.</param>

@@ -12,6 +12,9 @@ namespace Sluice.Protocol.Answers;
 /// </summary>
 internal static class OutlineReader
 {
+    // Of an image, whatever its size: providers count 85 to 1,600 tokens, and most often about a thousand.
+    private const int ImageBytes = 4000;
+
     internal delegate RequestOutline ReadMembers(ref Utf8JsonReader reader, out ApiError? error);
 
     // Of a message, beside its text: its role and the marks around it.
@@ -97,7 +100,9 @@ internal static class OutlineReader
             else if (IsPrompt(ref reader)) outline = outline with { PromptBytes = outline.PromptBytes + ReadPromptBytes(ref reader) };
             else if (reader.ValueTextEquals("logprobs"u8)) outline = outline with { HasLogprobs = Next(ref reader) == JsonTokenType.True };
             else if (reader.ValueTextEquals("tool_choice"u8)) outline = outline with { HasForcedTool = Next(ref reader) == JsonTokenType.StartObject };
-            else if (reader.ValueTextEquals("functions"u8)) outline = outline with { UsesFunctions = Next(ref reader) == JsonTokenType.StartArray };
+            else if (reader.ValueTextEquals("tools"u8)) outline = outline with { PromptBytes = outline.PromptBytes + ReadToolBytes(ref reader, out _) };
+            else if (reader.ValueTextEquals("functions"u8))
+                outline = outline with { PromptBytes = outline.PromptBytes + ReadToolBytes(ref reader, out var isList), UsesFunctions = isList };
             else if (reader.ValueTextEquals("service_tier"u8)) outline = outline with { ServiceTier = ReadTier(ref reader) };
             else if (reader.ValueTextEquals("max_tokens"u8)) older = ReadInteger(ref reader);
             else if (reader.ValueTextEquals("max_completion_tokens"u8) || reader.ValueTextEquals("max_output_tokens"u8)) newer = ReadInteger(ref reader);
@@ -179,14 +184,36 @@ internal static class OutlineReader
             if (reader.TokenType == JsonTokenType.String && reader.CurrentDepth <= depth + 1) bytes += reader.ValueSpan.Length;
             if (reader.TokenType == JsonTokenType.Number && reader.CurrentDepth <= depth + 2) bytes += TokenBytes;
             if (reader.TokenType == JsonTokenType.StartObject && reader.CurrentDepth == depth + 1) bytes += MessageBytes;
-            if (reader.TokenType == JsonTokenType.PropertyName && (IsText(ref reader)))
+            if (reader.TokenType != JsonTokenType.PropertyName) continue;
+            if (IsText(ref reader))
             {
                 reader.Read();
                 if (reader.TokenType == JsonTokenType.String) bytes += reader.ValueSpan.Length;
             }
+            else if (reader.ValueTextEquals("type"u8))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.String && IsImage(ref reader)) bytes += ImageBytes;
+            }
         }
         return bytes;
     }
+
+    // Models read definitions as something that is as long as their JSON.
+    private static long ReadToolBytes(ref Utf8JsonReader reader, out bool isList)
+    {
+        isList = Next(ref reader) == JsonTokenType.StartArray;
+        if (!isList) return 0;
+        var (start, depth) = (reader.TokenStartIndex, reader.CurrentDepth);
+        while (reader.Read() && !(reader.TokenType == JsonTokenType.EndArray && reader.CurrentDepth == depth))
+        {
+        }
+        const int Brackets = 2;
+        return long.Max(0, reader.BytesConsumed - start - Brackets);
+    }
+
+    private static bool IsImage(ref Utf8JsonReader reader) =>
+        reader.ValueTextEquals("image_url"u8) || reader.ValueTextEquals("input_image"u8) || reader.ValueTextEquals("image"u8);
 
     private static bool IsText(ref Utf8JsonReader reader) =>
         reader.ValueTextEquals("content"u8) || reader.ValueTextEquals("text"u8) || reader.ValueTextEquals("output"u8)

@@ -14,7 +14,6 @@ public abstract class TranslatedRelay(RelayOptions answer, DeltaWriter writer) :
     private readonly AnswerFinish?[] _finishes = new AnswerFinish?[answer.ChoiceCount];
     private readonly int[] _callCounts = new int[answer.ChoiceCount];
     private bool _hasBegun;
-    private long _contentBytes;
 
     /// <inheritdoc/>
     public override bool IsFinished => Array.TrueForAll(_finishes, static finish => finish is not null);
@@ -32,7 +31,7 @@ public abstract class TranslatedRelay(RelayOptions answer, DeltaWriter writer) :
     public override bool HasUsage => Stated is not null;
 
     /// <inheritdoc/>
-    public override AnswerUsage ReadUsage() => Stated ?? new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
+    public override AnswerUsage ReadUsage() => Stated ?? new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(ContentBytes));
 
     /// <inheritdoc/>
     public override void WriteEnd(IEventOutput output)
@@ -107,7 +106,7 @@ public abstract class TranslatedRelay(RelayOptions answer, DeltaWriter writer) :
     {
         if (utf8.IsEmpty) return;
         ContentCount++;
-        _contentBytes += utf8.Length;
+        ContentBytes += utf8.Length;
         writer.Input(output, choice, _callCounts[choice] - 1, kind, utf8);
     }
 
@@ -129,7 +128,7 @@ public abstract class TranslatedRelay(RelayOptions answer, DeltaWriter writer) :
         if (utf8.IsEmpty || !IsAsked(choice)) return false;
         Begin(output, isText);
         ContentCount++;
-        _contentBytes += utf8.Length;
+        ContentBytes += utf8.Length;
         return true;
     }
 

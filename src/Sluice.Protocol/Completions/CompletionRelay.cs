@@ -30,7 +30,6 @@ internal sealed class CompletionRelay(RelayOptions answer) : AnswerRelay
     // Events with a finish reason, in their order.
     private readonly List<byte[]> _held = [];
     private byte[]? _usageEvent;
-    private long _contentBytes;
 
     /// <inheritdoc/>
     public override bool IsFinished => Array.TrueForAll(_finished, static isFinished => isFinished);
@@ -79,7 +78,7 @@ internal sealed class CompletionRelay(RelayOptions answer) : AnswerRelay
 
             var usage = _root.Find(json, "usage"u8);
             if (_root.TypeOf(usage) == JsonTokenType.StartObject) _usage.Read(json, _root.ValueStart(usage));
-            _contentBytes = json.Length / 2;
+            ContentBytes = json.Length / 2;
             SetIdentity(json);
             var output = new ArrayBufferWriter<byte>(json.Length + 64);
             _root.WriteTo(output, json);
@@ -110,7 +109,7 @@ internal sealed class CompletionRelay(RelayOptions answer) : AnswerRelay
 
     /// <inheritdoc/>
     public override AnswerUsage ReadUsage() =>
-        _usage.IsKnown ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
+        _usage.IsKnown ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(ContentBytes));
 
     private FrameKind AddObject(ReadOnlySpan<byte> json, IEventOutput output)
     {
@@ -160,7 +159,7 @@ internal sealed class CompletionRelay(RelayOptions answer) : AnswerRelay
         if (!_choice.HasSubstance(text)) return;
         isContent = true;
         ContentCount++;
-        _contentBytes += _choice.Value(json, text).Length - 2;
+        ContentBytes += _choice.Value(json, text).Length - 2;
     }
 
     private byte[] Write(ReadOnlySpan<byte> json)

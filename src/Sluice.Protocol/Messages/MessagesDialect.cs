@@ -59,7 +59,6 @@ public sealed class MessagesDialect : AnswerDialect
             HasForcedTool = false,
             UsesFunctions = false,
             ServiceTier = null,
-            PromptBytes = outline.PromptBytes + CountTools(body),
         };
         return true;
     }
@@ -169,23 +168,6 @@ public sealed class MessagesDialect : AnswerDialect
             JsonText.WriteInteger(output, ++passedCount);
             JsonText.WriteRaw(output, "\n"u8);
             JsonText.WriteRaw(output, all[last..]);
-        }
-    }
-
-    // Tools are a large part of what agents send.
-    private static int CountTools(ReadOnlySpan<byte> body)
-    {
-        if (body.StartsWith("\uFEFF"u8)) body = body["\uFEFF"u8.Length..];
-        try
-        {
-            var root = new JsonObjectText();
-            root.Read(body, 0);
-            var tools = root.Find(body, "tools"u8);
-            return root.TypeOf(tools) == JsonTokenType.StartArray && root.HasSubstance(tools) ? root.Value(body, tools).Length : 0;
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            return 0;
         }
     }
 }

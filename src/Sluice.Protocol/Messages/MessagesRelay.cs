@@ -23,7 +23,6 @@ public sealed class MessagesRelay(RelayOptions answer) : AnswerRelay
     private readonly EventBuffer _held = new();
     private bool _hasReason;
     private bool _isFinished;
-    private long _contentBytes;
 
     /// <inheritdoc/>
     public override bool IsFinished => _isFinished;
@@ -36,7 +35,7 @@ public sealed class MessagesRelay(RelayOptions answer) : AnswerRelay
 
     /// <inheritdoc/>
     public override AnswerUsage ReadUsage() =>
-        HasUsage ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
+        HasUsage ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(ContentBytes));
 
     /// <inheritdoc/>
     public override FrameKind Add(ReadOnlySpan<byte> data, IEventOutput output)
@@ -137,7 +136,7 @@ public sealed class MessagesRelay(RelayOptions answer) : AnswerRelay
     {
         if (type.SequenceEqual("content_block_delta"u8))
         {
-            _contentBytes += int.Max(0, data.Length - "{'type':'content_block_delta','index':0,'delta':{'type':'text_delta','text':''}}"u8.Length);
+            ContentBytes += int.Max(0, data.Length - "{'type':'content_block_delta','index':0,'delta':{'type':'text_delta','text':''}}"u8.Length);
             ContentCount++;
             return FrameKind.Content;
         }

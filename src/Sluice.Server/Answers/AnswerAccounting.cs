@@ -45,7 +45,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
     {
         if (answer.Record.Hold is not { } hold) return;
         var attempts = Settle(answer, hold);
-        ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: false, ""), attempts));
+        ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: false, ""), [.. attempts.Select(static part => part.Row)]));
     }
 
     /// <summary>A suspended answer is to be continued.</summary>
@@ -68,7 +68,9 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             StreamEndKind.Failed => "failed",
             _ => "cancelled",
         };
-        ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: true, endedBy), attempts));
+        var row = RowOf(answer, hold, isEnd: true, endedBy);
+        ledger?.Add(new LedgerEntry(row, [.. attempts.Select(static part => part.Row)]));
+        foreach (var (entry, attempt) in attempts) if (entry.Drained is { } drained) _ = ReviseAsync(hold, row, attempt, entry, drained);
     }
 
     /// <summary>Reads what an earlier process has left open. Before the answers of a store are taken over.</summary>
@@ -152,7 +154,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
     }
 
     // The attempts of the production that has ended, one of which is the key's.
-    private List<AttemptRow> Settle(Answer answer, Hold hold)
+    private List<(UsageEntry Entry, AttemptRow Row)> Settle(Answer answer, Hold hold)
     {
         var figures = answer.Record;
         var entries = figures.Entries;
@@ -171,7 +173,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
         var number = hold.RowCount;
         var charge = hold.Settle(figures.Usage, parts.Sum(static part => part.Usage.TotalTokens), parts.Sum(static part => part.Cost), parts.Count);
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        return parts.ConvertAll(part => new AttemptRow(answer.Id, number++)
+        return parts.ConvertAll(part => (part.Entry, new AttemptRow(answer.Id, number++)
         {
             Began = charge.Began.ToUnixTimeMilliseconds(),
             Ended = now,
@@ -185,7 +187,29 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             ChargedTokens = part.Entry == winner ? charge.Usage.TotalTokens : 0,
             ChargeNanoUsd = part.Entry == winner ? charge.NanoUsd : 0,
             CostNanoUsd = long.Max(0, part.Cost),
-        });
+        }));
+    }
+
+    // The upstream has made more of it than anybody wanted, and says how much: that is paid, and whoever asked for the answer chose so.
+    private async Task ReviseAsync(Hold hold, AnswerRow row, AttemptRow attempt, UsageEntry entry, Task<AnswerUsage?> drained)
+    {
+        if (await drained is not { } usage) return;
+        var cost = limiter.PriceOf(entry.Model).Of(usage);
+        var isCharged = attempt.ChargedTokens > 0;
+        var late = attempt with
+        {
+            Usage = usage,
+            IsEstimated = false,
+            Ended = time.GetUtcNow().ToUnixTimeMilliseconds(),
+            ChargedTokens = isCharged ? usage.TotalTokens : 0,
+            ChargeNanoUsd = isCharged ? limiter.PriceOf(hold.Model).Of(usage) : 0,
+            CostNanoUsd = cost,
+        };
+        hold.Revise(
+            late.ChargedTokens - attempt.ChargedTokens, late.ChargeNanoUsd - attempt.ChargeNanoUsd, usage.TotalTokens - attempt.Usage.TotalTokens,
+            cost - attempt.CostNanoUsd);
+        var whole = row with { Revision = hold.NextRevision(), ChargeNanoUsd = hold.ChargedNanoUsd, CostNanoUsd = hold.CostNanoUsd };
+        ledger?.Add(new LedgerEntry(isCharged ? whole with { Usage = usage, IsEstimated = false } : whole, [late]));
     }
 
     private AnswerRow RowOf(Answer answer, Hold hold, bool isEnd, string endedBy)

@@ -147,11 +147,12 @@ internal sealed class Hold
         {
             if (_isPromptKnown || !_isOpen) return true;
             _isPromptKnown = true;
-            var fits = tokens <= _promptTokens || Fits(tokens, _allowance);
+            var full = tokens <= _promptTokens ? null : FindFull(tokens, _allowance);
+            if (full is not null) Cut = CutBy(full.Value);
             _promptTokens = tokens;
             _tier = _price.TierOf(tokens);
             SetHeld(_allowance);
-            return fits;
+            return full is null;
         }
     }
 
@@ -196,7 +197,7 @@ internal sealed class Hold
             var price = _limiter.PriceOf(model);
             var (oldPrice, oldTier) = (_price, _tier);
             (_price, _tier) = (price, price.DearestTierOf(_promptTokens));
-            if (!Fits(_promptTokens, _allowance))
+            if (FindFull(_promptTokens, _allowance) is not null)
             {
                 (_price, _tier) = (oldPrice, oldTier);
                 return false;
@@ -218,6 +219,20 @@ internal sealed class Hold
         if (used > _allowance && !TryExtend(used)) return false;
         _used = used;
         return true;
+    }
+
+    /// <summary>
+    /// What has been settled turns out to be more, or less. In the windows in which the last production began; it must be over.
+    /// </summary>
+    public void Revise(long tokens, long nanoUsd, long hubTokens, long hubNanoUsd)
+    {
+        lock (_limiter.Lock)
+        {
+            foreach (var share in _shares)
+                share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
+            SettleNewMeters(tokens, nanoUsd, hubTokens, hubNanoUsd);
+            (_chargedNanoUsd, CostNanoUsd) = (_chargedNanoUsd + nanoUsd, CostNanoUsd + hubNanoUsd);
+        }
     }
 
     /// <summary>The production is over: what it used is settled, and nothing is held any more.</summary>
@@ -315,8 +330,7 @@ internal sealed class Hold
                 var room = RoomOf(share);
                 if (room < missing)
                 {
-                    var end = share.Meter.Window.End;
-                    Cut = new BudgetCut(share.Scope.Word, end == DateTimeOffset.MaxValue ? null : end.ToUnixTimeSeconds());
+                    Cut = CutBy(share);
                     return false;
                 }
                 // Near the end others have to get through too: nobody takes more than half of what each could have.
@@ -341,13 +355,19 @@ internal sealed class Hold
         return tokens > long.MaxValue ? long.MaxValue : (long)tokens;
     }
 
-    private bool Fits(long promptTokens, long outputTokens)
+    private MeterShare? FindFull(long promptTokens, long outputTokens)
     {
         foreach (var share in _shares)
         {
-            if (AmountOf(share.Meter, promptTokens, outputTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return false;
+            if (AmountOf(share.Meter, promptTokens, outputTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return share;
         }
-        return true;
+        return null;
+    }
+
+    private static BudgetCut CutBy(in MeterShare share)
+    {
+        var end = share.Meter.Window.End;
+        return new BudgetCut(share.Scope.Word, end == DateTimeOffset.MaxValue ? null : end.ToUnixTimeSeconds());
     }
 
     private void SetHeld(long outputTokens)

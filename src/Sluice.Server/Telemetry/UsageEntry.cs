@@ -54,5 +54,11 @@ internal sealed class UsageEntry(UpstreamIdentity upstream, string model, Activi
     /// <summary>Whether <see cref="Usage"/> is a guess.</summary>
     public bool IsEstimated { get; private set; }
 
+    /// <summary>
+    /// Completes with what it took as a whole where the rest is read although nobody wants it: null where nobody states it. Null where
+    /// nothing is read any more.
+    /// </summary>
+    public Task<AnswerUsage?>? Drained { get; set; }
+
     public void SetUsage(AnswerUsage usage, bool isEstimated) => (Usage, IsEstimated) = (usage, isEstimated);
 }

@@ -7,6 +7,7 @@ using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
@@ -17,6 +18,7 @@ namespace Sluice.Server.Upstreams;
 internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream) : IDisposable
 {
     private const int RedirectsMax = 3;
+    private const int BytesPerToken = 4;
 
     private readonly AttemptDeadline _deadline = new(upstream.Time);
     private readonly AnswerRelay _relay = upstream.Dialect.CreateRelay(attempt, upstream.CreateAnswer(attempt));
@@ -29,6 +31,13 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     // It has the prompt and has not refused it, so that it computes, and counts, whether somebody gets the answer or not.
     private bool _isAnswering;
     private long _contentCount;
+    private long _pieceCount;
+
+    // Tokens that the hold was asked for beside one for each piece.
+    private long _surplus;
+
+    // Taken down when the rest is handed over: from then on the relay belongs to whoever drains.
+    private (AnswerUsage Usage, bool IsEstimated)? _handedOver;
     private bool _isDelivered;
     private bool _isHandedOver;
     private bool _isCut;
@@ -73,7 +82,8 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         finally
         {
             await left.DisposeAsync();
-            if (_isAnswering) attempt.SetUsage(_relay.ReadUsage(), isEstimated: !_relay.HasUsage, isAnswers: _hasContent);
+            var (usage, isEstimated) = _handedOver ?? (_relay.ReadUsage(), !_relay.HasUsage);
+            if (_isAnswering) attempt.SetUsage(usage, isEstimated, isAnswers: _hasContent);
             if (!_isHandedOver) Dispose();
         }
     }
@@ -259,8 +269,24 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     {
         if (_relay.ContentCount == _contentCount) return true;
         _contentCount = _relay.ContentCount;
+        _pieceCount++;
         attempt.Output.AddContent();
-        return attempt.Record.Hold is not { Cut: not null };
+        return attempt.Record.Hold is not { } hold || TryTakeSurplus(hold);
+    }
+
+    // Many servers put several tokens into an event. A cut must not come late: the larger of all that is known counts.
+    private bool TryTakeSurplus(Hold hold)
+    {
+        var tokens = _relay.ContentBytes / BytesPerToken;
+        if (_relay.HasUsage)
+        {
+            var stated = _relay.ReadUsage();
+            tokens = long.Max(tokens, stated.CompletionTokens);
+            if (stated.PromptTokens > 0) hold.TrySetPrompt(stated.PromptTokens);
+        }
+        var surplus = tokens - _pieceCount;
+        if (surplus > _surplus && hold.TryTake(surplus - _surplus)) _surplus = surplus;
+        return hold.Cut is null;
     }
 
     // The event that there is no room for is not delivered. What comes as a whole has delivered nothing yet, and ends with it.
@@ -384,28 +410,39 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
     // From here on the log is not touched any more: it is given back while the rest is read.
     private OperationCanceledException HandOver(Task pending, IAsyncEnumerator<ServerSentEvent>? events)
     {
-        _isHandedOver = true;
+        (_isHandedOver, _handedOver) = (true, (_relay.ReadUsage(), !_relay.HasUsage));
+        var drained = new TaskCompletionSource<AnswerUsage?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Nobody can be told of what a hedge or another attempt that lost takes in addition.
+        if (_isAnswering && attempt.Entry is { } entry) entry.Drained = drained.Task;
         upstream.LogDrained(attempt.Generation.Id, upstream.Options.Url);
         _deadline.Restart(upstream.Limits.Drain);
-        _ = DrainAsync(pending, events);
+        _ = DrainAsync(pending, events, drained);
         return new OperationCanceledException(_cancellation);
     }
 
-    private async Task DrainAsync(Task pending, IAsyncEnumerator<ServerSentEvent>? events)
+    // Says what the whole answer took, where the upstream states it.
+    private async Task DrainAsync(Task pending, IAsyncEnumerator<ServerSentEvent>? events, TaskCompletionSource<AnswerUsage?> drained)
     {
+        AnswerUsage? usage = null;
         try
         {
             await pending;
             if (pending is Task<HttpResponseMessage> sending) _response = await sending;
+            if (pending is Task<ReadOnlyMemory<byte>> reading)
+            {
+                usage = ReadWholeUsage((await reading).Span);
+                return;
+            }
             if (events is null)
             {
                 var stream = await _response!.Content.ReadAsStreamAsync(_deadline.Token);
                 await stream.CopyToAsync(Stream.Null, _deadline.Token);
                 return;
             }
-            while (await events.MoveNextAsync())
-            {
-            }
+            // The event that was waited for.
+            if (pending is not Task<bool> moving || await moving) Pass(events.Current);
+            while (await events.MoveNextAsync()) Pass(events.Current);
+            if (_relay.HasUsage) usage = _relay.ReadUsage();
         }
         catch (Exception exception) when (exception is OperationCanceledException or HttpRequestException or IOException or InvalidDataException)
         {
@@ -413,8 +450,29 @@ internal sealed class HttpExchange(HttpUpstream upstream, Attempt attempt, ReadO
         }
         finally
         {
+            drained.SetResult(usage);
             if (events is not null) await events.DisposeAsync();
             Dispose();
+        }
+
+        AnswerUsage? ReadWholeUsage(ReadOnlySpan<byte> json)
+        {
+            try
+            {
+                if (_relay.TryReadWhole(json, out var whole)) return whole.IsUsageEstimated ? null : whole.Usage;
+                _relay.AddWhole(json, _events);
+                return _relay.HasUsage ? _relay.ReadUsage() : null;
+            }
+            catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+            {
+                return null;
+            }
+        }
+
+        void Pass(ServerSentEvent item)
+        {
+            _relay.Add(item.Data.Span, _events);
+            _events.Clear();
         }
     }
 }

@@ -129,7 +129,7 @@ public sealed partial class ChunkNormalizer
             if (!_delta.HasSubstance(i) || _delta.IsNamed(json, i, "role"u8)) continue;
             var isText = _delta.IsNamed(json, i, "content"u8) || _delta.IsNamed(json, i, "reasoning_content"u8) || _delta.IsNamed(json, i, "reasoning"u8)
                 || _delta.IsNamed(json, i, "refusal"u8) || _delta.IsNamed(json, i, "tool_calls"u8) || _delta.IsNamed(json, i, "function_call"u8);
-            if (isText) _contentBytes += _delta.Value(json, i).Length - 2;
+            if (isText) ContentBytes += _delta.Value(json, i).Length - 2;
             // Whatever a model says or thinks in is a sign of life.
             hasContent = true;
         }

@@ -38,7 +38,6 @@ public sealed partial class ChunkNormalizer(RelayOptions answer) : AnswerRelay
     private byte[] _created = [];
     private ChatChunkWriter? _writer;
     private byte[]? _usageFrame;
-    private long _contentBytes;
 
     /// <inheritdoc/>
     public override bool IsFinished => Array.TrueForAll(_choices, static choice => choice is { IsFinished: true });
@@ -93,14 +92,14 @@ public sealed partial class ChunkNormalizer(RelayOptions answer) : AnswerRelay
         }
         else
         {
-            Writer.WriteEstimatedUsage(output, answer.EstimatedPromptTokens, EstimateTokens(_contentBytes));
+            Writer.WriteEstimatedUsage(output, answer.EstimatedPromptTokens, EstimateTokens(ContentBytes));
         }
     }
 
     /// <inheritdoc/>
     public override AnswerUsage ReadUsage()
     {
-        return _usage.IsKnown ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(_contentBytes));
+        return _usage.IsKnown ? _usage.Counts : new AnswerUsage(answer.EstimatedPromptTokens, 0, EstimateTokens(ContentBytes));
     }
 
     private ChatChunkWriter Writer => _writer ??= new ChatChunkWriter(answer.Id, CreatedValue, ModelValue, answer.IncludesUsage, serviceTier: null);
@@ -164,7 +163,7 @@ public sealed partial class ChunkNormalizer(RelayOptions answer) : AnswerRelay
         if (length == 0) return false;
         output.EndEvent();
         ContentCount++;
-        _contentBytes += length;
+        ContentBytes += length;
         return true;
     }
 

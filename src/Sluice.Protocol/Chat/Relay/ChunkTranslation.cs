@@ -48,7 +48,7 @@ public sealed class ChunkTranslation : TranslatedRelay
     {
         var kind = _chunks.Add(data, _events);
         Translate(output);
-        ContentCount = _chunks.ContentCount;
+        (ContentCount, ContentBytes) = (_chunks.ContentCount, _chunks.ContentBytes);
         return kind == FrameKind.Failed ? Fail(_chunks.Error!) : kind;
     }
 

@@ -25,7 +25,6 @@ public sealed class ResponsesRelay : AnswerRelay
     private readonly ArrayBufferWriter<byte> _end = new();
     private AnswerRelay? _translation;
     private long _count;
-    private long _contentBytes;
 
     /// <param name="answer">What is known before the first event.</param>
     /// <param name="whole">
@@ -48,7 +47,7 @@ public sealed class ResponsesRelay : AnswerRelay
     public override bool HasUsage => _translation?.HasUsage ?? _response.Usage is not null;
 
     /// <inheritdoc/>
-    public override AnswerUsage ReadUsage() => _translation?.ReadUsage() ?? _response.Usage ?? Estimate(_contentBytes > 0 ? _contentBytes : _response.ItemBytes / 2);
+    public override AnswerUsage ReadUsage() => _translation?.ReadUsage() ?? _response.Usage ?? Estimate(ContentBytes > 0 ? ContentBytes : _response.ItemBytes / 2);
 
     /// <inheritdoc/>
     public override FrameKind Add(ReadOnlySpan<byte> data, IEventOutput output)
@@ -75,7 +74,7 @@ public sealed class ResponsesRelay : AnswerRelay
         if (_whole is null) return Fail(new ApiError(502, "The upstream sent no event stream.", ApiErrors.ServerErrorType, null, "upstream_no_stream"));
         _translation = _whole();
         var kind = _translation.AddWhole(json, output);
-        ContentCount = _translation.ContentCount;
+        (ContentCount, ContentBytes) = (_translation.ContentCount, _translation.ContentBytes);
         return kind == FrameKind.Failed ? Fail(_translation.Error!) : kind;
     }
 
@@ -145,7 +144,7 @@ public sealed class ResponsesRelay : AnswerRelay
         {
             var delta = _root.Find(data, "delta"u8);
             if (!_root.HasSubstance(delta)) return FrameKind.Empty;
-            _contentBytes += _root.Value(data, delta).Length - 2;
+            ContentBytes += _root.Value(data, delta).Length - 2;
         }
         else if (type.SequenceEqual("response.output_item.done"u8))
         {
