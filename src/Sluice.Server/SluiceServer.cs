@@ -94,6 +94,7 @@ public static class SluiceServer
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AdminKeysEndpoint>(), provider.GetService<LedgerWriter>()));
         services.AddSingleton<AdminKeysEndpoint>();
         services.AddSingleton<AnswerJournal>();
+        services.AddHostedService<BudgetWarnings>();
         services.AddSingleton<AnswerProducer>();
         services.AddMetrics();
         services.AddSingleton(CreateMetrics);
@@ -222,7 +223,10 @@ public static class SluiceServer
             options.IsStrict,
             provider.GetRequiredService<Limits>(),
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILoggerFactory>().CreateLogger<LedgerWriter>()));
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger<LedgerWriter>())
+        {
+            ServesUnwritten = options.ServesUnwritten,
+        });
         services.AddSingleton<KeyWatch>();
         services.AddHostedService(static provider => provider.GetRequiredService<KeyWatch>());
     }

@@ -222,7 +222,7 @@ internal sealed class Admission(
         var output = ask.Dialect is ObjectDialect ? 0
             : outline.MaxTokens is > 0 and var most ? long.Min(most, int.MaxValue) * outline.ChoiceCount
             : (long?)null;
-        var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, output, outline.ChoiceCount);
+        var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, output, outline.ChoiceCount, ask.Route.Model.ReasoningHold);
         answer.Record.Hold = hold;
         if (hold is not null)
         {

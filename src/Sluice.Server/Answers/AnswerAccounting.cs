@@ -29,7 +29,10 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
     public bool IsStrict => ledger?.IsStrict == true;
 
     /// <summary>Whether so many rows wait for the ledger that whoever has a budget may begin nothing.</summary>
-    public bool IsFull => ledger?.IsFull == true;
+    public bool IsFull => ledger is { IsFull: true, ServesUnwritten: false };
+
+    /// <summary>Whether answers are made although they can't be written down now.</summary>
+    public bool ServesUnwritten => ledger?.ServesUnwritten == true;
 
     /// <summary>An answer has been let in. Nothing of it has been made.</summary>
     public void Begin(Answer answer)
@@ -184,8 +187,8 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             Role = WordFor(part.Entry.Role),
             Usage = part.Usage,
             IsEstimated = part.Entry.IsEstimated,
-            ChargedTokens = part.Entry == winner ? charge.Usage.TotalTokens : 0,
-            ChargeNanoUsd = part.Entry == winner ? charge.NanoUsd : 0,
+            ChargedTokens = hold.Account.PaysAttempts ? part.Usage.TotalTokens : part.Entry == winner ? charge.Usage.TotalTokens : 0,
+            ChargeNanoUsd = hold.Account.PaysAttempts ? long.Max(0, part.Cost) : part.Entry == winner ? charge.NanoUsd : 0,
             CostNanoUsd = long.Max(0, part.Cost),
         }));
     }
@@ -202,7 +205,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             IsEstimated = false,
             Ended = time.GetUtcNow().ToUnixTimeMilliseconds(),
             ChargedTokens = isCharged ? usage.TotalTokens : 0,
-            ChargeNanoUsd = isCharged ? limiter.PriceOf(hold.Model).Of(usage) : 0,
+            ChargeNanoUsd = !isCharged ? 0 : hold.Account.PaysAttempts ? cost : hold.Price.Of(usage),
             CostNanoUsd = cost,
         };
         hold.Revise(

@@ -26,7 +26,7 @@ internal sealed class AnswerProducer(
     {
         try
         {
-            var isWritten = !accounting.IsStrict || attempt.Record.Hold is null || await accounting.FlushAsync();
+            var isWritten = !accounting.IsStrict || attempt.Record.Hold is null || await accounting.FlushAsync() || accounting.ServesUnwritten;
             if (isWritten) await loop.RunAsync(attempt, route);
             else attempt.Output.Fail(LimitErrors.LedgerUnavailable());
         }

@@ -13,7 +13,7 @@ public static class ConfigurationFile
     private const int CharactersMax = 4 << 20;
 
     private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console"];
-    private static readonly string[] s_ledgerKeys = ["path", "strict"];
+    private static readonly string[] s_ledgerKeys = ["path", "strict", "budget_fail"];
 
     /// <summary>Reads and validates a file.</summary>
     /// <param name="path">Path of the file; errors name it as it is given.</param>
@@ -95,8 +95,11 @@ public static class ConfigurationFile
         if (root.Find("ledger") is not { } node || document.Mapping(node, "'ledger'", s_ledgerKeys) is not { } section) return null;
         var strict = document.Word(section, "strict");
         if (strict is var (word, mark) && word is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{word}' is not a valid value of 'strict'; allowed here: true, false");
+        var fail = document.Word(section, "budget_fail");
+        if (fail is var (policy, failMark) && policy is not ("closed" or "open")) document.Report(failMark, $"'{policy}' is not a valid value of 'budget_fail'; allowed here: closed, open");
         return new LedgerOptions
         {
+            ServesUnwritten = fail?.Value == "open",
             Path = document.String(section, "path") is var (path, _) ? FullPath(path, fileName) : null,
             IsStrict = strict?.Value is "true" or "on",
         };

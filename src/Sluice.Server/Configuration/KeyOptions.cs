@@ -23,6 +23,23 @@ public sealed record KeyOptions(string Id, string Key)
     /// <summary>The default value is <see cref="ExhaustedPolicy.Length"/>.</summary>
     public ExhaustedPolicy OnExhausted { get; init; }
 
+    /// <summary>
+    /// Whether an answer begins only where budgets have room for all of it, its prompt and its most tokens. The default value, false, holds
+    /// a slice that is renewed.
+    /// </summary>
+    public bool HoldsWhole { get; init; }
+
+    /// <summary>
+    /// Whether the key pays for all attempts at its answers. The default value, false, leaves hedges, failures and rescues to the hub.
+    /// </summary>
+    public bool PaysAttempts { get; init; }
+
+    /// <summary>
+    /// Whether an answer of a fallback has the price of the model that was asked for. The default value, false, is that of the model that
+    /// answered.
+    /// </summary>
+    public bool PaysAsAsked { get; init; }
+
     /// <summary>Without the secret.</summary>
     public override string ToString() => $"a key of {Id}";
 }
@@ -43,4 +60,10 @@ public sealed record LedgerOptions
     /// requests of its last tenth of a second.
     /// </summary>
     public bool IsStrict { get; init; }
+
+    /// <summary>
+    /// Whether keys with budgets are served while the file can't be written. The default value, false, refuses them when as many rows wait
+    /// as memory is to hold.
+    /// </summary>
+    public bool ServesUnwritten { get; init; }
 }

@@ -6,7 +6,7 @@ namespace Sluice.Server.Configuration;
 /// <summary>Reads <c>keys</c> and <c>projects</c>.</summary>
 internal static class KeySection
 {
-    private static readonly string[] s_keys = ["name", "key", "project", "models", "expires", "tags", "on_exhausted", .. LimitSection.Keys];
+    private static readonly string[] s_keys = ["name", "key", "project", "models", "expires", "tags", "on_exhausted", "hold", "charge", "price_as", .. LimitSection.Keys];
     private static readonly string[] s_projectKeys = ["id", .. LimitSection.Keys];
 
     /// <summary>The keys with limits, in their order.</summary>
@@ -27,6 +27,9 @@ internal static class KeySection
                 Expires = ReadExpiry(document, section),
                 Tags = ReadTags(document, section),
                 OnExhausted = ReadPolicy(document, section),
+                HoldsWhole = IsSecond(document, section, "hold", "slice", "full"),
+                PaysAttempts = IsSecond(document, section, "charge", "answer", "cost"),
+                PaysAsAsked = IsSecond(document, section, "price_as", "served", "asked"),
             });
         }
         return keys;
@@ -110,6 +113,14 @@ internal static class KeySection
             else tags[name] = text;
         }
         return tags;
+    }
+
+    // Whether the second of two words stands there; the first one is the default.
+    private static bool IsSecond(ConfigurationDocument document, ConfigurationSection section, string key, string first, string second)
+    {
+        if (document.Word(section, key) is not var (text, mark)) return false;
+        if (text != first && text != second) document.Report(mark, $"'{text}' is not a valid value of '{key}'; allowed here: {first}, {second}");
+        return text == second;
     }
 
     private static ExhaustedPolicy ReadPolicy(ConfigurationDocument document, ConfigurationSection section)

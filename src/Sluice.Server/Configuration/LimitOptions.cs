@@ -56,6 +56,9 @@ public sealed record BudgetOptions(BudgetUnit Unit, long Amount, BudgetPeriod Pe
 {
     /// <summary>Where days, weeks and months begin. The default value is UTC.</summary>
     public TimeZoneInfo Zone { get; init; } = TimeZoneInfo.Utc;
+
+    /// <summary>Percent of the amount from which on the hub warns, 1 to 99; null for never.</summary>
+    public int? WarnPercent { get; init; }
 }
 
 /// <summary>What becomes of an answer that is being made when a budget of its key ends.</summary>

@@ -9,7 +9,7 @@ internal static class LimitSection
     /// <summary>The keys of a section that has limits.</summary>
     public static readonly string[] Keys = ["rpm", "tpm", "parallel", "budget"];
 
-    private static readonly string[] s_budgetKeys = ["usd", "tokens", "per", "zone"];
+    private static readonly string[] s_budgetKeys = ["usd", "tokens", "per", "zone", "warn"];
 
     /// <summary>Errors are reported; what is wrong is left out.</summary>
     public static LimitOptions Read(ConfigurationDocument document, ConfigurationSection section) => new()
@@ -66,9 +66,10 @@ internal static class LimitSection
             return null;
         }
         if (per is null) return null;
-        if (tokens is { } count) return new BudgetOptions(BudgetUnit.Tokens, count, per.Value) { Zone = zone };
+        var warn = ReadPercent(document, section);
+        if (tokens is { } count) return new BudgetOptions(BudgetUnit.Tokens, count, per.Value) { Zone = zone, WarnPercent = warn };
         if (usd is not var (text, mark)) return null;
-        if (ParseUsd(text) is { } nano) return new BudgetOptions(BudgetUnit.NanoUsd, nano, per.Value) { Zone = zone };
+        if (ParseUsd(text) is { } nano) return new BudgetOptions(BudgetUnit.NanoUsd, nano, per.Value) { Zone = zone, WarnPercent = warn };
         document.Report(mark, $"'{text}' is not a valid amount; expected dollars above 0, such as 5 or 0.25");
         return null;
     }
@@ -87,6 +88,14 @@ internal static class LimitSection
         if (TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone)) return zone;
         document.Report(mark, $"'{name}' is not a known time zone; expected a name such as Europe/Berlin");
         return TimeZoneInfo.Utc;
+    }
+
+    private static int? ReadPercent(ConfigurationDocument document, ConfigurationSection section)
+    {
+        if (document.String(section, "warn") is not var (text, mark)) return null;
+        if (text.EndsWith('%') && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var percent) && percent is > 0 and < 100) return percent;
+        document.Report(mark, $"'{text}' is not a valid value of 'warn'; expected 1% to 99%");
+        return null;
     }
 
     private static long? Count(ConfigurationDocument document, ConfigurationSection section, string key, long max)

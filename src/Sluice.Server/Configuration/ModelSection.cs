@@ -9,8 +9,8 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard"];
-    private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold"];
+    private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge", "reasoning_hold"];
     private static readonly string[] s_engineKeys = ["defaults", "repetition_guard"];
     private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
@@ -75,8 +75,17 @@ internal static class ModelSection
             document.Report(section.KeyMark(key), $"'{key}' applies to the local engine, and this model has upstreams");
         if (section.Find("gguf") is not null) document.Report(section.KeyMark("upstreams"), "a model has both 'gguf' and 'upstreams'; it needs exactly one of them");
         return ReadRoute(document, section) is { } route
-            ? new ModelOptions(id, null) { Route = route, Position = document.PositionOf(upstreams.Start) }
+            ? new ModelOptions(id, null) { Route = route, ReasoningHold = ReadReasoningHold(document, section), Position = document.PositionOf(upstreams.Start) }
             : null;
+    }
+
+    private static int ReadReasoningHold(ConfigurationDocument document, ConfigurationSection section)
+    {
+        const int Max = 1_000_000;
+        if (document.String(section, "reasoning_hold") is not var (text, mark)) return 0;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var tokens) && tokens <= Max) return tokens;
+        document.Report(mark, $"'{text}' is not a valid number of tokens; expected 0 to {Max}");
+        return 0;
     }
 
     private static ModelRouteOptions? ReadRoute(ConfigurationDocument document, ConfigurationSection section)

@@ -104,6 +104,12 @@ public sealed record ModelOptions(string Id, string? Gguf)
     /// <summary>Whether answers are kept after their end. The default value is true.</summary>
     public bool KeepsAnswers { get; init; } = true;
 
+    /// <summary>
+    /// Tokens that an answer holds of its budgets beside what is seen of it, for models that think unseen; not of <see cref="Gguf"/>. The
+    /// default value is 0.
+    /// </summary>
+    public int ReasoningHold { get; init; }
+
     /// <summary>What holds for requests that leave it out; only of <see cref="Gguf"/>. The default value is what the file recommends.</summary>
     public SamplingDefaults Defaults { get; init; } = SamplingDefaults.None;
 

@@ -9,6 +9,7 @@ namespace Sluice.Server.Endpoints;
 internal static class LimitHeaders
 {
     private const string Budget = "Sluice-Budget-Remaining";
+    private const string Warning = "Sluice-Budget-Warning";
 
     /// <param name="headers">Not sent yet.</param>
     /// <param name="view">Of the caller.</param>
@@ -16,6 +17,8 @@ internal static class LimitHeaders
     {
         if (view.Requests is { } requests) Add(headers, "requests", requests);
         if (view.Tokens is { } tokens) Add(headers, "tokens", tokens);
+        if (view.Warning is { } warning)
+            headers[Warning] = string.Create(CultureInfo.InvariantCulture, $"{UsedPercent(warning)}%;scope={warning.Scope}");
         if (view.Budget is { } budget)
         {
             headers[Budget] = budget.Unit == BudgetUnit.Tokens
@@ -23,6 +26,8 @@ internal static class LimitHeaders
                 : string.Create(CultureInfo.InvariantCulture, $"{budget.Remaining / 1e9m:0.00#######} usd;scope={budget.Scope}");
         }
     }
+
+    private static int UsedPercent(in BudgetView budget) => (int)long.Min(100, (long)((Int128)budget.Settled * 100 / long.Max(1, budget.Limit)));
 
     /// <summary>A time as OpenAI writes it: <c>120ms</c>, <c>1.2s</c> or <c>6m0s</c>.</summary>
     public static string Format(TimeSpan time)

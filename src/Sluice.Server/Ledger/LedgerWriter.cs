@@ -14,6 +14,9 @@ internal sealed partial class LedgerWriter : IDisposable
     // Answers in one transaction.
     private const int BatchMax = 2000;
 
+    // Rows of keys without budgets wait too, and nobody refuses those: up to this many times the bound.
+    private const int LostFactor = 10;
+
     private readonly LedgerFile _file;
     private readonly Limits _limits;
     private readonly ILogger _logger;
@@ -32,6 +35,8 @@ internal sealed partial class LedgerWriter : IDisposable
     private readonly List<LedgerEntry> _waiting = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
     private Counter<long>? _rows;
+    private int _inCommit;
+    private int _lostCount;
     private bool _isRunning;
     private bool _isArmed;
     private bool _isDisposed;
@@ -59,6 +64,9 @@ internal sealed partial class LedgerWriter : IDisposable
 
     public bool IsStrict { get; }
 
+    /// <summary>See <see cref="Configuration.LedgerOptions.ServesUnwritten"/>.</summary>
+    public bool ServesUnwritten { get; init; }
+
     /// <summary>Whether the file failed last time.</summary>
     public bool IsDegraded => _fault is not null;
 
@@ -77,9 +85,26 @@ internal sealed partial class LedgerWriter : IDisposable
         lock (_lock)
         {
             if (_isDisposed) return;
+            if (TryReplace(entry)) return;
+            // Nothing that is made must take the memory of all: the newest rows are those that the file misses least.
+            if (_waiting.Count >= _limits.LedgerPendingMax * LostFactor)
+            {
+                if (++_lostCount == 1) LogFull(_file.Path, _waiting.Count);
+                return;
+            }
             _waiting.Add(entry);
             Arm(_limits.LedgerInterval);
         }
+    }
+
+    // While the file fails: the row of an answer's beginning says no more than that of its end, which comes in its place.
+    private bool TryReplace(LedgerEntry entry)
+    {
+        if (_fault is null) return false;
+        var index = _waiting.FindLastIndex(waiting => waiting.Answer.Id == entry.Answer.Id);
+        if (index < _inCommit || _waiting[index].Attempts.Count > 0) return false;
+        _waiting[index] = entry;
+        return true;
     }
 
     /// <summary>Keeps other hubs from the file for as long as this one lives: each would settle what the other makes.</summary>
@@ -190,12 +215,17 @@ internal sealed partial class LedgerWriter : IDisposable
             List<LedgerEntry> batch;
             List<TaskCompletionSource<bool>> flushes;
             // They stay until they are in the file, so that nobody finds them in neither place.
-            lock (_lock) (batch, flushes, _flushes) = ([.. _waiting.Take(BatchMax)], _flushes, []);
+            lock (_lock)
+            {
+                (batch, flushes, _flushes) = ([.. _waiting.Take(BatchMax)], _flushes, []);
+                _inCommit = batch.Count;
+            }
             var isCommitted = batch.Count == 0 || await TryCommitAsync(batch);
             var hasMore = false;
             lock (_lock)
             {
                 if (isCommitted) _waiting.RemoveRange(0, batch.Count);
+                _inCommit = 0;
                 hasMore = isCommitted && _waiting.Count > 0 && batch.Count == BatchMax;
                 // Whoever waits for a flush waits for all that was there.
                 if (hasMore) _flushes.AddRange(flushes);
@@ -223,6 +253,7 @@ internal sealed partial class LedgerWriter : IDisposable
             });
             _rows?.Add(batch.Sum(static entry => 1 + entry.Attempts.Count));
             if (_fault is not null) LogRecovered(_file.Path);
+            if (Interlocked.Exchange(ref _lostCount, 0) is > 0 and var lost) LogLost(lost, "Memory had no room for them while the ledger failed.");
             _fault = null;
             return true;
         }
@@ -258,6 +289,9 @@ internal sealed partial class LedgerWriter : IDisposable
 
     [LoggerMessage(3, LogLevel.Error, "The rows of {Count} answers are lost. {Message}")]
     private partial void LogLost(int count, string message);
+
+    [LoggerMessage(4, LogLevel.Error, "{Count} answers wait for the ledger {Path}: rows of further ones are lost until it works again.")]
+    private partial void LogFull(string path, int count);
 
     [LoggerMessage(2, LogLevel.Warning, "The ledger {Path} works again, and has all that came meanwhile.")]
     private partial void LogRecovered(string path);

@@ -32,6 +32,15 @@ internal sealed class Account(string key, string name, string? project, IReadOnl
     /// <summary>See <see cref="KeyOptions.OnExhausted"/>.</summary>
     public ExhaustedPolicy OnExhausted { get; init; }
 
+    /// <summary>See <see cref="KeyOptions.HoldsWhole"/>.</summary>
+    public bool HoldsWhole { get; init; }
+
+    /// <summary>See <see cref="KeyOptions.PaysAttempts"/>.</summary>
+    public bool PaysAttempts { get; init; }
+
+    /// <summary>See <see cref="KeyOptions.PaysAsAsked"/>.</summary>
+    public bool PaysAsAsked { get; init; }
+
     /// <summary>Whether a model may be asked.</summary>
     /// <param name="id">Its id; an alias is resolved before.</param>
     public bool MayUse(string id) => Models is null || Models.Any(pattern => Matches(pattern, id));

@@ -104,6 +104,12 @@ internal sealed class Hold
     /// <summary>What the buckets of tokens were asked for.</summary>
     public long RateTokens { get; init; }
 
+    /// <summary>Held beside what is seen, for a model that thinks unseen.</summary>
+    public int UnseenTokens { get; init; }
+
+    /// <summary>Of the model that the key pays for.</summary>
+    public ModelPrice Price => _price;
+
     /// <summary>Why it could not be extended; null where it always could be.</summary>
     public BudgetCut? Cut { get; private set; }
 
@@ -115,7 +121,7 @@ internal sealed class Hold
     {
         foreach (var share in _shares)
         {
-            var need = AmountOf(share.Meter, _promptTokens, outputTokens);
+            var need = AmountOf(share.Meter, _promptTokens, outputTokens + UnseenTokens);
             if (need > share.Meter.Available) return (share.Meter, share.Scope, need);
         }
         return null;
@@ -177,7 +183,7 @@ internal sealed class Hold
         lock (_limiter.Lock)
         {
             if (model == Model) return;
-            _price = _limiter.PriceOf(model);
+            if (!Account.PaysAsAsked) _price = _limiter.PriceOf(model);
             (_tier, Model) = (_price.DearestTierOf(_promptTokens), model);
             SetHeld(_allowance);
         }
@@ -194,7 +200,7 @@ internal sealed class Hold
         {
             // What nobody has priced must not be free where dollars are counted.
             if (_limiter.FindPrice(model) is null && Array.Exists(_shares, static share => share.Meter.Options.Unit == BudgetUnit.NanoUsd)) return false;
-            var price = _limiter.PriceOf(model);
+            var price = Account.PaysAsAsked ? _price : _limiter.PriceOf(model);
             var (oldPrice, oldTier) = (_price, _tier);
             (_price, _tier) = (price, price.DearestTierOf(_promptTokens));
             if (FindFull(_promptTokens, _allowance) is not null)
@@ -226,13 +232,18 @@ internal sealed class Hold
     /// </summary>
     public void Revise(long tokens, long nanoUsd, long hubTokens, long hubNanoUsd)
     {
+        List<MeterShare>? warned = null;
         lock (_limiter.Lock)
         {
             foreach (var share in _shares)
+            {
                 share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
+                if (share.Meter.TryWarn()) (warned ??= []).Add(share);
+            }
             SettleNewMeters(tokens, nanoUsd, hubTokens, hubNanoUsd);
             (_chargedNanoUsd, CostNanoUsd) = (_chargedNanoUsd + nanoUsd, CostNanoUsd + hubNanoUsd);
         }
+        Warn(warned);
     }
 
     /// <summary>The production is over: what it used is settled, and nothing is held any more.</summary>
@@ -243,6 +254,19 @@ internal sealed class Hold
     /// <returns>What the production is charged.</returns>
     public Charge Settle(AnswerUsage? usage, long hubTokens, long hubNanoUsd, int rows)
     {
+        List<MeterShare>? warned = null;
+        var charge = Settle(usage, hubTokens, hubNanoUsd, rows, ref warned);
+        Warn(warned);
+        return charge;
+    }
+
+    private void Warn(List<MeterShare>? warned)
+    {
+        foreach (var share in warned ?? []) _limiter.Warned?.Invoke(share.Scope, share.Meter);
+    }
+
+    private Charge Settle(AnswerUsage? usage, long hubTokens, long hubNanoUsd, int rows, ref List<MeterShare>? warned)
+    {
         lock (_limiter.Lock)
         {
             var total = usage ?? _charged;
@@ -252,16 +276,19 @@ internal sealed class Hold
             var part = ProductionUsage.Subtract(total, _charged);
             if (!_isOpen) return new Charge(Began, default, 0);
             _isOpen = false;
+            var tokens = part.TotalTokens;
+            if (Account.PaysAttempts) (tokens, nanoUsd) = (hubTokens, hubNanoUsd);
             (RowCount, CostNanoUsd) = (RowCount + rows, CostNanoUsd + hubNanoUsd);
             for (var i = 0; i < _shares.Length; i++)
             {
                 ref var share = ref _shares[i];
                 share.Meter.Hold(share.Window, -share.Held);
-                share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, part.TotalTokens, nanoUsd, hubTokens, hubNanoUsd));
+                share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
                 share.Meter.AddHolder(share.Window, -1);
                 share.Held = 0;
+                if (share.Meter.TryWarn()) (warned ??= []).Add(share);
             }
-            SettleNewMeters(part.TotalTokens, nanoUsd, hubTokens, hubNanoUsd);
+            SettleNewMeters(tokens, nanoUsd, hubTokens, hubNanoUsd);
             _limiter.End(this, usage is null ? null : part.TotalTokens);
             (_charged, _chargedNanoUsd) = (total, _chargedNanoUsd + nanoUsd);
             ProductionCount++;
@@ -351,7 +378,7 @@ internal sealed class Hold
         if (_tier.DearestOutput == 0) return long.MaxValue;
         var total = (Int128)(available + share.Held);
         var prompt = (Int128)AmountOf(share.Meter, _promptTokens, 0);
-        var tokens = (total - prompt) * 1000 / _tier.DearestOutput - _allowance;
+        var tokens = (total - prompt) * 1000 / _tier.DearestOutput - _allowance - UnseenTokens;
         return tokens > long.MaxValue ? long.MaxValue : (long)tokens;
     }
 
@@ -359,7 +386,7 @@ internal sealed class Hold
     {
         foreach (var share in _shares)
         {
-            if (AmountOf(share.Meter, promptTokens, outputTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return share;
+            if (AmountOf(share.Meter, promptTokens, outputTokens + UnseenTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return share;
         }
         return null;
     }
@@ -376,7 +403,7 @@ internal sealed class Hold
         for (var i = 0; i < _shares.Length; i++)
         {
             ref var share = ref _shares[i];
-            var amount = AmountOf(share.Meter, _promptTokens, outputTokens);
+            var amount = AmountOf(share.Meter, _promptTokens, outputTokens + UnseenTokens);
             share.Meter.Hold(share.Window, amount - share.Held);
             share.Held = amount;
         }

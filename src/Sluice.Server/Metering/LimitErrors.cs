@@ -77,6 +77,11 @@ internal static class LimitErrors
         400, $"The model `{model}` has no price, and this {scope} has a budget in dollars. Whoever runs the hub can add one to its prices, or 'free'.",
         ApiErrors.InvalidRequestType, "model", "model_unpriced");
 
+    /// <summary>400: the key holds whole answers, and this one has no end.</summary>
+    public static ApiError MaxTokensMissing() => new(
+        400, "This key begins an answer only where its budget has room for all of it, so the request must state max_tokens.",
+        ApiErrors.InvalidRequestType, "max_tokens", "max_tokens_required");
+
     /// <summary>503: what is used can't be written down now.</summary>
     public static ApiError LedgerUnavailable() => ApiErrors.Unavailable(TimeSpan.FromSeconds(1)) with
     {

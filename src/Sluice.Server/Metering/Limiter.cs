@@ -32,6 +32,9 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     /// <summary>What the ledger says was used, of a scope since a moment; null without a ledger. Called under the lock.</summary>
     public Func<LimitScope, Meter, long>? CountSettled { get; set; }
 
+    /// <summary>A budget is used beyond the share from which on its owner wants to know; once for each window. Not called under the lock.</summary>
+    public Action<LimitScope, Meter>? Warned { get; set; }
+
     /// <summary>The account of a key. What has limits gets a scope, or keeps the one that it has.</summary>
     /// <param name="key">Its limits.</param>
     /// <param name="name">For people.</param>
@@ -52,6 +55,9 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 Models = key.Models,
                 Expires = key.Expires,
                 OnExhausted = key.OnExhausted,
+                HoldsWhole = key.HoldsWhole,
+                PaysAttempts = key.PaysAttempts,
+                PaysAsAsked = key.PaysAsAsked,
             };
         }
     }
@@ -79,8 +85,12 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     /// <param name="promptTokens">An estimate.</param>
     /// <param name="maxTokens">Most tokens of the answer over all choices; null where it isn't stated.</param>
     /// <param name="choices">At least 1: each may make a token at once.</param>
-    public (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices)
+    /// <param name="unseenTokens">To be held beside all others.</param>
+    public (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices, int unseenTokens = 0)
     {
+        if (account.HoldsWhole && maxTokens is null && account.HasBudget) return (null, LimitErrors.MaxTokensMissing());
+        // What is made is a part of what was to be the most.
+        var first = account.HoldsWhole && maxTokens is { } whole ? whole : choices;
         var (now, clock) = (time.GetUtcNow(), Clock);
         lock (Lock)
         {
@@ -89,7 +99,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             foreach (var scope in account.Scopes)
                 if (scope.Tokens is { } bucket) rateTokens = long.Max(promptTokens, long.Min(rateTokens, bucket.PerMinute));
             var price = _prices.Models.GetValueOrDefault(model);
-            var hold = new Hold(this, account, model, price ?? ModelPrice.Free, promptTokens, maxTokens) { RateTokens = rateTokens };
+            var hold = new Hold(this, account, model, price ?? ModelPrice.Free, promptTokens, maxTokens) { RateTokens = rateTokens, UnseenTokens = account.HoldsWhole ? 0 : unseenTokens };
             foreach (var scope in account.Scopes)
             {
                 foreach (var meter in scope.Meters) meter.Roll(now);
@@ -97,14 +107,14 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 if (price is null && scope.Meters.Any(static meter => meter.Options.Unit == BudgetUnit.NanoUsd))
                     return (null, LimitErrors.Unpriced(model, scope.Word));
             }
-            if (hold.FindFull(choices) is var (full, of, need)) return (null, Refuse(full, of, need, now));
+            if (hold.FindFull(first) is var (full, of, need)) return (null, Refuse(full, of, need, now));
             foreach (var scope in account.Scopes)
             {
                 scope.Requests?.Take(1, clock);
                 scope.Tokens?.Take(rateTokens, clock);
                 scope.Running++;
             }
-            hold.Begin(now, choices);
+            hold.Begin(now, first);
             return (hold, null);
         }
     }
@@ -181,6 +191,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             var now = time.GetUtcNow();
             var (requests, tokens) = (default(RateBucket), default(RateBucket));
             (Meter Meter, LimitScope Scope)? budget = null;
+            (Meter Meter, LimitScope Scope)? warning = null;
             foreach (var scope in account.Scopes)
             {
                 if (scope.Requests is { } some && (requests is null || some.RemainingAt(clock) < requests.RemainingAt(clock))) requests = some;
@@ -188,13 +199,15 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 foreach (var meter in scope.Meters)
                 {
                     meter.Roll(now);
+                    if (meter.IsOverWarning && (warning is null || ShareOf(meter) < ShareOf(warning.Value.Meter))) warning = (meter, scope);
                     if (budget is null || ShareOf(meter) < ShareOf(budget.Value.Meter)) budget = (meter, scope);
                 }
             }
             return new LimitView(
                 requests is null ? null : new BucketView(requests.PerMinute, requests.RemainingAt(clock), requests.UntilFull(clock)),
                 tokens is null ? null : new BucketView(tokens.PerMinute, tokens.RemainingAt(clock), tokens.UntilFull(clock)),
-                budget is var (least, of) ? new BudgetView(least.Options.Unit, least.Limit, least.Settled, least.Held, of.Word, least.Window) : null);
+                budget is var (least, of) ? ViewOf(least, of) : null,
+                warning is var (warned, by) ? ViewOf(warned, by) : null);
         }
 
         static double ShareOf(Meter meter) => meter.Available / (double)long.Max(1, meter.Limit);
@@ -212,7 +225,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 foreach (var meter in scope.Meters)
                 {
                     meter.Roll(now);
-                    all.Add(new BudgetView(meter.Options.Unit, meter.Limit, meter.Settled, meter.Held, scope.Word, meter.Window));
+                    all.Add(ViewOf(meter, scope));
                 }
             }
             return all;
@@ -253,6 +266,9 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
 
     /// <summary>Every scope that there is, for a look from outside under <see cref="Lock"/>.</summary>
     public IEnumerable<LimitScope> Scopes => _scopes.Values;
+
+    private static BudgetView ViewOf(Meter meter, LimitScope scope) =>
+        new(meter.Options.Unit, meter.Limit, meter.Settled, meter.Held, scope.Word, meter.Window);
 
     // Nanoseconds on a clock that never jumps.
     private long Clock => time.GetElapsedTime(_start).Ticks * 100;
@@ -316,4 +332,8 @@ internal readonly record struct BudgetView(BudgetUnit Unit, long Limit, long Set
 }
 
 /// <summary>The limits of an account with the least left; null for those that there are none of.</summary>
-internal readonly record struct LimitView(BucketView? Requests, BucketView? Tokens, BudgetView? Budget);
+/// <param name="Requests">Of requests.</param>
+/// <param name="Tokens">Of tokens.</param>
+/// <param name="Budget">Of budgets.</param>
+/// <param name="Warning">The budget that is used most beyond the share from which on it warns.</param>
+internal readonly record struct LimitView(BucketView? Requests, BucketView? Tokens, BudgetView? Budget, BudgetView? Warning);

@@ -24,6 +24,7 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
 
     private Use _use = new(BudgetWindow.At(now, options.Per, options.Zone).Number);
     private Use? _before;
+    private long? _warned;
 
     public BudgetOptions Options { get; private set; } = options;
 
@@ -44,6 +45,17 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
 
     /// <summary>Answers that began in the current window and hold something.</summary>
     public int HoldCount => _use.HoldCount;
+
+    /// <summary>Whether as much is settled as its owner wants to be warned of.</summary>
+    public bool IsOverWarning => Options.WarnPercent is { } percent && (Int128)_use.Settled * 100 >= (Int128)Limit * percent;
+
+    /// <summary>Whether a warning is due: once for each window.</summary>
+    public bool TryWarn()
+    {
+        if (!IsOverWarning || _warned == _use.Number) return false;
+        _warned = _use.Number;
+        return true;
+    }
 
     /// <summary>What nobody has used or holds, in the current window; below 0 where the limit was lowered.</summary>
     public long Available => Limit - _use.Settled - _use.Held;

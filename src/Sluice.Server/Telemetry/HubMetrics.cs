@@ -43,6 +43,7 @@ internal sealed class HubMetrics
         Suspended = Meter.CreateCounter<long>("sluice.answers.suspended", "{answer}", "Answers that the local engine suspended because nobody read them.");
         Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine resumed.");
         LimitRefusals = Meter.CreateCounter<long>("sluice.limit.refused", "{request}", "Requests that a limit of their key, project or the hub refused.");
+        BudgetWarnings = Meter.CreateCounter<long>("sluice.budget.warnings", "{warning}", "Budgets whose use has passed the share at which they warn.");
         Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were applied or refused.");
     }
 
@@ -81,6 +82,12 @@ internal sealed class HubMetrics
     public Counter<long> Reloads { get; }
 
     public Counter<long> LimitRefusals { get; }
+
+    public Counter<long> BudgetWarnings { get; }
+
+    /// <summary>A budget nears its end.</summary>
+    /// <param name="scope"><c>hub</c>, <c>project</c> or <c>key</c>.</param>
+    public void CountWarning(string scope) => BudgetWarnings.Add(1, new KeyValuePair<string, object?>(Tags.LimitScope, scope));
 
     /// <summary>A limit has refused a request.</summary>
     public void CountRefusal(ApiError error) => LimitRefusals.Add(1, new KeyValuePair<string, object?>(Tags.Limit, error.Code));

@@ -16,6 +16,7 @@ internal static class Tags
     public const string Estimated = "sluice.estimated";
     public const string Role = "sluice.role";
     public const string Limit = "sluice.limit";
+    public const string LimitScope = "sluice.scope";
     public const string Door = "sluice.door";
 
     /// <summary>Who answers, as the hub's clients see it.</summary>
