@@ -91,8 +91,8 @@ public static class SluiceServer
         services.AddSingleton(static provider => new KeyEndpoint(
             provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
         services.AddSingleton(static provider => new AdminEndpoint(
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AdminKeysEndpoint>(), provider.GetService<LedgerWriter>()));
-        services.AddSingleton<AdminKeysEndpoint>();
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AdminKeysEndpoint>(), provider.GetService<LedgerWriter>(), provider.GetRequiredService<AnswerCache>()));
+        services.AddSingleton<AdminKeysEndpoint>().AddSingleton<AnswerCache>();
         services.AddSingleton<AnswerJournal>();
         services.AddHostedService<BudgetWarnings>();
         services.AddSingleton<AnswerProducer>();

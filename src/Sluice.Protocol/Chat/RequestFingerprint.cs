@@ -10,6 +10,20 @@ namespace Sluice.Protocol.Chat;
 /// <param name="Canonical">SHA-256 of the parsed body, with keys in order and without <c>stream</c>; null where nobody needs it, for it costs a parse.</param>
 public sealed record RequestFingerprint(string Raw, string? Canonical)
 {
+    private static readonly string[] s_delivery = ["stream"];
+
+    // Who asks, and what the request is called, changes nothing of an answer.
+    private static readonly string[] s_labels = ["user", "metadata", "safety_identifier", "prompt_cache_key"];
+
+    /// <summary>Writes what of a body decides its answer and its form, in one order; false where it is not JSON.</summary>
+    public static bool TryWriteQuestion(ReadOnlyMemory<byte> body, IBufferWriter<byte> output)
+    {
+        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(body), out var document)) return false;
+        using (document)
+        using (var writer = new Utf8JsonWriter(output)) Write(writer, document.RootElement, s_labels);
+        return true;
+    }
+
     /// <summary>Takes the fingerprint of a body.</summary>
     /// <param name="body">As it came; where it is not JSON there is no canonical form.</param>
     /// <param name="isCanonical">Whether the canonical form is wanted.</param>
@@ -22,7 +36,7 @@ public sealed record RequestFingerprint(string Raw, string? Canonical)
         using (document)
         {
             var text = new ArrayBufferWriter<byte>();
-            using (var writer = new Utf8JsonWriter(text)) Write(writer, document.RootElement, leftOut: "stream");
+            using (var writer = new Utf8JsonWriter(text)) Write(writer, document.RootElement, s_delivery);
             return new RequestFingerprint(raw, Convert.ToHexStringLower(SHA256.HashData(text.WrittenSpan)));
         }
     }
@@ -34,7 +48,7 @@ public sealed record RequestFingerprint(string Raw, string? Canonical)
         return Raw == other.Raw || (Canonical is not null && Canonical == other.Canonical);
     }
 
-    private static void Write(Utf8JsonWriter writer, JsonElement element, string? leftOut = null)
+    private static void Write(Utf8JsonWriter writer, JsonElement element, string[]? leftOut = null)
     {
         switch (element.ValueKind)
         {
@@ -45,7 +59,7 @@ public sealed record RequestFingerprint(string Raw, string? Canonical)
                 foreach (var property in element.EnumerateObject()) members[property.Name] = property.Value;
                 foreach (var (name, value) in members)
                 {
-                    if (name == leftOut) continue;
+                    if (leftOut is not null && Array.IndexOf(leftOut, name) >= 0) continue;
                     writer.WritePropertyName(name);
                     Write(writer, value);
                 }

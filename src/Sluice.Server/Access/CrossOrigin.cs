@@ -10,7 +10,7 @@ internal sealed class CrossOrigin
 {
     private const string ExposedHeaders = "x-request-id, openai-processing-ms, openai-version, retry-after, x-should-retry, sluice-stream-id, sluice-stream-attempt, content-location, "
         + "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
-        + "x-ratelimit-reset-tokens, retry-after-ms, sluice-budget-remaining";
+        + "x-ratelimit-reset-tokens, retry-after-ms, sluice-budget-remaining, sluice-budget-warning, sluice-cache";
     private const string AllowedMethods = "GET, POST, DELETE, OPTIONS";
     private readonly HashSet<string> _origins;
 

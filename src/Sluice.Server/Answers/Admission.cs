@@ -18,13 +18,17 @@ namespace Sluice.Server.Answers;
 /// <summary>A place in an answer that somebody was given.</summary>
 /// <param name="Connection">To be disposed.</param>
 /// <param name="Way">How it came to this answer: a word.</param>
-internal sealed record Admitted(AnswerConnection Connection, string Way);
+internal sealed record Admitted(AnswerConnection Connection, string Way)
+{
+    /// <summary>What the cache had to do with it: a word; null where there is none.</summary>
+    public string? Cache { get; init; }
+}
 
 /// <summary>
 /// Decides which answer a request gets: a new one, one that is there already, by its key, a cursor or adoption, or none. It knows no HTTP.
 /// </summary>
 internal sealed class Admission(
-    AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting)
+    AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting, AnswerCache cache)
 {
     /// <summary>The answer that a request gets, which is being made or has ended; or why it gets none.</summary>
     /// <param name="ask">What is asked for.</param>
@@ -79,15 +83,21 @@ internal sealed class Admission(
             answers.Discard(answer);
             return (null, ApiErrors.GenerationCancelled());
         }
-        if (TryCharge(answer, ask, caller) is { } refusal)
+        var question = AnswerCache.FindKey(ask, caller);
+        var cached = question is not null && ask.CacheWish == CacheWish.Use ? cache.Find(question) : null;
+        if ((cached is null ? TryCharge(answer, ask, caller) : TryCount(caller)) is { } refusal)
         {
             answers.Discard(answer);
             return (null, refusal);
         }
+        var way = ask.Route.Model.Cache is null ? null : question is null ? "bypass" : cached is null ? "miss" : "hit";
+        if (way is not null) metrics.CountCacheLookup(way);
+        if (question is not null) answer.CacheKey = (question, ask.Route.Model.Cache!, ask.Route.Model.Id);
         answer.TryAttach(0, adopts: false, out var connection);
         if (answers.ReplaceInTurn(answer) is { HasReader: false, Owner.OnDisconnect: not DisconnectPolicy.Continue } before) before.Cancel(CancellationCause.ClientLeft);
-        Produce(answer, ask, configuration);
-        return (new Admitted(connection!, "created"), null);
+        if (cached is null) Produce(answer, ask, configuration);
+        else Repeat(answer, ask, caller, cached);
+        return (new Admitted(connection!, "created") { Cache = way }, null);
     }
 
     /// <summary>A place behind the cursor, in an answer that is being made or has ended; or why there is none.</summary>
@@ -233,6 +243,26 @@ internal sealed class Admission(
         }
         if (error is not null) metrics.CountRefusal(error);
         return error;
+    }
+
+    // A request is a request, also where its answer costs nothing.
+    private ApiError? TryCount(Caller caller)
+    {
+        if (caller.Account is not { } account || limiter.TryTakeRequest(account) is not { } error) return null;
+        metrics.CountRefusal(error);
+        return error;
+    }
+
+    private void Repeat(Answer answer, Ask ask, Caller caller, CachedAnswer cached)
+    {
+        answers.Record(answer, ask.Client.Body);
+        if (ask.KeepsRequest && answer.Owner.Retention == Retention.Memory) answer.Request = ask.Client.Body;
+        answer.CacheKey = null;
+        if (caller.Account is { } account) accounting.AddCached(answer, account, ask.Route.Model.Id, cached.Usage, ask.Outline.User);
+        cached.WriteTo(answer.Log, answer.Id);
+        answer.Record.SetUsage(cached.Usage, isEstimated: false);
+        answer.Log.Complete();
+        answer.End();
     }
 
     // Runs on when the request is over.

@@ -1,4 +1,5 @@
 using Sluice.Protocol.Errors;
+using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
@@ -86,6 +87,9 @@ internal sealed partial class Answer
     public long Created { get; init; }
 
     public RequestFigures Record { get; }
+
+    /// <summary>What its question is called in the cache, how it is kept there, and of which model it must be; null where it is not.</summary>
+    public (string Key, CacheOptions Options, string ModelId)? CacheKey { get; set; }
 
     /// <summary>The request as it was answered, where later ones may go on from it and no store has it; else empty.</summary>
     public ReadOnlyMemory<byte> Request { get; set; }

@@ -40,6 +40,29 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
         if (answer.Record.Hold is { } hold) ledger?.Add(new LedgerEntry(RowOf(answer, hold, isEnd: false, ""), []));
     }
 
+    /// <summary>An answer was there already, and costs nobody anything.</summary>
+    public void AddCached(Answer answer, Account account, string model, in AnswerUsage usage, string? user)
+    {
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        ledger?.Add(new LedgerEntry(
+            new AnswerRow(answer.Id, 1)
+            {
+                Began = now,
+                Ended = now,
+                Key = account.Key,
+                Project = account.Project,
+                Model = answer.Model,
+                ServedBy = model,
+                Door = answer.Owner.Dialect.Name,
+                EndedBy = "completed",
+                Source = "cache",
+                Usage = usage,
+                PriceVersion = limiter.PriceVersion,
+                Subject = SubjectOf(user),
+                Tags = TextOf(account.Tags),
+            }, []));
+    }
+
     /// <summary>Completes when everything so far is in the ledger; false when that is not possible now.</summary>
     public Task<bool> FlushAsync() => ledger?.FlushAsync() ?? Task.FromResult(true);
 
@@ -236,9 +259,12 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             ChargeNanoUsd = hold.ChargedNanoUsd,
             CostNanoUsd = hold.CostNanoUsd,
             Subject = hold.Subject,
-            Tags = account.Tags.Count == 0 ? "" : JsonSerializer.Serialize(account.Tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString),
+            Tags = TextOf(account.Tags),
         };
     }
+
+    private static string TextOf(IReadOnlyDictionary<string, string> tags) =>
+        tags.Count == 0 ? "" : JsonSerializer.Serialize(tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString);
 
     private static IReadOnlyDictionary<string, string> TagsOf(AnswerRow row)
     {

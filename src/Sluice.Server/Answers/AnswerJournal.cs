@@ -8,7 +8,8 @@ namespace Sluice.Server.Answers;
 /// <param name="metrics">The hub's.</param>
 /// <param name="logger">Gets a line for each answer.</param>
 /// <param name="accounting">Settles what was taken; null where nothing is counted.</param>
-internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJournal> logger, AnswerAccounting? accounting = null)
+/// <param name="cache">Keeps answers that may be given again; null for nobody.</param>
+internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJournal> logger, AnswerAccounting? accounting = null, AnswerCache? cache = null)
 {
     public AnswerAccounting? Accounting => accounting;
 
@@ -31,6 +32,7 @@ internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJo
     {
         var record = answer.Record;
         accounting?.End(answer, isLeftToStore);
+        cache?.Add(answer);
         record.End(answer.Generation, isLeftToStore);
         if (isLeftToStore) return;
         var outcome = answer.Log.End!.Kind is StreamEndKind.Stopped ? StreamEndKind.Cancelled : answer.Log.End.Kind;

@@ -33,6 +33,9 @@ internal sealed record Ask(RequestOutline Outline, Route Route, ClientRequest Cl
     /// <summary>Whether the reply doesn't wait for the answer. The default value is false.</summary>
     public bool IsBackground { get; init; }
 
+    /// <summary>Whether the answer may come from a cache. The default value is yes, if there is one.</summary>
+    public CacheWish CacheWish { get; init; }
+
     /// <summary>Whether another attempt may continue an answer that breaks off. The default value is true.</summary>
     public bool IsRescuable { get; init; } = true;
 

@@ -9,7 +9,7 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold", "cache", "cache_sampled", "cache_scope"];
     private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge", "reasoning_hold"];
     private static readonly string[] s_engineKeys = ["defaults", "repetition_guard"];
     private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
@@ -41,6 +41,7 @@ internal static class ModelSection
             models.Add(model with
             {
                 KeepsAnswers = ReadStore(document, section),
+                Cache = ReadCache(document, section),
                 Aliases = [.. aliases.Select(alias => alias.Value)],
                 Fallbacks = [.. fallbacks.Where(fallback => fallback.Model == id.Value.Value).Select(fallback => fallback.Fallback.Value)],
             });
@@ -77,6 +78,20 @@ internal static class ModelSection
         return ReadRoute(document, section) is { } route
             ? new ModelOptions(id, null) { Route = route, ReasoningHold = ReadReasoningHold(document, section), Position = document.PositionOf(upstreams.Start) }
             : null;
+    }
+
+    private static CacheOptions? ReadCache(ConfigurationDocument document, ConfigurationSection section)
+    {
+        var time = ReadDuration(document, section, "cache");
+        var scope = document.Word(section, "cache_scope");
+        if (scope is var (word, mark) && word is not ("project" or "key")) document.Report(mark, $"'{word}' is not a valid value of 'cache_scope'; allowed here: project, key");
+        var includesSampled = ReadSwitch(document, section, "cache_sampled", fallback: false);
+        if (!section.Contains("cache"))
+        {
+            foreach (var key in (string[])["cache_scope", "cache_sampled"])
+                if (section.Contains(key)) document.Report(section.KeyMark(key), $"'{key}' applies to a cache, and this model has none; add 'cache: 10m'");
+        }
+        return time is null ? null : new CacheOptions(time.Value) { IncludesSampled = includesSampled, IsPerKey = scope?.Value == "key" };
     }
 
     private static int ReadReasoningHold(ConfigurationDocument document, ConfigurationSection section)

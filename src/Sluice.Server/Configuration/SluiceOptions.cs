@@ -104,6 +104,9 @@ public sealed record ModelOptions(string Id, string? Gguf)
     /// <summary>Whether answers are kept after their end. The default value is true.</summary>
     public bool KeepsAnswers { get; init; } = true;
 
+    /// <summary>Null, the default value, makes every answer anew.</summary>
+    public CacheOptions? Cache { get; init; }
+
     /// <summary>
     /// Tokens that an answer holds of its budgets beside what is seen of it, for models that think unseen; not of <see cref="Gguf"/>. The
     /// default value is 0.

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Answers;
 using Sluice.Server.Ledger;
 
 namespace Sluice.Server.Endpoints;
@@ -14,7 +15,8 @@ namespace Sluice.Server.Endpoints;
 /// <param name="time">Clock.</param>
 /// <param name="keys">Answers for keys.</param>
 /// <param name="ledger">Null where nothing is written down.</param>
-internal sealed class AdminEndpoint(TimeProvider time, AdminKeysEndpoint keys, LedgerWriter? ledger = null)
+/// <param name="cache">Answers that are given again; null without any.</param>
+internal sealed class AdminEndpoint(TimeProvider time, AdminKeysEndpoint keys, LedgerWriter? ledger = null, AnswerCache? cache = null)
 {
     private const string UsagePath = ApiDispatcher.ApiPath + "/organization/usage/completions";
     private const string CostsPath = ApiDispatcher.ApiPath + "/organization/costs";
@@ -115,6 +117,7 @@ internal sealed class AdminEndpoint(TimeProvider time, AdminKeysEndpoint keys, L
         var count = await file.UseAsync(opened =>
         {
             var subject = Subject.HashOf(opened.GetSubjectSecret(), user);
+            cache?.Forget(subject);
             return opened.Forget(subject, new AuditRow(time.GetUtcNow().ToUnixTimeMilliseconds(), "admin", "subject.forget", subject, null, null));
         });
         await JsonReply.WriteAsync(context, Encoding.ASCII.GetBytes($"{{\"object\":\"subject.deleted\",\"rows\":{count}}}"));

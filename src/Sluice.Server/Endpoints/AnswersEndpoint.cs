@@ -24,6 +24,7 @@ internal sealed class AnswersEndpoint(
     RequestBody bodies, Admission admission, ResponsesPreparation responses, Limits limits, TimeProvider time, Limiter limiter,
     ReasoningSeal? seal = null)
 {
+    private const string CacheHeader = "Sluice-Cache";
     private readonly AnswerReply _reply = new(limits, time);
 
     /// <param name="context">The request.</param>
@@ -38,9 +39,18 @@ internal sealed class AnswersEndpoint(
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
         if (scope.Caller.Account is { Scopes.Count: > 0 } account) LimitHeaders.Add(context.Response.Headers, limiter.View(account));
+        if (admitted?.Cache is { } cache) context.Response.Headers[CacheHeader] = cache;
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);
         else if (ask!.IsBackground) await WriteBegunAsync(context, scope, admitted!, ask);
         else await _reply.WriteAsync(context, scope.Mount, admitted!, ask.Outline.IsStream, wish.WantsEventIds);
+    }
+
+    // As a browser's fetch says it too.
+    private static CacheWish ReadCacheWish(HttpRequest request)
+    {
+        var control = request.Headers.CacheControl.ToString();
+        return control.Contains("no-store", StringComparison.OrdinalIgnoreCase) ? CacheWish.Avoid
+            : control.Contains("no-cache", StringComparison.OrdinalIgnoreCase) ? CacheWish.Renew : CacheWish.Use;
     }
 
     private static ApiError? FindProblem(HttpRequest request, AnswerDialect dialect) => RequestBody.CheckContentType(request, dialect) ?? RescueHeader.FindProblem(request);
@@ -74,6 +84,7 @@ internal sealed class AnswersEndpoint(
         if (error is not null) return (null, wish, error);
         // An upstream gets what the client wrote, and a suspended answer is continued from it.
         var client = new ClientRequest(prepared.Body, dialect, seal);
+        var cacheWish = wish.IsStoreOff || !prepared.IsStored ? CacheWish.Avoid : ReadCacheWish(context.Request);
         wish = TurnMark.Apply(wish, context.Request, dialect, bytes) with { IsHidden = !prepared.IsStored };
         if (!dialect.IsKept) wish = wish with { IsStoreOff = true, Key = null };
         if (prepared.IsBackground) wish = wish with { OnDisconnect = DisconnectPolicy.Continue };
@@ -89,6 +100,7 @@ internal sealed class AnswersEndpoint(
             Headers = ForwardedHeaders.Of(context.Request, dialect.PassedHeaders),
             KeepsRequest = dialect is ResponsesDialect && prepared.IsStored,
             IsBackground = prepared.IsBackground && !outline!.IsStream,
+            CacheWish = cacheWish,
             IsRescuable = dialect is not (CompletionDialect or ObjectDialect) && !RescueHeader.IsOff(context.Request),
             TraceParent = context.Request.Headers[Tracing.TraceParent],
             TraceState = context.Request.Headers[Tracing.TraceState],

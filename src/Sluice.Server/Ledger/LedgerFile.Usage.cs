@@ -10,7 +10,7 @@ internal sealed partial class LedgerFile
 
     private const string AnswerColumns =
         "id, revision, began, ended, key, project, model, served_by, door, ended_by, prompt, cached, cache_write, output, reasoning, is_estimated, "
-        + "price_version, charge_nusd, cost_nusd, tags, subject";
+        + "price_version, charge_nusd, cost_nusd, tags, subject, source";
 
     private const string AttemptColumns =
         "answer, number, began, ended, key, project, model, upstream, role, prompt, cached, cache_write, output, reasoning, is_estimated, "
@@ -104,10 +104,10 @@ internal sealed partial class LedgerFile
         if (wasThere && revision >= row.Revision) return;
         var usage = row.Usage;
         Statements.Execute(
-            $"insert or replace into usage_answer ({AnswerColumns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+            $"insert or replace into usage_answer ({AnswerColumns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
             row.Id, row.Revision, row.Began, row.Ended, row.Key, row.Project, row.Model, row.ServedBy, row.Door, row.EndedBy, usage.PromptTokens,
             usage.CachedTokens, usage.CacheWrittenTokens, usage.CompletionTokens, usage.ReasoningTokens, row.IsEstimated ? 1 : 0, row.PriceVersion,
-            row.ChargeNanoUsd, row.CostNanoUsd, row.Tags, row.Subject);
+            row.ChargeNanoUsd, row.CostNanoUsd, row.Tags, row.Subject, row.Source);
         if (row.Ended is null || wasEnded) return;
         // The hour in which it was asked for, under the model that answered.
         AddToHour(row.Began, row.Key, row.Project, row.ServedBy ?? row.Model, 1, default, 0, 0, 0, 0);
@@ -163,6 +163,7 @@ internal sealed partial class LedgerFile
         CostNanoUsd = reader.GetInt64(18),
         Tags = reader.GetString(19),
         Subject = Text(reader, 20),
+        Source = reader.GetString(21),
     };
 
     private static AttemptRow ReadAttempt(SqliteDataReader reader) => new(reader.GetString(0), reader.GetInt32(1))

@@ -30,6 +30,9 @@ internal sealed record AnswerRow(string Id, int Revision)
     /// <summary>How it ended: <c>completed</c>, <c>failed</c>, <c>cancelled</c>, <c>budget</c> or <c>crash</c>; empty while it is made.</summary>
     public string EndedBy { get; init; } = "";
 
+    /// <summary><c>cache</c> where it was there already; else empty.</summary>
+    public string Source { get; init; } = "";
+
     /// <summary>What the key is charged for; while it is made, an estimate of its prompt.</summary>
     public AnswerUsage Usage { get; init; }
 

@@ -44,5 +44,6 @@ internal static class LedgerSchema
         create table audit (
           number integer primary key, at integer not null, actor text not null, action text not null, target text not null, before text, after text);
         """,
+        "alter table usage_answer add column source text not null default '';",
     ];
 }

@@ -119,6 +119,20 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         }
     }
 
+    /// <summary>Counts a request whose answer is there already and takes nothing of budgets; or says why it must wait.</summary>
+    public ApiError? TryTakeRequest(Account account)
+    {
+        var clock = Clock;
+        lock (Lock)
+        {
+            foreach (var scope in account.Scopes)
+                if (scope.Requests is { } requests && requests.AvailableAt(1, clock) is var first && first > clock)
+                    return LimitErrors.RateExceeded(scope.Word, "requests", requests.PerMinute, Spread(first - clock));
+            foreach (var scope in account.Scopes) scope.Requests?.Take(1, clock);
+            return null;
+        }
+    }
+
     /// <summary>Lets a suspended answer continue: it has been admitted once, and is cut at its next token where nothing is left.</summary>
     public void Continue(Hold hold)
     {

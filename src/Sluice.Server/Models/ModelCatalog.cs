@@ -17,6 +17,9 @@ public abstract record ModelEntry(string Id, DateTimeOffset Modified)
     /// <summary>Whether answers are kept after their end. The default value is true.</summary>
     public bool KeepsAnswers { get; init; } = true;
 
+    /// <summary>See <see cref="ModelOptions.Cache"/>.</summary>
+    public CacheOptions? Cache { get; init; }
+
     /// <summary>See <see cref="ModelOptions.ReasoningHold"/>.</summary>
     public int ReasoningHold { get; init; }
 
@@ -97,7 +100,7 @@ public sealed class ModelCatalog
         var errors = new List<ConfigurationError>();
         foreach (var model in models)
         {
-            if (Find(model, folders, errors) is { } entry) entries.Add(entry with { Aliases = model.Aliases, Fallbacks = model.Fallbacks, KeepsAnswers = model.KeepsAnswers, ReasoningHold = model.ReasoningHold });
+            if (Find(model, folders, errors) is { } entry) entries.Add(entry with { Aliases = model.Aliases, Fallbacks = model.Fallbacks, KeepsAnswers = model.KeepsAnswers, ReasoningHold = model.ReasoningHold, Cache = model.Cache });
         }
         return errors.Count == 0 ? entries : throw new ConfigurationException(errors);
     }

@@ -231,6 +231,12 @@ public sealed record Limits
     /// <summary>Answers whose rows wait for a ledger that fails; beyond that keys with a budget begin none. The default value is 10,000: some 10 MB.</summary>
     public int LedgerPendingMax { get; init; } = 10_000;
 
+    /// <summary>Longest answer that a cache keeps. The default value is 512 KiB: what is given again must fit into the memory of a stream.</summary>
+    public int CachedAnswerBytes { get; init; } = 512 << 10;
+
+    /// <summary>Answers in caches, of all models. The default value is 64 MiB.</summary>
+    public long CachedBytesMax { get; init; } = 64 << 20;
+
     /// <summary>How long the ledger keeps rows of attempts. The default value is 90 days; the sums per hour stay.</summary>
     public TimeSpan LedgerAttempts { get; init; } = TimeSpan.FromDays(90);
 

@@ -44,6 +44,7 @@ internal sealed class HubMetrics
         Continued = Meter.CreateCounter<long>("sluice.answers.continued", "{answer}", "Suspended answers that the local engine resumed.");
         LimitRefusals = Meter.CreateCounter<long>("sluice.limit.refused", "{request}", "Requests that a limit of their key, project or the hub refused.");
         BudgetWarnings = Meter.CreateCounter<long>("sluice.budget.warnings", "{warning}", "Budgets whose use has passed the share at which they warn.");
+        CacheLookups = Meter.CreateCounter<long>("sluice.cache.lookups", "{request}", "Requests to models with a cache.");
         Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were applied or refused.");
     }
 
@@ -88,6 +89,12 @@ internal sealed class HubMetrics
     /// <summary>A budget nears its end.</summary>
     /// <param name="scope"><c>hub</c>, <c>project</c> or <c>key</c>.</param>
     public void CountWarning(string scope) => BudgetWarnings.Add(1, new KeyValuePair<string, object?>(Tags.LimitScope, scope));
+
+    public Counter<long> CacheLookups { get; }
+
+    /// <summary>A request has come for a model with a cache.</summary>
+    /// <param name="result"><c>hit</c>, <c>miss</c> or <c>bypass</c>.</param>
+    public void CountCacheLookup(string result) => CacheLookups.Add(1, new KeyValuePair<string, object?>(Tags.Outcome, result));
 
     /// <summary>A limit has refused a request.</summary>
     public void CountRefusal(ApiError error) => LimitRefusals.Add(1, new KeyValuePair<string, object?>(Tags.Limit, error.Code));

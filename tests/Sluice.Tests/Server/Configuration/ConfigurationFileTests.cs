@@ -77,7 +77,7 @@ public sealed class ConfigurationFileTests
     [Theory]
     [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console")]
     [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console")]
-    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_p: 1.1}}", "sluice.yaml:2:40: '1.1' is not a valid value of 'top_p'; expected a number from 0 to 1")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_k: -1}}", "sluice.yaml:2:40: '-1' is not a valid value of 'top_k'; expected a whole number from 0 to 1000000")]
