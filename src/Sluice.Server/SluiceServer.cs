@@ -285,7 +285,12 @@ public static class SluiceServer
         var loggers = provider.GetRequiredService<ILoggerFactory>();
         var limiter = provider.GetRequiredService<Limiter>();
         // Before there is a budget that would have to be counted.
-        if (provider.GetService<LedgerWriter>() is { } ledger) limiter.CountSettled = (scope, meter) => CountSettled(ledger, scope, meter);
+        if (provider.GetService<LedgerWriter>() is { } ledger)
+        {
+            limiter.CountSettled = (scope, meter) => CountSettled(ledger, scope, meter);
+            limiter.CountSettledOfAll = (kind, since, unit) => ledger.CountAll(
+                kind == ScopeKind.Key ? "key" : "project", since.ToUnixTimeMilliseconds(), unit == BudgetUnit.NanoUsd);
+        }
         var hub = new Hub(
             options,
             catalog,

@@ -34,11 +34,14 @@ internal sealed class ApiKeys
             var caller = CreateCaller(owner.Key, [.. hashes.Where(hash => hash != owner.Key)]);
             foreach (var hash in hashes) _byHash[hash] = caller;
         }
-        foreach (var key in options.Keys)
+        limiter.CreateMany(() =>
         {
-            var hash = NameOf(key.Key);
-            _byHash[hash] = new Caller(key.Id, hash) { Account = limiter.CreateAccount(key, key.Id, options.Projects, options.Hub) };
-        }
+            foreach (var key in options.Keys)
+            {
+                var hash = NameOf(key.Key);
+                _byHash[hash] = new Caller(key.Id, hash) { Account = limiter.CreateAccount(key, key.Id, options.Projects, options.Hub) };
+            }
+        });
     }
 
     /// <summary>Who asks, or why the request must not pass.</summary>

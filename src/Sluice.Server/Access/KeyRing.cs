@@ -58,6 +58,12 @@ internal sealed class KeyRing(Limiter limiter)
     {
         var projects = _options.Projects.Concat(_projects).ToList();
         var entries = new Dictionary<string, Entry>(_rows.Count, StringComparer.Ordinal);
+        limiter.CreateMany(() => Add(entries, projects));
+        _entries = entries;
+    }
+
+    private void Add(Dictionary<string, Entry> entries, List<ProjectOptions> projects)
+    {
         foreach (var row in _rows)
         {
             var options = new KeyOptions(row.Id, "")
@@ -71,6 +77,5 @@ internal sealed class KeyRing(Limiter limiter)
             };
             entries[row.Id] = new Entry(row, new Caller(row.Id) { Account = limiter.CreateAccount(options, row.Name, projects, _options.Hub) });
         }
-        _entries = entries;
     }
 }

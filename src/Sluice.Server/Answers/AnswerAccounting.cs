@@ -19,6 +19,9 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
     // From the ledger at the start: answers that were begun and not settled.
     private readonly Dictionary<string, (AnswerRow Row, List<AttemptRow> Attempts)> _open = new(StringComparer.Ordinal);
 
+    // Enough that no two people are one.
+    private const int PersonDigits = 32;
+
     private byte[]? _secret;
 
     /// <summary>What a person is called in the ledger; null without one, and without a ledger.</summary>
@@ -105,6 +108,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
     {
         if (ledger is null) return;
         _secret = await ledger.UseAsync(static file => file.GetSubjectSecret());
+        limiter.NameOfPerson = id => string.Concat("user_", Subject.HashOf(_secret, id).AsSpan(0, PersonDigits));
         var rows = await ledger.UseAsync(static file => file.ReadOpen().ConvertAll(row => (row, file.ReadAttempts(row.Id))));
         foreach (var (row, attempts) in rows) _open[row.Id] = (row, attempts);
     }

@@ -78,6 +78,30 @@ internal sealed partial class LedgerFile
         return (settled, missing);
     });
 
+    /// <summary>What was settled since a moment, of all keys or all projects; and which of some rows are not in the file at that moment.</summary>
+    /// <param name="scope"><c>key</c> or <c>project</c>.</param>
+    /// <param name="since">Unix milliseconds.</param>
+    /// <param name="isMoney">Whether nano-dollars are counted; else tokens.</param>
+    /// <param name="rows">Those that wait.</param>
+    /// <exception cref="LedgerException">The file can't be read.</exception>
+    public (Dictionary<string, long> Settled, List<AttemptRow> Missing) CountAll(string scope, long since, bool isMoney, IReadOnlyList<AttemptRow> rows) => Run(() =>
+    {
+        var firstWhole = (since + HourMilliseconds - 1) / HourMilliseconds;
+        var amount = isMoney ? "charge_nusd" : "charged_tokens";
+        var settled = new Dictionary<string, long>(StringComparer.Ordinal);
+        using var transaction = Statements.BeginRead();
+        using (var reader = Statements.Query(
+            $"select id, sum(amount) from (select {scope} id, {amount} amount from usage_hour where hour >= $1 union all "
+            + $"select {scope}, {amount} from usage_attempt where began >= $2 and began < $3) where id is not null group by id",
+            firstWhole, since, firstWhole * HourMilliseconds))
+        {
+            while (reader.Read()) settled[reader.GetString(0)] = reader.GetInt64(1);
+        }
+        var missing = rows.Where(row => ReadNumber("select count(*) from usage_attempt where answer = $1 and number = $2", row.Answer, row.Number) == 0).ToList();
+        Statements.Commit(transaction);
+        return (settled, missing);
+    });
+
     private long CountRows(string? scope, string id, long since, bool isMoney)
     {
         // Whole hours come from their sums, and the beginning of the first from its rows.

@@ -141,6 +141,26 @@ internal sealed partial class LedgerWriter : IDisposable
         }
     }
 
+    /// <summary>The same of all keys or all projects, by their ids.</summary>
+    /// <param name="scope"><c>key</c> or <c>project</c>.</param>
+    /// <param name="since">As for <see cref="Count"/>.</param>
+    /// <param name="isMoney">As for <see cref="Count"/>.</param>
+    /// <exception cref="LedgerException">The file can't be read.</exception>
+    public IReadOnlyDictionary<string, long> CountAll(string scope, long since, bool isMoney)
+    {
+        AttemptRow[] waiting;
+        lock (_lock) waiting = [.. _waiting.SelectMany(static entry => entry.Attempts)];
+        lock (_reading)
+        {
+            var (settled, missing) = _reader.CountAll(scope, since, isMoney, [.. waiting.Where(row => row.Began >= since)]);
+            foreach (var row in missing)
+            {
+                if ((scope == "key" ? row.Key : row.Project) is { } id) settled[id] = settled.GetValueOrDefault(id) + AmountOf(row, isHub: false, isMoney);
+            }
+            return settled;
+        }
+    }
+
     private static long AmountOf(AttemptRow row, bool isHub, bool isMoney) => (isHub, isMoney) switch
     {
         (true, true) => row.CostNanoUsd,

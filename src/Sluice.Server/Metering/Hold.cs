@@ -18,7 +18,7 @@ internal sealed record BudgetCut(string Scope, long? ResetsAt)
 /// its making from the beginning, or from where it was suspended, to the end or the next suspension; each is charged to the windows in which
 /// it began. One thread makes the answer at a time; the rest is under the limiter's lock.
 /// </summary>
-internal sealed class Hold
+internal sealed partial class Hold
 {
     private const int SliceTokens = 64;
 
@@ -33,6 +33,7 @@ internal sealed class Hold
     private bool _isOpen;
     private bool _isExact;
     private int _revision;
+    private int _hedgeCount;
     private AnswerUsage _charged;
     private long _chargedNanoUsd;
 
@@ -131,6 +132,7 @@ internal sealed class Hold
     public void Begin(DateTimeOffset now, long outputTokens)
     {
         (Began, _used, _isOpen, _isExact, Cut) = (now, 0, true, false, null);
+        _hedgeCount = 0;
         if (AskedAt < 0) AskedAt = now.ToUnixTimeMilliseconds();
         for (var i = 0; i < _shares.Length; i++)
         {
@@ -176,6 +178,22 @@ internal sealed class Hold
 
     /// <summary>An attempt begins: who makes it is not known to count, and may count the prompt otherwise.</summary>
     public void BeginAttempt() => _isExact = _isPromptKnown = false;
+
+    /// <summary>A second attempt is to be made beside the first. False where a budget has no room for it; then it must not begin.</summary>
+    public bool TryHoldHedge()
+    {
+        lock (_limiter.Lock)
+        {
+            _hedgeCount++;
+            if (!_isOpen || FindFull(_promptTokens, _allowance) is not null)
+            {
+                _hedgeCount--;
+                return false;
+            }
+            SetHeld(_allowance);
+            return true;
+        }
+    }
 
     /// <summary>The answer is another model's after all: one that was asked to continue it could not.</summary>
     public void Return(string model)
@@ -319,94 +337,6 @@ internal sealed class Hold
         var prompt = long.Max(0, promptTokens - _charged.PromptTokens);
         if (meter.Options.Unit == BudgetUnit.Tokens) return prompt + outputTokens;
         return (_charged == default ? _price.PerRequest : 0) + ModelPrice.Most(_tier, prompt, outputTokens);
-    }
-
-    // Budgets that were added while it ran count it too, as a recount from the ledger would.
-    private void SettleNewMeters(long tokens, long nanoUsd, long hubTokens, long hubNanoUsd)
-    {
-        foreach (var scope in Account.Scopes)
-        {
-            foreach (var meter in scope.Meters)
-            {
-                if (Array.Exists(_shares, share => share.Meter == meter)) continue;
-                var window = BudgetWindow.At(Began, meter.Options.Per, meter.Options.Zone);
-                meter.Settle(window.Number, ChargeOf(scope, meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
-            }
-        }
-    }
-
-    private static long ChargeOf(LimitScope scope, Meter meter, long tokens, long nanoUsd, long hubTokens, long hubNanoUsd) =>
-        (meter.Options.Unit, scope.Kind) switch
-        {
-            (BudgetUnit.Tokens, ScopeKind.Hub) => hubTokens,
-            (BudgetUnit.Tokens, _) => tokens,
-            (_, ScopeKind.Hub) => hubNanoUsd,
-            _ => nanoUsd,
-        };
-
-    private bool TryExtend(long used)
-    {
-        lock (_limiter.Lock)
-        {
-            if (!_isOpen) return false;
-            var missing = used - _allowance;
-            var slice = long.Max(missing, SliceTokens);
-            if (MaxTokens is { } max) slice = long.Max(missing, long.Min(slice, max - _allowance));
-            foreach (var share in _shares)
-            {
-                var room = RoomOf(share);
-                if (room < missing)
-                {
-                    Cut = CutBy(share);
-                    return false;
-                }
-                // Near the end others have to get through too: nobody takes more than half of what each could have.
-                var fair = room == long.MaxValue ? slice : room / (2 * share.Meter.HoldersIn(share.Window));
-                slice = long.Max(missing, long.Min(slice, fair));
-            }
-            SetHeld(_allowance + slice);
-            return true;
-        }
-    }
-
-    // Tokens of output that the meter has room for beyond those that are held.
-    private long RoomOf(in MeterShare share)
-    {
-        var available = share.Meter.AvailableIn(share.Window);
-        if (available == long.MaxValue) return long.MaxValue;
-        if (share.Meter.Options.Unit == BudgetUnit.Tokens) return available;
-        if (_tier.DearestOutput == 0) return long.MaxValue;
-        var total = (Int128)(available + share.Held);
-        var prompt = (Int128)AmountOf(share.Meter, _promptTokens, 0);
-        var tokens = (total - prompt) * 1000 / _tier.DearestOutput - _allowance - UnseenTokens;
-        return tokens > long.MaxValue ? long.MaxValue : (long)tokens;
-    }
-
-    private MeterShare? FindFull(long promptTokens, long outputTokens)
-    {
-        foreach (var share in _shares)
-        {
-            if (AmountOf(share.Meter, promptTokens, outputTokens + UnseenTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return share;
-        }
-        return null;
-    }
-
-    private static BudgetCut CutBy(in MeterShare share)
-    {
-        var end = share.Meter.Window.End;
-        return new BudgetCut(share.Scope.Word, end == DateTimeOffset.MaxValue ? null : end.ToUnixTimeSeconds());
-    }
-
-    private void SetHeld(long outputTokens)
-    {
-        _allowance = outputTokens;
-        for (var i = 0; i < _shares.Length; i++)
-        {
-            ref var share = ref _shares[i];
-            var amount = AmountOf(share.Meter, _promptTokens, outputTokens + UnseenTokens);
-            share.Meter.Hold(share.Window, amount - share.Held);
-            share.Held = amount;
-        }
     }
 }
 

@@ -17,6 +17,9 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     // What an answer is reckoned with that states no more.
     private const long RateOutputTokens = 1000;
 
+    // Beyond that it is quicker to read the sums of all.
+    private const int CountedSinglyMax = 32;
+
     // Above this no client waits; what is asked for is another time, not a retry.
     private static readonly TimeSpan s_retryAfterMax = TimeSpan.FromSeconds(60);
 
@@ -25,6 +28,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     private readonly Dictionary<string, ExhaustedPolicy> _policies = new(StringComparer.Ordinal);
     private readonly long _start = time.GetTimestamp();
     private PriceTable _prices = PriceTable.Empty;
+    private List<(LimitScope, Meter)>? _uncounted;
     private Func<LimitScope, Meter, long>? _grantOf;
 
     public Lock Lock { get; } = new();
@@ -32,8 +36,34 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     /// <summary>What the ledger says was used, of a scope since a moment; null without a ledger. Called under the lock.</summary>
     public Func<LimitScope, Meter, long>? CountSettled { get; set; }
 
+    /// <summary>
+    /// What somebody is called in reports whom an identity provider knows, by the id that has their name in it; null for that id itself.
+    /// </summary>
+    public Func<string, string>? NameOfPerson { get; set; }
+
     /// <summary>A budget is used beyond the share from which on its owner wants to know; once for each window. Not called under the lock.</summary>
     public Action<LimitScope, Meter>? Warned { get; set; }
+
+    /// <summary>The same of all keys, or of all projects, at a time: by their ids, those without any use left out.</summary>
+    public Func<ScopeKind, DateTimeOffset, BudgetUnit, IReadOnlyDictionary<string, long>>? CountSettledOfAll { get; set; }
+
+    /// <summary>Creates many accounts, and counts what they have used all at once.</summary>
+    public void CreateMany(Action create)
+    {
+        lock (Lock)
+        {
+            _uncounted = [];
+            try
+            {
+                create();
+                Count(_uncounted);
+            }
+            finally
+            {
+                _uncounted = null;
+            }
+        }
+    }
 
     /// <summary>The account of a key. What has limits gets a scope, or keeps the one that it has.</summary>
     /// <param name="key">Its limits.</param>
@@ -161,7 +191,10 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     /// <param name="project">Of somebody who has one.</param>
     /// <param name="models">See <see cref="KeyOptions.Models"/>.</param>
     public Account FindAccount(string id, string? project, IReadOnlyList<string>? models) =>
-        new(id, "", project, FindScopes(id, project)) { Models = models };
+        new(IsPerson(id) && NameOfPerson is { } name ? name(id) : id, "", project, FindScopes(id, project)) { Models = models };
+
+    // The id of a key has no colon.
+    private static bool IsPerson(string id) => id.StartsWith("user:", StringComparison.Ordinal);
 
     /// <summary>Of a model with a price, or that costs nothing; null for one that nobody has priced.</summary>
     public ModelPrice? FindPrice(string model)
@@ -251,11 +284,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     {
         lock (Lock)
         {
-            if (CountSettled is not { } count) return;
-            foreach (var scope in _scopes.Values)
-            {
-                foreach (var meter in scope.Meters) meter.Recount(count(scope, meter));
-            }
+            Count([.. _scopes.Values.SelectMany(static scope => scope.Meters, static (scope, meter) => (scope, meter))]);
         }
     }
 
@@ -297,8 +326,24 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         if (!scope!.TryApply(limits, time.GetUtcNow(), Clock, out var fresh)) return;
         foreach (var meter in fresh)
         {
-            if (CountSettled is { } count) meter.Recount(count(scope, meter));
+            if (_uncounted is not null) _uncounted.Add((scope, meter));
+            else Count([(scope, meter)]);
             meter.Granted = _grantOf?.Invoke(scope, meter) ?? 0;
+        }
+    }
+
+    // A question for each of thousands of keys would take seconds.
+    private void Count(List<(LimitScope Scope, Meter Meter)> meters)
+    {
+        foreach (var group in meters.GroupBy(static one => (one.Scope.Kind, one.Meter.Window.Start, one.Meter.Options.Unit)))
+        {
+            var (kind, since, unit) = group.Key;
+            var all = kind != ScopeKind.Hub && CountSettledOfAll is not null && group.Count() > CountedSinglyMax ? CountSettledOfAll(kind, since, unit) : null;
+            foreach (var (scope, meter) in group)
+            {
+                if (all is not null) meter.Recount(all.GetValueOrDefault(scope.Id));
+                else if (CountSettled is not null) meter.Recount(CountSettled(scope, meter));
+            }
         }
     }
 

@@ -32,7 +32,7 @@ internal static class HedgedAttempt
             await Waits.FirstAsync(running, commit.Passed, Task.Delay(wait, time, waiting.Token));
             Cancel(waiting);
             var isLate = !running.IsCompleted && !commit.Passed.IsCompleted && !attempt.Cancellation.IsCancellationRequested;
-            if (isLate && chooseSecond() is { } second)
+            if (isLate && chooseSecond() is { } second && attempt.Record.Hold?.TryHoldHedge() != false)
             {
                 attempt.Record.AddHedge();
                 var won = await RaceAsync(attempt, running, primary, firstEnd, first, second, excluded);

@@ -9,6 +9,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Sluice.Server.Configuration;
+using Sluice.Server.Ledger;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
@@ -63,11 +64,44 @@ public sealed class TokenKeysTests : IAsyncLifetime
             SigningCredentials = signed ?? new SigningCredentials(Key, SecurityAlgorithms.RsaSha256),
         });
 
-    private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream, string more = "")
+    private Task<UpstreamHub> StartAsync(ScriptedUpstream upstream, string more = "", string? ledger = null)
     {
         var jwt = ConfigurationFile.Parse(
             $"projects: [{{id: search}}, {{id: ads}}]\njwt: {{issuer: \"{Issuer}\", audience: hub{more}}}\n", "sluice.yaml", _ => null);
-        return UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), configure: options => options with { Jwt = jwt.Jwt, Projects = jwt.Projects });
+        return UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), configure: options => options with
+        {
+            Jwt = jwt.Jwt,
+            Projects = jwt.Projects,
+            Ledger = ledger is null ? null : new LedgerOptions { Path = ledger },
+        });
+    }
+
+    [Fact]
+    public async Task The_ledger_does_not_know_people_by_their_names()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-people-").FullName;
+        try
+        {
+            var path = Path.Combine(folder, "ledger.db");
+            await using (var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a")))
+            await using (var hub = await StartAsync(upstream, ledger: path))
+            {
+                Assert.Equal(HttpStatusCode.OK, (await AskAsync(hub, Token("alice-canary"))).Status);
+                Assert.Equal(HttpStatusCode.OK, (await AskAsync(hub, Token("alice-canary"))).Status);
+                Assert.Equal(HttpStatusCode.OK, (await AskAsync(hub, Token("bob"))).Status);
+                await hub.StopAsync();
+            }
+            foreach (var file in Directory.GetFiles(folder))
+                Assert.DoesNotContain("alice-canary", Encoding.Latin1.GetString(await File.ReadAllBytesAsync(file, Cancellation)), StringComparison.Ordinal);
+            using var ledger = new LedgerFile(path);
+            var sums = ledger.ReadUsage(0, long.MaxValue / 2, ["key"]);
+            Assert.Equal([1L, 2L], sums.Select(static sum => sum.Requests).Order());
+            Assert.All(sums, static sum => Assert.StartsWith("user_", sum.Keys[0], StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     private static async Task<(HttpStatusCode Status, string? Code, string Attempt)> AskAsync(UpstreamHub hub, string token, params (string, string)[] headers)

@@ -92,6 +92,21 @@ public sealed class BudgetOptionTests : IDisposable
         Assert.All(_limiter.ViewBudgets(account), budget => Assert.Equal((0, 0), (budget.Remaining, budget.Held)));
     }
 
+    // T81
+    [Theory]
+    [InlineData(150, false)]
+    [InlineData(300, true)]
+    public void A_hedge_begins_only_where_the_hub_has_room_for_its_prompt(long budget, bool begins)
+    {
+        var account = _limiter.CreateAccount(
+            new KeyOptions("k", "k") { Limits = new LimitOptions { Budgets = [Tokens(105)] } }, "k", [], new LimitOptions { Budgets = [Tokens(budget)] });
+        var (hold, _) = _limiter.TryBegin(account, "m", 100, null, 1);
+        Assert.Equal(begins, hold!.TryHoldHedge());
+        Assert.Equal([begins ? 202L : 101L, 101L], _limiter.ViewBudgets(account).Select(view => view.Held));
+        hold.Settle(new AnswerUsage(100, 0, 5), begins ? 200 : 105, 0, 1);
+        Assert.All(_limiter.ViewBudgets(account), view => Assert.Equal(0, view.Held));
+    }
+
     private Task<UpstreamHub> StartAsync(string models, string keys)
     {
         File.WriteAllText(Path.Combine(_folder, "prices.yaml"), Prices);
