@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -5,6 +6,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -184,7 +186,7 @@ public static class SluiceServer
         // And its scope would give each a second id, and a span that nobody has asked for.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         // What is listened on is what the configuration says: the check of exposed addresses looks at nothing else.
-        builder.WebHost.UseSluiceConnections().PreferHostingUrls(false).UseUrls().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseSluiceConnections().UseKestrelHttpsConfiguration().PreferHostingUrls(false).UseUrls().ConfigureKestrel(kestrel =>
         {
             // In place of the section "Kestrel", which any variable "Kestrel__Endpoints__…" adds to.
             kestrel.Configure();
@@ -201,6 +203,14 @@ public static class SluiceServer
         builder.Services.AddSluice(options, catalog, new EmbeddingOptions { ManagesShutdown = true });
         builder.Services.AddSingleton<IConnectionListenerFactory, BoundedListenerFactory>();
         if (options.Console) AddConsole(builder.Services);
+        if (options.Certificate is { } certificate)
+        {
+            builder.Services.AddSingleton(provider => new ServerCertificate(
+                certificate,
+                provider.GetRequiredService<Limits>(),
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILogger<ServerCertificate>>()));
+        }
         var application = builder.Build();
         ConnectionErrors.Attach(application.Services);
         application.Run(application.Services.GetRequiredService<ApiDispatcher>().InvokeAsync);
@@ -319,10 +329,17 @@ public static class SluiceServer
         {
             void Configure(ListenOptions listen)
             {
-                listen.Protocols = address.IsHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+                listen.Protocols = address.IsHttps ? HttpProtocols.Http1AndHttp2 : address.IsHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+                var bound = kestrel.ApplicationServices.GetRequiredService<ConnectionBound>();
+                // What comes first is outermost: a handshake takes a connection's place, and what is refused below a request is so under TLS.
+                if (address.IsHttps)
+                {
+                    listen.Use(bound.PrepareTls);
+                    listen.UseHttps(TlsOptionsOf(kestrel.ApplicationServices.GetRequiredService<ServerCertificate>()));
+                }
                 // HTTP/2 has frames for what goes wrong below a request.
                 if (!address.IsHttp2) listen.Use(ConnectionErrors.Prepare);
-                listen.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionBound>().Prepare);
+                if (!address.IsHttps) listen.Use(bound.Prepare);
             }
 
             if (address.IsWildcard) kestrel.ListenAnyIP(address.Port, Configure);
@@ -333,6 +350,17 @@ public static class SluiceServer
         // Behind the others: the first address is the hub's.
         if (options.Admin is { } admin) ConfigureAdmin(kestrel, admin);
     }
+
+    private static TlsHandshakeCallbackOptions TlsOptionsOf(ServerCertificate certificate) => new()
+    {
+        OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+        {
+            ServerCertificateContext = certificate.Current,
+            ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+            // A session that is resumed is a handshake less for whoever comes back.
+            AllowTlsResume = true,
+        }),
+    };
 
     private static void ConfigureAdmin(KestrelServerOptions kestrel, AdminOptions admin)
     {

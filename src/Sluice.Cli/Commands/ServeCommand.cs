@@ -59,6 +59,7 @@ internal static class ServeCommand
                     options = options with { Ledger = ledger with { Path = Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.LedgerName) } };
                 options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
                 RequireAccess(options);
+                if (CertificateSection.FindProblem(options.Listen, options.Certificate) is { } problem) throw new CliException($"{problem} to the configuration.");
                 return (options, FindModels(terminal, lookup));
             }
 
@@ -102,7 +103,7 @@ internal static class ServeCommand
             : throw new CliException($"--port is a number from 0 to {ushort.MaxValue}, not '{port}'.");
         var name = (host ?? configured[0].Host).Trim('[', ']');
         return name == "*" || Uri.CheckHostName(name) != UriHostNameType.Unknown
-            ? [new ListenAddress(name, number)]
+            ? [configured[0] with { Host = name, Port = number }]
             : throw new CliException($"--host is a host name or an address, such as 127.0.0.1, not '{host}'.");
     }
 

@@ -26,6 +26,7 @@ internal static class AdminSection
             return new AdminOptions { SocketPath = path };
         }
         if (!ListenAddress.TryParse(text, out var address, out var problem)) document.Report(mark, $"admin_listen: {problem}");
+        else if (address.IsHttps) document.Report(mark, $"'{text}' asks for TLS, but an administrator's address never leaves this machine; say http://127.0.0.1:PORT or unix:PATH");
         else if (!address.IsLoopback || address.IsWildcard) document.Report(mark, $"'{text}' can be reached from other machines; administrators ask on this one: http://127.0.0.1:PORT or unix:PATH");
         else if (keys.Count == 0) document.Report(mark, "an address needs 'admin_keys', because every user of this machine can reach it; unix:PATH needs none");
         return address is null ? null : new AdminOptions { Address = address, Keys = [.. keys.Select(static key => key.Value)] };

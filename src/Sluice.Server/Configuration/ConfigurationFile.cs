@@ -12,7 +12,7 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate"];
     private static readonly string[] s_ledgerKeys = ["path", "strict", "budget_fail"];
 
     /// <summary>Reads and validates a file.</summary>
@@ -72,6 +72,7 @@ public static class ConfigurationFile
             Projects = projects,
             Hub = root.Find("hub") is { } hub && document.Mapping(hub, "'hub'", LimitSection.Keys) is { } all
                 ? LimitSection.Read(document, all) : LimitOptions.None,
+            Certificate = CertificateSection.Read(document, root, Path.GetDirectoryName(Path.GetFullPath(fileName))!),
             Admin = AdminSection.Read(document, root, Path.GetDirectoryName(Path.GetFullPath(fileName))!),
             Jwt = JwtSection.Read(document, root, projects),
             Ledger = ReadLedger(document, root, fileName),
@@ -87,6 +88,8 @@ public static class ConfigurationFile
         };
         options = options with { Prices = ReadPrices(document, root, fileName) };
         MeteringCheck.Report(document, root, options);
+        // A certificate that is there and can't be read has been reported.
+        if (!root.Contains("certificate") && CertificateSection.FindProblem(options.Listen, null) is { } problem) document.Report(root.Find("listen")!.Start, problem);
         return options;
     }
 

@@ -13,13 +13,16 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
     /// <summary><c>http://127.0.0.1:7070</c>.</summary>
     public static ListenAddress Default { get; } = new("127.0.0.1", 7070);
 
+    /// <summary>Whether it speaks HTTP/1.1 and HTTP/2 under TLS: scheme <c>https</c>. The default value is false.</summary>
+    public bool IsHttps { get; init; }
+
     /// <summary>Whether only this machine can reach it.</summary>
     public bool IsLoopback => HostNames.IsLoopback(Host);
 
     /// <summary>Whether it stands for every address of the machine.</summary>
     public bool IsWildcard => Host is "*" or "+" || (IPAddress.TryParse(Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)));
 
-    /// <summary>Reads <c>http://host:port</c>, <c>h2c://host:port</c>, or <c>host:port</c>; only <c>http://host</c> may leave the port out, and means 80.</summary>
+    /// <summary>Reads <c>http://host:port</c>, <c>https://host:port</c>, <c>h2c://host:port</c>, or <c>host:port</c>; without a port <c>http://host</c> means 80, and <c>https://host</c> 443.</summary>
     /// <param name="text">What the user wrote.</param>
     /// <param name="address">The address.</param>
     /// <param name="problem">One clause that says what is wrong and what would be right.</param>
@@ -31,12 +34,7 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
         var separator = text.IndexOf("://", StringComparison.Ordinal);
         var scheme = separator < 0 ? "http" : text[..separator].ToLowerInvariant();
         var rest = (separator < 0 ? text : text[(separator + 3)..]).TrimEnd('/');
-        if (scheme == "https")
-        {
-            problem = $"'{text}' asks for TLS, which is not supported yet; listen on http and put a TLS proxy in front";
-            return false;
-        }
-        if (scheme is not ("http" or "h2c"))
+        if (scheme is not ("http" or "https" or "h2c"))
         {
             problem = $"'{text}' has the unknown scheme '{scheme}'; {Expected}";
             return false;
@@ -46,7 +44,7 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
         var bracket = rest.LastIndexOf(']');
         var host = colon > bracket ? rest[..colon] : rest;
         // Only a URL has a port that goes without saying: a bare word is more often a slip than a host.
-        var port = separator >= 0 && scheme == "http" ? 80 : -1;
+        var port = separator < 0 ? -1 : scheme switch { "http" => 80, "https" => 443, _ => -1 };
         if (colon > bracket && !(int.TryParse(rest[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out port) && port <= 65535))
         {
             problem = $"'{text}' has the port '{rest[(colon + 1)..]}'; expected a number from 0 to 65535";
@@ -58,13 +56,13 @@ public sealed record ListenAddress(string Host, int Port, bool IsHttp2 = false)
             problem = $"'{text}' is not a valid address; {Expected}";
             return false;
         }
-        address = new ListenAddress(host, port, scheme == "h2c");
+        address = new ListenAddress(host, port, scheme == "h2c") { IsHttps = scheme == "https" };
         return true;
     }
 
     /// <inheritdoc/>
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{(IsHttp2 ? "h2c" : "http")}://{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
+        string.Create(CultureInfo.InvariantCulture, $"{(IsHttps ? "https" : IsHttp2 ? "h2c" : "http")}://{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
 }
 
 /// <summary>What host names mean.</summary>

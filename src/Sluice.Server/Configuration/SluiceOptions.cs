@@ -10,6 +10,9 @@ public sealed record SluiceOptions
     /// <summary>Addresses to listen on, at least one. The default value is <c>http://127.0.0.1:7070</c>.</summary>
     public IReadOnlyList<ListenAddress> Listen { get; init; } = [ListenAddress.Default];
 
+    /// <summary>The certificate of the addresses with <see cref="ListenAddress.IsHttps"/>; null only where there is none.</summary>
+    public CertificateOptions? Certificate { get; init; }
+
     /// <summary>The models to serve, ids and aliases unique. The default value, null, serves every GGUF file of the model folders.</summary>
     public IReadOnlyList<ModelOptions>? Models { get; init; }
 

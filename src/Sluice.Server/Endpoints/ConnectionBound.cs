@@ -69,11 +69,20 @@ internal sealed partial class ConnectionBound
     }
 
     /// <summary>Puts the bound in front of what serves connections.</summary>
-    public ConnectionDelegate Prepare(ConnectionDelegate next) => async connection =>
+    public ConnectionDelegate Prepare(ConnectionDelegate next) => connection => RunAsync(connection, next, RefuseAsync);
+
+    /// <summary>The same in front of a TLS handshake: whoever is refused has no protocol yet in which that could be said.</summary>
+    public ConnectionDelegate PrepareTls(ConnectionDelegate next) => connection => RunAsync(connection, next, static connection =>
+    {
+        connection.Abort(new ConnectionAbortedException("There is no place for the connection."));
+        return Task.CompletedTask;
+    });
+
+    private async Task RunAsync(ConnectionContext connection, ConnectionDelegate next, Func<ConnectionContext, Task> refuse)
     {
         if (TryTake(connection) is not { } seat)
         {
-            await RefuseAsync(connection);
+            await refuse(connection);
             return;
         }
         try
@@ -85,7 +94,7 @@ internal sealed partial class ConnectionBound
         {
             lock (_lock) GiveBack(seat);
         }
-    };
+    }
 
     private Seat? TryTake(ConnectionContext connection)
     {

@@ -6,6 +6,7 @@ using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -31,9 +32,10 @@ internal sealed partial class ConnectionErrors(RandomSource random, TimeProvider
         services.GetRequiredService<DiagnosticListener>().Subscribe(errors, static (name, _, _) => name == EventName);
     }
 
-    /// <summary>Lets the answer on an HTTP/1 connection be replaced.</summary>
+    /// <summary>Lets the answer on an HTTP/1 connection be replaced. Under TLS it comes behind the handshake, which tells the protocol.</summary>
     public static ConnectionDelegate Prepare(ConnectionDelegate next) => connection =>
     {
+        if (connection.Features.Get<ITlsApplicationProtocolFeature>()?.ApplicationProtocol.Span.SequenceEqual("h2"u8) == true) return next(connection);
         var transport = connection.Transport;
         var output = new ReplaceableOutput(transport.Output);
         connection.Transport = new Duplex(transport.Input, output);

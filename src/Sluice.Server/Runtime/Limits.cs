@@ -39,6 +39,9 @@ public sealed record Limits
     /// <summary>How long a connection is without a request before another one can have its place. The default value is 1 s: a new one sends its first within that.</summary>
     public TimeSpan ConnectionIdle { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How often the files of a certificate are looked at, when somebody connects. The default value is 1 s.</summary>
+    public TimeSpan CertificateLook { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>
     /// How long the response headers wait for the first event. Until then a failure is a real HTTP status, which every client
     /// can retry; after it silence would look like a dead server. The default value is 10 s.

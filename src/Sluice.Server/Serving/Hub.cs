@@ -74,6 +74,7 @@ public sealed partial class Hub : IDisposable
             var kept = options with
             {
                 Listen = old.Options.Listen,
+                Certificate = old.Options.Certificate,
                 Store = old.Options.Store,
                 StorePath = old.Options.StorePath,
                 StoreSizeBytes = old.Options.StoreSizeBytes,
@@ -125,7 +126,7 @@ public sealed partial class Hub : IDisposable
     [LoggerMessage(1, LogLevel.Information, "The new configuration is applied; models: {Count}, added: {Added}, removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
-    [LoggerMessage(3, LogLevel.Warning, "'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen' and 'console' can't change while the hub runs; restart it to apply them.")]
+    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen' and 'console' can't change while the hub runs; restart it to apply them.")]
     private partial void LogStoreStays();
 
     [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs; restart it to listen on {Listen}. Until then it listens on {Current}.")]
