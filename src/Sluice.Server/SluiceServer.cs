@@ -309,6 +309,7 @@ public static class SluiceServer
             provider.GetRequiredService<KeyRing>(),
             limiter,
             time,
+            SluiceServices.FindAdded(provider),
             loggers.CreateLogger<Hub>());
         var embedders = provider.GetRequiredService<LoadedModels<EmbeddingModel>>();
         hub.Applied += () => embedders.Retain(hub.Catalog.Models.OfType<LocalModel>().Select(static model => model.Path), hub.Options.MemoryBudgetBytes);

@@ -25,7 +25,7 @@ internal static class PortChecks
     {
         using var certificate = CertificateFile.LoadLeaf(options);
         var end = certificate.NotAfter.ToUniversalTime();
-        var days = (int)(end - DateTime.UtcNow).TotalDays;
+        var days = (int)(end - TimeProvider.System.GetUtcNow().UtcDateTime).TotalDays;
         return days >= ExpiresSoonDays
             ? Finding.Fine("certificate", $"{options.Path} is valid for {Plural.Of(days, "day")}")
             : Finding.Wrong("certificate", $"{options.Path} is valid until {end:u}; replace the file, and a hub that runs takes it without a restart");

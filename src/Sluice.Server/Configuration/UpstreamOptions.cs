@@ -78,6 +78,12 @@ public sealed record UpstreamOptions(string Url)
     /// </summary>
     public bool Continues { get; init; }
 
+    /// <summary>
+    /// For applications: takes the requests in place of the network, such as one that authenticates them, or answers within the process. It
+    /// is the application's, which disposes it; proxies and <see cref="RouteTimeouts.Connect"/> are its own affair. The default value is null.
+    /// </summary>
+    public HttpMessageHandler? Handler { get; init; }
+
     /// <summary>Without the key and the headers' values, which are secrets.</summary>
     public override string ToString() => Url;
 }

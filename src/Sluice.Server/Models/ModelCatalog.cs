@@ -94,6 +94,19 @@ public sealed class ModelCatalog
         return new ModelCatalog(options.Models is null ? FindAll(folders) : FindConfigured(options.Models, folders));
     }
 
+    /// <summary>These models, and those of an application behind them.</summary>
+    /// <exception cref="InvalidOperationException">Two have the same name.</exception>
+    internal ModelCatalog With(IReadOnlyList<ModelEntry> added)
+    {
+        if (added.Count == 0) return this;
+        var names = new HashSet<string>(_byName.Keys, StringComparer.OrdinalIgnoreCase);
+        foreach (var name in added.SelectMany(static model => model.Aliases.Prepend(model.Id)))
+        {
+            if (!names.Add(name)) throw new InvalidOperationException($"the application has added a model of the name '{name}', and another model has it too.");
+        }
+        return new ModelCatalog([.. Models, .. added]);
+    }
+
     private static List<ModelEntry> FindConfigured(IReadOnlyList<ModelOptions> models, IReadOnlyList<string> folders)
     {
         var entries = new List<ModelEntry>();

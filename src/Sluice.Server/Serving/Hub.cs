@@ -23,6 +23,7 @@ public sealed partial class Hub : IDisposable
     private readonly KeyRing _ring;
     private readonly Limiter _limiter;
     private readonly TimeProvider _time;
+    private readonly IReadOnlyList<ModelEntry> _added;
     private readonly ILogger _logger;
     private volatile HubSnapshot _current;
 
@@ -34,8 +35,11 @@ public sealed partial class Hub : IDisposable
         KeyRing ring,
         Limiter limiter,
         TimeProvider time,
+        IReadOnlyList<ModelEntry> added,
         ILogger<Hub> logger)
     {
+        _added = added;
+        catalog = catalog.With(added);
         (_memory, _createRouter, _ring, _limiter, _time, _logger) = (memory, createRouter, ring, limiter, time, logger);
         _current = CreateSnapshot(options, catalog, createRouter(catalog, null));
     }
@@ -58,12 +62,14 @@ public sealed partial class Hub : IDisposable
     /// </param>
     /// <param name="catalog">Its models.</param>
     /// <exception cref="InvalidOperationException">
-    /// It would let everyone in where a key is needed now, and doesn't say so: <see cref="SluiceOptions.AllowsEveryone"/>. The current one stays.
+    /// It would let everyone in where a key is needed now, and doesn't say so: <see cref="SluiceOptions.AllowsEveryone"/>. Or it has a name that
+    /// a model of <see cref="SluiceServices.AddSluiceModel"/> has. The current one stays.
     /// </exception>
     public void Apply(SluiceOptions options, ModelCatalog catalog)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(catalog);
+        catalog = catalog.With(_added);
         lock (_lock)
         {
             var old = _current;

@@ -41,7 +41,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         _reasoning = new ReasoningShape(limits, time);
         _origin = OriginOf(Dialect.Wire, options.Url, Dialect.Model);
         Identity = new UpstreamIdentity(options.Url, Dialect.Provider, Dialect.Model);
-        Http = new HttpMessageInvoker(open(timeouts, limits));
+        Http = options.Handler is { } handler ? new HttpMessageInvoker(handler, disposeHandler: false) : new HttpMessageInvoker(open(timeouts, limits));
     }
 
     public UpstreamOptions Options { get; }
