@@ -15,6 +15,7 @@ public sealed class ProjectGraphTests
         ["Sluice.Server"] = ["Sluice.Inference", "Sluice.Protocol", "Sluice.Streaming"],
         ["Sluice.Cli"] = ["Sluice.Server"],
         ["Sluice.Client"] = [],
+        ["Sluice.Extensions.AI"] = ["Sluice.Server"],
     };
 
     [Fact]

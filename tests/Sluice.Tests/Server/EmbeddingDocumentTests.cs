@@ -2,8 +2,10 @@ using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.AI;
 using Markdig;
 using Markdig.Syntax;
+using Sluice.Extensions.AI;
 using Sluice.Server;
 using Sluice.Server.Configuration;
 using Sluice.Server.Models;
@@ -70,6 +72,25 @@ public sealed class EmbeddingDocumentTests
     }
 
     [Fact]
+    public async Task A_model_file_is_a_chat_client_and_a_chat_client_is_a_model()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        using var chat = new SluiceChatClient(TestFiles.DefaultModel);
+        builder.Services.AddSluice().AddChatClient("assistant", chat);
+        await using var app = builder.Build();
+        app.MapSluice();
+        app.Urls.Add("http://127.0.0.1:0");
+        await app.StartAsync(TestContext.Current.CancellationToken);
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        using var client = new SluiceChatClient(http, "assistant");
+        var answer = await client.GetResponseAsync("Hi", new ChatOptions { MaxOutputTokens = 5 }, TestContext.Current.CancellationToken);
+        Assert.NotEmpty(answer.Text);
+        Assert.InRange(answer.Usage!.OutputTokenCount!.Value, 1, 5);
+        await app.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public void Options_can_be_written_in_code()
     {
         var builder = WebApplication.CreateBuilder();
@@ -80,10 +101,12 @@ public sealed class EmbeddingDocumentTests
     [Fact]
     public void The_documents_code_is_the_code_of_these_tests()
     {
-        var source = Normalize(RepositoryFiles.Read("tests/Sluice.Tests/Server/EmbeddingDocumentTests.cs"));
+        var source = Normalize(RepositoryFiles.Read("tests/Sluice.Tests/Server/EmbeddingDocumentTests.cs"))
+            + Normalize(RepositoryFiles.Read("tests/Sluice.Tests/Extensions.AI/SluiceChatClientTests.cs"))
+            + Normalize(RepositoryFiles.Read("tests/Sluice.ConformanceTests/InProcessSdkTests.cs"));
         var document = Markdown.Parse(RepositoryFiles.Read(Document));
         var blocks = document.Descendants<FencedCodeBlock>().Where(static block => block.Info == "csharp").ToList();
-        Assert.Equal(4, blocks.Count);
+        Assert.Equal(7, blocks.Count);
         Assert.All(blocks, block => Assert.Contains(Normalize(block.Lines.ToString()), source, StringComparison.Ordinal));
     }
 
