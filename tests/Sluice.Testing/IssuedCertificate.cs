@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -57,11 +58,11 @@ public sealed class IssuedCertificate : IDisposable
     /// <summary>A client that trusts the root alone, and knows no intermediate authority.</summary>
     public HttpClient CreateClient(Version? version = null)
     {
-        var trust = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        trust.CustomTrustStore.Add(Root);
-        var handler = new SocketsHttpHandler { SslOptions = { CertificateChainPolicy = trust } };
-        return new HttpClient(handler) { DefaultRequestVersion = version ?? HttpVersion.Version11, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        return new HttpClient(new SocketsHttpHandler { SslOptions = { CertificateChainPolicy = CreateTrust() } }) { DefaultRequestVersion = version ?? HttpVersion.Version11, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
     }
+
+    /// <summary>The same for a connection of one's own.</summary>
+    public SslClientAuthenticationOptions CreateTlsOptions() => new() { TargetHost = "localhost", CertificateChainPolicy = CreateTrust() };
 
     /// <inheritdoc/>
     public void Dispose()
@@ -69,6 +70,13 @@ public sealed class IssuedCertificate : IDisposable
         Root.Dispose();
         _intermediate.Dispose();
         Leaf.Dispose();
+    }
+
+    private X509ChainPolicy CreateTrust()
+    {
+        var trust = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        trust.CustomTrustStore.Add(Root);
+        return trust;
     }
 
     private static CertificateRequest RequestAuthority(string name, ECDsa key)

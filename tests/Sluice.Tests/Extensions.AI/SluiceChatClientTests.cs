@@ -7,7 +7,6 @@ using Sluice.Extensions.AI;
 using Sluice.Server;
 using Sluice.Testing;
 using Sluice.Tests.Server;
-using Sluice.Tests.Server.Routing;
 using Xunit;
 
 namespace Sluice.Tests.Extensions.AI;

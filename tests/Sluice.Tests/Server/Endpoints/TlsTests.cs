@@ -1,10 +1,8 @@
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Sluice.Server.Configuration;
-using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Tests.Server.Routing;
 using Xunit;
@@ -51,8 +49,8 @@ public sealed class TlsTests : IDisposable
         await using var hub = await StartAsync("  - {id: m, upstreams: [{url: 'http://127.0.0.1:1/v1'}]}\n");
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", new Uri(hub.Address).Port, Cancellation);
-        await using var tls = new SslStream(client.GetStream(), leaveInnerStreamOpen: false, (_, _, _, _) => true);
-        await tls.AuthenticateAsClientAsync("localhost");
+        await using var tls = new SslStream(client.GetStream());
+        await tls.AuthenticateAsClientAsync(_issued.CreateTlsOptions(), Cancellation);
         await tls.WriteAsync("GARBAGE\r\n\r\n"u8.ToArray(), Cancellation);
         using var reader = new StreamReader(tls, Encoding.Latin1);
         var reply = await reader.ReadToEndAsync(Cancellation).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
@@ -66,16 +64,16 @@ public sealed class TlsTests : IDisposable
         _issued.WriteTo(_folder);
         var log = new LogLines();
         await using var hub = await StartAsync("  - {id: m, upstreams: [{url: 'http://127.0.0.1:1/v1'}]}\n", log);
-        Assert.Equal("CN=first", await ShownAsync(hub));
+        Assert.Equal("CN=first", await ShownAsync(hub, _issued));
 
         await File.WriteAllTextAsync(Path.Combine(_folder, "chain.pem"), "nothing", Cancellation);
-        Assert.Equal("CN=first", await ShownAsync(hub));
-        Assert.Equal("CN=first", await ShownAsync(hub));
+        Assert.Equal("CN=first", await ShownAsync(hub, _issued));
+        Assert.Equal("CN=first", await ShownAsync(hub, _issued));
         Assert.Single(log.Lines, static line => line.StartsWith("Warning", StringComparison.Ordinal) && line.Contains("can't be used", StringComparison.Ordinal));
 
         using var renewed = new IssuedCertificate("second", TimeSpan.FromDays(3));
         renewed.WriteTo(_folder);
-        Assert.Equal("CN=second", await ShownAsync(hub));
+        Assert.Equal("CN=second", await ShownAsync(hub, renewed));
         Assert.Single(log.Lines, static line => line.StartsWith("Warning", StringComparison.Ordinal) && line.Contains("is valid until", StringComparison.Ordinal));
     }
 
@@ -142,12 +140,12 @@ public sealed class TlsTests : IDisposable
         });
 
     // The subject of what a new connection is shown.
-    private static async Task<string> ShownAsync(UpstreamHub hub)
+    private static async Task<string> ShownAsync(UpstreamHub hub, IssuedCertificate issued)
     {
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", new Uri(hub.Address).Port, Cancellation);
-        await using var tls = new SslStream(client.GetStream(), leaveInnerStreamOpen: false, (_, _, _, _) => true);
-        await tls.AuthenticateAsClientAsync("localhost");
+        await using var tls = new SslStream(client.GetStream());
+        await tls.AuthenticateAsClientAsync(issued.CreateTlsOptions(), Cancellation);
         using var shown = new X509Certificate2(tls.RemoteCertificate!);
         return shown.Subject;
     }
