@@ -82,6 +82,9 @@ internal sealed partial class AnswerRecorder : IDisposable
         meter.CreateObservableGauge("sluice.store.size", () => StoredBytes, "By", "Events and requests in the store.");
     }
 
+    /// <summary>An answer belongs to another process by now, and nothing more of it is recorded here. Raised outside of all locks.</summary>
+    public event Action<Answer>? Refused;
+
     /// <summary>Whether the store failed last time.</summary>
     public bool IsDegraded => _fault is not null;
 
@@ -225,14 +228,16 @@ internal sealed partial class AnswerRecorder : IDisposable
             lock (_lock) (flushes, _flushes, removals, _removals) = (_flushes, [], _removals, []);
             // By itself and first: it makes room, which a store that is too full for the rest would take back with it.
             var (going, bytes) = GatherGoing();
-            var isCommitted = going.IsEmpty || await TryCommitAsync(going);
+            var isCommitted = going.IsEmpty || await TryCommitAsync(going) is not null;
             var hasMore = false;
             if (isCommitted) SettleGoing(going, bytes);
             foreach (var removal in removals) removal.SetResult(isCommitted);
             if (isCommitted)
             {
                 (var batch, var taken, hasMore) = Gather();
-                isCommitted = batch.IsEmpty || await TryCommitAsync(batch);
+                var refused = batch.IsEmpty ? [] : await TryCommitAsync(batch);
+                isCommitted = refused is not null;
+                if (refused is { Count: > 0 }) GiveUp(taken, refused);
                 if (isCommitted) Settle(taken);
             }
             lock (_lock)
@@ -251,29 +256,39 @@ internal sealed partial class AnswerRecorder : IDisposable
         }
     }
 
-    private async Task<bool> TryCommitAsync(StoreBatch batch)
+    // What was refused; null where the store has failed.
+    private async Task<IReadOnlyList<string>?> TryCommitAsync(StoreBatch batch)
     {
         try
         {
-            await _store.CommitAsync(batch, CancellationToken.None);
+            var refused = await _store.CommitAsync(batch, CancellationToken.None);
             _commits?.Add(1);
-            if (_fault is null) return true;
+            if (_fault is null) return refused;
             _fault = null;
             LogRecovered(_store.Name);
-            return true;
+            return refused;
         }
         catch (StoreException exception)
         {
             Degrade(exception);
-            return false;
+            return null;
         }
 #pragma warning disable CA1031 // Answers go on whatever befalls their store, and the next commit begins anew.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
             Degrade(new StoreException(StoreFault.Failed, $"The store of answers {_store.Name} fails: {exception.Message.TrimEnd('.')}.", exception));
-            return false;
+            return null;
         }
+    }
+
+    // Another process has them now.
+    private void GiveUp(List<Taken> taken, IReadOnlyList<string> refused)
+    {
+        var given = taken.FindAll(one => refused.Contains(one.Change.Id));
+        taken.RemoveAll(one => refused.Contains(one.Change.Id));
+        lock (_lock) foreach (var (entry, change, _) in given) if (_entries.GetValueOrDefault(change.Id) == entry) Leave(change.Id);
+        foreach (var (entry, _, _) in given) Refused?.Invoke(entry.Answer);
     }
 
     private void Degrade(StoreException fault)

@@ -21,14 +21,18 @@ internal interface IAnswerStore : IAsyncDisposable
     /// <summary>Opens it, and makes it where there is none.</summary>
     ValueTask OpenAsync(CancellationToken cancellation);
 
-    /// <summary>All answers and traces that it has, in the order in which they came.</summary>
+    /// <summary>All answers and traces that this process has to take over, in the order in which they came.</summary>
     ValueTask<StoreContents> LoadAsync(CancellationToken cancellation);
 
     /// <summary>
     /// Makes all changes of a batch, or none. Where it throws, the changes may have been made all the same: committing them again, also with more
     /// events behind those that were meant, has the same effect as once.
     /// </summary>
-    ValueTask CommitAsync(StoreBatch batch, CancellationToken cancellation);
+    /// <returns>
+    /// Ids of answers that belong to another process by now, or are gone: nothing of theirs was changed. Only a store that several processes share
+    /// has any.
+    /// </returns>
+    ValueTask<IReadOnlyList<string>> CommitAsync(StoreBatch batch, CancellationToken cancellation);
 
     /// <summary>Copies events of an answer: whole ones, in order.</summary>
     /// <param name="id">Of the answer.</param>

@@ -12,6 +12,10 @@ internal static partial class SealKey
 {
     private const string Extension = ".key";
 
+    /// <summary>The key of a cluster, which its secret says.</summary>
+    public static ReasoningSeal Of(string secret) =>
+        new(HKDF.DeriveKey(HashAlgorithmName.SHA256, System.Text.Encoding.UTF8.GetBytes(secret), ReasoningSeal.KeyBytes, info: "sluice reasoning"u8.ToArray()));
+
     /// <summary>Reads the key beside a store, or makes one. A file that can't be read or written costs no more than the reasoning of before.</summary>
     /// <param name="storePath">Null without a store.</param>
     /// <param name="logger">Told of a file that can't be used.</param>

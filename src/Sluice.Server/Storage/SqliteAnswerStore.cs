@@ -48,7 +48,7 @@ internal sealed partial class SqliteAnswerStore : IAnswerStore
 
     public ValueTask<StoreContents> LoadAsync(CancellationToken cancellation) => RunAsync(Load, cancellation);
 
-    public async ValueTask CommitAsync(StoreBatch batch, CancellationToken cancellation) => await RunAsync(
+    public ValueTask<IReadOnlyList<string>> CommitAsync(StoreBatch batch, CancellationToken cancellation) => RunAsync<IReadOnlyList<string>>(
         () =>
         {
             try
@@ -62,7 +62,8 @@ internal sealed partial class SqliteAnswerStore : IAnswerStore
                 _writer = null;
                 throw;
             }
-            return true;
+            // The file is of one process.
+            return [];
         },
         cancellation);
 

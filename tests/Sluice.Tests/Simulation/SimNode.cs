@@ -132,11 +132,12 @@ internal sealed class SimNode
 
         public ValueTask<StoreContents> LoadAsync(CancellationToken cancellation) => store.LoadAsync(cancellation);
 
-        public async ValueTask CommitAsync(StoreBatch batch, CancellationToken cancellation)
+        public async ValueTask<IReadOnlyList<string>> CommitAsync(StoreBatch batch, CancellationToken cancellation)
         {
             await AccessAsync("commit");
-            await store.CommitAsync(batch, cancellation);
+            var refused = await store.CommitAsync(batch, cancellation);
             await AccessAsync("committed");
+            return refused;
         }
 
         public async ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax, CancellationToken cancellation)

@@ -21,11 +21,12 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     /// <summary>A store with what the one before it had.</summary>
     private protected abstract IAnswerStore Create();
 
-    public async ValueTask InitializeAsync() => await ReopenAsync();
+    public virtual async ValueTask InitializeAsync() => await ReopenAsync();
 
     public virtual async ValueTask DisposeAsync()
     {
-        await _store.DisposeAsync();
+        // A test that is left out has none.
+        if (_store is not null) await _store.DisposeAsync();
         GC.SuppressFinalize(this);
     }
 
@@ -200,8 +201,14 @@ public abstract class AnswerStoreConformance : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Events_of_an_answer_that_is_not_there_are_refused() =>
-        await Assert.ThrowsAsync<StoreException>(() => CommitAsync(Change("a", 0, 1)));
+    public async Task Events_of_an_answer_that_is_not_there_are_refused()
+    {
+        var batch = new StoreBatch { Changes = { Change("a", 0, 1) } };
+        // A store that several processes share says so; with a file it can't be.
+        if (_store is PostgresAnswerStore) Assert.Equal(["a"], await _store.CommitAsync(batch, Cancellation));
+        else await Assert.ThrowsAsync<StoreException>(async () => await _store.CommitAsync(batch, Cancellation));
+        Assert.Equal("", await ReadAsync("a"));
+    }
 
     [Fact]
     public async Task What_has_expired_leaves_a_trace_and_what_is_deleted_none()

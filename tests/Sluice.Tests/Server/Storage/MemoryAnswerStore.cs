@@ -60,7 +60,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
         }
     }
 
-    public ValueTask CommitAsync(StoreBatch batch, CancellationToken cancellation)
+    public ValueTask<IReadOnlyList<string>> CommitAsync(StoreBatch batch, CancellationToken cancellation)
     {
         step?.Invoke("commit");
         lock (_lock)
@@ -77,7 +77,7 @@ internal sealed class MemoryAnswerStore(Action<string>? step = null) : IAnswerSt
             CommitCount++;
         }
         step?.Invoke("committed");
-        return default;
+        return ValueTask.FromResult<IReadOnlyList<string>>([]);
     }
 
     public ValueTask<int> ReadAsync(string id, long position, IBufferWriter<byte> output, Action<int>? addEvent, int bytesMax, CancellationToken cancellation)
