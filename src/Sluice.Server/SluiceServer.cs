@@ -19,6 +19,7 @@ using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Answers;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
+using Sluice.Server.Cluster;
 using Sluice.Server.Configuration;
 using Sluice.Server.Console;
 using Sluice.Server.Endpoints;
@@ -77,13 +78,21 @@ public static class SluiceServer
         services.TryAddSingleton(CreateLocalUpstreams);
         services.AddSingleton(provider => CreateConfiguration(provider, options, catalog));
         if (options.Store == StoreKind.Sqlite) AddStore(services, options);
+        if (options.Cluster is { } cluster) AddCluster(services, cluster);
         services.AddSingleton(static provider => new AnswerTable(
             provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<AnswerRecorder>(),
             provider.GetRequiredService<AnswerJournal>()));
         // Before answers are taken over, whose keys it knows.
         if (options.Ledger is { } ledger) AddLedger(services, ledger);
         services.AddHostedService(static provider => provider.GetRequiredService<AnswerTable>());
-        services.AddSingleton(provider => SealKey.Open(
+        if (options.Cluster is not null)
+        {
+            // When the tables are there.
+            services.AddHostedService(static provider => provider.GetRequiredService<ClusterMembers>());
+            services.AddHostedService(static provider => provider.GetRequiredService<ClusterSweep>());
+        }
+        // What one hub has given out another one can take back.
+        services.AddSingleton(provider => options.Cluster is { } hubs ? SealKey.Of(hubs.Secret) : SealKey.Open(
             options.Store == StoreKind.Sqlite ? StorePathOf(options) : null,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Storage.SealKey")));
         services.AddSingleton<Limiter>();
@@ -108,7 +117,8 @@ public static class SluiceServer
             provider.GetRequiredService<AnswerTable>(),
             provider.GetRequiredService<HostFit>().Drain,
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<GracefulStop>>()));
+            provider.GetRequiredService<ILogger<GracefulStop>>(),
+            provider.GetService<IOtherHubs>()));
         services.AddHostedService(static provider => provider.GetRequiredService<GracefulStop>());
         services.AddSingleton(provider => new HostFit(
             options.Drain,
@@ -121,7 +131,8 @@ public static class SluiceServer
         if (embedding is { ManagesShutdown: true })
         {
             services.AddOptions<HostOptions>()
-                .Configure<Limits>((host, limits) => host.ShutdownTimeout = (options.Drain ?? limits.StopDrain) + limits.StopRest);
+                .Configure<Limits>((host, limits) => host.ShutdownTimeout =
+                    (options.Drain ?? limits.StopDrain) + limits.StopRest + (options.Cluster is null ? TimeSpan.Zero : limits.ClusterLead));
         }
         services.AddSingleton<MidStreamRescue>().AddSingleton<AttemptLoop>();
         services.AddSingleton<Admission>();
@@ -262,6 +273,32 @@ public static class SluiceServer
         });
     }
 
+    private static void AddCluster(IServiceCollection services, ClusterOptions options)
+    {
+        services.AddSingleton(_ => new PostgresAnswerStore(PostgresSource.Create(options.Postgres), options.Secret, Guid.NewGuid(), HostMachine.InstructionSet));
+        services.TryAddSingleton<IAnswerStore>(static provider => provider.GetRequiredService<PostgresAnswerStore>());
+        services.AddSingleton(static provider =>
+        {
+            var limits = provider.GetRequiredService<Limits>();
+            return new AnswerRecorder(
+                provider.GetRequiredService<IAnswerStore>(), limits, long.MaxValue, provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILoggerFactory>().CreateLogger<AnswerRecorder>(), provider.GetRequiredService<HubMetrics>().Meter);
+        });
+        services.AddSingleton(static provider => new ClusterMetrics(provider.GetRequiredService<HubMetrics>().Meter));
+        services.AddSingleton(provider => new PeerSignature(
+            options.Secret, provider.GetRequiredService<PostgresAnswerStore>().Node, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<PeerLink>();
+        services.AddSingleton(provider => new ClusterMembers(
+            provider.GetRequiredService<PostgresAnswerStore>(), options.Advertise.GetLeftPart(UriPartial.Authority), provider.GetRequiredService<Hub>(),
+            provider.GetRequiredService<AnswerTable>(), provider.GetRequiredService<Limits>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ClusterMembers>>()));
+        services.AddSingleton<Takeover>();
+        services.AddSingleton<RemoteAnswers>();
+        services.AddSingleton<IOtherHubs>(static provider => provider.GetRequiredService<RemoteAnswers>());
+        services.AddSingleton<PeerEndpoint>();
+        services.AddSingleton<ClusterSweep>();
+    }
+
     private static string StorePathOf(SluiceOptions options) => options.StorePath ?? Path.Combine(ModelFolders.DataFolder(), AnswersFile);
 
     private static HubMetrics CreateMetrics(IServiceProvider provider)
@@ -350,6 +387,19 @@ public static class SluiceServer
         }
         // Behind the others: the first address is the hub's.
         if (options.Admin is { } admin) ConfigureAdmin(kestrel, admin);
+        if (options.Cluster is { PeerListen: var peers })
+        {
+            var door = new PeerDoor();
+            void Configure(ListenOptions listen)
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                door.Mark(listen);
+            }
+
+            if (peers.IsWildcard) kestrel.ListenAnyIP(peers.Port, Configure);
+            else if (System.Net.IPAddress.TryParse(peers.Host, out var ip)) kestrel.Listen(ip, peers.Port, Configure);
+            else Listen(kestrel, peers, Configure);
+        }
     }
 
     private static TlsHandshakeCallbackOptions TlsOptionsOf(ServerCertificate certificate) => new()

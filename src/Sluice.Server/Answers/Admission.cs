@@ -28,7 +28,8 @@ internal sealed record Admitted(AnswerConnection Connection, string Way)
 /// Decides which answer a request gets: a new one, one that is there already, by its key, a cursor or adoption, or none. It knows no HTTP.
 /// </summary>
 internal sealed class Admission(
-    AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting, AnswerCache cache)
+    AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting,
+    AnswerCache cache, IOtherHubs? others = null)
 {
     /// <summary>The answer that a request gets, which is being made or has ended; or why it gets none.</summary>
     /// <param name="ask">What is asked for.</param>
@@ -43,16 +44,17 @@ internal sealed class Admission(
         var position = wish.Cursor?.Position ?? 0;
         if (wish.Cursor is { Id: { } id })
         {
-            return TryFind(id, caller, out var found, out var lost)
-                ? await JoinAsync(found, ask, wish, position, configuration, cancellation)
-                : (null, lost);
+            var (found, lost) = await FindAsync(id, caller, cancellation);
+            return found is not null ? await JoinAsync(found, ask, wish, position, configuration, cancellation) : (null, lost);
         }
         // The rest of an answer that is not there can't be made: what came first is in the client's hands alone.
         if (wish.Key is not null && position > 0)
         {
-            return TryFindKey(wish.Key, caller, out var known)
-                ? await JoinAsync(known, ask, wish, position, configuration, cancellation)
-                : (null, FindLostKey(wish.Key, caller));
+            if (TryFindKey(wish.Key, caller, out var known)) return await JoinAsync(known, ask, wish, position, configuration, cancellation);
+            var (elsewhere, gone) = others is null ? default : await others.FindKeyAsync(wish.Key, caller.Ids, cancellation);
+            return elsewhere is not null
+                ? await JoinAsync(elsewhere, ask, wish, position, configuration, cancellation)
+                : (null, gone ?? FindLostKey(wish.Key, caller));
         }
         var retention = RetentionOf(ask, wish, configuration);
         var owner = new AnswerIdentity(caller.Id, wish.Key, ask.Fingerprint, wish.OnDisconnect)
@@ -67,7 +69,42 @@ internal sealed class Admission(
         // One that was kept under a former id of the caller is found before a new one takes the key.
         if (wish.Key is not null && TryFindFormer(wish.Key, caller, out var former) && !IsFree(former, ask))
             return await JoinAsync(former, ask, wish, 0, configuration, cancellation);
-        if (server.IsStopping && !IsThere(owner)) return (null, ServerState.StoppingError);
+        if (server.IsRefusing && others is null && !IsThere(owner)) return (null, ServerState.StoppingError);
+        // A session's key means something else as soon as a client has got to the end of the answer, which other hubs don't see.
+        if (owner.Key is null || others is null || retention != Retention.Store || owner.Turn == TurnKind.Session) return await CreateAsync(ask, owner, caller, wish, null, configuration, cancellation);
+        using var turn = await others.EnterKeyAsync(owner.Principal, owner.Key, cancellation);
+        // One that is known here goes the way that it goes without a cluster.
+        if (IsThere(owner)) return await CreateAsync(ask, owner, caller, wish, null, configuration, cancellation);
+        if (server.IsRefusing) return (null, ServerState.StoppingError);
+        return await CreateAloneAsync(ask, owner, caller, wish, configuration, cancellation);
+    }
+
+    // Where all hubs know who makes the answer before anybody does.
+    private async Task<(Admitted? Admitted, ApiError? Error)> CreateAloneAsync(
+        Ask ask, AnswerIdentity owner, Caller caller, ResumeWish wish, HubSnapshot configuration, CancellationToken cancellation)
+    {
+        var frame = FrameOf(ask, configuration);
+        var stored = new StoredAnswer(ask.AnswerId, owner, ask.Outline.Model, time.GetUtcNow().ToUnixTimeSeconds());
+        var (holder, refused) = await others!.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
+        if (holder is not null)
+        {
+            var joined = await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
+            if (joined.Error?.Code != ApiErrors.StreamLostCode) return joined;
+            // It broke off with the hub that made it, as was found out now, and so gives its key away.
+            (holder, refused) = await others.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
+            if (holder is not null) return await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
+        }
+        if (refused is not null) return (null, refused);
+        var created = await CreateAsync(ask, owner, caller, wish, frame, configuration, cancellation);
+        // Others must not wait for what nobody makes.
+        if (created.Admitted is null) answers.DeleteStored(ask.AnswerId);
+        return created;
+    }
+
+    private async Task<(Admitted? Admitted, ApiError? Error)> CreateAsync(
+        Ask ask, AnswerIdentity owner, Caller caller, ResumeWish wish, AnswerSnapshot? frame, HubSnapshot configuration, CancellationToken cancellation)
+    {
+        if (server.IsRefusing && !IsThere(owner)) return (null, ServerState.StoppingError);
         // What is folded is read as fast as it can be, and must not be lost because a thread came late: it may be as long as a completion.
         // Where events depend on those before them, an answer can be looked at and continued only with all of them.
         int? hotBytes = !ask.Outline.IsStream ? ProtocolLimits.CompletionBytesMax : ask.Dialect.WritesFromPast ? ProtocolLimits.DependentEventsBytesMax : null;
@@ -95,7 +132,7 @@ internal sealed class Admission(
         if (question is not null) answer.CacheKey = (question, ask.Route.Model.Cache!, ask.Route.Model.Id);
         answer.TryAttach(0, adopts: false, out var connection);
         if (answers.ReplaceInTurn(answer) is { HasReader: false, Owner.OnDisconnect: not DisconnectPolicy.Continue } before) before.Cancel(CancellationCause.ClientLeft);
-        if (cached is null) Produce(answer, ask, configuration);
+        if (cached is null) Produce(answer, ask, frame, configuration);
         else Repeat(answer, ask, caller, cached);
         return (new Admitted(connection!, "created") { Cache = way }, null);
     }
@@ -109,6 +146,14 @@ internal sealed class Admission(
         Answer answer, long position, HubSnapshot configuration, CancellationToken cancellation)
     {
         if (answer.IsLost) return (null, ApiErrors.StreamLost());
+        if (answer.Following is { } following)
+        {
+            var (begun, error) = await following.BeginAsync(configuration, cancellation);
+            if (begun is null) return (null, error);
+            answer = begun;
+            // What the rest was found to be on the way.
+            if (answer.IsLost) return (null, ApiErrors.StreamLost());
+        }
         if (!answer.TryHold()) return (null, ApiErrors.StreamExpired());
         try
         {
@@ -133,7 +178,15 @@ internal sealed class Admission(
         }
     }
 
-    /// <summary>An answer of this caller; somebody else's is not there.</summary>
+    /// <summary>An answer of this caller, made by this hub or another one; somebody else's is not there.</summary>
+    public async Task<(Answer? Answer, ApiError? Lost)> FindAsync(string id, Caller caller, CancellationToken cancellation)
+    {
+        if (TryFind(id, caller, out var answer, out var lost) || others is null) return (answer, lost);
+        var (elsewhere, error) = await others.FindAsync(id, caller.Ids, cancellation);
+        return (elsewhere, elsewhere is null ? error ?? lost : null);
+    }
+
+    /// <summary>An answer of this caller that this hub has; somebody else's is not there.</summary>
     public bool TryFind(string id, Caller caller, [NotNullWhen(true)] out Answer? answer, [NotNullWhen(false)] out ApiError? lost)
     {
         lost = null;
@@ -145,6 +198,13 @@ internal sealed class Admission(
         var hasExpired = caller.Ids.Any(principal => answers.HasExpired(id, principal));
         lost = hasExpired ? ApiErrors.StreamExpired() : ApiErrors.CompletionNotFound(id);
         return false;
+    }
+
+    /// <summary>The same as <see cref="FindOrCancelKey"/>, over all hubs.</summary>
+    public async Task<Answer?> FindOrCancelKeyAsync(string key, Caller caller, CancellationToken cancellation)
+    {
+        var answer = FindOrCancelKey(key, caller);
+        return answer is null && others is not null ? await others.CancelKeyAsync(key, caller.Id, cancellation) : answer;
     }
 
     /// <summary>The answer with this caller's key; null where there is none, and then requests with it are refused for a while.</summary>
@@ -208,7 +268,7 @@ internal sealed class Admission(
         return isAdopted ? connection : null;
     }
 
-    private async Task<(Admitted?, ApiError?)> JoinAsync(
+    private async Task<(Admitted? Admitted, ApiError? Error)> JoinAsync(
         Answer answer, Ask ask, ResumeWish wish, long position, HubSnapshot configuration, CancellationToken cancellation)
     {
         if (!answer.Owner.Fingerprint.Matches(ask.Fingerprint))
@@ -265,8 +325,14 @@ internal sealed class Admission(
         answer.End();
     }
 
+    // Where nothing but the engine can make the answer, another hub can make it from this, should this one die before its first commit.
+    private static AnswerSnapshot? FrameOf(Ask ask, HubSnapshot configuration) =>
+        ask.Route.Model is Models.LocalModel model && ask.Dialect is not EmbeddingsDialect && ask.Route.Fallbacks.Count == 0
+        && configuration.Router.FindLocal(model.Id) is SuspendableUpstream engine
+            ? engine.Begin(ask.Client, ask.Outline.Model) : null;
+
     // Runs on when the request is over.
-    private void Produce(Answer answer, Ask ask, HubSnapshot configuration)
+    private void Produce(Answer answer, Ask ask, AnswerSnapshot? frame, HubSnapshot configuration)
     {
         // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
         if (server.IsEnding) answer.Cancel(CancellationCause.Shutdown);
@@ -285,6 +351,7 @@ internal sealed class Admission(
             Output = answer.CreateWriter(),
             Record = answer.Record,
             Production = answer.Production,
+            From = frame,
         };
         _ = producer.RunAsync(answer, attempt, ask.Route, configuration);
     }

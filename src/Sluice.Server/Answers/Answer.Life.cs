@@ -65,6 +65,7 @@ internal sealed partial class Answer
     private ITimer? _grace;
     private long _detachedAt;
     private TaskCompletionSource<ApiError?>? _continuing;
+    private Following? _following;
 
     /// <summary>How it is made now; null where it isn't.</summary>
     public Production? Production
@@ -111,6 +112,12 @@ internal sealed partial class Answer
     public int ReaderCount
     {
         get { lock (_lock) return _readerCount; }
+    }
+
+    /// <summary>Whether somebody reads it, or is about to.</summary>
+    public bool IsAwaited
+    {
+        get { lock (_lock) return IsWanted; }
     }
 
     // Under the lock, as the next ones.
@@ -254,6 +261,11 @@ internal sealed partial class Answer
     /// <summary>Ends it, if it has not ended: whoever makes it is told to stop, and one that nobody makes ends soon.</summary>
     public void Cancel(CancellationCause cause)
     {
+        if (Following is { } following)
+        {
+            following.Cancel(cause);
+            return;
+        }
         Generation.Cancel(cause);
         Perform(EndCancelled());
     }
@@ -265,6 +277,26 @@ internal sealed partial class Answer
         Cancel(CancellationCause.Shutdown);
     }
 
+    /// <summary>
+    /// Another hub goes on with it, from where the engine has stopped here: its events come from there, for those who read it. That hub counts and logs
+    /// the whole of it.
+    /// </summary>
+    /// <returns>False where it has not stopped.</returns>
+    public bool TryFollow(Following following)
+    {
+        lock (_lock)
+        {
+            if (_life is not Life.Suspended || Log.End is not null || Generation.CancellationCause is not null) return false;
+            EndGrace();
+            _life = new Life.Running(new Production());
+            _isLeftToStore = true;
+            Record.Resume();
+            Volatile.Write(ref _following, following);
+        }
+        Perform(new Effects { InFlight = 1 });
+        return true;
+    }
+
     /// <summary>Its log has ended: writes down what it took.</summary>
     public void End()
     {
@@ -272,7 +304,8 @@ internal sealed partial class Answer
         lock (_lock) isLeftToStore = _isLeftToStore;
         try
         {
-            _table.Journal?.End(this, isLeftToStore);
+            // What another hub makes from the beginning was never counted here.
+            if (isLeftToStore || Following is null) _table.Journal?.End(this, isLeftToStore);
         }
         finally
         {
@@ -311,7 +344,8 @@ internal sealed partial class Answer
     // Under the lock, as all below but Perform.
     private Effects Leave()
     {
-        if (IsWanted) return default;
+        // The hub that makes it sees that nobody reads it here.
+        if (IsWanted || _following is not null) return new Effects { IsOver = IsOver };
         _detachedAt = _time.GetTimestamp();
         var effects = Log.End is null && !_isForgotten
             ? Apply(stage => Leaving.Decide(_isHeldBack ? DisconnectPolicy.Default : Owner.OnDisconnect, Owner.Key is not null, _hasSent, Owner.Retention, stage))

@@ -100,6 +100,9 @@ internal sealed partial class Answer
     /// </summary>
     public bool IsSettled => Owner.Turn == TurnKind.Session && _isDelivered && Log.End is not null;
 
+    /// <summary>Where its events come from, where another hub makes it; else null.</summary>
+    public Following? Following { get => Volatile.Read(ref _following); init => _following = value; }
+
     /// <summary>A client has got to its end.</summary>
     public void SetDelivered() => _isDelivered = true;
 
@@ -114,7 +117,7 @@ internal sealed partial class Answer
     /// <summary>The word of the API for where it stands.</summary>
     public string State => Log.End?.Kind switch
     {
-        null => IsSuspended ? "suspended" : HasReader ? "running" : "detached",
+        null => Following?.State ?? (IsSuspended ? "suspended" : HasReader ? "running" : "detached"),
         StreamEndKind.Completed => "completed",
         StreamEndKind.Failed => "failed",
         _ => "cancelled",
@@ -175,7 +178,7 @@ internal sealed partial class Answer
         using var reader = Log.TryOpenReader(Log.EventCount);
         if (reader is null) return false;
         var isTimeUp = false;
-        var wait = Log.EventCount == _restoredCount ? _limits.RestoredCursorWait : _limits.CursorWait;
+        var wait = Log.EventCount == _restoredCount || Following is not null ? _limits.RestoredCursorWait : _limits.CursorWait;
         await using var timer = _time.CreateTimer(
             _ =>
             {

@@ -52,6 +52,49 @@ internal sealed partial class AnswerTable : IHostedService
         }
     }
 
+    /// <summary>Takes over an answer of a hub that is gone, or has let go of it, as if it were left by an earlier process of this one.</summary>
+    /// <param name="stored">As the store has it; it is this hub's already.</param>
+    /// <param name="suspended">What the engine goes on from; null where the rest is lost.</param>
+    public Answer TakeOver(StoredAnswer stored, AnswerSnapshot? suspended)
+    {
+        lock (_lock)
+        {
+            if (_byId.TryGetValue(stored.Id, out var known)) return known;
+            var own = new OwnKey(stored.Owner.Principal, stored.Owner.Key ?? "");
+            if (stored.Owner.Key is not null && !_byKey.ContainsKey(own)) _storedKeys[own] = stored.Id;
+            Restore(stored, suspended);
+            _storedKeys.Clear();
+            return _byId[stored.Id];
+        }
+    }
+
+    /// <summary>Another hub has this answer: it is not found here any more. Whoever reads it reads on.</summary>
+    public void Disown(Answer answer)
+    {
+        lock (_lock)
+        {
+            if (_byId.GetValueOrDefault(answer.Id) != answer) return;
+            _kept.Remove(answer);
+            _hidden.Remove(answer);
+            _suspended.Remove(answer);
+            Remove(answer);
+        }
+    }
+
+    /// <summary>Takes an answer out of the store that was written down there before it could be made.</summary>
+    public void DeleteStored(string id) => _recorder?.Delete(id);
+
+    /// <summary>Leaves an answer in the store as it is there. After a flush.</summary>
+    /// <returns>Whether it can be gone on with from there.</returns>
+    public bool Release(Answer answer) => _recorder?.Release(answer) == true;
+
+    /// <summary>Commits all that there is now. False when that was not possible.</summary>
+    public Task<bool> FlushAsync() => _recorder?.FlushAsync() ?? Task.FromResult(true);
+
+    /// <summary>What the engine makes here, and the store keeps, so that another hub could go on with it.</summary>
+    public IReadOnlyList<Answer> FindMovable() =>
+        [.. Running().Where(static answer => answer.Owner.Retention == Retention.Store && answer.TrySnapshot() is { ChoiceCount: 1 })];
+
     /// <summary>Suspended answers that are to go on whether somebody reads them or not.</summary>
     public IReadOnlyList<Answer> FindUnattended()
     {
@@ -170,7 +213,7 @@ internal sealed partial class AnswerTable : IHostedService
         var answer = new Answer(this, generation, owner, stored.Model, record, _limits, _time, suspended) { Created = stored.Created };
         _byId.Add(stored.Id, answer);
         var own = new OwnKey(owner.Principal, owner.Key ?? "");
-        if (owner.Key is not null && _storedKeys[own] == stored.Id) _byKey[own] = answer;
+        if (owner.Key is not null && _storedKeys.GetValueOrDefault(own) == stored.Id) _byKey[own] = answer;
         if (stored.End is null) _recorder!.Resume(answer, isSuspended: suspended is not null);
         else _recorder!.Attach(answer);
         if (suspended is null) generation.Log.Shed(0);

@@ -131,6 +131,12 @@ internal sealed partial class AnswerTable : IDisposable
         return false;
     }
 
+    /// <summary>An answer, whosever it is.</summary>
+    public Answer? Find(string id)
+    {
+        lock (_lock) return _byId.GetValueOrDefault(id);
+    }
+
     /// <summary>The newest answers of these principals at a door, the newest first.</summary>
     /// <param name="principals">Whose.</param>
     /// <param name="dialect">Of the door.</param>

@@ -13,7 +13,9 @@ namespace Sluice.Server.Answers;
 /// <param name="drain">How long.</param>
 /// <param name="time">Clock of that.</param>
 /// <param name="logger">Told what is waited for, and what is cut off.</param>
-internal sealed partial class GracefulStop(ServerState server, AnswerTable answers, TimeSpan drain, TimeProvider time, ILogger<GracefulStop> logger)
+/// <param name="others">The other hubs of a cluster, which go on with answers; null where there are none.</param>
+internal sealed partial class GracefulStop(
+    ServerState server, AnswerTable answers, TimeSpan drain, TimeProvider time, ILogger<GracefulStop> logger, IOtherHubs? others = null)
     : IHostedLifecycleService, IDisposable
 {
     private readonly CancellationTokenSource _hurry = new();
@@ -25,16 +27,24 @@ internal sealed partial class GracefulStop(ServerState server, AnswerTable answe
     /// <param name="cancellationToken">Waits no longer either.</param>
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
+        using var now = CancellationTokenSource.CreateLinkedTokenSource(_hurry.Token, cancellationToken);
+        if (others is not null)
+        {
+            await others.LeadAsync(now.Token);
+            await others.HandOverAsync(now.Token);
+        }
+        using var deadline = new CancellationTokenSource(drain, time);
+        using var all = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, now.Token);
         if (answers.RunningCount is > 0 and var count)
         {
             LogWaiting(count, drain.TotalSeconds);
-            using var deadline = new CancellationTokenSource(drain, time);
-            using var all = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _hurry.Token, cancellationToken);
             await answers.WhenProducedAsync(all.Token);
         }
+        if (others is not null) await others.WhenUnreadAsync(all.Token);
         server.SetEnding();
         if (answers.RunningCount is > 0 and var rest) LogCut(rest);
         await answers.EndAllAsync(cancellationToken);
+        if (others is not null) await others.LeaveAsync(cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster"];
     private static readonly string[] s_ledgerKeys = ["path", "strict", "budget_fail"];
 
     /// <summary>Reads and validates a file.</summary>
@@ -86,6 +86,7 @@ public static class ConfigurationFile
             Drain = ReadDrain(document, root),
             Console = ReadConsole(document, root),
         };
+        if (ClusterSection.Read(document, root) is { } cluster) options = options with { Cluster = cluster, Store = StoreKind.Postgres };
         options = options with { Prices = ReadPrices(document, root, fileName) };
         MeteringCheck.Report(document, root, options);
         // A certificate that is there and can't be read has been reported.

@@ -67,6 +67,9 @@ public sealed record SluiceOptions
     /// <summary>Full path of the store's file, which only <see cref="StoreKind.Sqlite"/> has. The default value, null, is <c>sluice/answers.db</c> in the user's data folder.</summary>
     public string? StorePath { get; init; }
 
+    /// <summary>The other hubs that this one works with; null for none. With it <see cref="Store"/> is <see cref="StoreKind.Postgres"/>.</summary>
+    public ClusterOptions? Cluster { get; init; }
+
     /// <summary>Bytes that this file may grow to. The default value, null, is <see cref="Limits.StoredBytesMax"/>.</summary>
     public long? StoreSizeBytes { get; init; }
 
@@ -85,6 +88,9 @@ public enum StoreKind
 
     /// <summary>In an SQLite file too.</summary>
     Sqlite,
+
+    /// <summary>In the database of a cluster too.</summary>
+    Postgres,
 
     /// <summary>Nowhere: an answer goes with the last one who reads it.</summary>
     Off,

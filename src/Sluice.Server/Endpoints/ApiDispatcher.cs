@@ -9,6 +9,7 @@ using Sluice.Protocol.Messages;
 using Sluice.Protocol.Ollama;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Access;
+using Sluice.Server.Cluster;
 using Sluice.Server.Configuration;
 using Sluice.Server.Console;
 using Sluice.Server.Runtime;
@@ -36,7 +37,8 @@ internal sealed partial class ApiDispatcher(
     RandomSource random,
     TimeProvider time,
     ILogger<ApiDispatcher> logger,
-    ConsoleEndpoint? console = null)
+    ConsoleEndpoint? console = null,
+    PeerEndpoint? peers = null)
 {
     /// <summary>What the paths of the API begin with.</summary>
     public const string ApiPath = "/v1";
@@ -131,6 +133,7 @@ internal sealed partial class ApiDispatcher(
         var configuration = scope.Configuration;
         // By an address of their own, where nothing else is served.
         if (context.Features.Get<AdminDoor>() is { } entrance && path is not (HealthPath or ReadinessPath)) return DispatchAdminAsync(context, path, entrance, configuration);
+        if (peers is not null && context.Features.Get<PeerDoor>() is not null) return peers.InvokeAsync(context, path);
         // Probes come from anywhere and learn nothing.
         if (path is HealthPath or ReadinessPath)
             return OnGet(context, path == HealthPath ? health.WriteHealthAsync : c => health.WriteReadinessAsync(c, configuration.Catalog));
@@ -187,7 +190,7 @@ internal sealed partial class ApiDispatcher(
         {
             _ when OllamaEndpoint.IsAt(path) => OllamaEndpoint.ReadsOnly(path) ? OnGet(context, c => ollama.InvokeAsync(c, scope, path)) : OnPost(context, c => ollama.InvokeAsync(c, scope, path)),
             _ when Dialects.FindByPath(path, out var rest) is { } dialect => OnDoor(context, dialect, rest, scope),
-            "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope.Caller)),
+            "/v1/cancel" => OnPost(context, c => stored.CancelByKeyAsync(c, scope)),
             "/v1/key" => OnGet(context, c => keys.WriteAsync(c, scope.Caller)),
             MetricsPath => OnGet(context, metrics.WriteAsync),
             _ when console is not null && ConsoleEndpoint.IsApi(path) => console.InvokeAsync(context, path, configuration, scope.Caller),
@@ -240,7 +243,7 @@ internal sealed partial class ApiDispatcher(
         const string Cancel = "/cancel";
         var method = context.Request.Method;
         if (rest.EndsWith(Cancel, StringComparison.Ordinal))
-            return OnPost(context, c => stored.CancelAsync(c, rest[..^Cancel.Length], scope.Caller));
+            return OnPost(context, c => stored.CancelAsync(c, rest[..^Cancel.Length], scope));
         if (rest.Contains('/', StringComparison.Ordinal)) return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(method, context.Request.Path.Value ?? ""));
         if (HttpMethods.IsDelete(method)) return stored.DeleteAsync(context, rest, scope.Caller);
         return HttpMethods.IsGet(method) || HttpMethods.IsHead(method)

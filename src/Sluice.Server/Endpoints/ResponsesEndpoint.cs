@@ -23,7 +23,8 @@ internal sealed class ResponsesEndpoint(ResponsesPreparation preparation, Admiss
         if (query.TryGetValue("limit", out var limit) && (!int.TryParse(limit, out count) || count is < 1 or > PageMax))
             error = ApiErrors.InvalidItem("limit", $"The parameter limit must be a number from 1 to {PageMax}.");
         var items = default(IReadOnlyList<JsonElement>);
-        if (!admission.TryFind(id, caller, out var answer, out var lost) || answer.Owner.IsHidden) error ??= lost ?? ApiErrors.ResponseNotFound(id);
+        var (answer, lost) = await admission.FindAsync(id, caller, context.RequestAborted);
+        if (answer is null || answer.Owner.IsHidden) error ??= lost ?? ApiErrors.ResponseNotFound(id);
         else if (error is null) items = await preparation.FindInputAsync(answer, hasIds: true, context.RequestAborted);
         if (error is null && items is null) error = ApiErrors.ResponseNotFound(id);
         if (error is not null)

@@ -95,10 +95,14 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
     private async Task<ApiError?> WriteConversationAsync(Utf8JsonWriter writer, string id, Caller caller, CancellationToken cancellation)
     {
         var missing = ApiErrors.PreviousResponseNotFound(id);
-        if (!admission.TryFind(id, caller, out var answer, out _) || answer.Owner is not { Dialect: ResponsesDialect, IsHidden: false }) return missing;
+        var (answer, _) = await admission.FindAsync(id, caller, cancellation);
+        if (answer?.Owner is not { Dialect: ResponsesDialect, IsHidden: false }) return missing;
         // Its own conversation is in it already. An upstream may take an id that it doesn't know, or of the wrong kind, for a fault.
         if (await FindInputAsync(answer, hasIds: false, cancellation) is not { } input) return missing;
         await Waits.WaitAsync(answer.Log.WhenEnded, limits.PreviousAnswerWait, time, cancellation);
+        // What another hub makes is looked at again.
+        if (answer is { Following: not null, Log.End: null }) (answer, _) = await admission.FindAsync(id, caller, cancellation);
+        if (answer is null) return missing;
         if (answer.Log.End is not { Kind: StreamEndKind.Completed })
             return ApiErrors.InvalidItem("previous_response_id", $"The response '{ApiErrors.Elide(id)}' has not completed, so it can't be continued.");
         foreach (var item in input) item.WriteTo(writer);
@@ -148,11 +152,9 @@ internal sealed class ResponsesPreparation(AnswerTable answers, Admission admiss
         // An id of the hub's own holds that of its answer.
         foreach (var id in wanted.ToArray())
         {
-            if (wanted.Contains(id) && id.Split('_') is [_, var name, ..]
-                && admission.TryFind(ResponsesDialect.Instance.IdPrefix + name, caller, out var answer, out _) && read.Add(answer))
-            {
-                await TakeItemsAsync(answer, wanted, found);
-            }
+            if (!wanted.Contains(id) || id.Split('_') is not [_, var name, ..]) continue;
+            var (answer, _) = await admission.FindAsync(ResponsesDialect.Instance.IdPrefix + name, caller, CancellationToken.None);
+            if (answer is not null && read.Add(answer)) await TakeItemsAsync(answer, wanted, found);
         }
         if (wanted.Count == 0) return found;
         // That of an upstream can be anybody's; whoever refers to it has it of one of the last answers.

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
@@ -14,7 +13,7 @@ namespace Sluice.Server.Endpoints;
 /// Answers by their id: <c>GET</c> and <c>DELETE /v1/chat/completions/{id}</c>, <c>POST …/cancel</c>, and <c>POST /v1/cancel</c> by key. Somebody
 /// else's answer is not there.
 /// </summary>
-internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission admission, Limits limits, TimeProvider time)
+internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission admission, Limits limits, TimeProvider time, IOtherHubs? others = null)
 {
     private readonly AnswerReply _reply = new(limits, time);
 
@@ -31,7 +30,8 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
         {
             error ??= ApiErrors.InvalidCursor("The parameter starting_after must be a number of events.");
         }
-        if (!TryFind(id, scope.Caller, out var answer, out var lost)) error ??= lost;
+        var (answer, lost) = await FindAsync(id, scope.Caller, context.RequestAborted);
+        if (answer is null) error ??= lost;
         else if (after.Count > 0 && wish.Cursor is null) position = answer.Owner.Dialect.PositionAfter(position);
         if (error is not null || answer is null)
         {
@@ -59,14 +59,13 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
     /// <summary>Ends the answer if it runs, and forgets it.</summary>
     public async Task DeleteAsync(HttpContext context, string id, Caller caller)
     {
-        if (!TryFind(id, caller, out var answer, out var lost))
+        var (answer, lost) = await FindAsync(id, caller, context.RequestAborted);
+        if (answer is null)
         {
-            await JsonReply.WriteErrorAsync(context, lost);
+            await JsonReply.WriteErrorAsync(context, lost!);
             return;
         }
-        answer.Cancel(CancellationCause.Requested);
-        answers.Delete(answer);
-        var isGone = answers.FlushRemovalsAsync();
+        var isGone = others is not null && answers.Find(id) is null ? others.DeleteAsync(answer, context.RequestAborted) : DeleteAsync(answer);
         await Waits.WaitAsync(isGone, limits.CancelWait, time, context.RequestAborted);
         if (!isGone.IsCompletedSuccessfully || !await isGone)
         {
@@ -76,15 +75,23 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
         await JsonReply.WriteAsync(context, Encoding.UTF8.GetBytes($"{{\"object\":\"{answer.Owner.Dialect.DeletedKind}\",\"id\":\"{answer.Id}\",\"deleted\":true}}"));
     }
 
-    /// <summary>Ends the answer in order if it runs; whoever reads it gets a regular end.</summary>
-    public async Task CancelAsync(HttpContext context, string id, Caller caller)
+    private Task<bool> DeleteAsync(Answer answer)
     {
-        if (!admission.TryFind(id, caller, out var answer, out var lost)) await JsonReply.WriteErrorAsync(context, lost);
-        else await CancelAsync(context, answer);
+        answer.Cancel(CancellationCause.Requested);
+        answers.Delete(answer);
+        return answers.FlushRemovalsAsync();
+    }
+
+    /// <summary>Ends the answer in order if it runs; whoever reads it gets a regular end.</summary>
+    public async Task CancelAsync(HttpContext context, string id, RequestScope scope)
+    {
+        var (answer, lost) = await admission.FindAsync(id, scope.Caller, context.RequestAborted);
+        if (answer is null) await JsonReply.WriteErrorAsync(context, lost!);
+        else await CancelAsync(context, answer, scope);
     }
 
     /// <summary>The same by the request's key, which may come before the request does.</summary>
-    public async Task CancelByKeyAsync(HttpContext context, Caller caller)
+    public async Task CancelByKeyAsync(HttpContext context, RequestScope scope)
     {
         var (wish, error) = ResumeHeaders.Read(context.Request);
         if (wish.Key is null) error ??= ApiErrors.InvalidHeader("Idempotency-Key", "there: it says what to cancel");
@@ -93,9 +100,9 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
             await JsonReply.WriteErrorAsync(context, error);
             return;
         }
-        if (admission.FindOrCancelKey(wish.Key!, caller) is { } answer)
+        if (await admission.FindOrCancelKeyAsync(wish.Key!, scope.Caller, context.RequestAborted) is { } answer)
         {
-            await CancelAsync(context, answer);
+            await CancelAsync(context, answer, scope);
             return;
         }
         context.Response.StatusCode = StatusCodes.Status202Accepted;
@@ -103,18 +110,27 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
     }
 
     // What is not stored can be cancelled by whoever knows its id, and not looked at.
-    private bool TryFind(string id, Caller caller, [NotNullWhen(true)] out Answer? answer, [NotNullWhen(false)] out ApiError? lost)
+    private async Task<(Answer? Answer, ApiError? Lost)> FindAsync(string id, Caller caller, CancellationToken cancellation)
     {
-        if (!admission.TryFind(id, caller, out answer, out lost)) return false;
-        if (!answer.Owner.IsHidden) return true;
-        (answer, lost) = (null, ApiErrors.ResponseNotFound(id));
-        return false;
+        var (answer, lost) = await admission.FindAsync(id, caller, cancellation);
+        return answer is { Owner.IsHidden: true } ? (null, ApiErrors.ResponseNotFound(id)) : (answer, lost);
     }
 
-    private async Task CancelAsync(HttpContext context, Answer answer)
+    private async Task CancelAsync(HttpContext context, Answer answer, RequestScope scope)
     {
+        if (answer.Following is { } following && answer.Log.End is null)
+        {
+            // What it becomes is read from whoever makes it, or goes on with it.
+            var (begun, error) = await following.BeginAsync(scope.Configuration, context.RequestAborted);
+            if (begun is null)
+            {
+                await JsonReply.WriteErrorAsync(context, error!);
+                return;
+            }
+            answer = begun;
+        }
         answer.Cancel(CancellationCause.Requested);
-        if (answer.Generation.CancellationCause is not null)
+        if (answer.Following is not null || answer.Generation.CancellationCause is not null)
             await Waits.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
         await WriteObjectAsync(context, answer);
     }

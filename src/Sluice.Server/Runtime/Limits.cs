@@ -273,6 +273,36 @@ public sealed record Limits
     /// <summary>What the rest of stopping may take after that: error events, the store, connections. The default value is 10 s.</summary>
     public TimeSpan StopRest { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a hub of a cluster counts as there without renewing that. The default value is 10 s: a database that restarts takes a few.</summary>
+    public TimeSpan ClusterLease { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Between two renewals. The default value is 2 s: four may fail.</summary>
+    public TimeSpan ClusterRenew { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Between two tries to find who makes an answer that is read here. The default value is 150 ms.</summary>
+    public TimeSpan ClusterRetry { get; init; } = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>Between two looks for what nodes that are gone have left. The default value is 30 s.</summary>
+    public TimeSpan ClusterSweep { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Answers that a hub takes over, or takes away, at a time. The default value is 100.</summary>
+    public int ClusterPortion { get; init; } = 100;
+
+    /// <summary>How long a hub of a cluster that is told to stop takes new requests: balancers learn of it seconds later. The default value is 10 s.</summary>
+    public TimeSpan ClusterLead { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A connection to another hub. The default value is 1 s; they are near.</summary>
+    public TimeSpan PeerConnect { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Silence after which a hub tells another one that it is there. The default value is 1 s.</summary>
+    public TimeSpan PeerBeat { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Silence after which another hub counts as gone. The default value is 3 s.</summary>
+    public TimeSpan PeerSilence { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long an answer of another hub is followed that nobody reads here any more. The default value is 1 s: a client that comes back.</summary>
+    public TimeSpan PeerLinger { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

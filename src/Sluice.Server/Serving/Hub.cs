@@ -88,6 +88,7 @@ public sealed partial class Hub : IDisposable
                 Ledger = old.Options.Ledger,
                 Admin = old.Options.Admin,
                 Console = old.Options.Console,
+                Cluster = old.Options.Cluster,
             };
             if (kept with { Listen = options.Listen } != options) LogStoreStays();
             _current = CreateSnapshot(kept, catalog, _createRouter(catalog, old.Router));
@@ -132,7 +133,7 @@ public sealed partial class Hub : IDisposable
     [LoggerMessage(1, LogLevel.Information, "The new configuration is applied; models: {Count}, added: {Added}, removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
-    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen' and 'console' can't change while the hub runs; restart it to apply them.")]
+    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen', 'console' and 'cluster' can't change while the hub runs; restart it to apply them.")]
     private partial void LogStoreStays();
 
     [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs; restart it to listen on {Listen}. Until then it listens on {Current}.")]

@@ -68,12 +68,18 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
     protected abstract Task<(ISuspendable? Work, ApiError? Error)> TrySubmitAsync(
         Attempt attempt, LocalRequest request, AnswerSnapshot frame, CancellationToken stop);
 
-    private AnswerSnapshot CreateFrame(Attempt attempt, LocalRequest request) => new()
+    /// <summary>What an answer begins from that nothing has been made of; null for a request that can't be read.</summary>
+    public AnswerSnapshot? Begin(ClientRequest client, string modelName) =>
+        client.TryRead(out var request, out _) ? CreateFrame(modelName, client.Body, null, request) : null;
+
+    private AnswerSnapshot CreateFrame(Attempt attempt, LocalRequest request) => CreateFrame(attempt.ModelName, attempt.Body, attempt.Created, request);
+
+    private AnswerSnapshot CreateFrame(string modelName, ReadOnlyMemory<byte> body, long? created, LocalRequest request) => new()
     {
         ModelId = modelId,
-        ModelName = attempt.ModelName,
-        Body = attempt.Body,
-        Created = attempt.Created ?? time.GetUtcNow().ToUnixTimeSeconds(),
+        ModelName = modelName,
+        Body = body,
+        Created = created ?? time.GetUtcNow().ToUnixTimeSeconds(),
         RenderedAt = time.GetLocalNow(),
         Seed = request.Seed is { } seed ? unchecked((ulong)seed) : random.NextUInt64(),
     };

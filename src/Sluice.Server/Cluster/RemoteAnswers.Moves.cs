@@ -1,0 +1,146 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Errors;
+using Sluice.Server.Answers;
+using Sluice.Server.Runtime;
+using Sluice.Server.Storage;
+
+namespace Sluice.Server.Cluster;
+
+// What was made here, and is made elsewhere from now on.
+internal sealed partial class RemoteAnswers
+{
+    public async Task LeadAsync(CancellationToken cancellation)
+    {
+        await Members.DrainAsync();
+        await Waits.WaitAsync(Task.Delay(Limits.ClusterLead, Time, cancellation), Timeout.InfiniteTimeSpan, Time, cancellation);
+        _server.IsLeading = false;
+    }
+
+    public async Task HandOverAsync(CancellationToken cancellation)
+    {
+        // What can't be committed can't be gone on with elsewhere.
+        if (Answers.IsStoreDegraded) return;
+        var movable = Answers.FindMovable().Where(answer => answer.TrySnapshot() is { } snapshot && Members.FindAble(snapshot.ModelId, isa: null).Count > 0).ToList();
+        if (movable.Count == 0) return;
+        await Waits.WaitAsync(Task.WhenAll(movable.Select(static answer => answer.SuspendAsync())), Limits.CancelWait, Time, cancellation);
+        if (await Answers.FlushAsync() && await TryReleaseAsync(movable))
+        {
+            foreach (var answer in movable) Move(answer);
+            return;
+        }
+        // They stay here.
+        foreach (var answer in movable.Where(static answer => answer.IsSuspended)) _ = StayAsync(answer);
+    }
+
+    public async Task WhenUnreadAsync(CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested && Following().Exists(static remote => remote.Answer.IsAwaited))
+            await Waits.WaitAsync(Task.Delay(Limits.ClusterRetry, Time, cancellation), Timeout.InfiniteTimeSpan, Time, cancellation);
+    }
+
+    public async Task LeaveAsync(CancellationToken cancellation)
+    {
+        foreach (var remote in Following()) remote.Stop(ServerState.StoppingError);
+        try
+        {
+            await Store.ReleaseAllAsync(cancellation);
+        }
+        catch (StoreException exception)
+        {
+            LogUnreleased(exception.Message);
+        }
+        await Members.LeaveAsync();
+    }
+
+    private List<RemoteAnswer> Following()
+    {
+        lock (_lock) return [.. _followed.Values, .. _moved];
+    }
+
+    private async Task<bool> TryReleaseAsync(List<Answer> answers)
+    {
+        // Nothing more of them is written down here.
+        answers.RemoveAll(answer => !answer.IsSuspended || !Answers.Release(answer));
+        try
+        {
+            await Store.ReleaseAsync([.. answers.Select(static answer => answer.Id)], CancellationToken.None);
+            return true;
+        }
+        catch (StoreException exception)
+        {
+            LogUnreleased(exception.Message);
+            return false;
+        }
+    }
+
+    private void Move(Answer answer)
+    {
+        Metrics.CountHandover();
+        Answers.Disown(answer);
+        Follow(answer);
+    }
+
+    // Whoever reads it reads on. Where nobody does, it ends here, and nowhere else.
+    private void Follow(Answer answer)
+    {
+        var remote = new RemoteAnswer(answer.Id, this);
+        remote.Set(answer, null, "running");
+        if (!answer.IsAwaited || !answer.TryFollow(remote))
+        {
+            answer.LeaveToStore();
+            return;
+        }
+        lock (_lock) _moved.Add(remote);
+        remote.Begin();
+    }
+
+    private async Task StayAsync(Answer answer)
+    {
+        if (!answer.TryHold()) return;
+        var configuration = _hub.Hold();
+        try
+        {
+            await _producer.ContinueAsync(answer, configuration);
+        }
+        finally
+        {
+            configuration.Release();
+            answer.Release();
+        }
+    }
+
+    // Another hub has taken over what is still made here: this one was away for too long.
+    private async Task FenceAsync(Answer answer)
+    {
+        await Task.Yield();
+        Metrics.CountFenced();
+        Answers.Disown(answer);
+        try
+        {
+            if (await Store.FindAsync(answer.Id, CancellationToken.None) is null)
+            {
+                LogGone(answer.Id);
+                answer.Cancel(Streaming.CancellationCause.Requested);
+                return;
+            }
+        }
+        catch (StoreException)
+        {
+            // Whoever follows it finds out.
+        }
+        LogFenced(answer.Id);
+        // What something else than the engine makes is said to those who read it here, and to nobody else: another hub has called it lost.
+        if (answer.TrySnapshot() is null) return;
+        await answer.SuspendAsync();
+        if (answer.IsSuspended) Follow(answer);
+    }
+
+    [LoggerMessage(11, LogLevel.Warning, "{Id} belongs to another hub by now, and this one no longer makes it.")]
+    private partial void LogFenced(string id);
+
+    [LoggerMessage(12, LogLevel.Warning, "{Id} was taken away by another hub.")]
+    private partial void LogGone(string id);
+
+    [LoggerMessage(13, LogLevel.Warning, "Answers can't be let go of for other hubs now. {Message}")]
+    private partial void LogUnreleased(string message);
+}
