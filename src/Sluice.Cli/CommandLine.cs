@@ -28,6 +28,8 @@ internal static class CommandLine
         LedgerCommands.CreateLedger(terminal),
         LedgerCommands.CreateAudit(terminal),
         LedgerCommands.CreateForget(terminal),
+        ClusterCommands.Create(terminal),
+        ClusterCommands.CreateMigrate(terminal),
         QuantizeCommand.Create(terminal),
         BenchCommand.Create(terminal),
         DoctorCommand.Create(terminal),

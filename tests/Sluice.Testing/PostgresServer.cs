@@ -103,7 +103,8 @@ public sealed class PostgresServer
         return folders.Concat((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')).FirstOrDefault(static path => File.Exists(Path.Combine(path, "initdb")));
     }
 
-    private static int FreePort()
+    /// <summary>A port of loopback that nobody listens on in this moment.</summary>
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -31,6 +31,10 @@ internal sealed class Admission(
     AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting,
     AnswerCache cache, IOtherHubs? others = null)
 {
+    // While an answer is found to be lost, another hub may not have said so yet.
+    private const int LostTriesMax = 10;
+    private static readonly TimeSpan s_lostWait = TimeSpan.FromMilliseconds(50);
+
     /// <summary>The answer that a request gets, which is being made or has ended; or why it gets none.</summary>
     /// <param name="ask">What is asked for.</param>
     /// <param name="caller">Who asks.</param>
@@ -86,13 +90,13 @@ internal sealed class Admission(
         var frame = FrameOf(ask, configuration);
         var stored = new StoredAnswer(ask.AnswerId, owner, ask.Outline.Model, time.GetUtcNow().ToUnixTimeSeconds());
         var (holder, refused) = await others!.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
-        if (holder is not null)
+        for (var tries = 0; holder is not null; tries++)
         {
             var joined = await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
-            if (joined.Error?.Code != ApiErrors.StreamLostCode) return joined;
-            // It broke off with the hub that made it, as was found out now, and so gives its key away.
+            if (joined.Error?.Code != ApiErrors.StreamLostCode || tries == LostTriesMax) return joined;
+            // It broke off with the hub that made it, as somebody finds out in this moment, and so gives its key away.
+            if (tries > 0) await Task.Delay(s_lostWait, time, cancellation);
             (holder, refused) = await others.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
-            if (holder is not null) return await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
         }
         if (refused is not null) return (null, refused);
         var created = await CreateAsync(ask, owner, caller, wish, frame, configuration, cancellation);

@@ -53,6 +53,13 @@ internal sealed partial class ServeProcess : IAsyncDisposable
         kill.WaitForExit();
     }
 
+    /// <summary>Any signal, by its name.</summary>
+    public void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", $"{_process.Id}"]);
+        kill.WaitForExit();
+    }
+
     /// <summary>Its exit code, when it has ended.</summary>
     public async Task<int> WhenEndedAsync()
     {

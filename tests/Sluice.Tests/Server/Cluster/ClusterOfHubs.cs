@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
@@ -54,7 +52,7 @@ internal sealed class ClusterOfHubs : IAsyncDisposable
     /// <summary>One more hub; returns its number.</summary>
     public async Task<int> AddAsync(string? models = null, Limits? limits = null, TimeSpan? drain = null)
     {
-        var port = FreePort();
+        var port = PostgresServer.FreePort();
         var options = new TestHubOptions
         {
             Limits = limits ?? Quick,
@@ -97,12 +95,5 @@ internal sealed class ClusterOfHubs : IAsyncDisposable
     {
         foreach (var client in _clients) client.Dispose();
         foreach (var hub in _hubs) await hub.DisposeAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
