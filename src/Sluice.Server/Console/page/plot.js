@@ -42,7 +42,8 @@ export function bars(label, values, marked = []) {
 export function lines(label, series) {
   const most = Math.max(1e-6, ...series.flatMap((one) => one.values.map((value) => value ?? 0)));
   return frame(label, series.map(({ values, name }) => {
-    const step = Width / Math.max(1, values.length - 1);
+    // The last minute, alone, is still seen.
+    const step = (Width - 4) / Math.max(1, values.length - 1);
     let path = '';
     let isOpen = false;
     values.forEach((value, index) => {
