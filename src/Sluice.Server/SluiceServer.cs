@@ -64,14 +64,14 @@ public static class SluiceServer
         // Reasoning that was sealed by an earlier process is foreign to this one, and so left out.
         services.TryAddSingleton(static _ => new ReasoningSeal(RandomNumberGenerator.GetBytes(ReasoningSeal.KeyBytes)));
         services.TryAddSingleton<UpstreamTransport>(NetworkTransport.Open);
-        services.TryAddSingleton(new EngineFactory<InferenceEngine>(static path => InferenceEngine.Load(path), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
+        services.TryAddSingleton(new EngineFactory<InferenceEngine>(static model => InferenceEngine.Load(model.Path, OptionsOf(model)), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
             options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels"),
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new LoadedModels<EmbeddingModel>(
-            new EngineFactory<EmbeddingModel>(static path => EmbeddingModel.Load(path), static engine => engine.Model.MemoryBytes, static _ => default),
+            new EngineFactory<EmbeddingModel>(static model => EmbeddingModel.Load(model.Path, model.Threads), static engine => engine.Model.MemoryBytes, static _ => default),
             options.MemoryBudgetBytes,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Models.LoadedModels"),
             provider.GetRequiredService<TimeProvider>()));
@@ -298,6 +298,9 @@ public static class SluiceServer
         services.AddSingleton<PeerEndpoint>();
         services.AddSingleton<ClusterSweep>();
     }
+
+    private static EngineOptions OptionsOf(LocalModel model) =>
+        new() { ContextLengthMax = model.Context, ThreadCount = model.Threads ?? Environment.ProcessorCount };
 
     private static string StorePathOf(SluiceOptions options) => options.StorePath ?? Path.Combine(ModelFolders.DataFolder(), AnswersFile);
 

@@ -179,7 +179,7 @@ public sealed class TestHub : IAsyncDisposable
             {
                 builder.Logging.ClearProviders().AddProvider(log);
                 builder.Services.AddSingleton(options.Limits).AddSingleton(options.Time).AddSingleton(options.Random);
-                builder.Services.AddSingleton(new EngineFactory<InferenceEngine>(path => engine = load(path), loaded => loaded.Model.MemoryBytes, DraftCounts.Of));
+                builder.Services.AddSingleton(new EngineFactory<InferenceEngine>(model => engine = load(model.Path), loaded => loaded.Model.MemoryBytes, DraftCounts.Of));
             });
         await application.StartAsync();
         return new TestHub(application, log, model, () => engine, catalog.Models[0].Id);

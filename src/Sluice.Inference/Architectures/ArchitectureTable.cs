@@ -59,12 +59,14 @@ internal static class ArchitectureTable
 
     /// <summary>What the model of a file computes.</summary>
     /// <exception cref="GgufException">The architecture is unknown, or a key is missing, out of range or not supported.</exception>
-    public static ModelPlan Read(GgufFile file)
+    /// <param name="file">The file.</param>
+    /// <param name="contextMax">Most tokens that the model is to be used for; null for those of the file.</param>
+    public static ModelPlan Read(GgufFile file, int? contextMax = null)
     {
         string name = file.Metadata.GetString("general.architecture");
         if (Pages.TryGetValue(name, out Func<PlanReader, ModelPlan>? page))
         {
-            var reader = new PlanReader(file, name);
+            var reader = new PlanReader(file, name, contextMax);
             return Check(reader, page(reader));
         }
 

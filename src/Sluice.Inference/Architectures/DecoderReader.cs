@@ -24,7 +24,7 @@ internal static class DecoderReader
         return new ModelPlan
         {
             Architecture = reader.Architecture,
-            ContextLength = contextLength,
+            ContextLength = Math.Min(contextLength, reader.ContextMax),
             EmbeddingLength = embedding,
             Norm = hasLayerNorm ? NormKind.Layer : NormKind.RootMeanSquare,
             NormEpsilon = (float)epsilon,

@@ -3,8 +3,14 @@ using Sluice.Inference.Gguf;
 namespace Sluice.Inference.Architectures;
 
 /// <summary>The keys of one architecture in a file, each checked against a range that a sound model has. Keys are without the architecture.</summary>
-internal sealed class PlanReader(GgufFile file, string architecture)
+/// <param name="file">The file.</param>
+/// <param name="architecture">Begins its keys.</param>
+/// <param name="contextMax">Most tokens that the model is to be used for; null for those of the file.</param>
+internal sealed class PlanReader(GgufFile file, string architecture, int? contextMax = null)
 {
+    /// <summary>Most tokens that the model is to be used for.</summary>
+    public int ContextMax => contextMax ?? int.MaxValue;
+
     /// <summary>Name as in the file.</summary>
     public string Architecture => architecture;
 

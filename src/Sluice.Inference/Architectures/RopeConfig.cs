@@ -61,7 +61,7 @@ internal sealed record RopeConfig(
         };
 
         // Which factors is decided once, by the context that the model is for: others in the middle of a text would void its cached keys.
-        string factors = contextLength > originalContextLength ? "rope_factors_long.weight" : "rope_factors_short.weight";
+        string factors = Math.Min(contextLength, reader.ContextMax) > originalContextLength ? "rope_factors_long.weight" : "rope_factors_short.weight";
         return reader.HasTensor(factors) ? rope with { Divisors = factors } : rope;
     }
 }

@@ -91,7 +91,7 @@ internal sealed class ChoiceState
     public bool IsMatcherPartial { get; set; }
 
     /// <summary>Reads calls and reasoning; null where the answer is only text.</summary>
-    public AnswerParser? Answer { get; private set; }
+    public AnswerReader? Answer { get; private set; }
 
     /// <summary>Notices that the answer only repeats; null where it may.</summary>
     public RepetitionGuard? Repetition { get; private set; }

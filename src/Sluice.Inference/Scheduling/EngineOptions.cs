@@ -23,4 +23,7 @@ public sealed record EngineOptions
     /// free memory.
     /// </summary>
     public long? KvTokenCapacity { get; init; }
+
+    /// <summary>Most tokens of prompt and answer together, at least 1. The default value is null: those of the file, as far as memory reaches.</summary>
+    public int? ContextLengthMax { get; init; }
 }

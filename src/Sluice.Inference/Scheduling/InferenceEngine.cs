@@ -81,7 +81,7 @@ public sealed class InferenceEngine : IDisposable
     public static InferenceEngine Load(string ggufPath, EngineOptions? options = null)
     {
         options ??= new EngineOptions();
-        LanguageModel model = TransformerModel.Load(ggufPath, options.ThreadCount, options.SlotCount, options.KvTokenCapacity);
+        LanguageModel model = TransformerModel.Load(ggufPath, options.ThreadCount, options.SlotCount, options.KvTokenCapacity, options.ContextLengthMax);
         try
         {
             return new InferenceEngine(model, options);

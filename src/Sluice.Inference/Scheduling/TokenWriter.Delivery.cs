@@ -46,7 +46,7 @@ internal sealed partial class TokenWriter
         return DeliverParts(choice, choice.Answer);
     }
 
-    private static bool DeliverParts(ChoiceState choice, AnswerParser answer)
+    private static bool DeliverParts(ChoiceState choice, AnswerReader answer)
     {
         AnswerPlan plan = choice.Generation.Request.Answer!;
         foreach (AnswerPart part in answer.Parts)
@@ -93,7 +93,7 @@ internal sealed partial class TokenWriter
     }
 
     // A call that has begun is held to its tool's schema; what is forced begins when the reasoning has ended.
-    private static void FindMatcher(ChoiceState choice, AnswerParser answer, AnswerPlan plan)
+    private static void FindMatcher(ChoiceState choice, AnswerReader answer, AnswerPlan plan)
     {
         if (answer.TryTakeAwaited(out int tool, out bool isNamed, out ReadOnlySpan<byte> since))
         {

@@ -5,17 +5,15 @@ namespace Sluice.Inference.ToolCalls;
 /// order; what was given out stays as it is, and what turns out to be no call is content. Constant work for each byte, and nothing is
 /// allocated after warming up. Owned by one thread.
 /// </summary>
-internal sealed class AnswerParser
+internal sealed class AnswerParser : AnswerReader
 {
-    private const string ThinkOpener = "<think>";
-    private static readonly TextTriggers s_thinkCloser = new(["</think>"]);
-
     private readonly CallReader? _call;
+    private readonly CallTranscriber? _transcriber;
+    private readonly TextTriggers _thoughtCloser;
     private readonly TextTriggers _openers;
     private readonly int _callOpenerCount;
     private readonly bool _startsBare;
     private readonly bool _knowsReasoning;
-    private readonly List<AnswerPart> _parts = [];
     private byte[] _text = new byte[256];
     private int _length; // Bytes of _text.
     private int _position; // Next byte to look at.
@@ -36,39 +34,34 @@ internal sealed class AnswerParser
     /// <param name="tools">Names, in UTF-8.</param>
     /// <param name="knowsReasoning">Whether an answer may begin with reasoning in tags.</param>
     public AnswerParser(ToolCallDialect? dialect, IReadOnlyList<byte[]> tools, bool knowsReasoning)
+        : this(dialect, [.. tools.Select(static name => new ToolShape(name, null))], knowsReasoning ? ReasoningTags.Think : null)
+    {
+    }
+
+    /// <param name="dialect">How calls are written; null where there are no tools.</param>
+    /// <param name="tools">What may be called.</param>
+    /// <param name="reasoning">What an answer may begin with; null for no reasoning.</param>
+    public AnswerParser(ToolCallDialect? dialect, IReadOnlyList<ToolShape> tools, ReasoningTags? reasoning)
     {
         string[] callOpeners = [.. dialect?.Openers ?? []];
         _callOpenerCount = callOpeners.Length;
-        _openers = new TextTriggers(knowsReasoning ? [.. callOpeners, ThinkOpener] : callOpeners);
-        _call = dialect == null ? null : new CallReader(dialect, tools);
+        _openers = new TextTriggers(reasoning != null ? [.. callOpeners, reasoning.Opener] : callOpeners);
+        _thoughtCloser = new TextTriggers([(reasoning ?? ReasoningTags.Think).Closer]);
+        _transcriber = dialect?.CreateTranscriber(tools);
+        _call = dialect == null || _transcriber != null ? null : new CallReader(dialect, [.. tools.Select(static tool => tool.Name)]);
         _startsBare = dialect?.StartsBare == true;
-        _knowsReasoning = knowsReasoning;
+        _knowsReasoning = reasoning != null;
     }
 
-    /// <summary>Whether what comes next is reasoning.</summary>
-    public bool IsReasoning { get; private set; }
+    /// <inheritdoc/>
+    public override ReadOnlySpan<byte> Text(AnswerPart part) =>
+        (part.IsMade ? _transcriber!.Output : _text).AsSpan(part.Start, part.Length);
 
-    /// <summary>Calls that have begun.</summary>
-    public int CallCount { get; private set; }
-
-    /// <summary>Calls whose arguments have ended.</summary>
-    public int EndedCallCount { get; private set; }
-
-    /// <summary>Whether the answer ended within a call's arguments.</summary>
-    public bool HasCutCall { get; private set; }
-
-    /// <summary>The parts that the last <see cref="Read"/> completed.</summary>
-    public List<AnswerPart> Parts => _parts;
-
-    /// <summary>Text of a part; valid until the next <see cref="Read"/>.</summary>
-    public ReadOnlySpan<byte> Text(AnswerPart part) => _text.AsSpan(part.Start, part.Length);
-
-    /// <summary>Takes up more of the answer.</summary>
-    /// <param name="utf8">May be empty.</param>
-    /// <param name="isLast">Whether this is the end, so that nothing is held back.</param>
-    public void Read(ReadOnlySpan<byte> utf8, bool isLast)
+    /// <inheritdoc/>
+    public override void Read(ReadOnlySpan<byte> utf8, bool isLast)
     {
-        _parts.Clear();
+        Parts.Clear();
+        _transcriber?.Clear();
         MakeRoom(utf8.Length);
         utf8.CopyTo(_text.AsSpan(_length));
         _length += utf8.Length;
@@ -91,15 +84,10 @@ internal sealed class AnswerParser
         }
     }
 
-    /// <summary>
-    /// True once for each call whose name has become known while its arguments are still to come; asked after <see cref="Read"/>.
-    /// </summary>
-    /// <param name="tool">Index of the tool.</param>
-    /// <param name="isNamed">Whether the arguments come alone, without the syntax of an object around them.</param>
-    /// <param name="since">What has come after the name already.</param>
-    public bool TryTakeAwaited(out int tool, out bool isNamed, out ReadOnlySpan<byte> since)
+    /// <inheritdoc/>
+    public override bool TryTakeAwaited(out int tool, out bool isNamed, out ReadOnlySpan<byte> since)
     {
-        tool = _call?.Tool ?? -1;
+        tool = _transcriber?.Tool ?? _call?.Tool ?? -1;
         isNamed = _call?.IsNamed == true;
         since = default;
         if (_awaitedFrom < 0)
@@ -150,13 +138,13 @@ internal sealed class AnswerParser
             return;
         }
 
-        if (_parts.Count > 0 && _parts[^1] is var last && last.Kind == kind && last.Start + last.Length == _taken)
+        if (Parts.Count > 0 && Parts[^1] is var last && last.Kind == kind && !last.IsMade && last.Start + last.Length == _taken)
         {
-            _parts[^1] = last with { Length = end - last.Start };
+            Parts[^1] = last with { Length = end - last.Start };
         }
         else
         {
-            _parts.Add(new AnswerPart(kind, _taken, end - _taken));
+            Parts.Add(new AnswerPart(kind, _taken, end - _taken));
         }
 
         _taken = end;
@@ -165,7 +153,7 @@ internal sealed class AnswerParser
 
     private void StepText(byte value)
     {
-        TextTriggers triggers = IsReasoning ? s_thinkCloser : _openers;
+        TextTriggers triggers = IsReasoning ? _thoughtCloser : _openers;
         int before = triggers.Depth(_trigger);
         _trigger = triggers.Next(_trigger, value);
         int depth = triggers.Depth(_trigger);
@@ -226,7 +214,7 @@ internal sealed class AnswerParser
         if (match < _callOpenerCount)
         {
             Emit(AnswerPartKind.Content, spaceStart);
-            BeginRegion(_position, isTagged: true);
+            BeginRegion(_position, isTagged: true, match);
             return true;
         }
 
@@ -249,17 +237,24 @@ internal sealed class AnswerParser
         _dropsSpace = true;
     }
 
-    private void BeginRegion(int replayFrom, bool isTagged)
+    private void BeginRegion(int replayFrom, bool isTagged, int opener = 0)
     {
         _isInRegion = true;
         _replayFrom = replayFrom;
         _regionStart = isTagged ? _position : _position - 1;
         (_trigger, _space) = (0, 0);
-        _call!.Begin(isTagged);
+        _call?.Begin(isTagged);
+        _transcriber?.Begin(opener);
     }
 
     private void StepRegion(byte value)
     {
+        if (_transcriber != null)
+        {
+            StepTranscribed(_transcriber, value);
+            return;
+        }
+
         CallStep step = _call!.Step(value);
         if (step == CallStep.Held && _position - _taken > ToolCallLimits.HeadBytesMax)
         {
@@ -320,9 +315,81 @@ internal sealed class AnswerParser
         }
     }
 
-    private void Open()
+    // What the model wrote is syntax, and the parts that it stands for are made.
+    private void StepTranscribed(CallTranscriber transcriber, byte value)
     {
-        _parts.Add(new AnswerPart(AnswerPartKind.Call, _taken, 0, _call!.Tool));
+        TranscriptStep step = transcriber.Step(value);
+        if (step == TranscriptStep.Held && _position - _taken > ToolCallLimits.HeadBytesMax)
+        {
+            step = TranscriptStep.Malformed;
+        }
+
+        switch (step)
+        {
+            case TranscriptStep.Held:
+                if (_awaitedFrom < 0 && transcriber.AwaitsArguments && !_isAwaitedKnown)
+                {
+                    _awaitedFrom = _position;
+                    _isAwaitedKnown = true;
+                }
+
+                break;
+            case TranscriptStep.Taken:
+                Emit(AnswerPartKind.Markup, _position);
+                TakePieces(transcriber);
+                break;
+            case TranscriptStep.End:
+                Emit(AnswerPartKind.Markup, _position);
+                TakePieces(transcriber);
+                LeaveRegion(_position);
+                break;
+            case TranscriptStep.Leave:
+                TakePieces(transcriber);
+                LeaveRegion(_taken);
+                break;
+            default:
+                bool isOpen = transcriber.IsOpen;
+                transcriber.Break();
+                TakePieces(transcriber);
+                if (isOpen || _replayFrom < 0)
+                {
+                    LeaveRegion(_taken);
+                }
+                else
+                {
+                    RefuseRegion();
+                }
+
+                break;
+        }
+    }
+
+    private void TakePieces(CallTranscriber transcriber)
+    {
+        foreach (AnswerPart piece in transcriber.Pieces)
+        {
+            switch (piece.Kind)
+            {
+                case AnswerPartKind.Call:
+                    Open(piece.Tool);
+                    break;
+                case AnswerPartKind.CallEnd:
+                    End();
+                    break;
+                default:
+                    AddMade(piece);
+                    break;
+            }
+        }
+
+        transcriber.Pieces.Clear();
+    }
+
+    private void Open() => Open(_call!.Tool);
+
+    private void Open(int tool)
+    {
+        Parts.Add(new AnswerPart(AnswerPartKind.Call, _taken, 0, tool));
         CallCount++;
         _isStart = false;
         _replayFrom = -1;
@@ -331,7 +398,7 @@ internal sealed class AnswerParser
 
     private void End()
     {
-        _parts.Add(new AnswerPart(AnswerPartKind.CallEnd, _taken, 0));
+        Parts.Add(new AnswerPart(AnswerPartKind.CallEnd, _taken, 0));
         EndedCallCount++;
     }
 
@@ -354,7 +421,20 @@ internal sealed class AnswerParser
 
     private void Finish()
     {
-        if (_isInRegion)
+        if (_isInRegion && _transcriber != null)
+        {
+            HasCutCall |= _transcriber.IsOpen;
+            bool wasOpen = _transcriber.IsOpen || _replayFrom < 0;
+            _transcriber.Cut();
+            TakePieces(_transcriber);
+            LeaveRegion(_length);
+            if (wasOpen)
+            {
+                // What was held of a closing tag.
+                Emit(AnswerPartKind.Markup, _length);
+            }
+        }
+        else if (_isInRegion)
         {
             if (_call!.IsOpen)
             {

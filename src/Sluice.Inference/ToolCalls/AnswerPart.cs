@@ -24,7 +24,11 @@ internal enum AnswerPartKind
 
 /// <summary>A piece of an answer.</summary>
 /// <param name="Kind">What it is.</param>
-/// <param name="Start">Offset of its text in what <see cref="AnswerParser"/> holds.</param>
+/// <param name="Start">Offset of its text in what the reader holds.</param>
 /// <param name="Length">Bytes of text; 0 for those without.</param>
 /// <param name="Tool">Index of the tool that a <see cref="AnswerPartKind.Call"/> names.</param>
-internal readonly record struct AnswerPart(AnswerPartKind Kind, int Start, int Length, int Tool = -1);
+internal readonly record struct AnswerPart(AnswerPartKind Kind, int Start, int Length, int Tool = -1)
+{
+    /// <summary>Whether the text stands for what the model wrote in another form, which is markup.</summary>
+    public bool IsMade { get; init; }
+}

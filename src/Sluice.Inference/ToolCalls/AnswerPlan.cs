@@ -11,21 +11,26 @@ namespace Sluice.Inference.ToolCalls;
 public sealed class AnswerPlan
 {
     private readonly PromptTools? _tools;
-    private readonly byte[][] _names;
+    private readonly ToolShape[] _shapes;
     private readonly IReadOnlyList<ToolGrammars> _grammars;
 
-    internal AnswerPlan(ToolCallDialect? dialect, PromptTools? tools, IReadOnlyList<ToolGrammars> grammars, bool knowsReasoning)
+    internal AnswerPlan(ToolCallDialect? dialect, PromptTools? tools, IReadOnlyList<ToolGrammars> grammars, ReasoningTags? reasoning)
     {
         Dialect = dialect;
         _tools = tools;
-        KnowsReasoning = knowsReasoning;
-        _names = [.. (tools?.Tools ?? []).Select(static tool => Encoding.UTF8.GetBytes(tool.Name))];
+        Reasoning = reasoning;
+        // Only who writes JSON of something else looks at schemas.
+        _shapes = [.. (tools?.Tools ?? []).Select(tool => dialect?.IsTranscribed == true ? ToolShape.Of(tool) : new ToolShape(Encoding.UTF8.GetBytes(tool.Name), null))];
         _grammars = grammars;
     }
 
     internal ToolCallDialect? Dialect { get; }
 
-    internal bool KnowsReasoning { get; }
+    /// <summary>What reasoning stands in; null where there is none, or where it has a channel.</summary>
+    internal ReasoningTags? Reasoning { get; }
+
+    /// <summary>Whether an answer is in channels, with tools or without.</summary>
+    internal bool IsHarmony { get; init; }
 
     /// <summary>What of the answer the prompt has already: a tag that opens reasoning or calls.</summary>
     internal string Begun { get; init; } = "";
@@ -52,9 +57,9 @@ public sealed class AnswerPlan
 
     internal string ToolName(int tool) => _tools!.Tools[tool].Name;
 
-    internal AnswerParser CreateReader()
+    internal AnswerReader CreateReader()
     {
-        var reader = new AnswerParser(Dialect, _names, KnowsReasoning);
+        AnswerReader reader = Dialect?.IsHarmony == true || IsHarmony ? new HarmonyReader(_shapes) : new AnswerParser(Dialect, _shapes, Reasoning);
         reader.Read(Encoding.UTF8.GetBytes(Begun), isLast: false);
         return reader;
     }
@@ -63,6 +68,11 @@ public sealed class AnswerPlan
     internal GrammarMatcher? Match(int tool, bool isNamed, ReadOnlySpan<byte> since)
     {
         ToolGrammars grammars = _grammars[tool];
+        if (Dialect?.IsTranscribed == true)
+        {
+            return grammars.Transcribed is { } transcribed ? Match(transcribed, since) : null;
+        }
+
         return isNamed ? Match(grammars.ArgumentsOnly, since) : Match(grammars.Spaced, since) ?? Match(grammars.Compact, since);
     }
 

@@ -13,8 +13,6 @@ namespace Sluice.Inference.ToolCalls;
 /// </summary>
 internal sealed class ChatPromptEncoder
 {
-    private const string ThinkOpener = "<think>";
-    private const string ThinkCloser = "</think>";
     private const string ProbeName = "sluice_probe";
 
     private readonly Tokenizer _tokenizer;
@@ -24,7 +22,8 @@ internal sealed class ChatPromptEncoder
     private readonly ToolGrammarCache _grammars;
     private readonly bool _isGeneric;
     private readonly bool _rendersCalls;
-    private readonly bool _knowsReasoning;
+    private readonly bool _isHarmony;
+    private readonly ReasoningTags? _reasoning;
     private readonly Dictionary<int, byte[]> _markers = [];
 
     public ChatPromptEncoder(Tokenizer tokenizer, ChatTemplate template)
@@ -32,11 +31,14 @@ internal sealed class ChatPromptEncoder
         _tokenizer = tokenizer;
         _template = template;
         _variables = new PromptVariables(tokenizer, template.Source);
-        _knowsReasoning = Has(ThinkOpener) && Has(ThinkCloser);
+        _isHarmony = ToolCallDialect.IsHarmonyTemplate(template.Source);
+        _reasoning = _isHarmony ? null : ReasoningTags.Find(template.Source);
         var probe = new PromptTool(ProbeName, JsonElement.Parse($"{{\"name\":\"{ProbeName}\",\"description\":\"p\",\"parameters\":{{\"type\":\"object\",\"properties\":{{}}}}}}"), false);
         var question = new PromptMessage("user", "x");
         ToolCallDialect? found = Shows([question], [probe]) ? ToolCallDialect.Find(template.Source) : null;
         _dialect = found ?? ToolCallDialect.Generic;
+        // Its template takes reasoning out of histories, and never writes the tag that begins it.
+        _reasoning ??= found == ToolCallDialect.Lfm2 && Has(ReasoningTags.Think.Closer) ? ReasoningTags.Think : null;
         _isGeneric = found == null;
         _rendersCalls = !_isGeneric && Shows(
             [question, new PromptMessage("assistant", "") { ToolCalls = [new PromptToolCall("abcdefghi", ProbeName, "{}")] }, new PromptMessage("tool", "y") { ToolCallId = "abcdefghi" }],
@@ -68,22 +70,23 @@ internal sealed class ChatPromptEncoder
         prompt = isContinued ? OpenMessage.End(prompt, messages[^1].Content) : prompt;
         List<int> tokens = Tokenize(prompt);
         bool thinks = isContinued ? Thinks(messages[^1].Content) : EndsWithThinkOpener(prompt.Text);
-        string begun = _knowsReasoning && thinks ? ThinkOpener : "";
+        string begun = thinks ? _reasoning!.Opener : "";
         if (tools != null && isForced && begun.Length == 0)
         {
             begun = Open(tokens, tools);
         }
 
-        if (shown.Count == 0 && !_knowsReasoning)
+        if (shown.Count == 0 && _reasoning == null && !_isHarmony)
         {
             return new ChatPrompt(tokens, null);
         }
 
         // Where a text would begin with a brace too, the first token says nothing, and the keys that the model writes decide.
-        bool decides = _isGeneric && shown.Count > 0 && !isForced && !_knowsReasoning && tools!.TextGrammar == null;
+        bool decides = _isGeneric && shown.Count > 0 && !isForced && _reasoning == null && !_isHarmony && tools!.TextGrammar == null;
         PromptTools? used = shown.Count == 0 ? null : tools! with { Tools = callable };
-        return new ChatPrompt(tokens, new AnswerPlan(used == null ? null : _dialect, used, used == null ? [] : grammars, _knowsReasoning)
+        return new ChatPrompt(tokens, new AnswerPlan(used == null ? null : _dialect, used, used == null ? [] : grammars, _reasoning)
         {
+            IsHarmony = _isHarmony,
             Begun = begun,
             Forced = decides || isForced ? Force(tools!, callable, begun)
                 : used?.TextGrammar is { } text ? ToolCallGrammar.CallsOr(text, Force(tools!, callable, begun)) : null,
@@ -93,10 +96,10 @@ internal sealed class ChatPromptEncoder
         });
     }
 
-    private static bool EndsWithThinkOpener(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(ThinkOpener, StringComparison.Ordinal);
+    private bool EndsWithThinkOpener(string prompt) => _reasoning != null && prompt.AsSpan().TrimEnd().EndsWith(_reasoning.Opener, StringComparison.Ordinal);
 
-    private static bool Thinks(string text) =>
-        text.LastIndexOf(ThinkOpener, StringComparison.Ordinal) > text.LastIndexOf(ThinkCloser, StringComparison.Ordinal);
+    private bool Thinks(string text) =>
+        _reasoning != null && text.LastIndexOf(_reasoning.Opener, StringComparison.Ordinal) > text.LastIndexOf(_reasoning.Closer, StringComparison.Ordinal);
 
     private bool Has(string text) => _template.Source.Contains(text, StringComparison.Ordinal);
 
@@ -115,7 +118,8 @@ internal sealed class ChatPromptEncoder
     // Printing tokens are read as they print.
     private void FindMarkers()
     {
-        string[] texts = [.. _dialect.Openers, .. _dialect.Closer is { } closer ? [closer] : Array.Empty<string>(), ToolCallDialect.ArgumentsMark, "[CALL_ID]", ThinkOpener, ThinkCloser];
+        string[] texts = [.. _dialect.Openers, .. _dialect.Closer is { } closer ? [closer] : Array.Empty<string>(), ToolCallDialect.ArgumentsMark, "[CALL_ID]", .. (_isHarmony ? ToolCallDialect.Harmony : _dialect).Marks,
+            .. _reasoning is { } tags ? (string[])[tags.Opener, tags.Closer] : []];
         var tokens = new List<int>();
         foreach (string text in texts)
         {
@@ -154,7 +158,14 @@ internal sealed class ChatPromptEncoder
                 : message with { Content = message.Content + _dialect.Write(message.ToolCalls), ToolCalls = [] })];
         }
 
-        return _dialect == ToolCallDialect.Llama ? SingleCalls(messages) : messages;
+        // The words of harmony mean something in its template only, which refuses them in a text.
+        if (_isHarmony)
+        {
+            messages = [.. messages.Select(static message => message.Content.Contains("<|channel|>", StringComparison.Ordinal)
+                ? message with { Content = message.Content.Replace("<|channel|>", "", StringComparison.Ordinal).Replace("<|message|>", " ", StringComparison.Ordinal) } : message)];
+        }
+
+        return _dialect == ToolCallDialect.Llama || _dialect.IsHarmony ? SingleCalls(messages) : messages;
     }
 
     // Llama's templates take one call a message: several become a message each, with its result behind it.
@@ -192,15 +203,17 @@ internal sealed class ChatPromptEncoder
         }
 
         bool isNamed = _dialect is { IsNamed: true, IsList: false } && tools.Required != null;
-        string opener = isNamed ? $"{_dialect.Openers[0]}{tools.Required}{ToolCallDialect.ArgumentsMark}" : _dialect.Openers[0];
+        string opener = isNamed ? $"{_dialect.Openers[0]}{tools.Required}{ToolCallDialect.ArgumentsMark}"
+            : _dialect.IsHarmony && tools.Required != null ? $"{_dialect.Openers[0]}{tools.Required} <|constrain|>json{ToolCallDialect.MessageMark}"
+            : _dialect.Openers[0];
         _tokenizer.Encode(opener, parseSpecial: true, [], tokens);
         return opener;
     }
 
     private Grammar Force(PromptTools tools, IReadOnlyList<PromptTool> callable, string begun) =>
-        begun.EndsWith(ToolCallDialect.ArgumentsMark, StringComparison.Ordinal)
+        begun.EndsWith(ToolCallDialect.ArgumentsMark, StringComparison.Ordinal) || begun.EndsWith(ToolCallDialect.MessageMark, StringComparison.Ordinal)
             ? _grammars.Of(callable[0]).ArgumentsOnly
-            : _grammars.Calls(callable, isOpened: begun.Length > 0 && begun != ThinkOpener, tools.AllowsSeveral && tools.Required == null);
+            : _grammars.Calls(callable, isOpened: begun.Length > 0 && begun != _reasoning?.Opener, tools.AllowsSeveral && tools.Required == null);
 
     private int FirstTokenOfCall()
     {

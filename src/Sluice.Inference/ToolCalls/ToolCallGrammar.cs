@@ -45,6 +45,22 @@ internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictiona
         }
     }
 
+    /// <summary>What follows the name of a call that is no JSON; null where nothing is asked of it.</summary>
+    public Grammar? Transcribed(PromptTool tool)
+    {
+        if (dialect.Named != null)
+        {
+            return ArgumentsOnly(tool);
+        }
+
+        if (dialect.Tags is not { } tags || tags.NameEnd.Length == 0)
+        {
+            return null;
+        }
+
+        return new TaggedCallGrammar(tags).AfterName(tool) is { } grammar && vocabulary.FindFault(grammar) is null ? grammar : null;
+    }
+
     /// <summary>One call or several, and nothing else.</summary>
     /// <param name="tools">Those that may be called.</param>
     /// <param name="isOpened">Whether the prompt ends with what introduces calls.</param>
@@ -54,9 +70,28 @@ internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictiona
     {
         var builder = new GrammarBuilder();
         GrammarPart call = builder.Choice([.. tools.Select(Call)]);
-        GrammarPart[] opener = dialect.Openers.Count > 0 && !dialect.StartsBare ? [Mark(dialect.Openers[0])] : [];
+        GrammarPart[] opener = dialect.IsHarmony ? [Mark(ToolCallDialect.Channel), builder.Literal(dialect.Openers[0][ToolCallDialect.Channel.Length..])]
+            : dialect.Openers.Count > 0 && !dialect.StartsBare ? [Mark(dialect.Openers[0])] : [];
         GrammarPart calls;
-        if (dialect.IsList)
+        if (dialect.IsHarmony)
+        {
+            // A message ends with its token, and the answer with it.
+            calls = call;
+        }
+        else if (dialect.Literals is { } literals)
+        {
+            GrammarPart rest = builder.Repeat(builder.Choice(builder.Pattern("[\\s\\S]"), Mark(literals.Quote.Length > 0 ? literals.Quote : literals.Closer)));
+            calls = builder.Sequence(builder.Literal(literals.ListOpener), call, literals.Quote.Length > 0 ? builder.Sequence(rest, Mark(literals.Closer)) : builder.Sequence(builder.Text(literals.Closer), Mark(literals.Closer)));
+        }
+        else if (dialect.Named is { } named)
+        {
+            calls = builder.Sequence(Several(call, call), Mark(named.Closer));
+        }
+        else if (dialect.Tags is { Closer.Length: 0 })
+        {
+            calls = Several(call, [builder.Literal("\n"), .. opener, call]);
+        }
+        else if (dialect.IsList)
         {
             calls = builder.Sequence(builder.Literal("["), Several(call, builder.Literal(", "), call), builder.Literal("]"));
         }
@@ -81,6 +116,27 @@ internal sealed class ToolCallGrammar(ToolCallDialect dialect, IReadOnlyDictiona
 
         GrammarPart Call(PromptTool tool)
         {
+            if (dialect.Tags is { } tags)
+            {
+                return new TaggedCallGrammar(tags).Call(builder, tool);
+            }
+
+            if (dialect.Named is { } named)
+            {
+                return builder.Sequence(Mark(named.CallOpener), builder.Literal(tool.Name), Mark(named.Separator), builder.Include(ArgumentsOnly(tool)), Mark(named.CallCloser));
+            }
+
+            if (dialect.Literals is { } literals)
+            {
+                return builder.Literal($"{literals.CallOpener}{tool.Name}{literals.ArgumentsOpener}");
+            }
+
+            if (dialect.IsHarmony)
+            {
+                return builder.Sequence(
+                    builder.Literal(tool.Name + " "), Mark("<|constrain|>"), builder.Literal("json"), Mark(ToolCallDialect.MessageMark), builder.Include(ArgumentsOnly(tool)));
+            }
+
             GrammarPart arguments = builder.Include(ArgumentsOnly(tool));
             return dialect.IsNamed && !dialect.IsList
                 ? builder.Sequence(builder.Literal(tool.Name), Mark(ToolCallDialect.ArgumentsMark), arguments)

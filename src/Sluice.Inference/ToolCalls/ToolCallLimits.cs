@@ -12,6 +12,12 @@ internal static class ToolCallLimits
     /// <summary>Bytes of a tool's name, as the API has it.</summary>
     public const int NameBytesMax = 64;
 
+    /// <summary>Bytes of a parameter's name in a tag, with the tag's end.</summary>
+    public const int ParameterBytesMax = 256;
+
+    /// <summary>Bytes of a value that are held until it is known whether they are JSON; beyond them they are text.</summary>
+    public const int ValueBytesMax = 256 << 10;
+
     /// <summary>White space that is held back because a call may follow; the API knows no more of an indentation than that.</summary>
     public const int SpaceBytesMax = 64;
 

@@ -7,7 +7,8 @@ namespace Sluice.Inference.ToolCalls;
 /// <param name="Spaced">Up to the end of the call's object, with a space after each separator.</param>
 /// <param name="Compact">The same without spaces.</param>
 /// <param name="ArgumentsOnly">The arguments alone.</param>
-internal sealed record ToolGrammars(Grammar Spaced, Grammar Compact, Grammar ArgumentsOnly);
+/// <param name="Transcribed">What follows the name of a call that is no JSON; null where nothing is asked of it.</param>
+internal sealed record ToolGrammars(Grammar Spaced, Grammar Compact, Grammar ArgumentsOnly, Grammar? Transcribed);
 
 /// <summary>Grammars of the tools that a model was asked with lately: applications send the same ones with every request. Thread-safe.</summary>
 internal sealed class ToolGrammarCache(ToolCallGrammar grammar)
@@ -19,7 +20,8 @@ internal sealed class ToolGrammarCache(ToolCallGrammar grammar)
     public ToolGrammars Of(PromptTool tool) => Get(tool.Key, () => new ToolGrammars(
         grammar.AfterName(tool, isCompact: false),
         grammar.AfterName(tool, isCompact: true),
-        grammar.ArgumentsOnly(tool)));
+        grammar.ArgumentsOnly(tool),
+        grammar.Transcribed(tool)));
 
     /// <summary>Whole answers that call; see <see cref="ToolCallGrammar.Calls"/>.</summary>
     public Grammar Calls(IReadOnlyList<PromptTool> tools, bool isOpened, bool allowsSeveral) => Get(

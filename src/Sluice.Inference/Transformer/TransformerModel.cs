@@ -90,14 +90,15 @@ internal sealed class TransformerModel : LanguageModel
     /// <param name="slotCount">Most sequences of one step.</param>
     /// <param name="kvTokenCapacity">Most tokens kept in the cache; null allows every slot a full context, within half of what is free
     /// beside the weights; where not even one full context fits, the model's context is that much shorter.</param>
+    /// <param name="contextMax">Most tokens of prompt and answer together; null for those of the file.</param>
     /// <exception cref="GgufException">The file is broken or not supported.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
-    public static TransformerModel Load(string path, int threadCount, int slotCount, long? kvTokenCapacity)
+    public static TransformerModel Load(string path, int threadCount, int slotCount, long? kvTokenCapacity, int? contextMax = null)
     {
         // Everything is copied out of it.
         using GgufFile file = GgufFile.Open(path);
-        ModelPlan plan = ArchitectureTable.Read(file);
+        ModelPlan plan = ArchitectureTable.Read(file, contextMax);
         if (!plan.WritesText)
         {
             throw new GgufException(

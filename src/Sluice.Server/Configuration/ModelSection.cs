@@ -9,9 +9,9 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold", "cache", "cache_sampled", "cache_scope"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold", "cache", "cache_sampled", "cache_scope", "context", "threads", "keep_alive"];
     private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge", "reasoning_hold"];
-    private static readonly string[] s_engineKeys = ["defaults", "repetition_guard"];
+    private static readonly string[] s_engineKeys = ["defaults", "repetition_guard", "context", "threads", "keep_alive"];
     private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
 
@@ -69,7 +69,7 @@ internal static class ModelSection
             if (section.Find("gguf") is null) document.Report(section.Start, "a model has neither 'gguf' nor 'upstreams'; it needs one of them");
             var (defaults, endsRepetition) = (ModelDefaultsSection.Read(document, section), ReadSwitch(document, section, "repetition_guard", fallback: true));
             return gguf is var (path, mark)
-                ? new ModelOptions(id, path) { Defaults = defaults, EndsRepetition = endsRepetition, Position = document.PositionOf(mark) }
+                ? EngineSection.Read(document, section, new ModelOptions(id, path) { Defaults = defaults, EndsRepetition = endsRepetition, Position = document.PositionOf(mark) })
                 : null;
         }
         foreach (var key in s_engineKeys.Where(section.Contains))

@@ -128,6 +128,15 @@ public sealed record ModelOptions(string Id, string? Gguf)
     /// <summary>Whether an answer that only repeats is ended; only of <see cref="Gguf"/>. The default value is true.</summary>
     public bool EndsRepetition { get; init; } = true;
 
+    /// <summary>Most tokens of prompt and answer together; only of <see cref="Gguf"/>. The default value is null: those of the file.</summary>
+    public int? Context { get; init; }
+
+    /// <summary>Threads that compute; only of <see cref="Gguf"/>. The default value is null: the number of processors.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>How long it stays in memory when nobody uses it; only of <see cref="Gguf"/>. The default value is null: until its memory is needed.</summary>
+    public TimeSpan? KeepAlive { get; init; }
+
     /// <summary>Where the configuration names the file or the upstreams; null without a configuration file.</summary>
     public SourcePosition? Position { get; init; }
 }

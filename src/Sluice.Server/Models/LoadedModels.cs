@@ -282,7 +282,7 @@ internal sealed partial class LoadedModels<TEngine> : IAsyncDisposable
             stamp = StampOf(entry);
             if (MakeRoom(slot, entry) is { } refusal) return Fail(slot, entry, refusal);
             LogLoading(entry.Id, entry.Path);
-            var engine = _loading.Load(entry.Path);
+            var engine = _loading.Load(entry);
             var bytes = _loading.Measure(engine);
             lock (_lock)
             {
@@ -395,11 +395,11 @@ internal enum ModelPresence
 }
 
 /// <summary>How a model is loaded.</summary>
-/// <param name="Load">From the path of a GGUF file; blocks, for seconds or more.</param>
+/// <param name="Load">From the file of a model, with its settings; blocks, for seconds or more.</param>
 /// <param name="Measure">Bytes that a loaded model takes.</param>
 /// <param name="CountGuesses">What an engine has guessed since it was loaded, also after it was disposed. Must not block: others wait meanwhile.</param>
 internal sealed record EngineFactory<TEngine>(
-    Func<string, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, DraftCounts> CountGuesses);
+    Func<LocalModel, TEngine> Load, Func<TEngine, long> Measure, Func<TEngine, DraftCounts> CountGuesses);
 
 /// <summary>Guesses at tokens that were computed before the tokens were sampled.</summary>
 /// <param name="Drafted">All of them.</param>

@@ -40,6 +40,12 @@ public sealed record LocalModel(string Id, string Path, long FileBytes, DateTime
     /// <summary>Whether an answer that only repeats is ended. The default value is true.</summary>
     public bool EndsRepetition { get; init; } = true;
 
+    /// <summary>Most tokens of prompt and answer together; null for those of the file.</summary>
+    public int? Context { get; init; }
+
+    /// <summary>Threads that compute; null for the number of processors.</summary>
+    public int? Threads { get; init; }
+
     /// <summary>How long it stays in memory when nobody uses it; null until its memory is needed.</summary>
     public TimeSpan? KeepAlive { get; init; }
 
@@ -115,7 +121,20 @@ public sealed class ModelCatalog
         {
             if (Find(model, folders, errors) is { } entry) entries.Add(entry with { Aliases = model.Aliases, Fallbacks = model.Fallbacks, KeepsAnswers = model.KeepsAnswers, ReasoningHold = model.ReasoningHold, Cache = model.Cache });
         }
+        CheckShared(models, entries, errors);
         return errors.Count == 0 ? entries : throw new ConfigurationException(errors);
+    }
+
+    // Models of one file share an engine, which can be of one kind only.
+    private static void CheckShared(IReadOnlyList<ModelOptions> models, List<ModelEntry> entries, List<ConfigurationError> errors)
+    {
+        foreach (var same in entries.OfType<LocalModel>().GroupBy(static model => model.Path, StringComparer.Ordinal))
+        {
+            if (same.FirstOrDefault(model => (model.Context, model.Threads, model.KeepAlive) != (same.First().Context, same.First().Threads, same.First().KeepAlive)) is not { } other) continue;
+            errors.Add(new ConfigurationError(
+                models.First(model => model.Id == other.Id).Position ?? new SourcePosition("models", 1, 1),
+                $"the models '{same.First().Id}' and '{other.Id}' are one file and share an engine; give both the same 'context', 'threads' and 'keep_alive'"));
+        }
     }
 
     private static ModelEntry? Find(ModelOptions model, IReadOnlyList<string> folders, List<ConfigurationError> errors)
@@ -172,7 +191,7 @@ public sealed class ModelCatalog
     }
 
     private static LocalModel Describe(ModelOptions model, string path) =>
-        Describe(model.Id, path) with { Defaults = model.Defaults, EndsRepetition = model.EndsRepetition };
+        Describe(model.Id, path) with { Defaults = model.Defaults, EndsRepetition = model.EndsRepetition, Context = model.Context, Threads = model.Threads, KeepAlive = model.KeepAlive };
 
     private static LocalModel Describe(string id, string path)
     {

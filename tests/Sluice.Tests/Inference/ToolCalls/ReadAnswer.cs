@@ -14,9 +14,36 @@ internal sealed record ReadAnswer(string Content, string Reasoning, IReadOnlyLis
     /// <param name="text">The answer.</param>
     /// <param name="nextLength">Length of the next piece.</param>
     /// <param name="knowsReasoning">Whether reasoning is looked for.</param>
-    public static ReadAnswer Read(ToolCallDialect? dialect, ReadOnlySpan<byte> text, Func<int> nextLength, bool knowsReasoning = false)
+    public static ReadAnswer Read(ToolCallDialect? dialect, ReadOnlySpan<byte> text, Func<int> nextLength, bool knowsReasoning = false) =>
+        Read(new AnswerParser(dialect, [.. Tools.Select(Encoding.UTF8.GetBytes)], knowsReasoning), text, nextLength);
+
+    /// <summary>Reads a text whole, byte by byte and in pieces of every other size: always the same.</summary>
+    public static ReadAnswer Read(Func<AnswerReader> create, string text)
     {
-        var reader = new AnswerParser(dialect, [.. Tools.Select(Encoding.UTF8.GetBytes)], knowsReasoning);
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        ReadAnswer whole = Read(create(), bytes, () => bytes.Length + 1);
+        for (int size = 1; size < Math.Max(bytes.Length, 2); size++)
+        {
+            int fixedSize = size;
+            whole.AssertSame(Read(create(), bytes, () => fixedSize));
+        }
+
+        // And cut in two at every byte.
+        for (int first = 1; first < bytes.Length; first++)
+        {
+            var lengths = new Queue<int>([first, bytes.Length]);
+            whole.AssertSame(Read(create(), bytes, lengths.Dequeue));
+        }
+
+        return whole;
+    }
+
+    /// <summary>Reads a text and checks that every byte of it is in exactly one part, in order, unless it is made.</summary>
+    /// <param name="reader">Reads it.</param>
+    /// <param name="text">The answer.</param>
+    /// <param name="nextLength">Length of the next piece.</param>
+    public static ReadAnswer Read(AnswerReader reader, ReadOnlySpan<byte> text, Func<int> nextLength)
+    {
         (List<byte> content, List<byte> reasoning, List<byte> all) = ([], [], []);
         var calls = new List<(string Tool, List<byte> Arguments)>();
         int ended = 0;
@@ -29,7 +56,7 @@ internal sealed record ReadAnswer(string Content, string Reasoning, IReadOnlyLis
             foreach (AnswerPart part in reader.Parts)
             {
                 byte[] bytes = reader.Text(part).ToArray();
-                all.AddRange(bytes);
+                if (!part.IsMade) all.AddRange(bytes);
                 switch (part.Kind)
                 {
                     case AnswerPartKind.Content:

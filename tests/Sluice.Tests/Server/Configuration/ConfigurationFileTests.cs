@@ -35,6 +35,9 @@ public sealed class ConfigurationFileTests
                 aliases: [gpt-4o-mini, Llama]
                 defaults: {temperature: 0.2, top_p: 0.9, top_k: 40, min_p: 0.05, repetition_penalty: 1.1, max_tokens: 512}
                 repetition_guard: false
+                context: 8192
+                threads: 4
+                keep_alive: 5m
               - id: large
                 gguf: /models/large.gguf
                 store: off
@@ -58,6 +61,8 @@ public sealed class ConfigurationFileTests
         Assert.Equal(["gpt-4o-mini", "Llama"], options.Models![0].Aliases);
         Assert.Equal(
             new SamplingDefaults { Temperature = 0.2, TopP = 0.9, TopK = 40, MinP = 0.05, RepetitionPenalty = 1.1, MaxTokens = 512 }, options.Models![0].Defaults);
+        Assert.Equal((8192, 4, TimeSpan.FromMinutes(5)), (options.Models![0].Context!.Value, options.Models![0].Threads!.Value, options.Models![0].KeepAlive!.Value));
+        Assert.Equal((null, null, null), (options.Models![1].Context, options.Models![1].Threads, options.Models![1].KeepAlive));
         Assert.Equal((false, true), (options.Models![0].EndsRepetition, options.Models![1].EndsRepetition));
         Assert.Equal(SamplingDefaults.None, options.Models![1].Defaults);
         Assert.Equal(new SourcePosition("sluice.yaml", 16, 11), options.Models![0].Position);
@@ -77,7 +82,7 @@ public sealed class ConfigurationFileTests
     [Theory]
     [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate")]
     [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate")]
-    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope, context, threads, keep_alive")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_p: 1.1}}", "sluice.yaml:2:40: '1.1' is not a valid value of 'top_p'; expected a number from 0 to 1")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_k: -1}}", "sluice.yaml:2:40: '-1' is not a valid value of 'top_k'; expected a whole number from 0 to 1000000")]
@@ -85,6 +90,9 @@ public sealed class ConfigurationFileTests
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {repetition_penalty: 0}}", "sluice.yaml:2:53: '0' is not a valid value of 'repetition_penalty'; expected a number above 0, up to 10")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {max_tokens: 0}}", "sluice.yaml:2:45: '0' is not a valid value of 'max_tokens'; expected a whole number from 1 to 2147483647")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temprature: 1}}", "sluice.yaml:2:33: unknown key 'temprature'; did you mean 'temperature'? allowed here: temperature, top_p, top_k, min_p, repetition_penalty, max_tokens")]
+    [InlineData("models:\n  - {id: a, gguf: a, context: 100}", "sluice.yaml:2:31: '100' is not a valid value of 'context'; expected a whole number from 512 to 268435456")]
+    [InlineData("models:\n  - {id: a, gguf: a, threads: 0}", "sluice.yaml:2:31: '0' is not a valid value of 'threads'; expected a whole number from 1 to 1024")]
+    [InlineData("models:\n  - {id: a, gguf: a, keep_alive: soon}", "sluice.yaml:2:34: 'soon' is not a valid value of 'keep_alive'; expected a duration such as 5m, 0, or -1 for as long as its memory is not needed")]
     [InlineData("models:\n  - {id: a, gguf: a, repetition_guard: maybe}", "sluice.yaml:2:40: 'maybe' is not a valid value of 'repetition_guard'; allowed here: true, false")]
     [InlineData("models:\n  - {id: a, upstreams: [{url: \"http://a/v1\"}], defaults: {temperature: 1}}", "sluice.yaml:2:48: 'defaults' applies to the local engine, and this model has upstreams")]
     [InlineData("models:\n  - id: a\n    gguf: [x]", "sluice.yaml:3:11: 'gguf' must be text, but this is a list")]

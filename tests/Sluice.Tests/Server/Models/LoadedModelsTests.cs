@@ -41,9 +41,9 @@ public sealed class LoadedModelsTests
 
     private LoadedModels<Engine> Create(long budget, ILogger? logger = null, Func<string, Engine>? load = null, TimeProvider? time = null) => new(
         new EngineFactory<Engine>(
-            path =>
+            model =>
             {
-                var engine = load?.Invoke(path) ?? new Engine(path);
+                var engine = load?.Invoke(model.Path) ?? new Engine(model.Path);
                 _loaded.Add(engine);
                 return engine;
             },
