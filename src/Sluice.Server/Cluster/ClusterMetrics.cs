@@ -14,8 +14,8 @@ internal sealed class ClusterMetrics
     public ClusterMetrics(Meter meter)
     {
         _takeovers = meter.CreateCounter<long>("sluice.cluster.takeovers", "{answer}", "Answers of hubs that are gone which this one took over, by what came of it.");
-        _moves = meter.CreateCounter<long>("sluice.cluster.handovers", "{answer}", "Answers that this hub had another one go on with when it stopped.");
-        _refusals = meter.CreateCounter<long>("sluice.cluster.fenced", "{answer}", "Answers that another hub had taken over while this one still made them.");
+        _moves = meter.CreateCounter<long>("sluice.cluster.handovers", "{answer}", "Answers that another hub continues because this one stops.");
+        _refusals = meter.CreateCounter<long>("sluice.cluster.fenced", "{answer}", "Answers that another hub had claimed while this one still made them.");
         _unkeyed = meter.CreateCounter<long>("sluice.cluster.keys_unchecked", "{request}", "Requests with a key that began although the database could not say whether another hub has it.");
         meter.CreateObservableGauge("sluice.cluster.followed", () => Interlocked.Read(ref _followed), "{answer}", "Answers of other hubs that are read here.");
     }

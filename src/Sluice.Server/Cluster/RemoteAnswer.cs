@@ -15,8 +15,11 @@ namespace Sluice.Server.Cluster;
 /// </summary>
 /// <param name="id">Of the answer.</param>
 /// <param name="hubs">What it needs of its surroundings.</param>
+#pragma warning disable CA1001 // Nobody waits by the handle of its cancellation and it has no timer, so that there is nothing to give back.
 internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
+#pragma warning restore CA1001
 {
+    private static readonly TimeSpan s_birth = TimeSpan.FromSeconds(5);
     private readonly TaskCompletionSource<ApiError?> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private Answer _answer = null!;
@@ -149,7 +152,7 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
     private async Task<bool> TakeAsync(SharedAnswer row, bool isLocal)
     {
         // In the moment between its row and its first event an answer of this hub is not in the table.
-        if (isLocal && row.Epoch == 1) return GiveUpLate(ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
+        if (isLocal && row.Epoch == 1 && hubs.Time.GetUtcNow() - row.Stored.ChangedAt < s_birth) return GiveUpLate(ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
         try
         {
             var result = await hubs.TakeAsync(row, _stop.Token);
@@ -197,8 +200,7 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
                         return false;
                     case PeerFrameKind.Refused:
                         var error = ReadRefusal(bytes);
-                        // One that stops has somebody else go on with it.
-                        if (error.Code == ServerState.StoppingError.Code) return GiveUpLate(error);
+                        if (IsPassing(error)) return GiveUpLate(error);
                         Fail(error);
                         return true;
                     default:
@@ -208,6 +210,9 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
         }
         return true;
     }
+
+    // Of a hub that stops, or lets go of the answer in this moment: somebody else goes on with it.
+    private static bool IsPassing(ApiError error) => error.Code == ServerState.StoppingError.Code || error.Code == ApiErrors.StreamExpired().Code;
 
     private static ApiError ReadRefusal(byte[] bytes)
     {
@@ -233,12 +238,14 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
         var (connection, error) = await hubs.AttachAsync(local, _answer.Log.EventCount, _stop.Token);
         if (connection is null)
         {
-            if (error!.Code != ServerState.StoppingError.Code) Fail(error);
-            return _answer.Log.End is not null;
+            if (IsPassing(error!)) return GiveUpLate(error!);
+            Fail(error!);
+            return true;
         }
         using (connection)
         {
-            SetReady();
+            // Of what is lost nobody gets a place; who has one already gets what there is.
+            if (!local.IsLost) SetReady();
             var (reader, events) = (connection.Cursor, new EventBuffer());
             await using var timer = hubs.Time.CreateTimer(static state => ((StreamLogReader)state!).Wake(), reader, hubs.Limits.PeerBeat, hubs.Limits.PeerBeat);
             while (!IsOver() && local.Following is null)

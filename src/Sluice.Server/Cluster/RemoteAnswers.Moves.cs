@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Sluice.Protocol.Errors;
 using Sluice.Server.Answers;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
@@ -109,36 +108,41 @@ internal sealed partial class RemoteAnswers
         }
     }
 
-    // Another hub has taken over what is still made here: this one was away for too long.
+    // The database has the answer otherwise than this hub believes: another one has claimed it, because this one was away for too long; or the
+    // database was replaced by one that has not got everything.
     private async Task FenceAsync(Answer answer)
     {
         await Task.Yield();
         Metrics.CountFenced();
         Answers.Disown(answer);
+        var isEngines = answer.TrySnapshot() is not null;
         try
         {
-            if (await Store.FindAsync(answer.Id, CancellationToken.None) is null)
+            var row = await Store.FindAsync(answer.Id, CancellationToken.None);
+            if (row is null)
             {
+                // Nobody can go on from there. Those who read it here get it to its end.
                 LogGone(answer.Id);
-                answer.Cancel(Streaming.CancellationCause.Requested);
                 return;
             }
+            // Whoever asks for it calls it lost.
+            if (!isEngines && row.Owner == Store.Node) await Store.ReleaseAsync([answer.Id], CancellationToken.None);
         }
         catch (StoreException)
         {
             // Whoever follows it finds out.
         }
         LogFenced(answer.Id);
-        // What something else than the engine makes is said to those who read it here, and to nobody else: another hub has called it lost.
-        if (answer.TrySnapshot() is null) return;
+        // What something else than the engine makes is said to those who read it here, and to nobody else.
+        if (!isEngines) return;
         await answer.SuspendAsync();
         if (answer.IsSuspended) Follow(answer);
     }
 
-    [LoggerMessage(11, LogLevel.Warning, "{Id} belongs to another hub by now, and this one no longer makes it.")]
+    [LoggerMessage(11, LogLevel.Warning, "{Id} is not this hub's any more, and is read on from whoever has it.")]
     private partial void LogFenced(string id);
 
-    [LoggerMessage(12, LogLevel.Warning, "{Id} was taken away by another hub.")]
+    [LoggerMessage(12, LogLevel.Warning, "{Id} is not in the database any more, and is said to those who read it here alone.")]
     private partial void LogGone(string id);
 
     [LoggerMessage(13, LogLevel.Warning, "Answers can't be let go of for other hubs now. {Message}")]

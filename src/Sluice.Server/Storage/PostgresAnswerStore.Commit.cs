@@ -28,7 +28,7 @@ internal sealed partial class PostgresAnswerStore
         """;
 
     // A run that was committed without our knowing it may come again with more events behind; those of it are the same. Events that are missing in
-    // between make a number of a text that is none, so that the whole batch fails and says which they are.
+    // between make a number of a text that is none, so that the whole batch fails.
     private static readonly string s_insertRuns = $"""
         with mine as materialized (
           select t.* from unnest($2::text[], $3::int[], $4::bigint[], $5::int[], $6::bytea[], $7::bytea[]) as t (id, epoch, first_event, event_count, ends, events)
@@ -81,7 +81,7 @@ internal sealed partial class PostgresAnswerStore
         var refused = await RunAsync(async () =>
         {
             step?.Invoke("commit");
-            var refused = await CommitBatchAsync(batch);
+            var refused = await CommitWithoutGapsAsync(batch);
             step?.Invoke("committed");
             return refused;
         });
@@ -90,6 +90,35 @@ internal sealed partial class PostgresAnswerStore
         foreach (var id in batch.Deleted) _epochs.TryRemove(id, out _);
         foreach (var id in refused) _epochs.TryRemove(id, out _);
         return refused;
+    }
+
+    // A database that was replaced by one which has not got everything costs what is missing there, and nothing else.
+    private async Task<List<string>> CommitWithoutGapsAsync(StoreBatch batch)
+    {
+        try
+        {
+            return await CommitBatchAsync(batch);
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.InvalidTextRepresentation)
+        {
+            if (await FindGapsAsync(batch.Changes) is not { Count: > 0 } gaps) throw;
+            var rest = new StoreBatch { TracesBefore = batch.TracesBefore };
+            rest.Changes.AddRange(batch.Changes.FindAll(change => !gaps.Contains(change.Id)));
+            rest.Expired.AddRange(batch.Expired);
+            rest.Deleted.AddRange(batch.Deleted);
+            return [.. await CommitBatchAsync(rest), .. gaps];
+        }
+    }
+
+    private async Task<List<string>> FindGapsAsync(List<AnswerChange> changes)
+    {
+        var runs = changes.FindAll(static change => change.Ends.Count > 0);
+        await using var command = source.CreateCommand($"""
+            select t.id from unnest($1::text[], $2::bigint[]) as t (id, first_event) where t.first_event > coalesce({CountOf("t.id")}, 0)
+            """);
+        command.Parameters.Add(Ids(runs));
+        command.Parameters.Add(Of(runs.Select(static change => change.FirstEvent).ToArray()));
+        return await ReadIdsAsync(command, CancellationToken.None);
     }
 
     private async Task<List<string>> CommitBatchAsync(StoreBatch batch)
@@ -185,11 +214,11 @@ internal sealed partial class PostgresAnswerStore
         statements.BatchCommands.Add(command);
     }
 
-    private static NpgsqlParameter Ids(List<AnswerChange> changes) => Texts(changes.Select(static change => change.Id));
+    private static NpgsqlParameter<string?[]> Ids(List<AnswerChange> changes) => Texts(changes.Select(static change => change.Id));
 
-    private NpgsqlParameter Epochs(List<AnswerChange> changes) => Of(changes.Select(change => _epochs.GetValueOrDefault(change.Id, 1)).ToArray());
+    private NpgsqlParameter<int[]> Epochs(List<AnswerChange> changes) => Of(changes.Select(change => _epochs.GetValueOrDefault(change.Id, 1)).ToArray());
 
-    private static NpgsqlParameter Texts(IEnumerable<string?> texts) => Of(texts.ToArray());
+    private static NpgsqlParameter<string?[]> Texts(IEnumerable<string?> texts) => Of(texts.ToArray());
 
     // Events of an answer, without a count that every flush would have to change. The last of its runs in order need not reach farthest.
     private static string CountOf(string id) => $"""

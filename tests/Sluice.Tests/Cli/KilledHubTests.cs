@@ -219,4 +219,51 @@ public sealed class KilledHubTests : IAsyncDisposable
         foreach (var stream in streams) Assert.Equal(whole, await stream);
         Assert.Equal((0, 0), (await _hubs[0].WhenEndedAsync(), await _hubs[1].WhenEndedAsync()));
     }
+
+    [Fact]
+    public async Task Hubs_work_with_a_pooler_in_transaction_mode_between_them_and_the_database()
+    {
+        var server = await PostgresServer.FindAsync();
+        Assert.SkipWhen(server is null, PostgresServer.Missing);
+        Assert.SkipWhen(!File.Exists("/usr/sbin/pgbouncer"), "pgbouncer is not installed here: apt-get install pgbouncer");
+        var port = PostgresServer.FreePort();
+        var database = await server.CreateDatabaseAsync();
+        var words = new Npgsql.NpgsqlConnectionStringBuilder(database);
+        var file = Path.Combine(_folder, "pgbouncer.ini");
+        await File.WriteAllTextAsync(file, $"""
+            [databases]
+            * = host=127.0.0.1 port={words.Port}
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {port}
+            unix_socket_dir =
+            auth_type = any
+            pool_mode = transaction
+            default_pool_size = 3
+            {(Environment.UserName == "root" ? "user = postgres" : "")}
+            """.Replace("* = host=127.0.0.1", $"{words.Database} = user=sluice dbname={words.Database} host=127.0.0.1", StringComparison.Ordinal), Cancellation);
+        if (Environment.UserName == "root") File.SetUnixFileMode(_folder, (UnixFileMode)0b111_101_101);
+        using var pooler = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/sbin/pgbouncer", ["-q", file]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        try
+        {
+            await StartAsync(2, Model, $"Host=127.0.0.1;Port={port};Username=sluice;Database={words.Database}");
+            _connection = database;
+            var whole = await WholeAsync(1);
+            using var first = await PostAsync(0, Ask, (Key, "k"));
+            using var joined = await PostAsync(1, Ask, (Key, "k"));
+            Assert.Equal(Id(first), Id(joined));
+            using var other = await OpenAsync(joined);
+            Assert.Single(await ReadAsync(other, 1));
+            await CommittedAsync(Id(first));
+            await _hubs[0].KillAsync();
+            await ExpireAsync(Id(first));
+            var rest = await ReadAsync(other);
+            Assert.Equal(whole[1..], TextsOf(rest));
+        }
+        finally
+        {
+            pooler.Kill();
+            await pooler.WaitForExitAsync(CancellationToken.None);
+        }
+    }
 }
