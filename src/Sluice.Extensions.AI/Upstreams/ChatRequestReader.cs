@@ -19,7 +19,7 @@ internal static class ChatRequestReader
             problem = null;
             return true;
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or ArgumentException)
         {
             (asked, problem) = (null, $"The request can't be read: {exception.Message}");
             return false;

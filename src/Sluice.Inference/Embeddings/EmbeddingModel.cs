@@ -100,11 +100,16 @@ public sealed class EmbeddingModel : IDisposable
     /// <param name="normalize">Whether the vector is brought to length 1; scores never are.</param>
     /// <exception cref="ArgumentException">There are too few or too many tokens.</exception>
     /// <exception cref="ArithmeticException">The model gave something that is no number.</exception>
-    public float[] Embed(IReadOnlyList<int> tokens, bool normalize = true) => Embed([tokens], normalize)[0];
+    public float[] Embed(IReadOnlyList<int> tokens, bool normalize = true) => Embed([tokens], normalize, CancellationToken.None)[0];
 
     /// <summary>Makes the vectors of several texts, in their order.</summary>
-    /// <inheritdoc cref="Embed(IReadOnlyList{int}, bool)"/>
-    public float[][] Embed(IReadOnlyList<IReadOnlyList<int>> inputs, bool normalize = true)
+    /// <param name="inputs">Each as for one text.</param>
+    /// <param name="normalize">Whether the vectors are brought to length 1; scores never are.</param>
+    /// <param name="cancellation">Ends the work between two steps.</param>
+    /// <exception cref="ArgumentException">There are too few or too many tokens.</exception>
+    /// <exception cref="ArithmeticException">The model gave something that is no number.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[][] Embed(IReadOnlyList<IReadOnlyList<int>> inputs, bool normalize = true, CancellationToken cancellation = default)
     {
         for (int i = 0; i < inputs.Count; i++)
         {
@@ -116,9 +121,12 @@ public sealed class EmbeddingModel : IDisposable
 
         lock (_lock)
         {
+            // Whoever waited for long may have left.
+            cancellation.ThrowIfCancellationRequested();
             float[][] vectors = new float[inputs.Count][];
             for (int first = 0; first < inputs.Count;)
             {
+                cancellation.ThrowIfCancellationRequested();
                 first = _plan.IsCausal && inputs[first].Count > _capacity ? ReadInSteps(inputs, first, vectors) : ReadTogether(inputs, first, vectors);
             }
 

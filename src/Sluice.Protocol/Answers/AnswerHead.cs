@@ -30,6 +30,9 @@ public sealed record AnswerHead(string Id, long Created, string Model)
     /// <summary>Time since the request came, for dialects that tell it; null where nobody knows.</summary>
     public Func<TimeSpan>? Elapsed { get; init; }
 
+    /// <summary>Time from the request to the first content, for an end that is written from outside; null while there is none.</summary>
+    public TimeSpan? FirstContent { get; init; }
+
     /// <summary>Time of it that went into loading the model.</summary>
     public TimeSpan LoadTime { get; init; }
 

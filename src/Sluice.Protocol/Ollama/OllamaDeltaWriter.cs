@@ -17,11 +17,14 @@ internal sealed class OllamaDeltaWriter(AnswerHead head, bool isGenerate) : Delt
     private readonly ArrayBufferWriter<byte> _input = new();
     private readonly bool _hidesThinking = OllamaThinking.IsOff(head.Body.Span);
     private byte[] _start = StartOf(head.Model);
-    private TimeSpan _firstContent = head.Elapsed?.Invoke() ?? default;
+    private TimeSpan _firstContent = head.FirstContent ?? head.Elapsed?.Invoke() ?? default;
     private (string Id, string Name)? _call;
     private int _callCount;
     private int _passedCalls;
     private AnswerFinish? _finish;
+
+    /// <summary>Whether somebody has ended the answer: its last line says so.</summary>
+    public bool IsCancelled { get; init; }
 
     public override void SetModel(string model) => _start = StartOf(model);
 
@@ -112,6 +115,7 @@ internal sealed class OllamaDeltaWriter(AnswerHead head, bool isGenerate) : Delt
         WriteNumber(output, ",\"eval_count\":"u8, usage.CompletionTokens);
         WriteNumber(output, ",\"eval_duration\":"u8, Nanoseconds(total - _firstContent));
         if ((finish.Budget ?? head.Budget) is { } budget) Encoding.UTF8.GetBytes($",\"sluice\":{{{budget.ToMembers()}}}", output);
+        else if (IsCancelled) JsonText.WriteRaw(output, ",\"sluice\":{\"cancelled\":true}"u8);
         else if (finish.End == AnswerEnd.Repetition) JsonText.WriteRaw(output, ",\"sluice\":{\"repetition\":true}"u8);
         else if (isEstimated) JsonText.WriteRaw(output, ",\"sluice\":{\"estimated\":true}"u8);
         JsonText.WriteRaw(output, "}\n"u8);

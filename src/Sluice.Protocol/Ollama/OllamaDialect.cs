@@ -87,7 +87,7 @@ public sealed class OllamaDialect : AnswerDialect
         ArgumentNullException.ThrowIfNull(head);
         ArgumentNullException.ThrowIfNull(delivered);
         if (delivered.Count > 0 && OllamaLine.IsEnd(delivered[delivered.Count - 1])) return true;
-        new OllamaDeltaWriter(head, IsGenerate).Usage(output, usage, isEstimated);
+        new OllamaDeltaWriter(head, IsGenerate) { IsCancelled = head.Budget is null }.Usage(output, usage, isEstimated);
         return true;
     }
 

@@ -20,8 +20,8 @@ internal sealed class OllamaOptions(JsonElement root, bool isText)
     {
         if (root.TryGetProperty("options"u8, out var options) && options.ValueKind == JsonValueKind.Object)
         {
-            // Below 1 is without a limit: -1, and -2 until the context is full.
-            if (Number(options, "num_predict") is { } limit) writer.WriteNumber("max_tokens"u8, limit < 1 ? -1 : (long)double.Min(limit, int.MaxValue));
+            // Below 1 is without a limit: -1, and -2 until the context is full. Other servers have no number for that.
+            if (Number(options, "num_predict") is { } limit and >= 1) writer.WriteNumber("max_tokens"u8, (long)double.Min(limit, int.MaxValue));
             else WriteUnlimited(writer);
             WriteDecimal(writer, options, "temperature", "temperature", 0, 2);
             WriteDecimal(writer, options, "top_p", "top_p", 0, 1);

@@ -93,7 +93,12 @@ internal sealed class InProcessExchange : IHttpResponseFeature, IHttpResponseBod
         await _body.Writer.CompleteAsync();
     }
 
-    public void Abort() => _aborted.Cancel();
+    public void Abort()
+    {
+        _aborted.Cancel();
+        // A client that takes nothing may never read again; whoever writes must not wait for it.
+        _body.Writer.CancelPendingFlush();
+    }
 
     private async Task ReadRequestAsync(CancellationToken cancellation)
     {

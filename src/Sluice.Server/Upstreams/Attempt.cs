@@ -143,6 +143,7 @@ internal sealed record Attempt(
         ServiceTier = Outline.ServiceTier,
         Clock = Record.Clock,
         Elapsed = () => Record.Elapsed,
+        FirstContent = Record.TimeToFirstToken,
         LoadTime = LoadTime,
     };
 }

@@ -73,7 +73,7 @@ internal sealed partial class LocalEmbedder(LocalModel model, LoadedModels<Embed
         try
         {
             // It keeps its threads busy; nobody waits on this one meanwhile.
-            vectors = await Task.Run(() => engine.Embed(texts), attempt.Cancellation);
+            vectors = await Task.Run(() => engine.Embed(texts, cancellation: attempt.Cancellation), attempt.Cancellation);
         }
         catch (ArithmeticException exception)
         {
