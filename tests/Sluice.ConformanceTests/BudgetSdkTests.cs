@@ -29,7 +29,8 @@ public sealed class BudgetSdkTests : IDisposable
                 Ledger = new LedgerOptions { Path = Path.Combine(_folder, "ledger.db") },
                 Keys =
                 [
-                    Key("cut", Tokens(60)), Key("whole", Tokens(60)), Key("responses", Tokens(60)), Key("node", Tokens(60)), Key("net", Tokens(60)), Key("tiny", Tokens(1)),
+                    Key("cut", Tokens(60)), Key("whole", Tokens(60)), Key("responses", Tokens(60)), Key("node", Tokens(60)), Key("ai", Tokens(60)),
+                    Key("suspend", Tokens(60)) with { OnExhausted = ExhaustedPolicy.Suspend }, Key("net", Tokens(60)), Key("tiny", Tokens(1)),
                     Key("rate", new LimitOptions { RequestsPerMinute = 1 }), new KeyOptions("expired", "expired") { Expires = DateTimeOffset.UnixEpoch },
                     new KeyOptions("other", "other") { Models = ["else"] },
                 ],
@@ -51,6 +52,13 @@ public sealed class BudgetSdkTests : IDisposable
     {
         await using var hub = await StartAsync();
         Assert.Contains("ok", await ClientProcess.NodeAsync(hub, "budget.mjs"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_ai_sdk_takes_a_cut_for_a_normal_end_and_every_refusal_as_it_says()
+    {
+        await using var hub = await StartAsync();
+        Assert.Contains("ok", await ClientProcess.NodeAsync(hub, "budget-ai.mjs"), StringComparison.Ordinal);
     }
 
     // .NET doesn't read x-should-retry: it asks three times, and each is refused before any work.

@@ -62,7 +62,7 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
                 Usage = usage,
                 PriceVersion = limiter.PriceVersion,
                 Subject = SubjectOf(user),
-                Tags = TextOf(account.Tags),
+                Tags = TagsTextOf(account),
             }, []));
     }
 
@@ -263,12 +263,12 @@ internal sealed class AnswerAccounting(LedgerWriter? ledger, Limiter limiter, Ti
             ChargeNanoUsd = hold.ChargedNanoUsd,
             CostNanoUsd = hold.CostNanoUsd,
             Subject = hold.Subject,
-            Tags = TextOf(account.Tags),
+            Tags = TagsTextOf(account),
         };
     }
 
-    private static string TextOf(IReadOnlyDictionary<string, string> tags) =>
-        tags.Count == 0 ? "" : JsonSerializer.Serialize(tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString);
+    private static string TagsTextOf(Account account) => account.TagsText ??=
+        account.Tags.Count == 0 ? "" : JsonSerializer.Serialize(account.Tags, KeyJsonContext.Default.IReadOnlyDictionaryStringString);
 
     private static IReadOnlyDictionary<string, string> TagsOf(AnswerRow row)
     {

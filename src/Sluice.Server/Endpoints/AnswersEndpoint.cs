@@ -38,7 +38,7 @@ internal sealed class AnswersEndpoint(
         if (error is null) (ask, wish, error) = await ReadAsync(context, scope, dialect, wish, read);
         if (error is null)
             (admitted, error) = await admission.AdmitAsync(ask!, scope.Caller, wish, scope.Configuration, context.RequestAborted);
-        if (scope.Caller.Account is { Scopes.Count: > 0 } account) LimitHeaders.Add(context.Response.Headers, limiter.View(account));
+        if (scope.Caller.Account is { Scopes.Length: > 0 } account) LimitHeaders.Add(context.Response.Headers, limiter.View(account));
         if (admitted?.Cache is { } cache) context.Response.Headers[CacheHeader] = cache;
         if (error is not null) await JsonReply.WriteErrorAsync(context, error);
         else if (ask!.IsBackground) await WriteBegunAsync(context, scope, admitted!, ask);

@@ -35,6 +35,10 @@ internal sealed partial class LedgerWriter : IDisposable
     private readonly List<LedgerEntry> _waiting = [];
     private List<TaskCompletionSource<bool>> _flushes = [];
     private Counter<long>? _rows;
+
+    // Places of rows of beginnings, counted over all that ever waited.
+    private readonly Dictionary<string, long> _begun = new(StringComparer.Ordinal);
+    private long _committedCount;
     private int _inCommit;
     private int _lostCount;
     private bool _isRunning;
@@ -92,18 +96,18 @@ internal sealed partial class LedgerWriter : IDisposable
                 if (++_lostCount == 1) LogFull(_file.Path, _waiting.Count);
                 return;
             }
+            if (entry is { Answer.Ended: null, Attempts.Count: 0 }) _begun[entry.Answer.Id] = _committedCount + _waiting.Count;
             _waiting.Add(entry);
             Arm(_limits.LedgerInterval);
         }
     }
 
-    // While the file fails: the row of an answer's beginning says no more than that of its end, which comes in its place.
+    // The row of an answer's beginning that waits still says no more than that of its end, which comes in its place: short answers are written
+    // once.
     private bool TryReplace(LedgerEntry entry)
     {
-        if (_fault is null) return false;
-        var index = _waiting.FindLastIndex(waiting => waiting.Answer.Id == entry.Answer.Id);
-        if (index < _inCommit || _waiting[index].Attempts.Count > 0) return false;
-        _waiting[index] = entry;
+        if (!_begun.Remove(entry.Answer.Id, out var place) || place < _committedCount + _inCommit) return false;
+        _waiting[(int)(place - _committedCount)] = entry;
         return true;
     }
 
@@ -132,13 +136,22 @@ internal sealed partial class LedgerWriter : IDisposable
     {
         // Taken before the file is read: what is committed meanwhile is there, and left out here.
         AttemptRow[] waiting;
-        lock (_lock) waiting = [.. _waiting.SelectMany(static entry => entry.Attempts)];
+        lock (_lock) waiting = FindWaiting();
         lock (_reading)
         {
             AttemptRow[] own = [.. waiting.Where(row => row.Began >= since && (scope switch { null => true, "key" => row.Key == id, _ => row.Project == id }))];
             var (settled, missing) = _reader.Count(scope, id, since, isMoney, own);
             return settled + missing.Sum(row => AmountOf(row, scope is null, isMoney));
         }
+    }
+
+    // Under the lock. Of a row that has come twice the later one holds.
+    private AttemptRow[] FindWaiting()
+    {
+        var rows = new Dictionary<(string, int), AttemptRow>();
+        foreach (var entry in _waiting)
+            foreach (var row in entry.Attempts) rows[(row.Answer, row.Number)] = row;
+        return [.. rows.Values];
     }
 
     /// <summary>The same of all keys or all projects, by their ids.</summary>
@@ -149,7 +162,7 @@ internal sealed partial class LedgerWriter : IDisposable
     public IReadOnlyDictionary<string, long> CountAll(string scope, long since, bool isMoney)
     {
         AttemptRow[] waiting;
-        lock (_lock) waiting = [.. _waiting.SelectMany(static entry => entry.Attempts)];
+        lock (_lock) waiting = FindWaiting();
         lock (_reading)
         {
             var (settled, missing) = _reader.CountAll(scope, since, isMoney, [.. waiting.Where(row => row.Began >= since)]);
@@ -244,7 +257,13 @@ internal sealed partial class LedgerWriter : IDisposable
             var hasMore = false;
             lock (_lock)
             {
-                if (isCommitted) _waiting.RemoveRange(0, batch.Count);
+                if (isCommitted)
+                {
+                    _waiting.RemoveRange(0, batch.Count);
+                    _committedCount += batch.Count;
+                    foreach (var entry in batch)
+                        if (_begun.TryGetValue(entry.Answer.Id, out var place) && place < _committedCount) _begun.Remove(entry.Answer.Id);
+                }
                 _inCommit = 0;
                 hasMore = isCommitted && _waiting.Count > 0 && batch.Count == BatchMax;
                 // Whoever waits for a flush waits for all that was there.

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Metering;
@@ -15,10 +16,21 @@ internal sealed class Account(string key, string name, string? project, IReadOnl
 
     public string? Project => project;
 
-    public IReadOnlyList<LimitScope> Scopes => scopes;
+    /// <summary>Looped over at each request, so that it must not allocate an enumerator.</summary>
+    public ImmutableArray<LimitScope> Scopes { get; } = [.. scopes];
+
+    /// <summary><see cref="Tags"/> as rows have them; null before the first row.</summary>
+    public string? TagsText { get; set; }
 
     /// <summary>Whether a budget holds.</summary>
-    public bool HasBudget => scopes.Any(static scope => scope.Meters.Count > 0);
+    public bool HasBudget
+    {
+        get
+        {
+            foreach (var scope in Scopes) if (scope.Meters.Length > 0) return true;
+            return false;
+        }
+    }
 
     /// <summary>Stand with every row.</summary>
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>();

@@ -13,11 +13,17 @@ internal sealed partial class Hold
         {
             foreach (var meter in scope.Meters)
             {
-                if (Array.Exists(_shares, share => share.Meter == meter)) continue;
+                if (IsShared(meter)) continue;
                 var window = BudgetWindow.At(Began, meter.Options.Per, meter.Options.Zone);
                 meter.Settle(window.Number, ChargeOf(scope, meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
             }
         }
+    }
+
+    private bool IsShared(Meter meter)
+    {
+        foreach (ref readonly var share in _shares.AsSpan()) if (share.Meter == meter) return true;
+        return false;
     }
 
     private static long ChargeOf(LimitScope scope, Meter meter, long tokens, long nanoUsd, long hubTokens, long hubNanoUsd) =>

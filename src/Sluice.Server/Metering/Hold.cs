@@ -56,7 +56,11 @@ internal sealed partial class Hold
     {
         (_limiter, Account, Model, _price, _promptTokens, MaxTokens) = (limiter, account, model, price, promptTokens, maxTokens);
         _tier = price.DearestTierOf(promptTokens);
-        _shares = [.. account.Scopes.SelectMany(static scope => scope.Meters, static (scope, meter) => new MeterShare { Meter = meter, Scope = scope })];
+        var count = 0;
+        foreach (var scope in account.Scopes) count += scope.Meters.Length;
+        _shares = count == 0 ? [] : new MeterShare[count];
+        foreach (var scope in account.Scopes)
+            foreach (var meter in scope.Meters) _shares[^count--] = new MeterShare { Meter = meter, Scope = scope };
     }
 
     public Account Account { get; }

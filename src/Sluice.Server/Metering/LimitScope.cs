@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Sluice.Server.Configuration;
 
 namespace Sluice.Server.Metering;
@@ -20,7 +22,7 @@ internal enum ScopeKind
 /// <param name="id">Of its kind; empty for the hub.</param>
 internal sealed class LimitScope(ScopeKind kind, string id)
 {
-    private List<Meter> _meters = [];
+    private volatile Meter[] _meters = [];
     private LimitOptions _limits = LimitOptions.None;
 
     public ScopeKind Kind => kind;
@@ -43,7 +45,7 @@ internal sealed class LimitScope(ScopeKind kind, string id)
     public int Running { get; set; }
 
     /// <summary>One for each budget.</summary>
-    public IReadOnlyList<Meter> Meters => _meters;
+    public ImmutableArray<Meter> Meters => ImmutableCollectionsMarshal.AsImmutableArray(_meters);
 
     /// <summary>Takes over limits. Buckets and meters that stay keep what has been used.</summary>
     /// <param name="limits">New ones.</param>
@@ -62,13 +64,13 @@ internal sealed class LimitScope(ScopeKind kind, string id)
         var meters = new List<Meter>();
         foreach (var budget in limits.Budgets)
         {
-            var meter = _meters.Find(known => known.IsFor(budget));
+            var meter = Array.Find(_meters, known => known.IsFor(budget));
             if (meter is null) fresh.Add(meter = new Meter(budget, now));
             meter.SetOptions(budget);
             meters.Add(meter);
         }
         // Whoever counts on the old list goes on with it.
-        _meters = meters;
+        _meters = [.. meters];
         return true;
     }
 

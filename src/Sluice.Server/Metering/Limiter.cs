@@ -134,7 +134,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             {
                 foreach (var meter in scope.Meters) meter.Roll(now);
                 if (FindRefusal(scope, rateTokens, clock) is { } refusal) return (null, refusal);
-                if (price is null && scope.Meters.Any(static meter => meter.Options.Unit == BudgetUnit.NanoUsd))
+                if (price is null && HasMoney(scope))
                     return (null, LimitErrors.Unpriced(model, scope.Word));
             }
             if (hold.FindFull(first) is var (full, of, need)) return (null, Refuse(full, of, need, now));
@@ -330,6 +330,12 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             else Count([(scope, meter)]);
             meter.Granted = _grantOf?.Invoke(scope, meter) ?? 0;
         }
+    }
+
+    private static bool HasMoney(LimitScope scope)
+    {
+        foreach (var meter in scope.Meters) if (meter.Options.Unit == BudgetUnit.NanoUsd) return true;
+        return false;
     }
 
     // A question for each of thousands of keys would take seconds.

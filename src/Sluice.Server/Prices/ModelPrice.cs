@@ -42,7 +42,11 @@ public sealed class ModelPrice
     public long PerRequest { get; }
 
     /// <summary>Of all tokens of a request with such a prompt.</summary>
-    public PriceTier TierOf(long promptTokens) => _tiers.First(tier => promptTokens > tier.Above || tier.Above == 0);
+    public PriceTier TierOf(long promptTokens)
+    {
+        foreach (var tier in _tiers) if (promptTokens > tier.Above || tier.Above == 0) return tier;
+        return _tiers[^1];
+    }
 
     /// <summary>The tier that a request might turn out to be in, of whose prompt there is an estimate.</summary>
     public PriceTier DearestTierOf(long estimatedTokens) => TierOf(estimatedTokens + (long)(estimatedTokens * EstimateError));
