@@ -29,6 +29,9 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     private readonly long _start = time.GetTimestamp();
     private PriceTable _prices = PriceTable.Empty;
     private List<(LimitScope, Meter)>? _uncounted;
+
+    // Of a time when the ledger couldn't be read: they are owed a count.
+    private List<(LimitScope, Meter)> _owed = [];
     private Func<LimitScope, Meter, long>? _grantOf;
 
     public Lock Lock { get; } = new();
@@ -52,11 +55,12 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     {
         lock (Lock)
         {
-            _uncounted = [];
+            _uncounted = _owed;
             try
             {
                 create();
                 Count(_uncounted);
+                _owed = [];
             }
             finally
             {

@@ -242,6 +242,17 @@ public sealed class LimiterTests
     }
 
     [Fact]
+    public void A_count_that_failed_is_made_up_for_when_keys_are_read_again()
+    {
+        _limiter.CountSettled = (_, _) => throw new IOException("The disk is away.");
+        Assert.Throws<IOException>(() => _limiter.CreateMany(() => Account(Tokens(100))));
+        _limiter.CountSettled = (_, _) => 77;
+        var account = default(Account);
+        _limiter.CreateMany(() => account = Account(Tokens(100)));
+        Assert.Equal(77, _limiter.ViewBudgets(account!)[0].Settled);
+    }
+
+    [Fact]
     public void A_model_without_a_price_is_refused_where_dollars_are_counted()
     {
         var limits = new LimitOptions { Budgets = [new BudgetOptions(BudgetUnit.NanoUsd, 1_000_000_000, BudgetPeriod.Day)] };
