@@ -1,4 +1,3 @@
-using Sluice.Protocol.Answers;
 using System.Diagnostics.CodeAnalysis;
 using Sluice.Protocol;
 using Sluice.Protocol.Embeddings;
