@@ -1,5 +1,4 @@
 using Sluice.Server.Configuration;
-using Sluice.Server.Prices;
 
 namespace Sluice.Server.Metering;
 

@@ -8,7 +8,6 @@ using Sluice.Protocol.Errors;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 using Sluice.Server.Metering;
-using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 
