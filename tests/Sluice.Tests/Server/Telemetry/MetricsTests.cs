@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Scheduling;
 using Sluice.Server.Answers;
+using Sluice.Server.Cluster;
 using Sluice.Server.Ledger;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
@@ -323,6 +324,7 @@ public sealed class MetricsTests
         using var recorder = new AnswerRecorder(new MemoryAnswerStore(), new Limits(), 1, TimeProvider.System, NullLogger.Instance, metrics.Meter);
         using var ledger = new LedgerWriter(new LedgerFile("unused"), isStrict: false, new Limits(), TimeProvider.System, NullLogger.Instance);
         ledger.Measure(metrics.Meter);
+        _ = new ClusterMetrics(metrics.Meter);
         var documented = Regex.Matches(RepositoryFiles.Read("docs/observability.md"), @"^\| `((?:sluice|gen_ai)\.[a-z_.]+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
         Assert.Equal(names.Order(), documented.Order());
     }
