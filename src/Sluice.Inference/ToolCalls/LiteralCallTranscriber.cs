@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -35,6 +36,9 @@ internal sealed class LiteralCallTranscriber(IReadOnlyList<ToolShape> tools, Cal
     {
         List, Call, Name, Key, KeyWord, Assign, Value, Word, Open, Text, Escape, Code, Next, After, Closer,
     }
+
+    // Of literals such as r"…".
+    private static readonly SearchValues<byte> s_prefixes = SearchValues.Create("rRbBuUfF"u8);
 
     private readonly byte[] _quote = Encoding.UTF8.GetBytes(style.Quote);
     private readonly byte[] _callOpener = Encoding.UTF8.GetBytes(style.CallOpener);
@@ -309,7 +313,7 @@ internal sealed class LiteralCallTranscriber(IReadOnlyList<ToolShape> tools, Cal
     // Numbers and words; a word that means nothing is a text.
     private TranscriptStep StepWord(byte value)
     {
-        if (IsPython && value is (byte)'\'' or (byte)'"' && _text.Count <= 2 && Text.IndexOfAnyExcept("rRbBuUfF"u8) < 0)
+        if (IsPython && value is (byte)'\'' or (byte)'"' && _text.Count <= 2 && Text.IndexOfAnyExcept(s_prefixes) < 0)
         {
             return BeginText(value);
         }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text.Json;
-using Sluice.Protocol.Json;
 
 namespace Sluice.Protocol.Ollama;
 

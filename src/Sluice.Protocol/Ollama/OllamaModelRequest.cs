@@ -14,6 +14,8 @@ namespace Sluice.Protocol.Ollama;
 /// <param name="IsStream">Whether the reply is a stream.</param>
 public sealed record OllamaModelRequest(string? Model, bool SaysKeepAlive, TimeSpan? KeepAlive, bool IsEmpty, bool IsStream)
 {
+    private static readonly SearchValues<char> s_digits = SearchValues.Create("0123456789.");
+
     // Beyond this a timer is as good as none.
     private static readonly TimeSpan s_max = TimeSpan.FromDays(30);
 
@@ -94,10 +96,10 @@ public sealed record OllamaModelRequest(string? Model, bool SaysKeepAlive, TimeS
         double total = 0;
         while (!rest.IsEmpty)
         {
-            var digits = rest.IndexOfAnyExcept("0123456789.");
+            var digits = rest.IndexOfAnyExcept(s_digits);
             if (digits <= 0 || !double.TryParse(rest[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return null;
             rest = rest[digits..];
-            var unit = rest.IndexOfAny("0123456789.");
+            var unit = rest.IndexOfAny(s_digits);
             if (unit < 0) unit = rest.Length;
             double? factor = rest[..unit] switch { "ns" => 1e-9, "us" or "µs" => 1e-6, "ms" => 1e-3, "s" => 1, "m" => 60, "h" => 3600, _ => null };
             if (factor is not { } known) return null;

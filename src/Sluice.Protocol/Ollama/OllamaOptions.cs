@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
 
 namespace Sluice.Protocol.Ollama;
