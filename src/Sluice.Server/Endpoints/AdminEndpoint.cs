@@ -85,7 +85,8 @@ internal sealed class AdminEndpoint(TimeProvider time, AdminKeysEndpoint keys, L
             json.WriteNumber("value"u8, rows.Sum(static row => row.CostNanoUsd) / 1e9m);
             json.WriteString("currency"u8, "usd"u8);
             json.WriteEndObject();
-            json.WriteNull("line_item"u8);
+            // What a cost is for, in the API's words.
+            Name("line_item", rows.Key.Model, "model");
         }
         else
         {
@@ -104,9 +105,9 @@ internal sealed class AdminEndpoint(TimeProvider time, AdminKeysEndpoint keys, L
         Name("api_key_id", rows.Key.Key);
         json.WriteEndObject();
 
-        void Name(string name, string? value)
+        void Name(string name, string? value, string? group = null)
         {
-            if (groups.Contains(name) && value is { Length: > 0 }) json.WriteString(name, value);
+            if (groups.Contains(group ?? name) && value is { Length: > 0 }) json.WriteString(name, value);
             else json.WriteNull(name);
         }
     }

@@ -9,7 +9,7 @@ namespace Sluice.Server.Endpoints;
 /// <param name="End">Not included.</param>
 /// <param name="Width">Seconds of a bucket: 60, 3600 or 86400.</param>
 /// <param name="Limit">Buckets of a page.</param>
-/// <param name="Groups">Of <c>project_id</c>, <c>api_key_id</c> and <c>model</c>.</param>
+/// <param name="Groups">Of <c>project_id</c>, <c>api_key_id</c> and <c>model</c>, which costs also call <c>line_item</c>.</param>
 internal sealed record UsageQuery(long Start, long End, long Width, int Limit, IReadOnlyList<string> Groups)
 {
     private static readonly string[] s_groups = ["project_id", "api_key_id", "model"];
@@ -36,7 +36,8 @@ internal sealed record UsageQuery(long Start, long End, long Width, int Limit, I
         if (!TryRead(query, "end_time", now, out var end)) return (null, Invalid("end_time", "Unix seconds"));
         if (!TryRead(query, "limit", usual, out var limit) || limit < 1 || limit > most) return (null, Invalid("limit", $"a number from 1 to {most}"));
         if (!TryRead(query, "page", start, out var page) || page < start) return (null, Invalid("page", "the next_page of the page before"));
-        List<string> groups = [.. query["group_by"].Concat(query["group_by[]"]).SelectMany(static text => (text ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)).Distinct()];
+        List<string> groups = [.. query["group_by"].Concat(query["group_by[]"]).SelectMany(static text => (text ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries))
+            .Select(group => isDaily && group == "line_item" ? "model" : group).Distinct()];
         if (groups.Exists(static group => !s_groups.Contains(group))) return (null, Invalid("group_by", string.Join(", ", s_groups)));
         return (new UsageQuery(page!.Value / width * width, end!.Value, width, (int)limit!.Value, groups), null);
     }

@@ -74,7 +74,7 @@ function columnsOf(groups) {
 function join(usage, costs, names) {
   const keyOf = (start, result) => JSON.stringify([start, result.project_id, result.api_key_id, result.model ?? null]);
   const amounts = new Map();
-  for (const bucket of costs.data) for (const result of bucket.results) amounts.set(keyOf(bucket.start_time, { ...result, model: result.model ?? result.line_item }), result.amount.value);
+  for (const bucket of costs.data) for (const result of bucket.results) amounts.set(keyOf(bucket.start_time, { ...result, model: result.line_item }), result.amount.value);
   const rows = [];
   for (const bucket of usage.data) {
     for (const result of bucket.results) {

@@ -88,6 +88,36 @@ public sealed class AdminDoorTests : IDisposable
     }
 
     [Fact]
+    public async Task Costs_say_what_they_are_for_where_they_are_asked_for_by_model()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a", "b"));
+        await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream) + UpstreamHub.Model("n", upstream), configure: options => options with
+        {
+            ApiKeys = [new ApiKey("team", "k1")],
+            Ledger = new LedgerOptions { Path = Path.Combine(_folder, "ledger.db") },
+            Admin = new AdminOptions { Address = new ListenAddress("127.0.0.1", 0), Keys = ["boss"] },
+            Prices = PriceFile.Parse("version: 1\nmodels: {m: {input: 1000, output: 1000}, n: {input: 1, output: 1}}", "prices.yaml"),
+        });
+        await AskAsync(hub);
+        using (var other = await hub.PostAsync(UpstreamHub.Ask("n"), Cancellation, ("Authorization", "Bearer k1"))) await UpstreamHub.EventsAsync(other);
+        await hub.Services.GetRequiredService<AnswerTable>().WhenProducedAsync(Cancellation);
+        using var admin = new HttpClient { BaseAddress = new Uri(hub.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Last()) };
+        admin.DefaultRequestHeaders.Authorization = new("Bearer", "boss");
+        var start = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() - 3;
+        // As we call it, and as the API does.
+        foreach (var group in (string[])["model", "line_item"])
+        {
+            var page = await GetAsync(admin, $"/v1/organization/costs?start_time={start}&group_by={group}");
+            var costs = page.GetProperty("data").EnumerateArray().SelectMany(static bucket => bucket.GetProperty("results").EnumerateArray())
+                .ToDictionary(static one => one.GetProperty("line_item").GetString()!, static one => one.GetProperty("amount").GetProperty("value").GetDecimal());
+            Assert.Equal(["m", "n"], costs.Keys.Order());
+            Assert.Equal((true, 1000), (costs["n"] > 0, costs["m"] / costs["n"]));
+        }
+        var whole = await GetAsync(admin, $"/v1/organization/costs?start_time={start}");
+        Assert.Equal(JsonValueKind.Null, whole.GetProperty("data").EnumerateArray().SelectMany(static bucket => bucket.GetProperty("results").EnumerateArray()).First().GetProperty("line_item").ValueKind);
+    }
+
+    [Fact]
     public async Task An_address_takes_administrators_keys_only_and_the_public_one_shows_nothing()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("a"));
