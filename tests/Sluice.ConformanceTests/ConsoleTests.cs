@@ -29,6 +29,11 @@ public sealed class ConsoleTests
     [InlineData("now")]
     [InlineData("themes")]
     [InlineData("policy")]
+    [InlineData("early")]
+    [InlineData("unnumbered")]
+    [InlineData("leave")]
+    [InlineData("focused")]
+    [InlineData("refused")]
     public async Task Chromium_shows(string name)
     {
         await using var upstream = await ConsoleUpstream.StartAsync();
@@ -58,6 +63,7 @@ public sealed class ConsoleTests
                 {
                     ApiKeys = [new ApiKey("a", "key-a")],
                     Projects = [new ProjectOptions("search", LimitOptions.None)],
+                    Prices = PriceFile.Parse("version: 1\nmodels: {m: {input: 1000, output: 2000}}", "prices.yaml"),
                     Ledger = new LedgerOptions { Path = Path.Combine(folder, "ledger.db") },
                     Admin = new AdminOptions { Address = new ListenAddress("127.0.0.1", 0), Keys = ["key-of-admin"] },
                 },

@@ -37,6 +37,11 @@ internal static class ConsoleUpstream
         var last = request.RootElement.GetProperty("messages").EnumerateArray().Last();
         var said = TextOf(last);
         var isCall = said == "tools" && last.GetProperty("role").GetString() == "user";
+        if (said == "silent")
+        {
+            await reply.StallAsync();
+            return;
+        }
         await reply.EventAsync(ScriptedUpstream.Role());
         if (last.GetProperty("role").GetString() == "tool") await SayAsync(reply, $"The tool said: {said}");
         else if (isCall) await CallAsync(reply);

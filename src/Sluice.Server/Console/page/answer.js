@@ -2,6 +2,7 @@
 // resumes behind the last event that it has.
 
 import { Refusal, send } from './api.js';
+import { remember } from './known.js';
 import { readEvents } from './sse.js';
 
 const AttemptsMax = 12;
@@ -40,6 +41,7 @@ export class Answer {
   #changed;
   #abort = null;
   #slots = new Map();
+  #key = null;
   #isStopping = false;
 
   constructor(door, changed) {
@@ -96,9 +98,9 @@ export class Answer {
 
   /** Asks for it; comes back when this page reads no more. */
   async ask(body) {
-    const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    this.#key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
     await this.#run((signal) =>
-      send(this.#door.path, { method: 'POST', body, signal, headers: { 'Idempotency-Key': key, 'Sluice-Event-Ids': '1' } }));
+      send(this.#door.path, { method: 'POST', body, signal, headers: { 'Idempotency-Key': this.#key, 'Sluice-Event-Ids': '1' } }));
   }
 
   /** Reads one that is there, from its beginning. */
@@ -124,15 +126,26 @@ export class Answer {
 
   /** Ends it at the hub; the stream then ends in order. */
   async stop() {
-    if (this.path === null) {
-      this.#abort?.abort();
-      this.#end('stopped');
-      return;
-    }
     // The Messages API has no word for it in its stream.
     this.#isStopping = true;
-    await send(`${this.path}/cancel`, { method: 'POST' });
-    if (this.state === 'cut') await this.resume();
+    try {
+      if (this.path !== null) {
+        await send(`${this.path}/cancel`, { method: 'POST' });
+      } else if (this.#key !== null) {
+        // The headers wait for the first event, so nobody has told its id yet. An answer with a key goes on without readers, and a request
+        // that is still on its way is refused when it comes.
+        await send('/v1/cancel', { method: 'POST', headers: { 'Idempotency-Key': this.#key } });
+      }
+    } catch (failure) {
+      this.#isStopping = false;
+      throw failure;
+    }
+    if (this.path === null) {
+      this.#end('stopped');
+      this.#abort?.abort();
+    } else if (this.state === 'cut') {
+      await this.resume();
+    }
   }
 
   async #run(first) {
@@ -183,6 +196,7 @@ export class Answer {
   // Whether the answer has ended.
   async #read(response) {
     this.id = response.headers.get('Sluice-Stream-Id') ?? this.id;
+    if (this.id !== null) remember(this.id);
     const from = this.lastEvent;
     if (from > 0) this.resumedAt.push(from);
     this.state = this.firstAt === null ? 'waiting' : 'streaming';
@@ -194,13 +208,16 @@ export class Answer {
           this.#end(this.error ? 'failed' : this.cancelled ? 'stopped' : 'done');
           return true;
         }
-        const number = event.id ? Number(event.id.slice(event.id.lastIndexOf(':') + 1)) : this.lastEvent + 1;
-        // What the page has, it has.
-        if (number <= this.lastEvent) {
-          this.repeatedEvents++;
-          continue;
+        // What has no id is not of the answer: it keeps the connection alive, or says why it ends.
+        if (event.id) {
+          const number = Number(event.id.slice(event.id.lastIndexOf(':') + 1));
+          // What the page has, it has.
+          if (number <= this.lastEvent) {
+            this.repeatedEvents++;
+            continue;
+          }
+          this.lastEvent = number;
         }
-        this.lastEvent = number;
         this.#door.read(this, event);
       }
       if (this.error) {

@@ -34,7 +34,7 @@ export class AnswerView {
   constructor(answer, sendResults) {
     this.#answer = answer;
     this.#sendResults = sendResults;
-    this.node = element('li', { class: 'message assistant' },
+    this.node = element('li', { class: 'message assistant', tabindex: '-1' },
       this.#head, this.#reasoningBox, this.#markdown.root, this.#calls, this.#error, this.#plot.node,
       element('div', { class: 'foot' }, this.#state, this.#figures, element('span', { class: 'row' }, this.#stop, this.#cut, this.#resume, this.#tab)),
       this.#form);
@@ -91,11 +91,14 @@ export class AnswerView {
       this.#markdown.finish();
     }
     const isRunning = !answer.isOver;
+    const focused = [this.#stop, this.#cut, this.#resume].find((one) => one === document.activeElement);
     this.#stop.hidden = !isRunning;
     this.#cut.hidden = !isRunning || answer.state === 'cut' || answer.id === null;
     this.#resume.hidden = answer.state !== 'cut';
     this.#tab.hidden = answer.path === null;
     if (answer.path !== null && !this.#tab.hasAttribute('href')) this.#tab.setAttribute('href', `#playground?watch=${encodeURIComponent(answer.path)}`);
+    // A button that hides hands the focus on to what can be done next.
+    if (focused?.hidden) ([this.#resume, this.#cut, this.#tab].find((one) => !one.hidden) ?? this.node).focus();
     this.#state.textContent = this.#describeState();
     this.#state.className = `state state-${answer.state}${answer.state === 'waiting' || answer.state === 'reconnecting' ? ' waiting' : ''}`;
     this.#figures.textContent = this.#describeFigures();

@@ -61,6 +61,14 @@ function startKey() {
   });
 }
 
+// The address names the page, so the link must not change it.
+function startSkip() {
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    view.focus();
+  });
+}
+
 function route() {
   const [id, query = ''] = location.hash.slice(1).split('?', 2);
   const page = pages.find((one) => one.id === id) ?? pages[0];
@@ -92,5 +100,6 @@ async function start() {
 
 startTheme();
 startKey();
+startSkip();
 window.addEventListener('hashchange', route);
 start();

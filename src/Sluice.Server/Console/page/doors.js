@@ -28,7 +28,9 @@ function chatBody({ model, system, messages, options }) {
           : message.text,
       });
     } else if (message.role === 'assistant') {
-      const entry = { role: 'assistant', content: message.text || null };
+      // An answer that was stopped or failed before its first piece says nothing, which no API takes for a message.
+      if (!message.text && !message.calls?.length && !message.reasoning) continue;
+      const entry = { role: 'assistant', content: message.text || (message.calls?.length ? null : '') };
       if (message.calls?.length) entry.tool_calls = message.calls.map((call) => ({ id: call.id, type: 'function', function: { name: call.name, arguments: call.arguments } }));
       if (message.reasoning) entry.reasoning_content = message.reasoning;
       list.push(entry);
@@ -147,7 +149,7 @@ function messagesBody({ model, system, messages, options }) {
       const content = [...(message.raw ?? [])];
       if (message.text) content.push({ type: 'text', text: message.text });
       for (const call of message.calls ?? []) content.push({ type: 'tool_use', id: call.id, name: call.name, input: parse(call.arguments || '{}') });
-      list.push({ role: 'assistant', content });
+      if (content.length > 0) list.push({ role: 'assistant', content });
     } else {
       list.push({ role: 'user', content: message.results.map((result) => ({ type: 'tool_result', tool_use_id: result.id, content: result.text })) });
     }

@@ -58,6 +58,7 @@ export function showKeys(view) {
     const per = element('select', {}, Periods.map((period) => element('option', { value: period }, period)));
     per.value = first?.per ?? 'month';
     const expires = element('input', { type: 'date', value: key?.expires_at ? new Date(key.expires_at * 1000).toISOString().slice(0, 10) : '' });
+    const expiresBefore = expires.value;
     const orNull = (control) => (control.value === '' ? null : Number(control.value));
     const close = () => place.replaceChildren();
     const form = element('form', {
@@ -70,8 +71,9 @@ export function showKeys(view) {
           models: models.value.trim() ? models.value.split(',').map((text) => text.trim()).filter(Boolean) : null,
           rpm: orNull(rpm), tpm: orNull(tpm), parallel: orNull(parallel),
           budgets: amount.value === '' ? more : [{ ...(unit.value === 'usd' ? { usd: Number(amount.value) } : { tokens: Number(amount.value) }), per: per.value, ...(first?.zone ? { zone: first.zone } : {}) }, ...more],
-          expires_at: expires.value ? Date.parse(`${expires.value}T00:00:00Z`) / 1000 : null,
         };
+        // The day is less than what the key has: sent back unchanged it would end the key at that day's midnight.
+        if (key === null || expires.value !== expiresBefore) body.expires_at = expires.value ? Date.parse(`${expires.value}T00:00:00Z`) / 1000 : null;
         try {
           const made = await read(key ? `/admin/keys/${encodeURIComponent(key.id)}` : '/admin/keys', { method: 'POST', body: key ? body : { name: name.value.trim(), ...body } });
           close();

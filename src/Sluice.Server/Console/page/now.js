@@ -2,6 +2,8 @@
 
 import { read, send } from './api.js';
 import { announce, button, complain, element } from './dom.js';
+import { doorOfPath } from './doors.js';
+import { knownIds } from './known.js';
 import { age, bars, count, lines, seconds } from './plot.js';
 
 const Interval = 3000;
@@ -14,19 +16,23 @@ export function showNow(view, hub) {
   const only = element('select', { id: 'only' }, element('option', { value: 'open' }, 'that are not complete'), element('option', { value: 'all' }, 'all that are kept'));
   let timer = 0;
   let isEnded = false;
+  // What somebody did and what came of it stays to be read; only what this loop said is taken back by it.
+  let hasFailed = false;
 
   async function refresh() {
     clearTimeout(timer);
     // Nobody looks at a tab in the background.
     if (!document.hidden) {
       try {
-        const [list, health] = await Promise.all([read('/console/api/answers'), read('/console/api/health')]);
+        const [list, health] = await Promise.all([read('/console/api/answers', { headers: hub.keys ? {} : { 'Sluice-Known-Answers': knownIds().join(',') } }), read('/console/api/health')]);
         if (isEnded) return;
         drawAnswers(list.answers);
         drawHealth(health);
-        complain('');
+        if (hasFailed) complain('');
+        hasFailed = false;
       } catch (failure) {
         if (isEnded) return;
+        hasFailed = true;
         complain(failure.message);
       }
     }
@@ -54,7 +60,7 @@ export function showNow(view, hub) {
   function row(answer, isAdmin) {
     const isOpen = ['running', 'detached', 'suspended'].includes(answer.state);
     const actions = [];
-    if (answer.id && !isAdmin) actions.push(element('a', { href: `#playground?watch=${encodeURIComponent(`${answer.path}/${answer.id}`)}`, 'data-focus': `open-${answer.id}` }, 'Open'));
+    if (answer.id && !isAdmin && doorOfPath(answer.path)) actions.push(element('a', { href: `#playground?watch=${encodeURIComponent(`${answer.path}/${answer.id}`)}`, 'data-focus': `open-${answer.id}` }, 'Open'));
     if (answer.id && isOpen) actions.push(button('Cancel', () => cancel(answer, isAdmin), { class: 'small', 'data-focus': `cancel-${answer.id}`, 'aria-label': `Cancel the answer of ${answer.model}` }));
     const cell = (label, text, name) => element('td', { 'data-label': label, class: name }, text);
     return element('tr', {},
@@ -72,8 +78,10 @@ export function showNow(view, hub) {
   async function cancel(answer, isAdmin) {
     try {
       await send(isAdmin ? `/console/api/answers/${encodeURIComponent(answer.id)}/cancel` : `${answer.path}/${encodeURIComponent(answer.id)}/cancel`, { method: 'POST' });
+      complain('');
       announce('The answer is cancelled.');
     } catch (failure) {
+      hasFailed = false;
       complain(failure.message);
     }
     refresh();
@@ -114,7 +122,8 @@ export function showNow(view, hub) {
   document.addEventListener('visibilitychange', refresh);
   view.append(
     element('section', {}, element('h2', {}, hub.role === 'admin' ? 'Answers' : 'Your answers'),
-      element('p', { class: 'row' }, element('label', { for: 'only' }, 'Those'), only, button('Refresh', refresh, { class: 'small' })), answers),
+      element('p', { class: 'row' }, element('label', { for: 'only' }, 'Those'), only, button('Refresh', refresh, { class: 'small' })), answers,
+      hub.keys || hub.role === 'admin' ? null : element('p', { class: 'note' }, 'This hub has no keys, so an answer can be opened and cancelled only in the tab that asked for it.')),
     element('section', {}, element('h2', {}, 'Models, last hour'), models),
     element('section', {}, element('h2', {}, 'Upstreams, last hour'), element('p', { class: 'note' }, 'The badge is the breaker: an open one is left alone for a while.'), upstreams));
   refresh();

@@ -14,6 +14,9 @@ const ImageBytesMax = 10 << 20;
 // It outlives a look at another page.
 const conversation = new Conversation();
 let running = null;
+// Of the page that is shown: an answer may be asked for on one page and end on another, which shows the same conversation.
+let shown = null;
+const refresh = () => shown?.refresh();
 
 /** Shows the playground. */
 export function showPlayground(view, hub, query) {
@@ -22,7 +25,7 @@ export function showPlayground(view, hub, query) {
   const settings = new Settings(hub);
   const list = element('ol', { class: 'messages', 'aria-label': 'Conversation' });
   const composer = new Composer((text, images) => ask({ role: 'user', text, images }));
-  const views = new Set();
+  const page = { refresh: draw, ask, views: new Set() };
 
   function request(messages) {
     const { door, model, system, options } = settings.read();
@@ -48,7 +51,7 @@ export function showPlayground(view, hub, query) {
     const body = wanted.door.build({ model: wanted.model, system: wanted.system, messages, options: wanted.options });
     const reply = conversation.add({ role: 'assistant', model: wanted.model }, node);
     const answer = new Answer(wanted.door, () => {
-      for (const one of views) one.changed();
+      for (const one of shown?.views ?? []) one.changed();
       if (answer.isOver) {
         running = null;
         refresh();
@@ -64,33 +67,44 @@ export function showPlayground(view, hub, query) {
     refresh();
   }
 
-  function refresh() {
-    views.clear();
+  function draw() {
+    // A control that has the focus keeps it; where it is gone, the next thing to do is to write.
+    const active = document.activeElement;
+    const focused = list.contains(active) ? active : null;
+    page.views.clear();
     list.replaceChildren(...conversation.path.map((node) => entry(node)));
     composer.setBusy(running !== null);
+    if (focused) refocus(focused);
+  }
+
+  function refocus(node) {
+    const name = node.dataset.focus;
+    const same = node.isConnected ? node : name ? list.querySelector(`[data-focus="${CSS.escape(name)}"]`) : null;
+    same?.focus();
+    if (document.activeElement !== same || same === null) composer.focus();
   }
 
   function entry(node) {
     const { number, count } = conversation.place(node);
     const branches = count > 1
       ? [
-          button('‹', () => { conversation.turn(node, -1); refresh(); }, { class: 'small', 'aria-label': 'Branch before', disabled: number === 1 || running !== null }),
+          button('‹', () => { conversation.turn(node, -1); refresh(); }, { class: 'small', 'aria-label': 'Branch before', 'data-focus': `before-${node.parent.id}`, disabled: number === 1 || running !== null }),
           element('span', {}, `${number} of ${count}`),
-          button('›', () => { conversation.turn(node, 1); refresh(); }, { class: 'small', 'aria-label': 'Branch behind', disabled: number === count || running !== null }),
+          button('›', () => { conversation.turn(node, 1); refresh(); }, { class: 'small', 'aria-label': 'Branch behind', 'data-focus': `behind-${node.parent.id}`, disabled: number === count || running !== null }),
         ]
       : [];
     if (node.role === 'assistant') {
-      const one = node.view ?? (node.view = new AnswerView(node.answer, (results) => ask({ role: 'tool', results }, node)));
-      if (node.answer && !node.answer.isOver) views.add(one);
+      const one = node.view ?? (node.view = new AnswerView(node.answer, (results) => shown?.ask({ role: 'tool', results }, node)));
+      if (node.answer && !node.answer.isOver) page.views.add(one);
       Object.assign(node, { text: node.answer.text, reasoning: node.answer.reasoning, calls: node.answer.calls.filter(Boolean), raw: node.answer.raw });
-      one.setHead(node.model, [...branches, button('Regenerate', () => ask(null, node.parent), { class: 'small', disabled: running !== null })]);
+      one.setHead(node.model, [...branches, button('Regenerate', () => ask(null, node.parent), { class: 'small', 'data-focus': `again-${node.id}`, disabled: running !== null })]);
       one.setForm(conversation.last === node && running === null);
       return one.node;
     }
     const body = element('div', { class: 'text' });
     const item = element('li', { class: `message ${node.role}` },
       element('div', { class: 'head' }, element('strong', {}, node.role === 'tool' ? 'Results of tools' : 'You'),
-        element('span', { class: 'row' }, branches, node.role === 'user' ? button('Edit', () => edit(node, body), { class: 'small', disabled: running !== null }) : null)),
+        element('span', { class: 'row' }, branches, node.role === 'user' ? button('Edit', () => edit(node, body), { class: 'small', 'data-focus': `edit-${node.id}`, disabled: running !== null }) : null)),
       body);
     if (node.role === 'tool') body.append(...node.results.map((result) => element('div', { class: 'call' }, element('strong', {}, result.name), element('pre', { tabindex: '0' }, result.text))));
     else body.append(element('pre', { dir: 'auto' }, node.text));
@@ -102,7 +116,7 @@ export function showPlayground(view, hub, query) {
     const text = element('textarea', { 'aria-label': 'Edited message', value: node.text });
     body.replaceChildren(text, element('div', { class: 'row' },
       button('Send as a branch', () => ask({ role: 'user', text: text.value, images: node.images }, node.parent), { class: 'main' }),
-      button('Cancel', refresh)));
+      button('Cancel', refresh, { 'data-focus': `edit-${node.id}` })));
     text.focus();
   }
 
@@ -119,8 +133,12 @@ export function showPlayground(view, hub, query) {
     if (event.key === 'Escape' && running && !document.querySelector('dialog[open]')) composer.onstop();
   };
   document.addEventListener('keydown', escape);
-  refresh();
-  return () => document.removeEventListener('keydown', escape);
+  shown = page;
+  draw();
+  return () => {
+    document.removeEventListener('keydown', escape);
+    if (shown === page) shown = null;
+  };
 }
 
 // The same answer as in another tab, or one of the list.
@@ -184,9 +202,16 @@ class Composer {
     return text ? [{ role: 'user', text, images: this.#images }] : [];
   }
 
+  focus() {
+    this.#text.focus();
+  }
+
   setBusy(isBusy) {
+    const active = document.activeElement;
     this.#send.disabled = isBusy;
     this.#stop.hidden = !isBusy;
+    // A button that hides or is turned off would take the focus along.
+    if (active === this.#stop || active === this.#send) this.focus();
     this.node.querySelector('#clear').disabled = isBusy;
   }
 

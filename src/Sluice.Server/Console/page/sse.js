@@ -1,8 +1,8 @@
 // Reads an event stream (text/event-stream) off a response, as its standard says, for requests that EventSource can't make.
 
 /**
- * Yields the events of each piece that the network brings, as a list of {event, data, id}. Comments are left out. An event that the end
- * cuts off is no event.
+ * Yields the events of each piece that the network brings, as a list of {event, data, id}. The id is the event's own, and null where it has
+ * none: that of an event before it doesn't count here. Comments are left out. An event that the end cuts off is no event.
  */
 export async function* readEvents(body) {
   const reader = body.getReader();
@@ -25,7 +25,7 @@ export class EventParser {
   #rest = '';
   #event = '';
   #data = [];
-  #id = '';
+  #id = null;
   #skipsLineFeed = false;
 
   add(text) {
@@ -57,6 +57,7 @@ export class EventParser {
       if (this.#data.length > 0) events.push({ event: this.#event || 'message', data: this.#data.join('\n'), id: this.#id });
       this.#event = '';
       this.#data = [];
+      this.#id = null;
       return;
     }
     const colon = line.indexOf(':');

@@ -56,7 +56,7 @@ export const lastAnswer = (page) => page.locator("li.message.assistant").last();
 export const answerText = async (page) => (await lastAnswer(page).locator(".markdown").innerText()).trim();
 
 export async function finished(page, state = "done") {
-  await lastAnswer(page).locator(`.state-${state}`).waitFor().catch(async (error) => {
+  await lastAnswer(page).locator(`.state.state-${state}`).waitFor().catch(async (error) => {
     throw new Error(`The answer is not ${state}: ${await lastAnswer(page).locator(".foot").innerText()}`, { cause: error });
   });
 }

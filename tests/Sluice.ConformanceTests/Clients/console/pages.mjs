@@ -137,6 +137,23 @@ export async function admin({ address, chromium, screenshots, more: [adminAddres
   await page.getByLabel("Requests a minute").fill("30");
   await page.getByRole("button", { name: "Change" }).click();
   await page.getByText("30 requests/min, 1000 tokens/month").waitFor();
+  // A day is all that the form knows of the end, and it leaves the end alone where the day is not changed.
+  const ofAdmin = { "Content-Type": "application/json", Authorization: "Bearer key-of-admin" };
+  const end = 4_102_444_800 + 12_345;
+  assert.equal((await fetch(`${adminAddress}/admin/keys/ci`, { method: "POST", headers: ofAdmin, body: JSON.stringify({ expires_at: end }) })).status, 200);
+  const expires = async () => (await (await fetch(`${adminAddress}/admin/keys`, { headers: ofAdmin })).json()).keys[0].expires_at;
+  await page.getByRole("link", { name: "Now" }).click();
+  await page.getByRole("link", { name: "Keys" }).click();
+  await page.getByRole("button", { name: "Limits of ci" }).click();
+  await page.getByLabel("Requests a minute").fill("20");
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByText("20 requests/min, 1000 tokens/month").waitFor();
+  assert.equal(await expires(), end);
+  await page.getByRole("button", { name: "Limits of ci" }).click();
+  await page.getByLabel("Expires").fill("2100-01-02");
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByText("2100-01-02").waitFor();
+  assert.equal(await expires(), 4_102_444_800 + 86_400);
   page.on("dialog", (dialog) => dialog.accept());
   await page.getByRole("button", { name: "New secret of ci" }).click();
   await page.locator(".secret").waitFor();
@@ -150,11 +167,11 @@ export async function admin({ address, chromium, screenshots, more: [adminAddres
   await page.getByRole("link", { name: "Usage" }).click();
   const usage = page.locator("tbody tr");
   await usage.first().waitFor();
-  assert.match(await usage.first().innerText(), /\d{4}-\d\d-\d\d\s+a\s+m\s+1\s+7\s+0\s+3\s/);
+  assert.match(await usage.first().innerText(), /\d{4}-\d\d-\d\d\s+a\s+m\s+1\s+7\s+0\s+3\s+0\.0130/);
   await look(page, screenshots, "usage");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as CSV" }).click()]);
   const file = readFileSync(await download.path(), "utf8");
-  assert.match(file, /^Day,Key,Model,Requests,Prompt tokens,of them cached,Answer tokens,Cost in dollars\r\n\d{4}-\d\d-\d\d,a,m,1,7,0,3,0\r\n$/);
+  assert.match(file, /^Day,Key,Model,Requests,Prompt tokens,of them cached,Answer tokens,Cost in dollars\r\n\d{4}-\d\d-\d\d,a,m,1,7,0,3,0\.013\r\n$/);
   // A model's key opens nothing here.
   assert.equal((await fetch(`${adminAddress}/console/api/answers`, { headers: { Authorization: "Bearer key-a" } })).status, 403);
   assert.equal((await fetch(`${adminAddress}/admin/keys`)).status, 401);
