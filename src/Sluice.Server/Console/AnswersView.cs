@@ -15,22 +15,23 @@ internal sealed class AnswersView(AnswerTable answers, Limiter limiter, TimeProv
     /// <summary>Writes the newest answers.</summary>
     /// <param name="json">Gets a member <c>answers</c>.</param>
     /// <param name="caller">Whose; null for an administrator, who sees everybody's, with their owners.</param>
-    /// <param name="hasIds">
-    /// Whether their ids are said, with which an answer can be read and cancelled. An answer that nobody may look at by its id has none here.
+    /// <param name="ids">
+    /// Which of their ids are said, with which an answer can be read and cancelled; null for all. An answer that nobody may look at by its id
+    /// has none here.
     /// </param>
-    public void Write(Utf8JsonWriter json, Caller? caller, bool hasIds)
+    public void Write(Utf8JsonWriter json, Caller? caller, IReadOnlySet<string>? ids)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         json.WriteStartArray("answers"u8);
-        foreach (var answer in answers.FindLatest(caller?.Ids, ConsoleLimits.AnswersMax)) Write(json, answer, now, isAdmin: caller is null, hasIds);
+        foreach (var answer in answers.FindLatest(caller?.Ids, ConsoleLimits.AnswersMax)) Write(json, answer, now, isAdmin: caller is null, ids);
         json.WriteEndArray();
     }
 
-    private void Write(Utf8JsonWriter json, Answer answer, long now, bool isAdmin, bool hasIds)
+    private void Write(Utf8JsonWriter json, Answer answer, long now, bool isAdmin, IReadOnlySet<string>? ids)
     {
         var record = answer.Record;
         json.WriteStartObject();
-        if (hasIds && (isAdmin || !answer.Owner.IsHidden)) json.WriteString("id"u8, answer.Id);
+        if (ids?.Contains(answer.Id) != false && (isAdmin || !answer.Owner.IsHidden)) json.WriteString("id"u8, answer.Id);
         json.WriteString("door"u8, answer.Owner.Dialect.Name);
         json.WriteString("path"u8, answer.Owner.Dialect.Path);
         json.WriteString("model"u8, answer.Model);

@@ -1,11 +1,9 @@
 using System.Buffers;
-using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Access;
 using Sluice.Server.Answers;
-using Sluice.Server.Configuration;
 using Sluice.Server.Console;
 using Sluice.Server.Serving;
 using Sluice.Streaming;
@@ -20,6 +18,9 @@ internal sealed class ConsoleEndpoint(ConsoleFiles files, HubView hub, AnswersVi
 {
     /// <summary>What the paths begin with that the page asks for.</summary>
     public const string ApiPrefix = ConsoleFiles.Prefix + "api/";
+
+    // Ids that a page knows, between commas.
+    private const string KnownAnswersName = "Sluice-Known-Answers";
 
     // Only files of this origin run or are shown, only this origin is asked, no other page can frame the console, and no text ever becomes
     // markup: with Trusted Types and no policy for them, the browser itself refuses.
@@ -77,7 +78,7 @@ internal sealed class ConsoleEndpoint(ConsoleFiles files, HubView hub, AnswersVi
         return rest switch
         {
             "hub" => WriteAsync(context, json => WriteHub(json, configuration, caller)),
-            "answers" => WriteAsync(context, json => answers.Write(json, caller, caller is null || configuration.Options.HasKeys || caller.Id.Length > 0 || IsOfThisMachine(context))),
+            "answers" => WriteAsync(context, json => answers.Write(json, caller, IdsFor(context.Request, configuration, caller))),
             "health" => WriteAsync(context, json => hub.WriteHealth(json, configuration, caller)),
             _ => JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(method, path)),
         };
@@ -112,11 +113,12 @@ internal sealed class ConsoleEndpoint(ConsoleFiles files, HubView hub, AnswersVi
         return isOwn ? null : ApiErrors.Forbidden("The console's own data are for its own page only.", "origin_not_allowed");
     }
 
-    // Where nobody has a key, an id is all that it takes to read an answer. Those who sit at this machine get the ids, others don't.
-    private static bool IsOfThisMachine(HttpContext context) =>
-        context.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address)
-        && HostNames.IsLoopback(context.Request.Host.Host)
-        && context.Request.Headers["X-Forwarded-For"].Count == 0 && context.Request.Headers["Forwarded"].Count == 0;
+    // Where nobody has a key, an id is all that it takes to read an answer. Where a request comes from says nothing: a proxy on this machine
+    // makes everybody a neighbour. So the page gets the ids that it names, which it has from its own answers. Null for all.
+    private static HashSet<string>? IdsFor(HttpRequest request, HubSnapshot configuration, Caller? caller) =>
+        caller is null || configuration.Options.HasKeys || caller.Id.Length > 0
+            ? null
+            : [.. request.Headers[KnownAnswersName].ToString().Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(ConsoleLimits.AnswersMax)];
 
     private static Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> write)
     {

@@ -290,13 +290,18 @@ export async function now({ address, chromium }) {
   await finished(page);
   await ask(page, "count");
   await page.waitForFunction(() => [...document.querySelectorAll(".markdown")].at(-1)?.innerText.includes("w3"));
-  const other = await context.newPage();
-  await other.goto(new URL("#now", address).href);
+  // Another tab of a hub without keys sees that it runs, and can neither read nor end it.
+  const stranger = await context.newPage();
+  await stranger.goto(new URL("#now", address).href);
+  await stranger.locator("tbody tr").first().waitFor();
+  assert.match(await stranger.locator("tbody tr").first().innerText(), /running\s+m\s+chat\s+1\s/);
+  assert.equal(await stranger.locator("tbody").getByRole("button").count() + await stranger.locator("tbody").getByRole("link").count(), 0);
+  await stranger.close();
+  const other = page;
+  await page.getByRole("link", { name: "Now" }).click();
   const row = other.locator("tbody tr");
   await row.first().waitFor();
-  assert.match(await row.first().innerText(), /running\s+m\s+chat\s+1\s/);
   await row.first().getByRole("button", { name: "Cancel" }).click();
-  await finished(page, "stopped");
   await other.getByText("Nothing runs, and nothing is suspended.").waitFor();
   await other.getByLabel("Those").selectOption("all");
   await other.getByText("completed").waitFor();

@@ -127,18 +127,23 @@ public sealed class ConsoleEndpointTests : IDisposable
         Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
     }
 
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false, "Host", "192.0.2.1")]
-    [InlineData(false, "X-Forwarded-For", "192.0.2.1")]
-    [InlineData(false, "Forwarded", "for=192.0.2.1")]
-    public async Task Without_keys_only_those_at_this_machine_learn_the_ids(bool hasIds, params string[] header)
+    [Fact]
+    public async Task Without_keys_nobody_learns_an_id_that_the_page_did_not_name()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("x"));
         await using var hub = await UpstreamHub.StartAsync(UpstreamHub.Model("m", upstream), configure: static options => options with { AllowedHosts = ["*"] });
+        using var asked = await hub.PostAsync(UpstreamHub.Ask(), Cancellation);
+        await UpstreamHub.EventsAsync(asked);
+        await hub.Services.GetRequiredService<AnswerTable>().WhenProducedAsync(Cancellation);
+        var id = Assert.Single(asked.Headers.GetValues("Sluice-Stream-Id"));
         await AskAsync(hub);
-        var answers = await ReadAsync(await GetAsync(new Uri(hub.Address), "/console/api/answers", header is [var name, var value] ? [(name, value)] : []));
-        Assert.Equal(hasIds, Assert.Single(answers.GetProperty("answers").EnumerateArray()).TryGetProperty("id", out _));
+        async Task<IEnumerable<string?>> IdsAsync(params (string, string)[] headers) =>
+            (await ReadAsync(await GetAsync(new Uri(hub.Address), "/console/api/answers", headers))).GetProperty("answers").EnumerateArray()
+                .Select(static answer => answer.TryGetProperty("id", out var given) ? given.GetString() : null);
+        // A connection of this machine is that of everybody behind a proxy on it.
+        Assert.Equal([null, null], await IdsAsync());
+        Assert.Equal([null, null], await IdsAsync(("Sluice-Known-Answers", "chatcmpl-other, *,,")));
+        Assert.Equal([null, id], await IdsAsync(("Sluice-Known-Answers", $"chatcmpl-other,{id}")));
     }
 
     [Theory]
