@@ -114,7 +114,7 @@ internal sealed partial class AnswerTable : IDisposable
         lock (_lock)
         {
             _turns.TryGetValue(turn, out var before);
-            if (_byId.ContainsKey(answer.Id)) _turns[turn] = answer;
+            if (_byId.GetValueOrDefault(answer.Id) == answer) _turns[turn] = answer;
             return before;
         }
     }
@@ -217,7 +217,7 @@ internal sealed partial class AnswerTable : IDisposable
     {
         lock (_lock)
         {
-            if (!_byId.ContainsKey(answer.Id)) return;
+            if (_byId.GetValueOrDefault(answer.Id) != answer) return;
             var key = new OwnKey(answer.Owner.Principal, answer.Owner.Fingerprint.Raw);
             if (!_orphans.TryGetValue(key, out var orphans)) _orphans.Add(key, orphans = []);
             if (!orphans.Contains(answer)) orphans.Add(answer);
@@ -345,7 +345,8 @@ internal sealed partial class AnswerTable : IDisposable
     // Age is how long it has been like that elsewhere.
     private void Place(Answer answer, TimeSpan age)
     {
-        if (!_byId.ContainsKey(answer.Id)) return;
+        // One that another hub makes is read here beside this hub's own of the same id, after that was taken over.
+        if (_byId.GetValueOrDefault(answer.Id) != answer) return;
         _kept.Remove(answer);
         _hidden.Remove(answer);
         _suspended.Remove(answer);
@@ -368,7 +369,8 @@ internal sealed partial class AnswerTable : IDisposable
 
     private void Remove(Answer answer)
     {
-        if (!_byId.Remove(answer.Id)) return;
+        if (_byId.GetValueOrDefault(answer.Id) != answer) return;
+        _byId.Remove(answer.Id);
         if (answer.Owner.Key is { } key)
         {
             var own = new OwnKey(answer.Owner.Principal, key);

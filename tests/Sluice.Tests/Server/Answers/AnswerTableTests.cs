@@ -68,6 +68,22 @@ public sealed class AnswerTableTests : IDisposable
         reader!.Dispose();
     }
 
+    [Theory]
+    [InlineData(Retention.Off)]
+    [InlineData(Retention.Memory)]
+    public void What_is_read_of_another_hub_leaves_this_hubs_own_answer_of_the_id_where_it_is(Retention retention)
+    {
+        var own = Create("a", Owner("k"), out _)!;
+        var followed = new Answer(_table, new Generation("a", _limits.Streams), Owner("k") with { Retention = retention }, "m", new RequestFigures(_clock), _limits, _clock);
+        followed.Log.Complete();
+        followed.SetEnded();
+        _table.Disown(followed);
+        Assert.Same(own, _table.Find("a"));
+        Assert.True(_table.TryFindKey("k", "p", out var keyed));
+        Assert.Same(own, keyed);
+        Assert.Equal(0, _table.KeptBytes);
+    }
+
     [Fact]
     public void Beyond_the_number_the_one_that_ended_first_goes()
     {
