@@ -37,6 +37,25 @@ public sealed partial class StreamLog
         }
     }
 
+    /// <summary>The store has lost what it had behind these events: it stays in memory until the store has it again.</summary>
+    /// <param name="eventCount">How many events the store still has, from the first one on.</param>
+    /// <returns>False where something that is missing there has left the memory, or has not come yet.</returns>
+    public bool SetLost(long eventCount)
+    {
+        lock (_lock)
+        {
+            if (_isReleased || eventCount < FirstEvent || eventCount > EventCount) return false;
+            for (var position = eventCount; position < StoredEvents; position++)
+            {
+                var segment = Locate(position);
+                var index = (int)(position - segment.FirstEvent);
+                _unstoredBytes += segment.GetEnd(index) - segment.GetEnd(index - 1);
+            }
+            StoredEvents = long.Min(StoredEvents, eventCount);
+            return true;
+        }
+    }
+
     /// <summary>Keeps no more than that many bytes of what the store has too; of an ended stream that it has as a whole, nothing.</summary>
     /// <param name="bytesMax">Bytes of events; the newest event of a stream that goes on stays.</param>
     /// <returns>Whether everything that could be given back is.</returns>

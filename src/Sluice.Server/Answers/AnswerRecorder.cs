@@ -25,6 +25,9 @@ internal sealed partial class AnswerRecorder : IDisposable
 
         public ReadOnlyMemory<byte> Body { get; set; } = body;
 
+        // The same also when the store has it: a store may lose it, and whoever makes the answer holds it all the while. Empty where it came from the store.
+        public ReadOnlyMemory<byte> Request { get; } = body;
+
         public bool IsBegun { get; set; } = isBegun;
 
         public long RecordedCount { get; set; } = recordedCount;
@@ -82,8 +85,11 @@ internal sealed partial class AnswerRecorder : IDisposable
         meter.CreateObservableGauge("sluice.store.size", () => StoredBytes, "By", "Events and requests in the store.");
     }
 
-    /// <summary>An answer belongs to another process by now, and nothing more of it is recorded here. Raised outside of all locks.</summary>
-    public event Action<Answer>? Refused;
+    /// <summary>
+    /// An answer belongs to another process by now, or the store has lost a part of it, and nothing more of it is recorded here; with its request, which is
+    /// empty where it came from the store. Raised outside of all locks.
+    /// </summary>
+    public event Action<Answer, ReadOnlyMemory<byte>>? Refused;
 
     /// <summary>Whether the store failed last time.</summary>
     public bool IsDegraded => _fault is not null;
@@ -120,6 +126,18 @@ internal sealed partial class AnswerRecorder : IDisposable
             entry.HasLeft = true;
             return entry is { IsBegun: true, ProgressCount: >= 0 };
         }
+    }
+
+    /// <summary>Records an answer again that was <see cref="Refused"/>, from where the store has lost it.</summary>
+    /// <param name="answer">Which one.</param>
+    /// <param name="body">The request, where the store has lost that too.</param>
+    /// <param name="storedCount">Events that the store has; null where it doesn't know the answer.</param>
+    /// <returns>False where this hub has not got what is missing any more.</returns>
+    public bool TryAddAgain(Answer answer, ReadOnlyMemory<byte> body, long? storedCount)
+    {
+        if (!answer.Log.SetLost(storedCount ?? 0)) return false;
+        Add(new Entry(answer, body, isBegun: storedCount is not null, storedCount ?? 0));
+        return true;
     }
 
     /// <summary>Goes on with an answer that the store knows.</summary>
@@ -288,7 +306,7 @@ internal sealed partial class AnswerRecorder : IDisposable
         var given = taken.FindAll(one => refused.Contains(one.Change.Id));
         taken.RemoveAll(one => refused.Contains(one.Change.Id));
         lock (_lock) foreach (var (entry, change, _) in given) if (_entries.GetValueOrDefault(change.Id) == entry) Leave(change.Id);
-        foreach (var (entry, _, _) in given) Refused?.Invoke(entry.Answer);
+        foreach (var (entry, _, _) in given) Refused?.Invoke(entry.Answer, entry.Request);
     }
 
     private void Degrade(StoreException fault)

@@ -81,6 +81,15 @@ internal sealed partial class AnswerTable : IHostedService
         }
     }
 
+    /// <summary>Brings an answer into the store again that the store has lost, or the end of which it has lost; not one that was deleted here meanwhile.</summary>
+    /// <param name="answer">Which one.</param>
+    /// <param name="body">The request, where the store has lost that too.</param>
+    /// <param name="storedCount">Events that the store has; null where it doesn't know the answer.</param>
+    public bool TryRecordAgain(Answer answer, ReadOnlyMemory<byte> body, long? storedCount)
+    {
+        lock (_lock) return _byId.GetValueOrDefault(answer.Id) == answer && _recorder?.TryAddAgain(answer, body, storedCount) == true;
+    }
+
     /// <summary>Takes an answer out of the store that was written down there before it could be made.</summary>
     public void DeleteStored(string id) => _recorder?.Delete(id);
 

@@ -94,7 +94,8 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
             hubs.Metrics.AddFollowed(-1);
             hubs.Forget(this);
             if (_end is { } error) _answer.Log.Fail(error);
-            else _answer.Log.Cancel();
+            // Nobody reads it. Whoever comes in this moment comes again, and must not take it for its end.
+            else _answer.Log.Fail(ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
             _ready.TrySetResult(_end ?? ApiErrors.StreamExpired());
             _answer.End();
         }

@@ -110,34 +110,78 @@ internal sealed partial class RemoteAnswers
 
     // The database has the answer otherwise than this hub believes: another one has claimed it, because this one was away for too long; or the
     // database was replaced by one that has not got everything.
-    private async Task FenceAsync(Answer answer)
+    private async Task FenceAsync(Answer answer, ReadOnlyMemory<byte> body)
     {
         await Task.Yield();
-        Metrics.CountFenced();
-        Answers.Disown(answer);
-        var isEngines = answer.TrySnapshot() is not null;
-        try
+        while (Answers.Find(answer.Id) == answer && !_server.IsEnding)
         {
-            var row = await Store.FindAsync(answer.Id, CancellationToken.None);
-            if (row is null)
+            try
             {
-                // Nobody can go on from there. Those who read it here get it to its end.
-                LogGone(answer.Id);
+                var row = await Store.FindAsync(answer.Id, CancellationToken.None);
+                if (await TryMendAsync(answer, body, row)) return;
+                await LeaveAsync(answer, row);
                 return;
             }
-            // Whoever asks for it calls it lost.
-            if (!isEngines && row.Owner == Store.Node) await Store.ReleaseAsync([answer.Id], CancellationToken.None);
+            catch (StoreException)
+            {
+                // Nobody can say yet whose it is. It goes on here until then.
+                await Task.Delay(Limits.StoreRetry, Time);
+            }
         }
-        catch (StoreException)
+    }
+
+    // What the database has lost and this hub still has comes there again.
+    private async Task<bool> TryMendAsync(Answer answer, ReadOnlyMemory<byte> body, SharedAnswer? row)
+    {
+        var isMended = false;
+        if (row is not null)
         {
-            // Whoever follows it finds out.
+            isMended = row.Owner == Store.Node && row.Stored.End is null && Answers.TryRecordAgain(answer, body, row.Stored.EventCount);
         }
+        else if (!await Store.WasDeletedAsync(answer.Id, CancellationToken.None))
+        {
+            var request = body.IsEmpty ? answer.TrySnapshot()?.Body ?? default : body;
+            isMended = !request.IsEmpty && Answers.TryRecordAgain(answer, request, null);
+        }
+        if (isMended) LogMended(answer.Id);
+        return isMended;
+    }
+
+    private async Task LeaveAsync(Answer answer, SharedAnswer? row)
+    {
+        Metrics.CountFenced();
+        Answers.Disown(answer);
+        if (row is null)
+        {
+            // Nobody can go on from there. Those who read it here get it to its end.
+            LogGone(answer.Id);
+            return;
+        }
+        var isEngines = answer.TrySnapshot() is not null;
+        // Whoever asks for it calls it lost.
+        if (!isEngines && row.Owner == Store.Node) await TryReleaseAsync(answer.Id);
         LogFenced(answer.Id);
         // What something else than the engine makes is said to those who read it here, and to nobody else.
         if (!isEngines) return;
         await answer.SuspendAsync();
         if (answer.IsSuspended) Follow(answer);
     }
+
+    private async Task TryReleaseAsync(string id)
+    {
+        try
+        {
+            await Store.ReleaseAsync([id], CancellationToken.None);
+        }
+        catch (StoreException exception)
+        {
+            // The sweep finds it.
+            LogUnreleased(exception.Message);
+        }
+    }
+
+    [LoggerMessage(14, LogLevel.Warning, "The database had lost a part of {Id}, and gets it again.")]
+    private partial void LogMended(string id);
 
     [LoggerMessage(11, LogLevel.Warning, "{Id} is not this hub's any more, and is read on from whoever has it.")]
     private partial void LogFenced(string id);

@@ -31,7 +31,7 @@ internal sealed partial class RemoteAnswers : IOtherHubs
     {
         (Store, Members, Link, _takeover, Answers, _producer, _server) = (store, members, link, takeover, answers, producer, server);
         (_hub, Metrics, Limits, Time, _logger) = (hub, metrics, limits, time, logger);
-        recorder.Refused += answer => _ = FenceAsync(answer);
+        recorder.Refused += (answer, body) => _ = FenceAsync(answer, body);
         // New requests come until balancers know.
         server.IsLeading = true;
     }

@@ -7,6 +7,9 @@ internal sealed partial class PostgresAnswerStore
 {
     private const string IsDead = "(a.owner is null or not exists (select from sluice.node as n where n.id = a.owner and n.lease_until > clock_timestamp()))";
 
+    // In the place of a principal, which no client has: marks of answers that were taken away.
+    private const string DeletedMark = "\u0001deleted";
+
     // Once for all nodes: of ten that sweep at a time each gets rows of its own.
     private const string FindExpired = $"""
         select a.id, a.principal, a.idempotency_key from sluice.answer as a left join sluice.request as r on r.id = a.id
@@ -195,8 +198,27 @@ internal sealed partial class PostgresAnswerStore
         }
         await using var statements = source.CreateBatch();
         AddDelete(statements, [id]);
+        // A former owner that only slept must not write it down again.
+        Add(
+            statements,
+            """
+            insert into sluice.key (principal, key, until) select $1, $2, clock_timestamp() + interval '1 day'
+            where not exists (select from sluice.answer where id = $2) on conflict (principal, key) do nothing
+            """,
+            Of(DeletedMark), Of(id));
         await statements.ExecuteNonQueryAsync(cancellation);
         return await FindAsync(id, cancellation) is null;
+    });
+
+    /// <summary>Whether an answer that is not there was taken away, and not forgotten.</summary>
+    /// <exception cref="StoreException">The database can't be read.</exception>
+    public Task<bool> WasDeletedAsync(string id, CancellationToken cancellation) => RunAsync(async () =>
+    {
+        await using var command = source.CreateCommand(
+            "select exists (select from sluice.trace where id = $2) or exists (select from sluice.key where principal = $1 and key = $2)");
+        command.Parameters.Add(Of(DeletedMark));
+        command.Parameters.Add(Of(id));
+        return await command.ExecuteScalarAsync(cancellation) is true;
     });
 
     /// <summary>Answers that nobody makes any more and somebody has to take: their owner is gone, and they have not ended.</summary>

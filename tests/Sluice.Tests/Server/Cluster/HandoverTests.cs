@@ -107,6 +107,35 @@ public sealed class HandoverTests
         Assert.Equal("Hello world one two three four", TextOf(await again.Content.ReadAsStringAsync(Cancellation)));
     }
 
+    [Theory]
+    [InlineData("delete from sluice.event_run")]
+    [InlineData("delete from sluice.answer; delete from sluice.request; delete from sluice.event_run; delete from sluice.key")]
+    public async Task What_the_database_has_forgotten_it_gets_again(string forgets)
+    {
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var upstream = await ScriptedUpstream.StartAsync(async reply =>
+        {
+            foreach (var frame in (string[])[ScriptedUpstream.Role(), ScriptedUpstream.Text("a"), ScriptedUpstream.Text("b")]) await reply.EventAsync(frame);
+            await go.Task;
+            foreach (var frame in (string[])[ScriptedUpstream.Text("c"), ScriptedUpstream.Finish(), "[DONE]"]) await reply.EventAsync(frame);
+        });
+        await using var cluster = await ClusterOfHubs.StartAsync(2, $"  - id: m\n    upstreams: [{{url: \"{upstream.Url}\"}}]\n");
+        using var response = await cluster.PostAsync(0, ClusterOfHubs.Ask("hi", "m"), ("Idempotency-Key", "k"));
+        var id = response.Headers.GetValues("Sluice-Stream-Id").Single();
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Cancellation));
+        var text = await ReadAsync(reader, 3);
+        while (await cluster.Server.QueryAsync(cluster.Connection, "select coalesce(sum(event_count), 0) >= 3 from sluice.event_run") != "t") await Task.Delay(20, Cancellation);
+        await cluster.Server.QueryAsync(cluster.Connection, forgets);
+        go.SetResult();
+        text += await reader.ReadToEndAsync(Cancellation);
+        Assert.Equal("abc", TextOf(text));
+        Assert.EndsWith("data: [DONE]\n\n", text, StringComparison.Ordinal);
+        while (await cluster.Server.QueryAsync(cluster.Connection, $"select count(*) from sluice.answer where id = '{id}' and end_kind = 0") != "1") await Task.Delay(20, Cancellation);
+        using var again = await cluster.PostAsync(1, ClusterOfHubs.Ask("hi", "m"), ("Idempotency-Key", "k"));
+        Assert.Equal("abc", TextOf(await again.Content.ReadAsStringAsync(Cancellation)));
+        Assert.Single(upstream.Calls);
+    }
+
     private static async Task<string> WaitForAsync(HttpClient http, string word)
     {
         while (true)
