@@ -15,6 +15,13 @@ internal sealed partial class PostgresAnswerStore
         order by place on conflict (id) do nothing
         """;
 
+    // Most have their key already; others began while it could not be taken.
+    private const string InsertKeys = """
+        insert into sluice.key (principal, key, answer_id)
+        select t.principal, t.key, t.id from unnest($3::text[], $4::text[], $5::text[]) as t (id, principal, key)
+        join sluice.answer as a on a.id = t.id and a.owner = $1 and a.epoch = $2 order by t.principal, t.key on conflict (principal, key) do nothing
+        """;
+
     private const string InsertRequests = """
         insert into sluice.request (id, body, changed_at)
         select t.id, t.body, t.changed_at from unnest($3::text[], $4::bytea[], $5::bigint[]) as t (id, body, changed_at)
@@ -166,6 +173,12 @@ internal sealed partial class PostgresAnswerStore
         Add(
             statements, InsertRequests, Of(node), Of(1), Ids(begun), Of(begun.Select(static change => change.Begun!.Value.Body.ToArray()).ToArray()),
             Of(begun.Select(static change => change.At.ToUnixTimeMilliseconds()).ToArray()));
+        // A session's key holds at one hub alone.
+        var keyed = answers.FindAll(static answer => answer.Owner is { Key: not null, Turn: not TurnKind.Session });
+        if (keyed.Count == 0) return;
+        Add(
+            statements, InsertKeys, Of(node), Of(1), Texts(keyed.Select(static answer => answer.Id)), Texts(keyed.Select(static answer => answer.Owner.Principal)),
+            Texts(keyed.Select(static answer => answer.Owner.Key)));
     }
 
     private void AddChanges(NpgsqlBatch statements, List<AnswerChange> changes)

@@ -120,6 +120,18 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
     }
 
     [Fact]
+    public async Task A_key_that_could_not_be_taken_is_taken_with_the_first_commit_unless_another_has_it()
+    {
+        await using var first = Open(Guid.NewGuid());
+        await using var second = Open(Guid.NewGuid());
+        Assert.Empty(await first.CommitAsync(Batch(Change("a", 0, 1, begins: true)), Cancellation));
+        Assert.Equal(new KeyClaim(false, "a"), await second.TakeKeyAsync(Answer("b", "key of a"), default, null, DateTimeOffset.UnixEpoch, null, Cancellation));
+        Assert.True((await second.TakeKeyAsync(Answer("c", "key of d"), default, null, DateTimeOffset.UnixEpoch, null, Cancellation)).IsMine);
+        Assert.Empty(await first.CommitAsync(Batch(Change("d", 0, 1, begins: true)), Cancellation));
+        Assert.Equal("c", (await first.FindKeyAsync("principal", "key of d", Cancellation))!.Value.Holder);
+    }
+
+    [Fact]
     public async Task A_cluster_with_another_secret_does_not_get_in()
     {
         await using var other = Open(Guid.NewGuid(), "another secret, also of some length");
