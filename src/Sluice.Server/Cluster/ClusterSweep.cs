@@ -16,6 +16,7 @@ internal sealed partial class ClusterSweep(
     private ITimer? _timer;
     private long _lastSweep = time.GetTimestamp();
     private int _isLooking;
+    private HashSet<string> _ownerless = [];
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -46,6 +47,7 @@ internal sealed partial class ClusterSweep(
         {
             foreach (var id in await store.FindCancelledAsync(_stop.Token)) answers.Find(id)?.Cancel(CancellationCause.Requested);
             await TakeAsync();
+            await TakeOwnAsync();
             if (time.GetElapsedTime(_lastSweep) < limits.ClusterSweep) return;
             var now = time.GetUtcNow();
             if (await store.SweepAsync(now - limits.Retention, now - limits.SuspendedRetention, now, limits.ClusterPortion, _stop.Token) < limits.ClusterPortion)
@@ -81,6 +83,21 @@ internal sealed partial class ClusterSweep(
             }
             var taken = await hubs.TakeAsync(row, _stop.Token);
             if (taken.Local is { IsSuspended: true } answer) _ = ContinueAsync(answer);
+        }
+    }
+
+    // By the rows they are this hub's, and it doesn't know them: claims whose replies were lost. Twice in a row, because one that is let go of leaves the
+    // table first.
+    private async Task TakeOwnAsync()
+    {
+        var found = (await store.FindOwnAsync(time.GetUtcNow() - RemoteAnswer.Birth, _stop.Token)).Where(id => answers.Find(id) is null).ToHashSet(StringComparer.Ordinal);
+        var before = _ownerless;
+        _ownerless = found;
+        foreach (var id in found.Where(before.Contains))
+        {
+            if (answers.Find(id) is not null || await store.FindAsync(id, _stop.Token) is not { Stored.End: null } row || row.Owner != store.Node) continue;
+            var taken = await hubs.TakeAsync(row, _stop.Token);
+            if (taken.Local is { IsSuspended: true, Owner.OnDisconnect: DisconnectPolicy.Continue } answer) _ = ContinueAsync(answer);
         }
     }
 

@@ -19,7 +19,6 @@ namespace Sluice.Server.Cluster;
 internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
 #pragma warning restore CA1001
 {
-    private static readonly TimeSpan s_birth = TimeSpan.FromSeconds(5);
     private readonly TaskCompletionSource<ApiError?> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private Answer _answer = null!;
@@ -29,6 +28,9 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
     private long _lastProgress;
     private int _isBegun;
     private ApiError? _end;
+
+    /// <summary>Between its row and its first event an answer is not in the table of its hub, for less than this.</summary>
+    public static TimeSpan Birth { get; } = TimeSpan.FromSeconds(5);
 
     public override string State => _state;
 
@@ -153,7 +155,7 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
     private async Task<bool> TakeAsync(SharedAnswer row, bool isLocal)
     {
         // In the moment between its row and its first event an answer of this hub is not in the table.
-        if (isLocal && row.Epoch == 1 && hubs.Time.GetUtcNow() - row.Stored.ChangedAt < s_birth) return GiveUpLate(ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
+        if (isLocal && row.Epoch == 1 && hubs.Time.GetUtcNow() - row.Stored.ChangedAt < Birth) return GiveUpLate(ApiErrors.Unavailable(TimeSpan.FromSeconds(1)));
         try
         {
             var result = await hubs.TakeAsync(row, _stop.Token);
@@ -188,7 +190,12 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
                         return false;
                     case PeerFrameKind.Events:
                         _answer.Log.Publish();
+                        SetProgress();
                         SetReady();
+                        break;
+                    case PeerFrameKind.Beat:
+                        // Whoever makes it is there, and has nothing to say.
+                        SetProgress();
                         break;
                     case PeerFrameKind.Committed:
                         SetReady();
@@ -259,6 +266,7 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
                         Append(events);
                         break;
                     case ReadOutcome.NothingYet:
+                        SetProgress();
                         if (_answer.Log.IsSpilled) _answer.Log.SetStored(local.Log.StoredEvents, 0);
                         await reader.WaitAsync();
                         break;
@@ -300,12 +308,14 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
         for (var i = 0; i < events.Count; i++) _answer.Log.AppendQuietly(events[i]);
         events.Clear();
         _answer.Log.Publish();
-        _lastProgress = hubs.Time.GetTimestamp();
+        SetProgress();
     }
 
+    private void SetProgress() => _lastProgress = hubs.Time.GetTimestamp();
+
+    // No progress by itself: a place alone brings nobody further.
     private void SetReady()
     {
-        _lastProgress = hubs.Time.GetTimestamp();
         if (!_ready.Task.IsCompleted) _ready.TrySetResult(null);
     }
 

@@ -21,7 +21,7 @@ internal sealed partial class Takeover(PostgresAnswerStore store, AnswerTable an
     /// <summary>Takes over an answer, if this hub can go on with it, or nobody can.</summary>
     /// <param name="row">Of an answer without an end whose owner is gone.</param>
     /// <param name="configuration">Has the models.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellation">Gives up, before anything is claimed.</param>
     /// <exception cref="StoreException">The database can't be read or written.</exception>
     public async Task<TakeoverResult> TryTakeAsync(SharedAnswer row, HubSnapshot configuration, CancellationToken cancellation)
     {
@@ -35,10 +35,11 @@ internal sealed partial class Takeover(PostgresAnswerStore store, AnswerTable an
             var isAble = !members.IsDraining && (isa is null || isa == store.Isa) && configuration.Router.FindLocal(snapshot.ModelId) is not null;
             if (!isAble) return new(null, snapshot.ModelId, isa);
         }
-        if (!isMine && !await store.TryClaimAsync(id, row.Epoch, cancellation)) return default;
+        if (!isMine && !await store.TryClaimAsync(id, row.Epoch, CancellationToken.None)) return default;
+        // From here on it is this hub's, whoever has asked for it.
         // What its owner has committed between the look and the claim counts.
-        if (await store.FindAsync(id, cancellation) is not { Stored: { End: null } stored } claimed || claimed.Owner != store.Node) return default;
-        var from = await FindSnapshotAsync(stored, cancellation);
+        if (await store.FindAsync(id, CancellationToken.None) is not { Stored: { End: null } stored } claimed || claimed.Owner != store.Node) return default;
+        var from = await FindSnapshotAsync(stored, CancellationToken.None);
         var answer = answers.TakeOver(stored, from);
         metrics.CountTakeover(from is not null);
         if (from is null) LogLost(id, stored.EventCount);

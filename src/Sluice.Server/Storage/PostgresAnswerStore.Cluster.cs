@@ -210,6 +210,21 @@ internal sealed partial class PostgresAnswerStore
         return await FindAsync(id, cancellation) is null;
     });
 
+    /// <summary>Open answers of this node by the rows, those apart that have just begun or changed hands.</summary>
+    /// <param name="changedBefore">When they have changed last.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="StoreException">The database can't be read.</exception>
+    public Task<List<string>> FindOwnAsync(DateTimeOffset changedBefore, CancellationToken cancellation) => RunAsync(async () =>
+    {
+        await using var command = source.CreateCommand("""
+            select a.id from sluice.answer as a left join sluice.request as r on r.id = a.id
+            where a.owner = $1 and a.end_kind is null and coalesce(r.changed_at, 0) < $2
+            """);
+        command.Parameters.Add(Of(node));
+        command.Parameters.Add(Of(changedBefore.ToUnixTimeMilliseconds()));
+        return await ReadIdsAsync(command, cancellation);
+    });
+
     /// <summary>Whether an answer that is not there was taken away, and not forgotten.</summary>
     /// <exception cref="StoreException">The database can't be read.</exception>
     public Task<bool> WasDeletedAsync(string id, CancellationToken cancellation) => RunAsync(async () =>

@@ -56,7 +56,10 @@ internal sealed partial class PostgresAnswerStore
 #pragma warning restore CA2100
         command.Parameters.Add(Of(id));
         await using var rows = await command.ExecuteReaderAsync(cancellation);
-        return await rows.ReadAsync(cancellation) ? TryReadAnswer(rows) : null;
+        if (!await rows.ReadAsync(cancellation) || TryReadAnswer(rows) is not { } answer) return null;
+        // A claim whose reply was lost is learnt of here. A look that comes late knows less than a claim.
+        if (answer.Owner == node && answer.Stored.End is null) _epochs.AddOrUpdate(id, answer.Epoch, (_, known) => int.Max(known, answer.Epoch));
+        return answer;
     });
 
     /// <summary>Whose an answer was that is no longer kept; null where nothing is known of it.</summary>

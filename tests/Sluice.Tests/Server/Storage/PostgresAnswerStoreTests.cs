@@ -132,6 +132,19 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
     }
 
     [Fact]
+    public async Task A_claim_whose_reply_was_lost_is_learnt_of_by_a_look()
+    {
+        await using var first = Open(Guid.NewGuid());
+        await using var second = Open(Guid.NewGuid());
+        await first.CommitAsync(Batch(Change("a", 0, 1, begins: true)), Cancellation);
+        await using (var lost = Open(second.Node)) Assert.True(await lost.TryClaimAsync("a", 1, Cancellation));
+        Assert.Equal(["a"], await second.FindOwnAsync(DateTimeOffset.MaxValue, Cancellation));
+        Assert.Equal(2, (await second.FindAsync("a", Cancellation))!.Epoch);
+        Assert.Empty(await second.CommitAsync(Batch(Change("a", 1, 2)), Cancellation));
+        Assert.Equal(Events(3), await ReadAsync(second, "a"));
+    }
+
+    [Fact]
     public async Task A_cluster_with_another_secret_does_not_get_in()
     {
         await using var other = Open(Guid.NewGuid(), "another secret, also of some length");
