@@ -88,20 +88,34 @@ internal sealed class Admission(
     {
         var frame = FrameOf(ask, configuration);
         var stored = new StoredAnswer(ask.AnswerId, owner, ask.Outline.Model, time.GetUtcNow().ToUnixTimeSeconds());
-        var (holder, refused) = await others!.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
-        for (var tries = 0; holder is not null; tries++)
+        var isKept = false;
+        try
         {
-            var joined = await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
-            if (joined.Error?.Code != ApiErrors.StreamLostCode || tries == LostTriesMax) return joined;
-            // It broke off with the hub that made it, as somebody finds out in this moment, and so gives its key away.
-            if (tries > 0) await Task.Delay(s_lostWait, time, cancellation);
-            (holder, refused) = await others.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
+            var (holder, refused) = await others!.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
+            for (var tries = 0; holder is not null; tries++)
+            {
+                var joined = await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
+                if (joined.Error?.Code != ApiErrors.StreamLostCode || tries == LostTriesMax)
+                {
+                    // Somebody else has the key, and nothing was written down for this one.
+                    isKept = true;
+                    return joined;
+                }
+
+                // It broke off with the hub that made it, as somebody finds out in this moment, and so gives its key away.
+                if (tries > 0) await Task.Delay(s_lostWait, time, cancellation);
+                (holder, refused) = await others.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
+            }
+            if (refused is not null) return (null, refused);
+            var created = await CreateAsync(ask, owner, caller, wish, frame, configuration, cancellation);
+            isKept = created.Admitted is not null;
+            return created;
         }
-        if (refused is not null) return (null, refused);
-        var created = await CreateAsync(ask, owner, caller, wish, frame, configuration, cancellation);
-        // Others must not wait for what nobody makes.
-        if (created.Admitted is null) answers.DeleteStored(ask.AnswerId);
-        return created;
+        finally
+        {
+            // Others must not wait for what nobody makes.
+            if (!isKept) answers.DeleteStored(ask.AnswerId);
+        }
     }
 
     private async Task<(Admitted? Admitted, ApiError? Error)> CreateAsync(

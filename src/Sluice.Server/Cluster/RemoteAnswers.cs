@@ -110,7 +110,8 @@ internal sealed partial class RemoteAnswers : IOtherHubs
         {
             for (var tries = 0; tries < TriesMax; tries++)
             {
-                var claim = await Store.TakeKeyAsync(answer, body, frame, Time.GetUtcNow(), replaced, cancellation);
+                // Whoever gives up in the middle leaves a key behind that nobody has.
+                var claim = await Store.TakeKeyAsync(answer, body, frame, Time.GetUtcNow(), replaced, CancellationToken.None);
                 if (claim.IsMine) return default;
                 if (claim.Holder is null) return (null, ApiErrors.GenerationCancelled());
                 var (holder, _) = await FindAnywhereAsync(claim.Holder, [answer.Owner.Principal], cancellation);
