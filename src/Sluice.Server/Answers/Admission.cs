@@ -77,14 +77,18 @@ internal sealed class Admission(
         if (owner.Key is null || others is null || retention != Retention.Store || owner.Turn == TurnKind.Session) return await CreateAsync(ask, owner, caller, wish, null, configuration, cancellation);
         using var turn = await others.EnterKeyAsync(owner.Principal, owner.Key, cancellation);
         // One that is known here goes the way that it goes without a cluster.
-        if (IsThere(owner)) return await CreateAsync(ask, owner, caller, wish, null, configuration, cancellation);
+        if (IsThere(owner))
+        {
+            turn.Dispose();
+            return await CreateAsync(ask, owner, caller, wish, null, configuration, cancellation);
+        }
         if (server.IsRefusing) return (null, ServerState.StoppingError);
-        return await CreateAloneAsync(ask, owner, caller, wish, configuration, cancellation);
+        return await CreateAloneAsync(ask, owner, caller, wish, turn, configuration, cancellation);
     }
 
     // Where all hubs know who makes the answer before anybody does.
     private async Task<(Admitted? Admitted, ApiError? Error)> CreateAloneAsync(
-        Ask ask, AnswerIdentity owner, Caller caller, ResumeWish wish, HubSnapshot configuration, CancellationToken cancellation)
+        Ask ask, AnswerIdentity owner, Caller caller, ResumeWish wish, IDisposable turn, HubSnapshot configuration, CancellationToken cancellation)
     {
         var frame = FrameOf(ask, configuration);
         var stored = new StoredAnswer(ask.AnswerId, owner, ask.Outline.Model, time.GetUtcNow().ToUnixTimeSeconds());
@@ -94,6 +98,8 @@ internal sealed class Admission(
             var (holder, refused) = await others!.TakeKeyAsync(stored, ask.Client.Body, frame?.Write(), cancellation);
             for (var tries = 0; holder is not null; tries++)
             {
+                // Joining may take as long as a model takes to load, and those behind join as well.
+                turn.Dispose();
                 var joined = await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
                 if (joined.Error?.Code != ApiErrors.StreamLostCode || tries == LostTriesMax)
                 {
