@@ -196,7 +196,7 @@ internal sealed class PeerEndpoint(
                     PeerFrames.Write(output, PeerFrameKind.End, PeerFrames.WriteEnd(EndOf(answer, log.End!)));
                     return;
                 default:
-                    PeerFrames.Write(output, PeerFrameKind.Refused, PeerFrames.WriteRefusal(ApiErrors.EventsDropped()));
+                    PeerFrames.Write(output, PeerFrameKind.Refused, PeerFrames.WriteRefusal(RemoteAnswer.WhyNoMore(outcome, reader)));
                     return;
             }
             if ((await output.FlushAsync(context.RequestAborted)).IsCompleted) return;

@@ -222,6 +222,10 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
     // Of a hub that stops, or lets go of the answer in this moment: somebody else goes on with it.
     private static bool IsPassing(ApiError error) => error.Code == ServerState.StoppingError.Code || error.Code == ApiErrors.StreamExpired().Code;
 
+    /// <summary>What a reader is told that gets no more of a stream which goes on.</summary>
+    public static ApiError WhyNoMore(ReadOutcome outcome, StreamLogReader reader) =>
+        outcome == ReadOutcome.Dismissed && reader.Dismissal?.Failure is ApiError error ? error : ApiErrors.EventsDropped();
+
     private static ApiError ReadRefusal(byte[] bytes)
     {
         try
@@ -275,7 +279,7 @@ internal sealed class RemoteAnswer(string id, RemoteAnswers hubs) : Following
                         Finish(new StoredEnd(local.Log.End!.Kind, local.Log.End.Failure as ApiError, local.Record.Usage, local.Record.IsUsageEstimated, default));
                         return true;
                     default:
-                        Fail(ApiErrors.EventsDropped());
+                        Fail(WhyNoMore(outcome, reader));
                         return true;
                 }
             }
