@@ -187,7 +187,7 @@ internal sealed class PeerEndpoint(
                 case ReadOutcome.NothingYet:
                     PeerFrames.Write(output, PeerFrameKind.Beat, []);
                     break;
-                case ReadOutcome.Ended when answer.Following is not null:
+                case ReadOutcome.Ended when answer.Following is not null || IsLetGo(answer):
                     PeerFrames.Write(output, PeerFrameKind.Moved, []);
                     return;
                 case ReadOutcome.Ended:
@@ -203,6 +203,10 @@ internal sealed class PeerEndpoint(
             if (outcome == ReadOutcome.NothingYet) await reader.WaitAsync();
         }
     }
+
+    // This hub stops, and its own readers are told so. Others get the end that the database has, or whoever goes on with it.
+    private bool IsLetGo(Answer answer) =>
+        server.IsEnding && answer.Owner.Retention == Retention.Store && answer.Log.End?.Failure is ApiError { Code: var code } && code == ServerState.StoppingError.Code;
 
     private static StoredEnd EndOf(Answer answer, StreamEnd end) =>
         new(end.Kind, end.Failure as ApiError, answer.Record.Usage, answer.Record.IsUsageEstimated, DateTimeOffset.UnixEpoch);
