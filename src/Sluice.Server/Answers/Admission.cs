@@ -168,6 +168,16 @@ internal sealed class Admission(
     public async Task<(AnswerConnection? Connection, ApiError? Error)> AttachAsync(
         Answer answer, long position, HubSnapshot configuration, CancellationToken cancellation)
     {
+        var attached = await TryAttachAsync(answer, position, configuration, cancellation);
+        // It may have been handed over to another hub between the look at it and this.
+        if (attached.Error?.Code != ApiErrors.StreamExpired().Code || others is null || answer.Following is not null || answers.FindById(answer.Id) == answer) return attached;
+        var (moved, error) = await others.FindAsync(answer.Id, [answer.Owner.Principal], cancellation);
+        return moved is null ? (null, error ?? attached.Error) : await TryAttachAsync(moved, position, configuration, cancellation);
+    }
+
+    private async Task<(AnswerConnection? Connection, ApiError? Error)> TryAttachAsync(
+        Answer answer, long position, HubSnapshot configuration, CancellationToken cancellation)
+    {
         if (answer.IsLost) return (null, ApiErrors.StreamLost());
         if (answer.Following is { } following)
         {

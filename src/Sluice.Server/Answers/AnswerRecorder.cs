@@ -116,6 +116,12 @@ internal sealed partial class AnswerRecorder : IDisposable
     /// <param name="body">The request as the client wrote it, not to change any more.</param>
     public void Add(Answer answer, ReadOnlyMemory<byte> body) => Add(new Entry(answer, body, isBegun: false, recordedCount: 0));
 
+    /// <summary>Whether an answer could be gone on with from what the store has of it. After a flush.</summary>
+    public bool CanRelease(Answer answer)
+    {
+        lock (_lock) return _entries.GetValueOrDefault(answer.Id) is { IsBegun: true, ProgressCount: >= 0 };
+    }
+
     /// <summary>Leaves an answer in the store as it is there, whatever becomes of it here. After a flush.</summary>
     /// <returns>Whether it can be gone on with from there.</returns>
     public bool Release(Answer answer)

@@ -97,6 +97,9 @@ internal sealed partial class AnswerTable : IHostedService
     /// <returns>Whether it can be gone on with from there.</returns>
     public bool Release(Answer answer) => _recorder?.Release(answer) == true;
 
+    /// <summary>Whether an answer could be gone on with from what the store has of it.</summary>
+    public bool CanRelease(Answer answer) => _recorder?.CanRelease(answer) == true;
+
     /// <summary>Commits all that there is now. False when that was not possible.</summary>
     public Task<bool> FlushAsync() => _recorder?.FlushAsync() ?? Task.FromResult(true);
 

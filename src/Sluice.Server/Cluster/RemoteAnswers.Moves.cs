@@ -22,13 +22,10 @@ internal sealed partial class RemoteAnswers
         var movable = Answers.FindMovable().Where(answer => answer.TrySnapshot() is { } snapshot && Members.FindAble(snapshot.ModelId, isa: null).Count > 0).ToList();
         if (movable.Count == 0) return;
         await Waits.WaitAsync(Task.WhenAll(movable.Select(static answer => answer.SuspendAsync())), Limits.CancelWait, Time, cancellation);
-        if (await Answers.FlushAsync() && await TryReleaseAsync(movable))
-        {
-            foreach (var answer in movable) Move(answer);
-            return;
-        }
-        // They stay here.
-        foreach (var answer in movable.Where(static answer => answer.IsSuspended)) _ = StayAsync(answer);
+        var stopped = await Answers.FlushAsync() ? movable.FindAll(answer => answer.IsSuspended && Answers.CanRelease(answer)) : [];
+        var isReleased = await TryReleaseAsync(stopped);
+        // The rest stays here, those included at which the engine stops only now.
+        foreach (var answer in movable) _ = isReleased && stopped.Contains(answer) ? MoveAsync(answer) : StayAsync(answer);
     }
 
     public async Task WhenUnreadAsync(CancellationToken cancellation)
@@ -56,10 +53,10 @@ internal sealed partial class RemoteAnswers
         lock (_lock) return [.. _followed.Values, .. _moved];
     }
 
+    // In the database first: where that fails, they are recorded here as before.
     private async Task<bool> TryReleaseAsync(List<Answer> answers)
     {
-        // Nothing more of them is written down here.
-        answers.RemoveAll(answer => !answer.IsSuspended || !Answers.Release(answer));
+        if (answers.Count == 0) return true;
         try
         {
             await Store.ReleaseAsync([.. answers.Select(static answer => answer.Id)], CancellationToken.None);
@@ -72,11 +69,14 @@ internal sealed partial class RemoteAnswers
         }
     }
 
-    private void Move(Answer answer)
+    private async Task MoveAsync(Answer answer)
     {
         Metrics.CountHandover();
+        Answers.Release(answer);
         Answers.Disown(answer);
-        Follow(answer);
+        // Somebody may have come for it while it was let go of, so that it goes on here.
+        await answer.SuspendAsync();
+        if (answer.IsSuspended) Follow(answer);
     }
 
     // Whoever reads it reads on. Where nobody does, it ends here, and nowhere else.
@@ -95,7 +95,7 @@ internal sealed partial class RemoteAnswers
 
     private async Task StayAsync(Answer answer)
     {
-        if (!answer.TryHold()) return;
+        if (answer.Log.End is not null || !answer.TryHold()) return;
         var configuration = _hub.Hold();
         try
         {
