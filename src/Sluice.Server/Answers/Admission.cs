@@ -83,6 +83,15 @@ internal sealed class Admission(
             return await CreateAsync(ask, owner, caller, wish, null, configuration, cancellation);
         }
         if (server.IsRefusing) return (null, ServerState.StoppingError);
+        if (FindRefusal(ask, caller) is { } refusal)
+        {
+            // Whoever joins pays nothing, and is not refused. For a new one nothing is written down.
+            var (holder, _) = await others.FindKeyAsync(owner.Key, [owner.Principal], cancellation);
+            turn.Dispose();
+            if (holder is not null && !IsFree(holder, ask)) return await JoinAsync(holder, ask, wish, 0, configuration, cancellation);
+            metrics.CountRefusal(refusal);
+            return (null, refusal);
+        }
         return await CreateAloneAsync(ask, owner, caller, wish, turn, configuration, cancellation);
     }
 
@@ -319,12 +328,7 @@ internal sealed class Admission(
         if (caller.Account is not { } account) return null;
         if (accounting.IsFull && account.HasBudget) return LimitErrors.LedgerUnavailable();
         var outline = ask.Outline;
-        // Three and a half bytes a token, for want of the model's own count.
-        var promptTokens = (outline.PromptBytes * 2 + 6) / 7;
-        // A vector has no tokens. What is no bound, or nobody's, is none.
-        var output = ask.Dialect is ObjectDialect ? 0
-            : outline.MaxTokens is > 0 and var most ? long.Min(most, int.MaxValue) * outline.ChoiceCount
-            : (long?)null;
+        var (promptTokens, output) = MeasureOf(ask);
         var (hold, error) = limiter.TryBegin(account, ask.Route.Model.Id, promptTokens, output, outline.ChoiceCount, ask.Route.Model.ReasoningHold);
         answer.Record.Hold = hold;
         if (hold is not null)
@@ -336,6 +340,28 @@ internal sealed class Admission(
         }
         if (error is not null) metrics.CountRefusal(error);
         return error;
+    }
+
+    // The same before anything is written down for it elsewhere; nothing is taken.
+    private ApiError? FindRefusal(Ask ask, Caller caller)
+    {
+        if (answers.IsStoreFull) return ApiErrors.Unavailable(TimeSpan.FromSeconds(1));
+        if (caller.Account is not { } account) return null;
+        // Of an answer that is there already only requests are counted, and that is known when it is given.
+        if (ask.CacheWish == CacheWish.Use && AnswerCache.FindKey(ask, caller) is { } question && cache.Find(question) is not null) return null;
+        if (accounting.IsFull && account.HasBudget) return LimitErrors.LedgerUnavailable();
+        var (promptTokens, output) = MeasureOf(ask);
+        return limiter.FindRefusal(account, ask.Route.Model.Id, promptTokens, output, ask.Outline.ChoiceCount, ask.Route.Model.ReasoningHold);
+    }
+
+    private static (long PromptTokens, long? Output) MeasureOf(Ask ask)
+    {
+        var outline = ask.Outline;
+        // Three and a half bytes a token, for want of the model's own count. A vector has no tokens. What is no bound, or nobody's, is none.
+        return ((outline.PromptBytes * 2 + 6) / 7,
+            ask.Dialect is ObjectDialect ? 0
+            : outline.MaxTokens is > 0 and var most ? long.Min(most, int.MaxValue) * outline.ChoiceCount
+            : (long?)null);
     }
 
     // A request is a request, also where its answer costs nothing.

@@ -18,6 +18,9 @@ internal sealed partial class AnswerTable : IHostedService
     /// <summary>Whether answers can be brought into a store.</summary>
     public bool HasStore => _recorder is not null;
 
+    /// <summary>Whether there is no room for more answers, because the store has failed for too long.</summary>
+    public bool IsStoreFull => _recorder is { IsFull: true };
+
     /// <summary>Whether the store fails.</summary>
     public bool IsStoreDegraded => _recorder is { IsDegraded: true };
 

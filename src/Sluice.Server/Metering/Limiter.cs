@@ -120,7 +120,14 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     /// <param name="maxTokens">Most tokens of the answer over all choices; null where it isn't stated.</param>
     /// <param name="choices">At least 1: each may make a token at once.</param>
     /// <param name="unseenTokens">To be held beside all others.</param>
-    public (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices, int unseenTokens = 0)
+    public (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices, int unseenTokens = 0) =>
+        TryBegin(account, model, promptTokens, maxTokens, choices, unseenTokens, isLook: false);
+
+    /// <summary>Why <see cref="TryBegin(Account, string, long, long?, int, int)"/> would refuse now; null where it would not. Takes nothing.</summary>
+    public ApiError? FindRefusal(Account account, string model, long promptTokens, long? maxTokens, int choices, int unseenTokens = 0) =>
+        TryBegin(account, model, promptTokens, maxTokens, choices, unseenTokens, isLook: true).Error;
+
+    private (Hold? Hold, ApiError? Error) TryBegin(Account account, string model, long promptTokens, long? maxTokens, int choices, int unseenTokens, bool isLook)
     {
         if (account.HoldsWhole && maxTokens is null && account.HasBudget) return (null, LimitErrors.MaxTokensMissing());
         // What is made is a part of what was to be the most.
@@ -142,6 +149,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                     return (null, LimitErrors.Unpriced(model, scope.Word));
             }
             if (hold.FindFull(first) is var (full, of, need)) return (null, Refuse(full, of, need, now));
+            if (isLook) return default;
             foreach (var scope in account.Scopes)
             {
                 scope.Requests?.Take(1, clock);
