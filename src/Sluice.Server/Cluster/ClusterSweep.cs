@@ -17,6 +17,7 @@ internal sealed partial class ClusterSweep(
     private long _lastSweep = time.GetTimestamp();
     private int _isLooking;
     private HashSet<string> _ownerless = [];
+    private long _behind;
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -72,7 +73,10 @@ internal sealed partial class ClusterSweep(
     private async Task TakeAsync()
     {
         var alive = new Dictionary<Guid, bool>();
-        foreach (var id in await store.FindOrphanedAsync(limits.ClusterPortion, _stop.Token))
+        // Those that this hub can't take must not hide those behind them.
+        var orphans = await store.FindOrphanedAsync(_behind, limits.ClusterPortion, _stop.Token);
+        _behind = orphans.Count < limits.ClusterPortion ? 0 : orphans[^1].Number;
+        foreach (var (id, _) in orphans)
         {
             if (await store.FindAsync(id, _stop.Token) is not { IsOwned: false, Stored.End: null } row) continue;
             // After an outage of the database no lease runs, and all are there all the same.

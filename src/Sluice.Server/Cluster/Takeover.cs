@@ -30,7 +30,7 @@ internal sealed partial class Takeover(PostgresAnswerStore store, AnswerTable an
         // Of one that was let go of everything is in the database that anybody has seen. Of others somebody may have seen more, and that has to
         // come out the same.
         var isa = row.Owner is null ? null : row.Isa;
-        if (await FindSnapshotAsync(row.Stored, cancellation) is { } snapshot && !isMine)
+        if (!isMine && await FindProgressAsync(row.Stored, cancellation) is { } snapshot)
         {
             var isAble = !members.IsDraining && (isa is null || isa == store.Isa) && configuration.Router.FindLocal(snapshot.ModelId) is not null;
             if (!isAble) return new(null, snapshot.ModelId, isa);
@@ -47,12 +47,24 @@ internal sealed partial class Takeover(PostgresAnswerStore store, AnswerTable an
         return new(answer);
     }
 
+    // Without the request, which may be large: for a hub that may not be able.
+    private async Task<AnswerSnapshot?> FindProgressAsync(StoredAnswer stored, CancellationToken cancellation)
+    {
+        if (!stored.HasProgress || await store.FindProgressAsync(stored.Id, cancellation) is not { } progress) return null;
+        var snapshot = AnswerSnapshot.TryRead(new StoredRequest([], progress));
+        // Before the first token the request alone says how many choices there are.
+        return snapshot is { Progress: null } ? await FindSnapshotAsync(stored, cancellation) : Check(snapshot, stored);
+    }
+
     // Several choices may interleave otherwise when they are made again, and a client may have seen more of them than the store.
     private async Task<AnswerSnapshot?> FindSnapshotAsync(StoredAnswer stored, CancellationToken cancellation)
     {
         if (!stored.HasProgress || await store.FindRequestAsync(stored.Id, cancellation) is not { } request) return null;
-        return AnswerSnapshot.TryRead(request) is { ChoiceCount: 1 } snapshot && snapshot.EventCount <= stored.EventCount ? snapshot : null;
+        return Check(AnswerSnapshot.TryRead(request), stored);
     }
+
+    private static AnswerSnapshot? Check(AnswerSnapshot? snapshot, StoredAnswer stored) =>
+        snapshot is { ChoiceCount: 1 } && snapshot.EventCount <= stored.EventCount ? snapshot : null;
 
     [LoggerMessage(1, LogLevel.Information, "{Id} is this hub's now, and goes on behind event {Count}.")]
     private partial void LogTaken(string id, long count);

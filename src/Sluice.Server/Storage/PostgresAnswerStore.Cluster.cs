@@ -237,16 +237,23 @@ internal sealed partial class PostgresAnswerStore
     });
 
     /// <summary>Answers that nobody makes any more and somebody has to take: their owner is gone, and they have not ended.</summary>
+    /// <param name="behind">Numbers up to this one are passed.</param>
+    /// <param name="countMax">No more than these.</param>
+    /// <param name="cancellation">Gives up.</param>
     /// <exception cref="StoreException">The database can't be read.</exception>
-    public Task<List<string>> FindOrphanedAsync(int countMax, CancellationToken cancellation) => RunAsync(async () =>
+    public Task<List<(string Id, long Number)>> FindOrphanedAsync(long behind, int countMax, CancellationToken cancellation) => RunAsync(async () =>
     {
         await using var command = source.CreateCommand($"""
-            select a.id from sluice.answer as a left join sluice.request as r on r.id = a.id
-            where a.end_kind is null and {IsDead} and (a.on_disconnect = $2 or r.progress is null) order by a.number limit $1
+            select a.id, a.number from sluice.answer as a left join sluice.request as r on r.id = a.id
+            where a.end_kind is null and a.number > $3 and {IsDead} and (a.on_disconnect = $2 or r.progress is null) order by a.number limit $1
             """);
         command.Parameters.Add(Of(countMax));
         command.Parameters.Add(Of((short)DisconnectPolicy.Continue));
-        return await ReadIdsAsync(command, cancellation);
+        command.Parameters.Add(Of(behind));
+        await using var rows = await command.ExecuteReaderAsync(cancellation);
+        var found = new List<(string, long)>();
+        while (await rows.ReadAsync(cancellation)) found.Add((rows.GetString(0), rows.GetInt64(1)));
+        return found;
     });
 
     /// <summary>Takes away what nodes that are gone have left, when its time is over, and leaves traces.</summary>

@@ -62,6 +62,16 @@ internal sealed partial class PostgresAnswerStore
         return answer;
     });
 
+    /// <summary>How far the engine had come, without what was asked; null where there is nothing.</summary>
+    /// <exception cref="StoreException">The database can't be read.</exception>
+    public Task<byte[]?> FindProgressAsync(string id, CancellationToken cancellation) => RunAsync(async () =>
+    {
+        step?.Invoke("find");
+        await using var command = source.CreateCommand("select progress from sluice.request where id = $1");
+        command.Parameters.Add(Of(id));
+        return await command.ExecuteScalarAsync(cancellation) as byte[];
+    });
+
     /// <summary>Whose an answer was that is no longer kept; null where nothing is known of it.</summary>
     /// <exception cref="StoreException">The database can't be read.</exception>
     public Task<string?> FindTraceAsync(string id, CancellationToken cancellation) => RunAsync(async () =>

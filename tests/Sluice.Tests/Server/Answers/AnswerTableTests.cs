@@ -69,12 +69,12 @@ public sealed class AnswerTableTests : IDisposable
     }
 
     [Theory]
-    [InlineData(Retention.Off)]
-    [InlineData(Retention.Memory)]
-    public void What_is_read_of_another_hub_leaves_this_hubs_own_answer_of_the_id_where_it_is(Retention retention)
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_is_read_of_another_hub_leaves_this_hubs_own_answer_of_the_id_where_it_is(bool isKept)
     {
         var own = Create("a", Owner("k"), out _)!;
-        var followed = new Answer(_table, new Generation("a", _limits.Streams), Owner("k") with { Retention = retention }, "m", new RequestFigures(_clock), _limits, _clock);
+        var followed = new Answer(_table, new Generation("a", _limits.Streams), Owner("k") with { Retention = isKept ? Retention.Memory : Retention.Off }, "m", new RequestFigures(_clock), _limits, _clock);
         followed.Log.Complete();
         followed.SetEnded();
         _table.Disown(followed);

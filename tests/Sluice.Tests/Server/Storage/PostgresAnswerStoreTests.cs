@@ -145,6 +145,27 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
     }
 
     [Fact]
+    public async Task Orphans_that_nobody_takes_do_not_hide_those_behind_them()
+    {
+        await using var first = Open(Guid.NewGuid());
+        await using var second = Open(Guid.NewGuid());
+        for (var number = 0; number < 5; number++) await first.CommitAsync(Batch(Change($"a{number}", 0, 1, begins: true)), Cancellation);
+        var portion = await second.FindOrphanedAsync(0, 3, Cancellation);
+        var rest = await second.FindOrphanedAsync(portion[^1].Number, 3, Cancellation);
+        Assert.Equal(["a0", "a1", "a2", "a3", "a4"], [.. portion.Concat(rest).Select(static orphan => orphan.Id)]);
+    }
+
+    [Fact]
+    public async Task What_was_taken_away_elsewhere_is_told_from_what_was_forgotten()
+    {
+        await using var first = Open(Guid.NewGuid());
+        await using var second = Open(Guid.NewGuid());
+        await first.CommitAsync(Batch(Change("a", 0, 1, begins: true)), Cancellation);
+        Assert.True(await second.DeleteAsync("a", Cancellation));
+        Assert.Equal((true, false), (await first.WasDeletedAsync("a", Cancellation), await first.WasDeletedAsync("b", Cancellation)));
+    }
+
+    [Fact]
     public async Task A_cluster_with_another_secret_does_not_get_in()
     {
         await using var other = Open(Guid.NewGuid(), "another secret, also of some length");
