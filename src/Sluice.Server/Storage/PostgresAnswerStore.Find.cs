@@ -119,7 +119,8 @@ internal sealed partial class PostgresAnswerStore
         {
             if (Dialects.Find(row.GetString(8)) is not { } dialect) return null;
             var owner = new AnswerIdentity(
-                row.GetString(1), TextOrNull(row, 2), new RequestFingerprint(row.GetString(3), TextOrNull(row, 4)), (DisconnectPolicy)row.GetInt16(5)) { Dialect = dialect };
+                row.GetString(1), TextOrNull(row, 2), new RequestFingerprint(row.GetString(3), TextOrNull(row, 4)), (DisconnectPolicy)row.GetInt16(5))
+            { Dialect = dialect };
             var stored = new StoredAnswer(row.GetString(0), owner, row.GetString(6), row.GetInt64(7))
             {
                 EventCount = row.GetInt64(17),

@@ -65,7 +65,7 @@ public sealed class KilledHubTests : IAsyncDisposable
     private static string Id(HttpResponseMessage response) => response.Headers.GetValues("Sluice-Stream-Id").Single();
 
     // The time that a lease takes to run out, without waiting for it.
-    private Task ExpireAsync(string id) => _server.QueryAsync(
+    private Task<string> ExpireAsync(string id) => _server.QueryAsync(
         _connection, $"update sluice.node set lease_until = clock_timestamp() - interval '1 second' where id = (select owner from sluice.answer where id = '{id}')");
 
     private async Task CommittedAsync(string id)
@@ -242,7 +242,7 @@ public sealed class KilledHubTests : IAsyncDisposable
             default_pool_size = 3
             {(Environment.UserName == "root" ? "user = postgres" : "")}
             """.Replace("* = host=127.0.0.1", $"{words.Database} = user=sluice dbname={words.Database} host=127.0.0.1", StringComparison.Ordinal), Cancellation);
-        if (Environment.UserName == "root") File.SetUnixFileMode(_folder, (UnixFileMode)0b111_101_101);
+        if (!OperatingSystem.IsWindows() && Environment.UserName == "root") File.SetUnixFileMode(_folder, (UnixFileMode)0b111_101_101);
         using var pooler = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/sbin/pgbouncer", ["-q", file]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
         try
         {

@@ -52,10 +52,20 @@ public sealed class SluiceChatClientTests
         ];
         var options = new ChatOptions
         {
-            Instructions = "Be short.", Temperature = 0.5f, TopP = 0.25f, TopK = 3, MaxOutputTokens = 9, Seed = 4, StopSequences = ["x"], FrequencyPenalty = 0.5f, PresencePenalty = -0.5f,
+            Instructions = "Be short.",
+            Temperature = 0.5f,
+            TopP = 0.25f,
+            TopK = 3,
+            MaxOutputTokens = 9,
+            Seed = 4,
+            StopSequences = ["x"],
+            FrequencyPenalty = 0.5f,
+            PresencePenalty = -0.5f,
             ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type":"object"}"""), "cat"),
             Tools = [AIFunctionFactory.CreateDeclaration("look", "Looks.", JsonElement.Parse("""{"type":"object","properties":{"at":{"type":"string"}}}"""), null)],
-            ToolMode = ChatToolMode.RequireSpecific("look"), AllowMultipleToolCalls = false, Reasoning = new ReasoningOptions { Effort = ReasoningEffort.Low },
+            ToolMode = ChatToolMode.RequireSpecific("look"),
+            AllowMultipleToolCalls = false,
+            Reasoning = new ReasoningOptions { Effort = ReasoningEffort.Low },
             AdditionalProperties = new() { ["min_p"] = 0.125 },
         };
         await client.GetResponseAsync(messages, options, Cancellation);
@@ -133,7 +143,8 @@ public sealed class SluiceChatClientTests
         using var client = new SluiceChatClient(TestFiles.DefaultModel);
         var options = new ChatOptions
         {
-            MaxOutputTokens = 60, Temperature = 0,
+            MaxOutputTokens = 60,
+            Temperature = 0,
             ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type":"object","properties":{"city":{"enum":["Paris","Rome"]}},"required":["city"],"additionalProperties":false}""")),
         };
         var answer = await client.GetResponseAsync("What is the capital of France?", options, Cancellation);

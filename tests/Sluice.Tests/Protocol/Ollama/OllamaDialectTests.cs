@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;

@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
-using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Testing;
 using Sluice.Testing.Scripting;

@@ -36,7 +36,7 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
     private static ClusterNode Self(PostgresAnswerStore store) =>
         new(store.Node, "http://127.0.0.1:1") { Version = "1", Isa = store.Isa, Models = ["m"], Running = 0, IsDraining = false, IsAlive = true, LeaseSeconds = 0 };
 
-    private static Task RenewAsync(PostgresAnswerStore store, double seconds = 100) => store.RenewAsync(Self(store), TimeSpan.FromSeconds(seconds), Cancellation);
+    private static Task<List<ClusterNode>> RenewAsync(PostgresAnswerStore store, double seconds = 100) => store.RenewAsync(Self(store), TimeSpan.FromSeconds(seconds), Cancellation);
 
     private static async Task<string> ReadAsync(PostgresAnswerStore store, string id)
     {
