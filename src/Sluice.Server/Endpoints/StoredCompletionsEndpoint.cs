@@ -129,10 +129,19 @@ internal sealed class StoredCompletionsEndpoint(AnswerTable answers, Admission a
             }
             answer = begun;
         }
-        answer.Cancel(CancellationCause.Requested);
-        if (answer.Following is not null || answer.Generation.CancellationCause is not null)
-            await Waits.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
-        await WriteObjectAsync(context, answer);
+        // What comes from another hub comes only as long as somebody waits for it here.
+        var isHeld = answer.Following is not null && answer.TryHold();
+        try
+        {
+            answer.Cancel(CancellationCause.Requested);
+            if (answer.Following is not null || answer.Generation.CancellationCause is not null)
+                await Waits.WaitAsync(answer.Produced, limits.CancelWait, time, context.RequestAborted);
+            await WriteObjectAsync(context, answer);
+        }
+        finally
+        {
+            if (isHeld) answer.Release();
+        }
     }
 
     private async Task WriteObjectAsync(HttpContext context, Answer answer)
