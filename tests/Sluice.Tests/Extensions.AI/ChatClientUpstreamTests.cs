@@ -134,6 +134,15 @@ public sealed class ChatClientUpstreamTests
     }
 
     [Fact]
+    public async Task A_file_that_is_not_a_data_URI_is_the_clients_fault()
+    {
+        await using var hub = await StartAsync(new FakeClient(static (_, _) => [Say("a")]));
+        using var response = await PostAsync(
+            hub, "/v1/chat/completions", """{"model":"own","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"JVBERi0"}}]}]}""");
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+    }
+
+    [Fact]
     public async Task The_model_stays_when_the_configuration_changes_and_its_name_is_taken()
     {
         await using var hub = await StartAsync(new FakeClient(static (_, _) => [Say("a")]), static model => model with { Aliases = ["mine"] });
