@@ -44,7 +44,7 @@ public sealed class SuspendedAnswerTests : IAsyncDisposable
         _http = new HttpClient(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { BaseAddress = _hub.Address };
         // A word, a wait, and some more; then an end.
         _hub.Scripts["pause"] = new Script().Say("Hello world").Wait(_gate).Say(" one two three");
-        _hub.Scripts["long"] = new Script().Say("Hello world").Wait(_gate).Say(" one").Say(" one").Forever();
+        _hub.Scripts["long"] = new Script().Say("Hello world").Wait(_gate).Say(" one").Delay(TimeSpan.FromMilliseconds(20)).Say(" one").Forever();
     }
 
     private static string Ask(string script, bool stream = true, string more = "") =>
