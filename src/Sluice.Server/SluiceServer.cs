@@ -31,6 +31,7 @@ using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Transport;
 using Sluice.Server.Upstreams;
 
 namespace Sluice.Server;
@@ -63,7 +64,7 @@ public static class SluiceServer
         services.TryAddSingleton(new Limits());
         // Reasoning that was sealed by an earlier process is foreign to this one, and so left out.
         services.TryAddSingleton(static _ => new ReasoningSeal(RandomNumberGenerator.GetBytes(ReasoningSeal.KeyBytes)));
-        services.TryAddSingleton<UpstreamTransport>(NetworkTransport.Open);
+        services.TryAddSingleton(NetworkTransport.Create(options.Transport));
         services.TryAddSingleton(new EngineFactory<InferenceEngine>(static model => InferenceEngine.Load(model.Path, OptionsOf(model)), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
@@ -212,7 +213,8 @@ public static class SluiceServer
         });
         configure?.Invoke(builder);
         builder.Services.AddSluice(options, catalog, new EmbeddingOptions { ManagesShutdown = true });
-        builder.Services.AddSingleton<IConnectionListenerFactory, BoundedListenerFactory>();
+        builder.Services.AddSingleton<IConnectionListenerFactory>(provider => new BoundedListenerFactory(
+            CreateListeners(provider, options.Transport), provider.GetRequiredService<ConnectionBound>()));
         if (options.Console) AddConsole(builder.Services);
         if (options.Certificate is { } certificate)
         {
@@ -358,6 +360,16 @@ public static class SluiceServer
 
     private static long CountSettled(LedgerWriter ledger, LimitScope scope, Meter meter) => ledger.Count(
         scope.Kind == ScopeKind.Hub ? null : scope.Word, scope.Id, meter.Window.Start.ToUnixTimeMilliseconds(), meter.Options.Unit == BudgetUnit.NanoUsd);
+
+    // The reactor's first, for the addresses that it can have.
+    private static IConnectionListenerFactory[] CreateListeners(IServiceProvider provider, TransportKind kind)
+    {
+        var sockets = provider.GetRequiredService<IOptions<SocketTransportOptions>>();
+        var platform = new SocketTransportFactory(sockets, provider.GetRequiredService<ILoggerFactory>());
+        return kind.UsesReactor() && OperatingSystem.IsLinux()
+            ? [new ReactorListenerFactory(provider.GetRequiredService<IMemoryPoolFactory<byte>>(), sockets.Value.Backlog), platform]
+            : [platform];
+    }
 
     private static void ConfigureKestrel(KestrelServerOptions kestrel, SluiceOptions options)
     {

@@ -117,7 +117,7 @@ public sealed class TestHub : IAsyncDisposable
         var model = new ScriptedModel(options.ChatTemplate);
         foreach (var (message, script) in options.Scripts) model.Scripts[message] = script;
         var entry = new LocalModel("scripted", "scripted.gguf", 0, DateTimeOffset.UnixEpoch) { Aliases = ["scripted-alias"], Defaults = options.Defaults, EndsRepetition = options.EndsRepetition };
-        var hub = new SluiceOptions { ApiKeys = [.. options.ApiKeys.Select(ApiKey.FromString)], CorsOrigins = options.CorsOrigins };
+        var hub = new SluiceOptions { ApiKeys = [.. options.ApiKeys.Select(ApiKey.FromString)], CorsOrigins = options.CorsOrigins, Transport = TestTransport.Kind };
         return StartAsync(hub, new ModelCatalog([entry]), options, model, _ => new InferenceEngine(model, options.Engine));
     }
 

@@ -12,7 +12,7 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster", "transport"];
     private static readonly string[] s_ledgerKeys = ["path", "strict", "budget_fail"];
 
     /// <summary>Reads and validates a file.</summary>
@@ -85,6 +85,7 @@ public static class ConfigurationFile
             StoreSizeBytes = ReadStoreSize(document, root),
             Drain = ReadDrain(document, root),
             Console = ReadConsole(document, root),
+            Transport = ReadTransport(document, root),
         };
         if (ClusterSection.Read(document, root) is { } cluster) options = options with { Cluster = cluster, Store = StoreKind.Postgres };
         options = options with { Prices = ReadPrices(document, root, fileName) };
@@ -188,6 +189,25 @@ public static class ConfigurationFile
         if (document.Word(root, "console") is not var (word, mark)) return true;
         if (word is not ("true" or "false" or "on" or "off")) document.Report(mark, $"'{word}' is not a valid value of 'console'; allowed here: true, false");
         return word is not ("false" or "off");
+    }
+
+    private static TransportKind ReadTransport(ConfigurationDocument document, ConfigurationSection root)
+    {
+        if (document.Word(root, "transport") is not var (word, mark)) return TransportKind.Auto;
+        switch (word)
+        {
+            case "auto":
+                return TransportKind.Auto;
+            case "reactor" when Server.Transport.Reactor.IsSupported:
+                return TransportKind.Reactor;
+            case "sockets":
+                return TransportKind.Sockets;
+            default:
+                document.Report(mark, word == "reactor"
+                    ? "'reactor' needs a 64-bit Linux; allowed here: auto, sockets"
+                    : $"'{word}' is not a valid value of 'transport'; allowed here: auto, reactor, sockets");
+                return TransportKind.Auto;
+        }
     }
 
     private static long? ReadSize(ConfigurationDocument document, ConfigurationSection root, string key)

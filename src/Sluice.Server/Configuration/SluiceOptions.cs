@@ -76,6 +76,9 @@ public sealed record SluiceOptions
     /// <summary>Whether a hub that is a program of its own has a page for browsers at its root. The default value is true.</summary>
     public bool Console { get; init; } = true;
 
+    /// <summary>Who waits for the sockets of clients and of upstreams that are reached over plain TCP.</summary>
+    public TransportKind Transport { get; init; }
+
     /// <summary>How long answers run on when the hub is told to stop. The default value, null, is <see cref="Limits.StopDrain"/>.</summary>
     public TimeSpan? Drain { get; init; }
 }

@@ -14,6 +14,7 @@ using Sluice.Server.Configuration;
 using Sluice.Server.Console;
 using Sluice.Server.Runtime;
 using Sluice.Server.Serving;
+using Sluice.Server.Transport;
 
 namespace Sluice.Server.Endpoints;
 
@@ -91,6 +92,8 @@ internal sealed partial class ApiDispatcher(
         if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
         try
         {
+            // Tables, files and what is kept; an answer's own way is short enough for the thread that its request came in on.
+            if (!HttpMethods.IsPost(context.Request.Method)) await ReactorThread.LeaveAsync();
             path = Normalize(path);
             await DispatchAsync(context, scope, path);
         }

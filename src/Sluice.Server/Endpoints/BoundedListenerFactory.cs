@@ -2,9 +2,6 @@ using System.Net;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Sluice.Server.Endpoints;
 
@@ -12,21 +9,25 @@ namespace Sluice.Server.Endpoints;
 /// Accepts no connection before there is a file for it: others wait in the system's queue. <see cref="ConnectionBound"/> sees to it that
 /// places become free; but a burst is accepted faster than connections close, and a process without files dies.
 /// </summary>
-internal sealed class BoundedListenerFactory(IOptions<SocketTransportOptions> options, ILoggerFactory loggers, ConnectionBound bound)
+/// <param name="transports">Listen; the first that can have an address does.</param>
+/// <param name="bound">How many connections there may be.</param>
+internal sealed class BoundedListenerFactory(IReadOnlyList<IConnectionListenerFactory> transports, ConnectionBound bound)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
     // Those that are being closed or refused.
     public const int Slack = 8;
 
-    private readonly SocketTransportFactory _sockets = new(options, loggers);
     private readonly SemaphoreSlim _places = new(bound.CountMax + Slack);
 
-    public bool CanBind(EndPoint endpoint) => _sockets.CanBind(endpoint);
+    public bool CanBind(EndPoint endpoint) => Find(endpoint) is not null;
 
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        new Listener(await _sockets.BindAsync(endpoint, cancellationToken), _places);
+        new Listener(await Find(endpoint)!.BindAsync(endpoint, cancellationToken), _places);
 
     public void Dispose() => _places.Dispose();
+
+    private IConnectionListenerFactory? Find(EndPoint endpoint) =>
+        transports.FirstOrDefault(transport => transport is not IConnectionListenerFactorySelector selector || selector.CanBind(endpoint));
 
     private sealed class Listener(IConnectionListener sockets, SemaphoreSlim places) : IConnectionListener
     {

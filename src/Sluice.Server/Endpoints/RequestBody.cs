@@ -6,6 +6,7 @@ using Microsoft.Net.Http.Headers;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Runtime;
+using Sluice.Server.Transport;
 
 namespace Sluice.Server.Endpoints;
 
@@ -74,7 +75,12 @@ internal sealed class RequestBody(BodyBudget budget, Limits limits, TimeProvider
         try
         {
             var (body, error) = await CollectAsync(decoded!, pieces, share, cancellation);
-            if (error is null) return (body, null);
+            if (error is null)
+            {
+                // What follows reads it several times.
+                if (body.Length > PieceBytes) await ReactorThread.LeaveAsync();
+                return (body, null);
+            }
             share.Dispose();
             return ([], await RefuseAsync(context, error, cancellation));
         }

@@ -127,6 +127,9 @@ public sealed record Limits
     /// <summary>Age at which a connection to an upstream is no longer used, so that changes in DNS are seen. The default value is 10 min.</summary>
     public TimeSpan UpstreamConnectionLifetime { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long a connection to an upstream is kept that nothing uses. The default value is one minute, as <see cref="HttpClient"/> has it.</summary>
+    public TimeSpan UpstreamConnectionIdle { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Bytes that are read behind the end of an answer to use its connection again. The default value is 4 KiB.</summary>
     public int ResponseDrainBytes { get; init; } = 4 << 10;
 

@@ -89,6 +89,7 @@ public sealed partial class Hub : IDisposable
                 Admin = old.Options.Admin,
                 Console = old.Options.Console,
                 Cluster = old.Options.Cluster,
+                Transport = old.Options.Transport,
             };
             if (kept with { Listen = options.Listen } != options) LogStoreStays();
             _current = CreateSnapshot(kept, catalog, _createRouter(catalog, old.Router));
@@ -133,7 +134,7 @@ public sealed partial class Hub : IDisposable
     [LoggerMessage(1, LogLevel.Information, "The new configuration is applied; models: {Count}, added: {Added}, removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
-    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen', 'console' and 'cluster' can't change while the hub runs; restart it to apply them.")]
+    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen', 'console', 'cluster' and 'transport' can't change while the hub runs; restart it to apply them.")]
     private partial void LogStoreStays();
 
     [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs; restart it to listen on {Listen}. Until then it listens on {Current}.")]

@@ -55,10 +55,13 @@ internal static class Tracing
         return span;
     }
 
+    /// <summary>Whether <see cref="Forward"/> adds anything.</summary>
+    public static bool IsForwarded => Activity.Current is { Id: not null } current && current.Source == s_source;
+
     /// <summary>The upstream's part of the trace hangs below the attempt. What the client sent stays where nobody traces here.</summary>
     public static void Forward(HttpRequestMessage request)
     {
-        if (Activity.Current is not { Id: { } id } current || current.Source != s_source) return;
+        if (!IsForwarded || Activity.Current is not { Id: { } id } current) return;
         request.Headers.Remove(TraceParent);
         request.Headers.Remove(TraceState);
         request.Headers.TryAddWithoutValidation(TraceParent, id);

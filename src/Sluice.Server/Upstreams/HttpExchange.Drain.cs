@@ -38,7 +38,7 @@ internal sealed partial class HttpExchange
         try
         {
             await pending;
-            if (pending is Task<HttpResponseMessage> sending) _response = await sending;
+            if (pending is Task<ServerReply> sending) _reply = await sending;
             if (pending is Task<ReadOnlyMemory<byte>> reading)
             {
                 usage = ReadWholeUsage((await reading).Span);
@@ -46,7 +46,7 @@ internal sealed partial class HttpExchange
             }
             if (events is null)
             {
-                var stream = await _response!.Content.ReadAsStreamAsync(_deadline.Token);
+                var stream = await _reply!.OpenAsync(_deadline.Token);
                 await stream.CopyToAsync(Stream.Null, _deadline.Token);
                 return;
             }

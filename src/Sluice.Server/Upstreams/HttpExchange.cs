@@ -24,7 +24,7 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
     private readonly EventBuffer _events = new();
     private readonly CancellationToken _cancellation = attempt.Cancellation;
     private readonly bool _drains = upstream.Options.OnAbort == AbortPolicy.Drain;
-    private HttpResponseMessage? _response;
+    private ServerReply? _reply;
     private bool _hasContent;
 
     // It has the prompt and has not refused it, so that it computes, and counts, whether somebody gets the answer or not.
@@ -76,7 +76,7 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
         {
             _cancellation.ThrowIfCancellationRequested();
             if (_relay.IsFinished) return await CompleteAsync();
-            return _response is null ? UpstreamFailure.Unreachable() : Break(UpstreamFailure.Truncated);
+            return _reply is null ? UpstreamFailure.Unreachable() : Break(UpstreamFailure.Truncated);
         }
         finally
         {
@@ -89,24 +89,24 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
 
     public void Dispose()
     {
-        _response?.Dispose();
+        _reply?.Dispose();
         _deadline.Dispose();
     }
 
     private async Task<AttemptResult> ExchangeAsync()
     {
         if (await SendAsync() is { } refused) return refused;
-        var response = _response!;
-        if (!response.IsSuccessStatusCode)
-            return UpstreamFailure.FromStatus(response.StatusCode, response.Headers, (await ReadBodyAsync(upstream.Limits.ErrorBodyBytes)).Span, upstream.Options, upstream.Time);
+        var reply = _reply!;
+        if (!reply.IsSuccess) return UpstreamFailure.FromStatus(reply, (await ReadBodyAsync(upstream.Limits.ErrorBodyBytes)).Span, upstream.Options, upstream.Time);
 
         _isAnswering = true;
-        // Not disposed here: it goes with the response, which may be drained after this.
-        var stream = new PeekedStream(await OpenAsync(response.Content));
+        var isEventStream = IsEventStream(reply);
+        // Not disposed here: it goes with the reply, which may be drained after this.
+        var stream = new PeekedStream(await OpenAsync(reply));
         var first = await PeekAsync(stream);
         // What begins like an object is one, and what begins like a page is no answer, whatever the header says.
         if (first is '{' or '[') return await ReadWholeAsync(stream);
-        if (first == '<' || (first is not (-1 or 'd' or 'e' or ':' or 'i' or 'r' or ' ') && !IsEventStream(response)))
+        if (first == '<' || (first is not (-1 or 'd' or 'e' or ':' or 'i' or 'r' or ' ') && !isEventStream))
             return Break(UpstreamFailure.NoStream);
         return await ReadEventsAsync(stream);
     }
@@ -126,14 +126,13 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
         Uri? target = null;
         for (var redirects = 0; ; redirects++)
         {
-            using var request = upstream.CreateRequest(attempt, body, asksForStream, target);
-            var sending = upstream.Http.SendAsync(request, _deadline.Token);
+            var sending = upstream.Client.SendAsync(upstream.CreateCall(attempt, body, asksForStream, target), upstream.CreateRequest, _deadline.Token);
             if (await IsUnwantedAsync(sending)) throw HandOver(sending, null);
-            _response = await sending;
-            if ((int)_response.StatusCode is < 300 or > 399 || _response.Headers.Location is not { } location)
+            _reply = await sending;
+            if ((int)_reply.Status is < 300 or > 399 || !Uri.TryCreate(_reply.Find("Location"), UriKind.RelativeOrAbsolute, out var location))
             {
-                // It has been sent, and may be long: the exchange needs it no more, and the response holds on to its request.
-                (request.Content, body) = (null, default);
+                // It has been sent, and may be long: the exchange needs it no more.
+                body = default;
                 return null;
             }
             var address = target ?? upstream.Dialect.EndpointOf(attempt.Dialect);
@@ -141,13 +140,13 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
             var isSame = Uri.Compare(address, target, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0;
             // The key must not go elsewhere.
             if (!isSame || redirects == RedirectsMax) return UpstreamFailure.Redirected(target);
-            _response.Dispose();
-            _response = null;
+            _reply.Dispose();
+            _reply = null;
         }
     }
 
-    private static bool IsEventStream(HttpResponseMessage response) =>
-        response.Content.Headers.ContentType?.MediaType is not { } type || type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase)
+    private static bool IsEventStream(ServerReply reply) =>
+        reply.FindMediaType() is not { } type || type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase)
         || type.Equals("text/plain", StringComparison.OrdinalIgnoreCase);
 
     private async Task<AttemptResult> ReadEventsAsync(Stream stream)
@@ -367,7 +366,7 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
     private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(int bytesMax)
     {
         _deadline.Restart(upstream.Timeouts.FirstToken);
-        return await ReadToEndAsync(new PeekedStream(await OpenAsync(_response!.Content)), bytesMax);
+        return await ReadToEndAsync(new PeekedStream(await OpenAsync(_reply!)), bytesMax);
     }
 
     private async Task<ReadOnlyMemory<byte>> ReadToEndAsync(Stream stream, int bytesMax)
@@ -384,10 +383,11 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
     }
 
     // An upstream may compress although it was asked not to.
-    private async Task<Stream> OpenAsync(HttpContent content)
+    private async ValueTask<Stream> OpenAsync(ServerReply reply)
     {
-        var stream = await content.ReadAsStreamAsync(_deadline.Token);
-        return content.Headers.ContentEncoding.LastOrDefault()?.ToLowerInvariant() switch
+        var encoding = reply.Find("Content-Encoding");
+        var stream = await reply.OpenAsync(_deadline.Token);
+        return encoding?.Split(',')[^1].Trim().ToLowerInvariant() switch
         {
             "gzip" or "x-gzip" => new GZipStream(stream, CompressionMode.Decompress),
             "br" => new BrotliStream(stream, CompressionMode.Decompress),

@@ -15,19 +15,17 @@ internal sealed partial class HttpUpstream : ITokenCounter
         if (Dialect.WriteCountBody(question, _reasoning.IsTaken ? _origin : "", body) is { } refused) return new TokenCount(null, refused);
         // What only a server of the client's own API understands.
         var unknown = question.Client.Dialect.Name == Dialect.Wire ? [] : question.Client.Dialect.PassedHeaders;
-        var headers = question.Headers.Where(header => !unknown.Contains(header.Key));
+        IReadOnlyList<KeyValuePair<string, string>> headers = [.. question.Headers.Where(header => !unknown.Contains(header.Key))];
         using var deadline = new CancellationTokenSource(Timeouts.FirstToken, Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
-            using var request = CreateRequest(endpoint, body.WrittenMemory, "application/json", headers);
-            using var response = await Http.SendAsync(request, both.Token);
-            await response.Content.LoadIntoBufferAsync(Limits.ErrorBodyBytes, both.Token);
-            var content = await response.Content.ReadAsByteArrayAsync(both.Token);
-            if (response.IsSuccessStatusCode) return Read(content);
+            using var reply = await Client.SendAsync(new ServerCall(endpoint, body.WrittenMemory, "application/json", headers), CreateRequest, both.Token);
+            var content = await ReadAsync(reply, both.Token);
+            if (reply.IsSuccess) return Read(content);
             // What is wrong with the request would be wrong with the answer's too; anything else says nothing of it.
-            return response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge
-                ? new TokenCount(null, UpstreamFailure.FromStatus(response.StatusCode, response.Headers, content, Options, Time).Error)
+            return reply.Status is HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge
+                ? new TokenCount(null, UpstreamFailure.FromStatus(reply, content, Options, Time).Error)
                 : default;
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException or InvalidOperationException
@@ -35,6 +33,19 @@ internal sealed partial class HttpUpstream : ITokenCounter
         {
             return default;
         }
+    }
+
+    private async Task<byte[]> ReadAsync(ServerReply reply, CancellationToken cancellation)
+    {
+        var stream = await reply.OpenAsync(cancellation);
+        var content = new MemoryStream();
+        var buffer = new byte[4 << 10];
+        while (await stream.ReadAsync(buffer, cancellation) is > 0 and var count)
+        {
+            if (content.Length + count > Limits.ErrorBodyBytes) throw new HttpRequestException("The reply is too long.");
+            content.Write(buffer, 0, count);
+        }
+        return content.ToArray();
     }
 
     private static TokenCount Read(byte[] content)
@@ -46,21 +57,21 @@ internal sealed partial class HttpUpstream : ITokenCounter
             : default;
     }
 
-    private HttpRequestMessage CreateRequest(Uri target, ReadOnlyMemory<byte> body, string accept, IEnumerable<KeyValuePair<string, string>> headers)
+    private HttpRequestMessage CreateMessage(ServerCall call)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, target)
+        var request = new HttpRequestMessage(HttpMethod.Post, call.Target)
         {
-            Content = new ReadOnlyMemoryContent(body),
+            Content = new ReadOnlyMemoryContent(call.Body),
             // Over TLS both sides agree on HTTP/2 where they can; without it there is HTTP/1.1.
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
         };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        request.Headers.Accept.ParseAdd(accept);
+        request.Headers.Accept.ParseAdd(call.Accept);
         request.Headers.UserAgent.Add(s_agent);
         // A compressed stream comes in blocks, not in tokens.
         request.Headers.AcceptEncoding.ParseAdd("identity");
-        foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
+        foreach (var (name, value) in call.Headers) request.Headers.TryAddWithoutValidation(name, value);
         Telemetry.Tracing.Forward(request);
         Dialect.AddHeaders(request.Headers);
         foreach (var (name, value) in Options.Headers)

@@ -41,12 +41,16 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
         _reasoning = new ReasoningShape(limits, time);
         _origin = OriginOf(Dialect.Wire, options.Url, Dialect.Model);
         Identity = new UpstreamIdentity(options.Url, Dialect.Provider, Dialect.Model);
-        Http = options.Handler is { } handler ? new HttpMessageInvoker(handler, disposeHandler: false) : new HttpMessageInvoker(open(timeouts, limits));
+        Client = options.Handler is { } handler ? new HandlerClient(handler, isOwned: false) : open(Dialect.Endpoint, timeouts, limits, time);
+        CreateRequest = CreateMessage;
     }
 
     public UpstreamOptions Options { get; }
 
-    public HttpMessageInvoker Http { get; }
+    public UpstreamClient Client { get; }
+
+    /// <summary>Makes the message of a call.</summary>
+    public Func<ServerCall, HttpRequestMessage> CreateRequest { get; }
 
     public UpstreamDialect Dialect { get; }
 
@@ -60,7 +64,7 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     public bool Continues => Options.Continues;
 
-    public void Dispose() => Http.Dispose();
+    public void Dispose() => Client.Dispose();
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
@@ -104,13 +108,13 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
     /// <param name="body">As the upstream wants it.</param>
     /// <param name="asksForStream">Whether events are asked for, or one object.</param>
     /// <param name="target">Where it has sent us; null for where requests go.</param>
-    public HttpRequestMessage CreateRequest(Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream, Uri? target)
+    public ServerCall CreateCall(Attempt attempt, ReadOnlyMemory<byte> body, bool asksForStream, Uri? target)
     {
+        var headers = attempt.Headers;
         // What only a server of the client's own API understands.
-        var unknown = Dialect.Translates(attempt) ? attempt.Dialect.PassedHeaders : [];
-        var headers = attempt.Headers.Where(header => !unknown.Contains(header.Key));
-        var address = target ?? Dialect.EndpointOf(attempt.Dialect);
-        return CreateRequest(address, body, asksForStream ? "text/event-stream" : "application/json", headers);
+        if (headers.Count > 0 && Dialect.Translates(attempt) && attempt.Dialect.PassedHeaders is { Count: > 0 } unknown)
+            headers = [.. headers.Where(header => !unknown.Contains(header.Key))];
+        return new ServerCall(target ?? Dialect.EndpointOf(attempt.Dialect), body, asksForStream ? "text/event-stream" : "application/json", headers);
     }
 
     public RelayOptions CreateAnswer(Attempt attempt)

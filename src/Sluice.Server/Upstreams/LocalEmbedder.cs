@@ -9,6 +9,7 @@ using Sluice.Protocol.Rerank;
 using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Transport;
 
 namespace Sluice.Server.Upstreams;
 
@@ -21,6 +22,7 @@ internal sealed partial class LocalEmbedder(LocalModel model, LoadedModels<Embed
 
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
+        await ReactorThread.LeaveAsync();
         if (attempt.Dialect is not ObjectDialect) return Refuse(ApiErrors.OnlyEmbeds(attempt.ModelName));
         var (lease, failure) = await memory.AcquireAsync(model, attempt.Cancellation);
         if (lease is null) return AttemptResult.Failed(FailureKind.Rejected, failure!);

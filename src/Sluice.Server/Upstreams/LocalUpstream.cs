@@ -11,6 +11,7 @@ using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
+using Sluice.Server.Transport;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
@@ -112,6 +113,7 @@ internal sealed partial class LocalUpstream(
 
     public async Task<TokenCount> CountAsync(TokenQuestion question, CancellationToken cancellation)
     {
+        await ReactorThread.LeaveAsync();
         if (!question.Client.TryRead(out var request, out var unreadable)) return new TokenCount(null, unreadable);
         // A text that is continued has no door that counts it.
         if (request.Chat is not { } chat) return default;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net.Http.Headers;
 using System.Text.RegularExpressions;
 using Sluice.Protocol.Errors;
 
@@ -12,22 +11,22 @@ internal static partial class RetryTime
     private static readonly TimeSpan s_max = TimeSpan.FromDays(7);
 
     /// <summary>Null where it doesn't say, or the time is over.</summary>
-    /// <param name="headers">Of the answer.</param>
+    /// <param name="reply">Says it in its head.</param>
     /// <param name="error">What the body says.</param>
     /// <param name="now">For dates.</param>
-    public static TimeSpan? Read(HttpResponseHeaders headers, ApiError error, DateTimeOffset now)
+    public static TimeSpan? Read(ServerReply reply, ApiError error, DateTimeOffset now)
     {
-        if (Find(headers, "retry-after-ms") is { } exact && Number(exact) is { } milliseconds) return Bound(TimeSpan.FromMilliseconds(milliseconds));
-        if (Find(headers, "Retry-After") is { } text)
+        if (reply.Find( "retry-after-ms") is { } exact && Number(exact) is { } milliseconds) return Bound(TimeSpan.FromMilliseconds(milliseconds));
+        if (reply.Find( "Retry-After") is { } text)
         {
             if (Number(text) is { } seconds) return Bound(TimeSpan.FromSeconds(seconds));
             if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date)) return Bound(date - now);
         }
-        return FromLimits(headers, now) ?? FromWords(error);
+        return FromLimits(reply, now) ?? FromWords(error);
     }
 
     // Only of the limit that is used up: the others' resets say nothing.
-    private static TimeSpan? FromLimits(HttpResponseHeaders headers, DateTimeOffset now)
+    private static TimeSpan? FromLimits(ServerReply reply, DateTimeOffset now)
     {
         TimeSpan? longest = null;
         foreach (var kind in (ReadOnlySpan<string>)["", "-requests", "-tokens", "-input-tokens", "-output-tokens"])
@@ -37,8 +36,8 @@ internal static partial class RetryTime
                 var (remainingName, resetName) = family == "x-ratelimit"
                     ? ($"{family}-remaining{kind}", $"{family}-reset{kind}")
                     : ($"{family}{kind}-remaining", $"{family}{kind}-reset");
-                if (Find(headers, remainingName) is not { } remaining || Number(remaining) is not 0) continue;
-                if (Find(headers, resetName) is not { } reset || Parse(reset, now) is not { } time) continue;
+                if (reply.Find( remainingName) is not { } remaining || Number(remaining) is not 0) continue;
+                if (reply.Find( resetName) is not { } reset || Parse(reset, now) is not { } time) continue;
                 if (longest is null || time > longest) longest = time;
             }
         }
@@ -92,7 +91,6 @@ internal static partial class RetryTime
         double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number < 1e15 ? number : null;
 
     // As it came: the typed header refuses fractions.
-    private static string? Find(HttpResponseHeaders headers, string name) => headers.NonValidated.TryGetValues(name, out var values) ? values.ToString().Trim() : null;
 
     [GeneratedRegex(@"""retryDelay""\s*:\s*""([0-9.]+s)""")]
     private static partial Regex Delay();

@@ -2,6 +2,7 @@ using Sluice.Protocol.Errors;
 using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Transport;
 
 namespace Sluice.Server.Upstreams;
 
@@ -27,6 +28,8 @@ internal abstract class SuspendableUpstream(string modelId, RandomSource random,
     /// </summary>
     public async Task<AttemptResult> RunAsync(Attempt attempt)
     {
+        // A prompt is read, rendered and counted in tokens before it is queued.
+        await ReactorThread.LeaveAsync();
         // Another server may well be able to, so that this costs no attempt.
         if (!attempt.Client.TryRead(out var request, out var unreadable)) return AttemptResult.Failed(FailureKind.Inexpressible, unreadable);
         if (request.FindRefusal() is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);

@@ -45,13 +45,13 @@ internal static class UpstreamFailure
     public static ApiError Oversized { get; } = Create(502, "The model's server sent an event larger than is read.", "invalid_event");
 
     /// <summary>Classifies an answer that is no success.</summary>
-    public static AttemptResult FromStatus(HttpStatusCode statusCode, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamOptions options, TimeProvider time)
+    public static AttemptResult FromStatus(ServerReply reply, ReadOnlySpan<byte> body, UpstreamOptions options, TimeProvider time)
     {
-        var error = UpstreamError.Read((int)statusCode, body);
+        var error = UpstreamError.Read((int)reply.Status, body);
         error = error with
         {
-            RetryAfter = RetryTime.Read(headers, error, time.GetUtcNow()),
-            ShouldRetry = headers.TryGetValues("x-should-retry", out var values) && values.Contains("false") ? false : null,
+            RetryAfter = RetryTime.Read(reply, error, time.GetUtcNow()),
+            ShouldRetry = reply.Find("x-should-retry") == "false" ? false : null,
         };
         return Classify(error, options);
     }

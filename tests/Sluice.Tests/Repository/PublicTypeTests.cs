@@ -12,7 +12,7 @@ public sealed class PublicTypeTests
         "ConfigurationFile", "ConfigurationReload", "ConfigurationSource", "EmbeddingOptions", "ExhaustedPolicy", "Hub", "HubHandler", "JwtOptions", "KeyOptions",
         "LedgerException", "LedgerOptions", "LimitOptions", "Limits", "ListenAddress", "LocalModel", "ModelCatalog", "ModelEntry", "ModelOptions", "ModelPrice",
         "ModelRouteOptions", "PriceTable", "PriceTier", "ProjectOptions", "RandomSource", "RouteTimeouts", "SluiceEndpoints", "SluiceOptions", "SluiceServer", "SluiceServices",
-        "SluiceTelemetry", "SourcePosition", "StoreException", "StoreFault", "StoreKind", "UpstreamKind", "UpstreamModel",
+        "SluiceTelemetry", "SourcePosition", "StoreException", "StoreFault", "StoreKind", "TransportKind", "UpstreamKind", "UpstreamModel",
         "UpstreamOptions",
     ];
 

@@ -31,7 +31,7 @@ internal sealed class SimNode
         var services = new ServiceCollection();
         services.AddSingleton<TimeProvider>(_clock).AddSingleton(new RandomSource(world.Random.Next())).AddSingleton(world.Limits).AddSingleton<IHostApplicationLifetime>(_lifetime);
         services.AddSingleton<ILoggerFactory>(new SimLog(world, this)).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
-        services.AddSingleton<UpstreamTransport>((_, _) => new SimUpstream(world, this));
+        services.AddSingleton<UpstreamTransport>((_, _, _, _) => new HandlerClient(new SimUpstream(world, this)));
         services.AddSingleton<LocalUpstreams>(provider =>
             (model, _) => new SimEngine(world, this, model, provider.GetRequiredService<RandomSource>(), provider.GetRequiredService<TimeProvider>()));
         if (store is not null) services.AddSingleton<IAnswerStore>(new NodeStore(world, this, store));

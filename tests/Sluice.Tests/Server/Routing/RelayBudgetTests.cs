@@ -34,7 +34,7 @@ public sealed class RelayBudgetTests
         var clients = new CountedClients();
         await using var hub = await UpstreamHub.StartAsync("  - id: m\n    upstreams: [{url: \"http://upstream.test/v1\"}]\n", services: services =>
         {
-            services.AddSingleton<UpstreamTransport>((_, _) => upstream);
+            services.AddSingleton<UpstreamTransport>((_, _, _, _) => new HandlerClient(upstream));
             services.AddSingleton<IStartupFilter>(clients);
         });
         upstream.Say(ScriptedUpstream.Role(), ScriptedUpstream.Text("first"));

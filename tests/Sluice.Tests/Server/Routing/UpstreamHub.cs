@@ -34,7 +34,7 @@ internal sealed class UpstreamHub : IAsyncDisposable
     public static async Task<UpstreamHub> StartAsync(
         string models, TimeProvider? time = null, Limits? limits = null, LogLines? log = null, Func<SluiceOptions, SluiceOptions>? configure = null, Action<IServiceCollection>? services = null)
     {
-        var options = ConfigurationFile.Parse("listen: http://127.0.0.1:0\nmodels:\n" + models, "sluice.yaml", _ => null) with { Drain = TimeSpan.Zero };
+        var options = ConfigurationFile.Parse("listen: http://127.0.0.1:0\nmodels:\n" + models, "sluice.yaml", _ => null) with { Drain = TimeSpan.Zero, Transport = TestTransport.Kind };
         if (configure is not null) options = configure(options);
         var application = SluiceServer.CreateApplication(options, ModelCatalog.Create(options, []), builder =>
         {

@@ -1,0 +1,72 @@
+using System.Net.Sockets;
+
+namespace Sluice.Server.Transport;
+
+/// <summary>A wire that the platform's own sockets wait for.</summary>
+internal sealed class SocketWire(Socket socket) : Wire
+{
+    private int _isAborted;
+
+    public override int Shelf => 0;
+
+    public override async ValueTask<int> ReceiveAsync(Memory<byte> buffer)
+    {
+        try
+        {
+            return await socket.ReceiveAsync(buffer, SocketFlags.None);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            throw Broken(exception);
+        }
+    }
+
+    public override bool TryReceive(Span<byte> buffer, out int count)
+    {
+        count = 0;
+        try
+        {
+            if (!socket.Poll(0, SelectMode.SelectRead)) return false;
+            count = socket.Receive(buffer, SocketFlags.None);
+            return true;
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            throw Broken(exception);
+        }
+    }
+
+    public override async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            while (bytes.Length > 0) bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None)..];
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            throw Broken(exception);
+        }
+    }
+
+    public override bool IsQuiet()
+    {
+        try
+        {
+            return !socket.Poll(0, SelectMode.SelectRead);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    public override void Abort()
+    {
+        // The platform ends what is pending on threads of its own.
+        if (Interlocked.Exchange(ref _isAborted, 1) == 0) socket.Dispose();
+    }
+
+    protected override void Dispose(bool disposing) => socket.Dispose();
+
+    private static IOException Broken(Exception exception) => new("The connection is broken.", exception);
+}
