@@ -16,6 +16,7 @@ internal sealed partial class HostFit
     private int _isChecked;
 
     /// <param name="drain">How long the configuration lets answers run on; null where it doesn't say.</param>
+    /// <param name="lead">How long requests are still taken before that.</param>
     /// <param name="embedding">Whether the host's time to stop is the hub's affair.</param>
     /// <param name="limits">Bounds.</param>
     /// <param name="host">The application's host.</param>
@@ -23,22 +24,27 @@ internal sealed partial class HostFit
     /// <param name="server">Its server, which may be another one; null where there is none.</param>
     /// <param name="logger">Told what doesn't fit.</param>
     public HostFit(
-        TimeSpan? drain, EmbeddingOptions embedding, Limits limits, IOptions<HostOptions> host, IOptions<KestrelServerOptions> kestrel,
+        TimeSpan? drain, TimeSpan lead, EmbeddingOptions embedding, Limits limits, IOptions<HostOptions> host, IOptions<KestrelServerOptions> kestrel,
         IServer? server, ILogger<HostFit> logger)
     {
         _logger = logger;
         _kestrel = server?.GetType().Assembly == typeof(KestrelServerOptions).Assembly ? kestrel.Value : null;
-        Drain = drain ?? limits.StopDrain;
+        (Drain, Lead) = (drain ?? limits.StopDrain, lead);
         var timeout = host.Value.ShutdownTimeout;
-        if (embedding.ManagesShutdown || timeout == Timeout.InfiniteTimeSpan || Drain + limits.StopRest <= timeout) return;
+        if (embedding.ManagesShutdown || timeout == Timeout.InfiniteTimeSpan || Lead + Drain + limits.StopRest <= timeout) return;
         // Cut off by the host, answers would not even be brought into the store.
-        Drain = timeout > limits.StopRest ? timeout - limits.StopRest : TimeSpan.Zero;
+        var room = timeout - limits.StopRest;
+        Lead = Lead < room ? Lead : TimeSpan.Zero;
+        Drain = room > Lead ? room - Lead : TimeSpan.Zero;
         if (drain is not { } asked) return;
-        LogDrain(asked.TotalSeconds, Drain.TotalSeconds, timeout.TotalSeconds, (asked + limits.StopRest).TotalSeconds);
+        LogDrain(asked.TotalSeconds, Drain.TotalSeconds, timeout.TotalSeconds, (lead + asked + limits.StopRest).TotalSeconds);
     }
 
     /// <summary>How long answers run on when the application stops.</summary>
     public TimeSpan Drain { get; }
+
+    /// <summary>How long requests are still taken before that.</summary>
+    public TimeSpan Lead { get; }
 
     /// <summary>Says what of the server's settings breaks streams. What can be set for a single request is set there.</summary>
     public void CheckConnections()

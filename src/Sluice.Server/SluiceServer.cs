@@ -23,6 +23,7 @@ using Sluice.Server.Cluster;
 using Sluice.Server.Configuration;
 using Sluice.Server.Console;
 using Sluice.Server.Endpoints;
+using Sluice.Server.Hooks;
 using Sluice.Server.Ledger;
 using Sluice.Server.Metering;
 using Sluice.Server.Models;
@@ -105,6 +106,8 @@ public static class SluiceServer
         services.AddSingleton(static provider => new AdminEndpoint(
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AdminKeysEndpoint>(), provider.GetService<LedgerWriter>(), provider.GetRequiredService<AnswerCache>()));
         services.AddSingleton<AdminKeysEndpoint>().AddSingleton<AnswerCache>();
+        services.AddSingleton<HookLink>().AddSingleton<BeforeHook>().AddSingleton<AfterHook>();
+        services.AddHostedService(static provider => provider.GetRequiredService<AfterHook>());
         services.AddSingleton<AnswerJournal>();
         services.AddHostedService<BudgetWarnings>();
         services.AddSingleton<AnswerProducer>();
@@ -117,12 +120,14 @@ public static class SluiceServer
             provider.GetRequiredService<ServerState>(),
             provider.GetRequiredService<AnswerTable>(),
             provider.GetRequiredService<HostFit>().Drain,
+            provider.GetRequiredService<HostFit>().Lead,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<GracefulStop>>(),
             provider.GetService<IOtherHubs>()));
         services.AddHostedService(static provider => provider.GetRequiredService<GracefulStop>());
         services.AddSingleton(provider => new HostFit(
             options.Drain,
+            LeadOf(options, provider.GetRequiredService<Limits>()),
             provider.GetRequiredService<EmbeddingOptions>(),
             provider.GetRequiredService<Limits>(),
             provider.GetRequiredService<IOptions<HostOptions>>(),
@@ -133,7 +138,7 @@ public static class SluiceServer
         {
             services.AddOptions<HostOptions>()
                 .Configure<Limits>((host, limits) => host.ShutdownTimeout =
-                    (options.Drain ?? limits.StopDrain) + limits.StopRest + (options.Cluster is null ? TimeSpan.Zero : limits.ClusterLead));
+                    (options.Drain ?? limits.StopDrain) + limits.StopRest + LeadOf(options, limits));
         }
         services.AddSingleton<MidStreamRescue>().AddSingleton<AttemptLoop>();
         services.AddSingleton<Admission>();
@@ -303,6 +308,8 @@ public static class SluiceServer
 
     private static EngineOptions OptionsOf(LocalModel model) =>
         new() { ContextLengthMax = model.Context, ThreadCount = model.Threads ?? Environment.ProcessorCount };
+
+    private static TimeSpan LeadOf(SluiceOptions options, Limits limits) => options.StopDelay ?? (options.Cluster is null ? TimeSpan.Zero : limits.ClusterLead);
 
     private static string StorePathOf(SluiceOptions options) => options.StorePath ?? Path.Combine(ModelFolders.DataFolder(), AnswersFile);
 

@@ -56,8 +56,11 @@ public static partial class ApiErrors
         Code: "model_not_found");
 
     /// <summary>404: no such endpoint.</summary>
-    public static ApiError InvalidUrl(string method, string path) => new(
-        404, $"Invalid URL ({Elide(method)} {Elide(path)})", InvalidRequestType, Param: null, Code: null);
+    /// <param name="method">As the client wrote it.</param>
+    /// <param name="path">The same.</param>
+    /// <param name="hint">Sentences that say what there is; null for none.</param>
+    public static ApiError InvalidUrl(string method, string path, string? hint = null) => new(
+        404, $"Invalid URL ({Elide(method)} {Elide(path)}){(hint is null ? "" : $". {hint}")}", InvalidRequestType, Param: null, Code: null);
 
     /// <summary>405: the endpoint exists and takes other methods.</summary>
     /// <param name="allowed">The method that it takes; several are joined by the caller, as in <c>GET, DELETE</c>.</param>

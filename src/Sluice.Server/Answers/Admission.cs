@@ -152,6 +152,7 @@ internal sealed class Admission(
             answers.Discard(answer);
             return (null, ApiErrors.GenerationCancelled());
         }
+        answer.Subject = ask.Subject;
         var question = AnswerCache.FindKey(ask, caller);
         var cached = question is not null && ask.CacheWish == CacheWish.Use ? cache.Find(question) : null;
         if ((cached is null ? TryCharge(answer, ask, caller) : TryCount(caller)) is { } refusal)

@@ -1,5 +1,6 @@
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
+using Sluice.Server.Hooks;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
@@ -90,6 +91,9 @@ internal sealed partial class Answer
 
     /// <summary>What its question is called in the cache, how it is kept there, and of which model it must be; null where it is not.</summary>
     public (string Key, CacheOptions Options, string ModelId)? CacheKey { get; set; }
+
+    /// <summary>Who asked, for the hook after it; null where there is none, or it began in an earlier process.</summary>
+    public HookSubject? Subject { get; set; }
 
     /// <summary>The request as it was answered, where later ones may go on from it and no store has it; else empty.</summary>
     public ReadOnlyMemory<byte> Request { get; set; }

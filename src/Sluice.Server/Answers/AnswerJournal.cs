@@ -9,7 +9,9 @@ namespace Sluice.Server.Answers;
 /// <param name="logger">Gets a line for each answer.</param>
 /// <param name="accounting">Settles what was taken; null where nothing is counted.</param>
 /// <param name="cache">Keeps answers that may be given again; null for nobody.</param>
-internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJournal> logger, AnswerAccounting? accounting = null, AnswerCache? cache = null)
+/// <param name="hook">Is told of answers; null for nobody.</param>
+internal sealed partial class AnswerJournal(
+    HubMetrics metrics, ILogger<AnswerJournal> logger, AnswerAccounting? accounting = null, AnswerCache? cache = null, AfterHook? hook = null)
 {
     public AnswerAccounting? Accounting => accounting;
 
@@ -35,6 +37,7 @@ internal sealed partial class AnswerJournal(HubMetrics metrics, ILogger<AnswerJo
         cache?.Add(answer);
         record.End(answer.Generation, isLeftToStore);
         if (isLeftToStore) return;
+        hook?.End(answer);
         var outcome = answer.Log.End!.Kind is StreamEndKind.Stopped ? StreamEndKind.Cancelled : answer.Log.End.Kind;
         LogEnded(
             record.RequestId, answer.Id, answer.Model, record.Upstream, outcome, (long?)record.TimeToFirstToken?.TotalMilliseconds,

@@ -1,5 +1,6 @@
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Chat;
+using Sluice.Server.Hooks;
 using Sluice.Server.Routing;
 using Sluice.Server.Upstreams;
 
@@ -23,6 +24,9 @@ internal sealed record Ask(RequestOutline Outline, Route Route, ClientRequest Cl
 
     /// <summary>When it came, on the hub's clock.</summary>
     public required long Started { get; init; }
+
+    /// <summary>For the hook after the answer; null where there is none.</summary>
+    public HookSubject? Subject { get; init; }
 
     /// <summary>The client's headers that upstreams get. The default value is none.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; } = [];

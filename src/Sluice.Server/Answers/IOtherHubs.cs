@@ -38,7 +38,9 @@ internal interface IOtherHubs
     Task<bool> DeleteAsync(Answer answer, CancellationToken cancellation);
 
     /// <summary>The hub is told to stop: new requests go elsewhere soon, and are served until then.</summary>
-    Task LeadAsync(CancellationToken cancellation);
+    /// <param name="lead">How long.</param>
+    /// <param name="cancellation">Waits no longer.</param>
+    Task LeadAsync(TimeSpan lead, CancellationToken cancellation);
 
     /// <summary>Has others go on with what the engine makes here. Whoever reads it here reads on.</summary>
     Task HandOverAsync(CancellationToken cancellation);

@@ -8,10 +8,10 @@ namespace Sluice.Server.Cluster;
 // What was made here, and is made elsewhere from now on.
 internal sealed partial class RemoteAnswers
 {
-    public async Task LeadAsync(CancellationToken cancellation)
+    public async Task LeadAsync(TimeSpan lead, CancellationToken cancellation)
     {
         await Members.DrainAsync();
-        await Waits.WaitAsync(Task.Delay(Limits.ClusterLead, Time, cancellation), Timeout.InfiniteTimeSpan, Time, cancellation);
+        await Waits.WaitAsync(Task.Delay(lead, Time, cancellation), Timeout.InfiniteTimeSpan, Time, cancellation);
         _server.IsLeading = false;
     }
 

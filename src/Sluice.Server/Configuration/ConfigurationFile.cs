@@ -12,7 +12,7 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster", "transport"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster", "transport", "hooks", "stop_delay"];
     private static readonly string[] s_ledgerKeys = ["path", "strict", "budget_fail"];
 
     /// <summary>Reads and validates a file.</summary>
@@ -83,7 +83,9 @@ public static class ConfigurationFile
             Store = ReadStore(document, root),
             StorePath = document.String(root, "store_path") is var (path, _) ? FullPath(path, fileName) : null,
             StoreSizeBytes = ReadStoreSize(document, root),
-            Drain = ReadDrain(document, root),
+            Drain = ReadTime(document, root, "drain"),
+            StopDelay = ReadTime(document, root, "stop_delay"),
+            Hooks = HooksSection.Read(document, root),
             Console = ReadConsole(document, root),
             Transport = ReadTransport(document, root),
         };
@@ -176,12 +178,12 @@ public static class ConfigurationFile
         return bytes;
     }
 
-    private static TimeSpan? ReadDrain(ConfigurationDocument document, ConfigurationSection root)
+    private static TimeSpan? ReadTime(ConfigurationDocument document, ConfigurationSection root, string key)
     {
-        if (document.String(root, "drain") is not var (text, mark)) return null;
-        var drain = Duration.Parse(text);
-        if (drain is null) document.Report(mark, $"'{text}' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h");
-        return drain;
+        if (document.String(root, key) is not var (text, mark)) return null;
+        var time = Duration.Parse(text);
+        if (time is null) document.Report(mark, $"'{text}' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h");
+        return time;
     }
 
     private static bool ReadConsole(ConfigurationDocument document, ConfigurationSection root)

@@ -78,6 +78,14 @@ public sealed record SluiceOptions
 
     /// <summary>Who waits for the sockets of clients and of upstreams that are reached over plain TCP.</summary>
     public TransportKind Transport { get; init; }
+    /// <summary>Who is asked before an answer, and told after it. The default value is nobody.</summary>
+    public AnswerHooks Hooks { get; init; } = AnswerHooks.None;
+
+    /// <summary>
+    /// How long requests are still taken when the hub is told to stop, while <c>/readyz</c> says that it does. The default value, null, is
+    /// none, and <see cref="Limits.ClusterLead"/> in a cluster.
+    /// </summary>
+    public TimeSpan? StopDelay { get; init; }
 
     /// <summary>How long answers run on when the hub is told to stop. The default value, null, is <see cref="Limits.StopDrain"/>.</summary>
     public TimeSpan? Drain { get; init; }

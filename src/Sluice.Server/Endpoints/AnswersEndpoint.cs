@@ -7,6 +7,8 @@ using Sluice.Protocol.Embeddings;
 using Sluice.Protocol.Errors;
 using Sluice.Protocol.Responses;
 using Sluice.Server.Answers;
+using Sluice.Server.Configuration;
+using Sluice.Server.Hooks;
 using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
@@ -21,7 +23,7 @@ namespace Sluice.Server.Endpoints;
 /// stream is a cursor in it, and a JSON object is the fold of a cursor's events. A request may find that its answer is being made already.
 /// </summary>
 internal sealed class AnswersEndpoint(
-    RequestBody bodies, Admission admission, ResponsesPreparation responses, Limits limits, TimeProvider time, Limiter limiter,
+    RequestBody bodies, Admission admission, ResponsesPreparation responses, Limits limits, TimeProvider time, Limiter limiter, BeforeHook hook,
     ReasoningSeal? seal = null)
 {
     private const string CacheHeader = "Sluice-Cache";
@@ -66,6 +68,35 @@ internal sealed class AnswersEndpoint(
         else await JsonReply.WriteAsync(context, json, limits, time);
     }
 
+    private static HookSubject SubjectOf(RequestScope scope, AnswerDialect dialect, RequestOutline outline)
+    {
+        var account = scope.Caller.Account;
+        return new HookSubject(scope.RequestId, dialect.Name, outline.Model)
+        {
+            IsStream = outline.IsStream,
+            Key = scope.Caller.Id is { Length: > 0 } id ? account?.Key ?? id : null,
+            KeyName = account?.Name is { Length: > 0 } name ? name : null,
+            Project = account?.Project,
+        };
+    }
+
+    // What the hook gives in the request's place has to be one, of a model that the caller may use, and the client has said what it can read.
+    private Task<ApiError?> AskHookAsync(
+        HookOptions options, HookSubject subject, RequestScope scope, AnswerDialect dialect, HookedRequest request, CancellationToken cancellation)
+    {
+        string? Take(ReadOnlyMemory<byte> changed)
+        {
+            if (!dialect.TryReadOutline(changed.Span, out var outline, out var error)) return $"the changed request is not valid: {error.Message}";
+            if (outline.IsStream != request.Outline.IsStream) return "it changes 'stream', which is the client's to say";
+            if (outline.Model == request.Outline.Model) (request.Outline, request.Body) = (outline, changed);
+            else if (scope.Configuration.Router.Find(outline.Model) is { } other && scope.Caller.MayUse(other.Model)) (request.Outline, request.Body, request.Route) = (outline, changed, other);
+            else return $"the changed request asks for the model '{ApiErrors.Elide(outline.Model)}', which is not there for this caller";
+            return null;
+        }
+
+        return hook.AskAsync(options, subject, request.Body, Take, cancellation);
+    }
+
     private async Task<(Ask?, ResumeWish, ApiError?)> ReadAsync(HttpContext context, RequestScope scope, AnswerDialect dialect, ResumeWish wish, byte[]? read)
     {
         var (bytes, unread) = read is null ? await bodies.ReadAsync(context) : (read, null);
@@ -82,6 +113,15 @@ internal sealed class AnswersEndpoint(
             prepared = response ?? prepared;
         }
         if (error is not null) return (null, wish, error);
+        var hooks = scope.Configuration.Options.Hooks;
+        var subject = hooks == AnswerHooks.None ? null : SubjectOf(scope, dialect, outline!);
+        // Whoever comes back with a cursor begins no answer.
+        if (hooks.Before is { } asked && wish.Cursor is not ({ Id: not null } or { Position: > 0 }))
+        {
+            var question = new HookedRequest(prepared.Body, outline!, route!);
+            if (await AskHookAsync(asked, subject!, scope, dialect, question, context.RequestAborted) is { } refused) return (null, wish, refused);
+            (prepared, outline, route) = (prepared with { Body = question.Body }, question.Outline, question.Route);
+        }
         // An upstream gets what the client wrote, and a suspended answer is continued from it.
         var client = new ClientRequest(prepared.Body, dialect, seal);
         var cacheWish = wish.IsStoreOff || !prepared.IsStored ? CacheWish.Avoid : ReadCacheWish(context.Request);
@@ -89,11 +129,12 @@ internal sealed class AnswersEndpoint(
         if (!dialect.IsKept) wish = wish with { IsStoreOff = true, Key = null };
         if (prepared.IsBackground) wish = wish with { OnDisconnect = DisconnectPolicy.Continue };
         // Of a model that only the local engine serves everything is known now.
-        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && dialect is not ObjectDialect && !client.TryRead(out _, out var refused)) error = refused;
+        if (route is { Model: LocalModel, Fallbacks.Count: 0 } && dialect is not ObjectDialect && !client.TryRead(out _, out var unfit)) error = unfit;
         var body = new ReadOnlySequence<byte>(bytes);
         var ask = error is not null ? null : new Ask(outline!, route!, client, RequestFingerprint.Of(body, wish.NeedsCanonical))
         {
             Dialect = dialect,
+            Subject = hooks.After is null ? null : subject,
             AnswerId = dialect.IdPrefix + scope.NewAnswerId(),
             RequestId = scope.RequestId,
             Started = scope.Started,

@@ -200,7 +200,7 @@ internal sealed partial class ApiDispatcher(
             "/v1/models" => OnGet(context, c => ModelsEndpoint.WriteListAsync(c, configuration.Catalog, scope.Caller)),
             _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) =>
                 OnGet(context, c => ModelsEndpoint.WriteModelAsync(c, configuration.Catalog, scope.Caller, Uri.UnescapeDataString(path[ModelPrefix.Length..]))),
-            _ => JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? "")),
+            _ => JsonReply.WriteErrorAsync(context, UnknownPath.Refuse(context.Request.Method, context.Request.Path.Value ?? "")),
         };
     }
 
@@ -228,7 +228,7 @@ internal sealed partial class ApiDispatcher(
         const string Items = "/input_items";
         // A batch is not an answer, and what is not kept has no id.
         if (rest.Length > 0 && (!dialect.IsKept || (dialect is MessagesDialect && (rest + "/").StartsWith("batches/", StringComparison.Ordinal))))
-            return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(context.Request.Method, context.Request.Path.Value ?? ""));
+            return JsonReply.WriteErrorAsync(context, UnknownPath.Refuse(context.Request.Method, context.Request.Path.Value ?? ""));
         if (rest.Length > 0 && CountTokensEndpoint.IsAt(dialect, rest)) return OnPost(context, c => counts.InvokeAsync(c, scope, dialect));
         if (rest.Length > 0)
         {
@@ -247,7 +247,7 @@ internal sealed partial class ApiDispatcher(
         var method = context.Request.Method;
         if (rest.EndsWith(Cancel, StringComparison.Ordinal))
             return OnPost(context, c => stored.CancelAsync(c, rest[..^Cancel.Length], scope));
-        if (rest.Contains('/', StringComparison.Ordinal)) return JsonReply.WriteErrorAsync(context, ApiErrors.InvalidUrl(method, context.Request.Path.Value ?? ""));
+        if (rest.Contains('/', StringComparison.Ordinal)) return JsonReply.WriteErrorAsync(context, UnknownPath.Refuse(method, context.Request.Path.Value ?? ""));
         if (HttpMethods.IsDelete(method)) return stored.DeleteAsync(context, rest, scope.Caller);
         return HttpMethods.IsGet(method) || HttpMethods.IsHead(method)
             ? stored.GetAsync(context, rest, scope)

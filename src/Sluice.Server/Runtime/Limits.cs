@@ -306,6 +306,24 @@ public sealed record Limits
     /// <summary>How long an answer of another hub is followed that nobody reads here any more. The default value is 1 s: a client that comes back.</summary>
     public TimeSpan PeerLinger { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Requests that wait for the hook before answers at a time; one beyond it goes as without a reply. The default value is 1,000: more wait for a hook that hangs.</summary>
+    public int HookCallsMax { get; init; } = 1_000;
+
+    /// <summary>Reports of ended answers that wait for the hook; one beyond it is dropped. The default value is 1,000: seconds of a busy hub.</summary>
+    public int HookReportsMax { get; init; } = 1_000;
+
+    /// <summary>Their bytes together. The default value is 64 MiB.</summary>
+    public long HookReportsBytes { get; init; } = 64L << 20;
+
+    /// <summary>Longest events of an answer that a report has; of a longer one it has only the figures. The default value is 1 MiB: what streams keep.</summary>
+    public int HookResultBytes { get; init; } = 1 << 20;
+
+    /// <summary>Reports that are sent at a time. The default value is 16.</summary>
+    public int HookSenders { get; init; } = 16;
+
+    /// <summary>How long reports are still sent when the hub stops. The default value is 5 s, half of <see cref="StopRest"/>.</summary>
+    public TimeSpan HookRest { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Bounds of the logs.</summary>
     public StreamLimits Streams { get; init; } = new();
 }

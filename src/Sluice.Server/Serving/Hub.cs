@@ -85,6 +85,7 @@ public sealed partial class Hub : IDisposable
                 StorePath = old.Options.StorePath,
                 StoreSizeBytes = old.Options.StoreSizeBytes,
                 Drain = old.Options.Drain,
+                StopDelay = old.Options.StopDelay,
                 Ledger = old.Options.Ledger,
                 Admin = old.Options.Admin,
                 Console = old.Options.Console,
@@ -134,7 +135,7 @@ public sealed partial class Hub : IDisposable
     [LoggerMessage(1, LogLevel.Information, "The new configuration is applied; models: {Count}, added: {Added}, removed: {Removed}.")]
     private partial void LogApplied(int count, string added, string removed);
 
-    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen', 'console', 'cluster' and 'transport' can't change while the hub runs; restart it to apply them.")]
+    [LoggerMessage(3, LogLevel.Warning, "'certificate', 'store', 'store_path', 'store_size', 'drain', 'stop_delay', 'ledger', 'admin_listen', 'console', 'cluster' and 'transport' can't change while the hub runs; restart it to apply them.")]
     private partial void LogStoreStays();
 
     [LoggerMessage(2, LogLevel.Warning, "'listen' can't change while the hub runs; restart it to listen on {Listen}. Until then it listens on {Current}.")]

@@ -45,6 +45,8 @@ internal sealed class HubMetrics
         LimitRefusals = Meter.CreateCounter<long>("sluice.limit.refused", "{request}", "Requests that a limit of their key, project or the hub refused.");
         BudgetWarnings = Meter.CreateCounter<long>("sluice.budget.warnings", "{warning}", "Budgets whose use has passed the share at which they warn.");
         CacheLookups = Meter.CreateCounter<long>("sluice.cache.lookups", "{request}", "Requests to models with a cache.");
+        HookCalls = Meter.CreateCounter<long>("sluice.hook.calls", "{call}", "Calls of the hooks before and after answers.");
+        HookDuration = Histogram("sluice.hook.duration", "s", "Time of a call of a hook.", [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]);
         Reloads = Meter.CreateCounter<long>("sluice.configuration.reloads", "{reload}", "Changes of the configuration that were applied or refused.");
     }
 
@@ -81,6 +83,10 @@ internal sealed class HubMetrics
     public Counter<long> Continued { get; }
 
     public Counter<long> Reloads { get; }
+
+    public Counter<long> HookCalls { get; }
+
+    public Histogram<double> HookDuration { get; }
 
     public Counter<long> LimitRefusals { get; }
 

@@ -18,6 +18,7 @@ internal static class Tags
     public const string Limit = "sluice.limit";
     public const string LimitScope = "sluice.scope";
     public const string Door = "sluice.door";
+    public const string Hook = "sluice.hook";
 
     /// <summary>Who answers, as the hub's clients see it.</summary>
     public const string Hub = "sluice";

@@ -10,7 +10,7 @@ public sealed partial class FolderTests
     private static readonly Dictionary<string, string[]> Order = new()
     {
         ["Sluice.Server"] =
-            ["Runtime", "Transport", "Prices", "Configuration", "Storage", "Metering", "Ledger", "Models", "Access", "Telemetry", "Upstreams", "Routing", "Serving", "Answers", "Console", "Cluster", "Endpoints", ""],
+            ["Runtime", "Transport", "Prices", "Configuration", "Storage", "Metering", "Ledger", "Models", "Access", "Telemetry", "Upstreams", "Hooks", "Routing", "Serving", "Answers", "Console", "Cluster", "Endpoints", ""],
         ["Sluice.Inference"] =
         [
             "Gguf", "Tokenization", "ChatTemplates", "Quantization", "Kernels", "Grammars", "Prompting", "ToolCalls", "Sampling", "Architectures",

@@ -216,7 +216,7 @@ public sealed class EmbeddingTests
         var log = new LogLines(LogLevel.Warning);
         using var loggers = LoggerFactory.Create(logging => logging.AddProvider(log));
         var fit = new HostFit(
-            drain is { } seconds ? TimeSpan.FromSeconds(seconds) : null, new EmbeddingOptions(), new Limits(),
+            drain is { } seconds ? TimeSpan.FromSeconds(seconds) : null, TimeSpan.Zero, new EmbeddingOptions(), new Limits(),
             Options.Create(new HostOptions { ShutdownTimeout = TimeSpan.FromSeconds(timeout) }), Options.Create(new KestrelServerOptions()),
             server: null, loggers.CreateLogger<HostFit>());
         Assert.Equal(TimeSpan.FromSeconds(fitting), fit.Drain);

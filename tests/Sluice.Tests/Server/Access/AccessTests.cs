@@ -155,6 +155,23 @@ public sealed class AccessTests
     }
 
     [Theory]
+    [InlineData("vscode-webview://0f3c1d2e", "localhost:7070", "127.0.0.1", true)]
+    [InlineData("app://obsidian.md", "127.0.0.1:7070", "127.0.0.1", true)]
+    [InlineData("app://-", "[::1]:7070", "::1", true)]
+    [InlineData("vscode-webview://0f3c1d2e", "hub.example.com:7070", "127.0.0.1", false)]
+    [InlineData("vscode-webview://0f3c1d2e", "localhost:7070", "10.0.0.7", false)]
+    [InlineData("app://obsidian.md", "evil.example.com:7070", "127.0.0.1", false)]
+    [InlineData("https://app.example.com", "localhost:7070", "127.0.0.1", false)]
+    [InlineData("apps://obsidian.md", "localhost:7070", "127.0.0.1", false)]
+    public void CrossOrigin_IsForProgramsOfThisMachine_OnLoopbackOnly(string origin, string host, string peer, bool isFine)
+    {
+        var context = Request(host, ("Origin", origin));
+        context.Connection.RemoteIpAddress = System.Net.IPAddress.Parse(peer);
+        Assert.Equal(isFine, new CrossOrigin(new SluiceOptions()).Apply(context));
+        Assert.Equal(isFine ? origin : "", context.Response.Headers.AccessControlAllowOrigin.ToString());
+    }
+
+    [Theory]
     [InlineData("http://localhost:3000", true)]
     [InlineData("http://127.0.0.1:5173", true)]
     [InlineData("https://chat.example.com", true)]

@@ -52,6 +52,26 @@ public sealed class GracefulStopTests
     }
 
     [Fact]
+    public async Task With_a_delay_new_requests_are_served_for_as_long_and_refused_after_it()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("fine"));
+        await using var hub = await UpstreamHub.StartAsync(
+            UpstreamHub.Model("m", upstream), _clock, configure: options => options with { Drain = s_drain, StopDelay = TimeSpan.FromSeconds(10) });
+        var stopping = hub.StopAsync();
+        await WhenDrainingAsync(hub);
+        using (var served = await hub.PostAsync(UpstreamHub.Ask(), Cancellation))
+        {
+            Assert.Equal(HttpStatusCode.OK, served.StatusCode);
+            // So that whoever comes next goes elsewhere.
+            Assert.True(served.Headers.ConnectionClose);
+        }
+        Assert.False(stopping.IsCompleted);
+        _clock.Advance(TimeSpan.FromSeconds(10));
+        await stopping;
+        await Assert.ThrowsAsync<HttpRequestException>(() => hub.PostAsync(UpstreamHub.Ask(), Cancellation));
+    }
+
+    [Fact]
     public async Task What_runs_comes_to_its_end_and_can_be_resumed_and_nothing_else_begins()
     {
         using var gate = new SemaphoreSlim(0);

@@ -29,6 +29,10 @@ public sealed class ConfigurationFileTests
             store_path: data/answers.db
             store_size: 2GB
             drain: 5m
+            stop_delay: 10s
+            hooks:
+              before: {url: "http://127.0.0.1:9000/check", api_key: "${KEY}", timeout: 500ms, on_failure: pass}
+              after: {url: https://hooks.example.com/done}
             models:
               - id: small
                 gguf: Small.Q4_1.gguf
@@ -54,6 +58,11 @@ public sealed class ConfigurationFileTests
         Assert.Equal(
             (StoreKind.Sqlite, Path.GetFullPath("data/answers.db"), 2_000_000_000L, TimeSpan.FromMinutes(5)),
             (options.Store, options.StorePath, options.StoreSizeBytes!.Value, options.Drain!.Value));
+        Assert.Equal(TimeSpan.FromSeconds(10), options.StopDelay);
+        Assert.Equal(
+            new HookOptions("http://127.0.0.1:9000/check") { ApiKey = "sk-from-env", Timeout = TimeSpan.FromMilliseconds(500), OnFailure = HookFailure.Pass },
+            options.Hooks.Before);
+        Assert.Equal(new HookOptions("https://hooks.example.com/done"), options.Hooks.After);
         Assert.False(options.Console);
         Assert.True(ConfigurationFile.Parse("{}", "sluice.yaml").Console);
         Assert.Equal([true, false], options.Models!.Select(model => model.KeepsAnswers));
@@ -65,7 +74,7 @@ public sealed class ConfigurationFileTests
         Assert.Equal((null, null, null), (options.Models![1].Context, options.Models![1].Threads, options.Models![1].KeepAlive));
         Assert.Equal((false, true), (options.Models![0].EndsRepetition, options.Models![1].EndsRepetition));
         Assert.Equal(SamplingDefaults.None, options.Models![1].Defaults);
-        Assert.Equal(new SourcePosition("sluice.yaml", 16, 11), options.Models![0].Position);
+        Assert.Equal(new SourcePosition("sluice.yaml", 20, 11), options.Models![0].Position);
     }
 
     [Theory]
@@ -80,8 +89,8 @@ public sealed class ConfigurationFileTests
     }
 
     [Theory]
-    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport")]
-    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport")]
+    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
+    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
     [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope, context, threads, keep_alive")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_p: 1.1}}", "sluice.yaml:2:40: '1.1' is not a valid value of 'top_p'; expected a number from 0 to 1")]
@@ -99,7 +108,7 @@ public sealed class ConfigurationFileTests
     [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
     [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; it needs one of them")]
     [InlineData("models: a", "sluice.yaml:1:9: 'models' must be a list, but this is text")]
-    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, but this is a list")]
+    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay, but this is a list")]
     [InlineData("models:\n  - {id: a, gguf: a}\n  - {id: b, gguf: b, aliases: [A]}", "sluice.yaml:3:32: the name 'A' is already used in line 2; ids and aliases must be unique, and upper and lower case are the same")]
     [InlineData("certificate: {key: a}", "sluice.yaml:1:14: 'certificate' has no 'path'")]
     [InlineData("listen: http://127.0.0.1:99999", "sluice.yaml:1:9: listen: 'http://127.0.0.1:99999' has the port '99999'; expected a number from 0 to 65535")]
@@ -124,6 +133,13 @@ public sealed class ConfigurationFileTests
     [InlineData("store_size: 100 kB", "sluice.yaml:1:13: a store needs at least 1MiB")]
     [InlineData("console: maybe", "sluice.yaml:1:10: 'maybe' is not a valid value of 'console'; allowed here: true, false")]
     [InlineData("drain: 5", "sluice.yaml:1:8: '5' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h")]
+    [InlineData("stop_delay: 5", "sluice.yaml:1:13: '5' is not a valid duration; expected a number with a unit, such as 30s or 5m, up to 24h")]
+    [InlineData("hooks: {before: {timeout: 2s}}", "sluice.yaml:1:17: 'before' has no 'url'")]
+    [InlineData("hooks: {before: {url: gpu}}", "sluice.yaml:1:23: 'gpu' is not a valid address of a hook; expected http://HOST:PORT/PATH or https://HOST/PATH, with a key only in 'api_key'")]
+    [InlineData("hooks: {after: {url: \"http://u:p@a\"}}", "sluice.yaml:1:22: 'http://u:p@a' is not a valid address of a hook; expected http://HOST:PORT/PATH or https://HOST/PATH, with a key only in 'api_key'")]
+    [InlineData("hooks: {before: {url: \"http://a\", timeout: 2m}}", "sluice.yaml:1:44: '2m' is not a valid timeout of a hook; expected a number with a unit, such as 500ms or 2s, up to 1m")]
+    [InlineData("hooks: {before: {url: \"http://a\", on_failure: open}}", "sluice.yaml:1:47: 'open' is not a valid value of 'on_failure'; allowed here: refuse, pass")]
+    [InlineData("hooks: {after: {url: \"http://a\", on_failure: pass}}", "sluice.yaml:1:34: unknown key 'on_failure'; allowed here: url, api_key, timeout")]
     [InlineData("models:\n  - {id: a, gguf: a.gguf, store: memory}", "sluice.yaml:2:34: 'memory' is not a valid value of a model's 'store'; allowed here: off")]
     [InlineData("allowed_hosts: [\"http://x\"]", "sluice.yaml:1:17: 'http://x' is not a valid host name; expected a name or address without scheme and port, or *")]
     [InlineData("cors_origins: [example.com]", "sluice.yaml:1:16: 'example.com' is not a valid origin; expected SCHEME://HOST or SCHEME://HOST:PORT, or *")]

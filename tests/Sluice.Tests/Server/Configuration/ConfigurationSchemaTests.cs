@@ -26,6 +26,9 @@ public sealed partial class ConfigurationSchemaTests
         { "models: [{\"?\": 1}]", "$defs/model/properties" },
         { "models: [{id: a, gguf: a, defaults: {\"?\": 1}}]", "$defs/defaults/properties" },
         { "models: [{id: a, upstreams: [{\"?\": 1}]}]", "$defs/upstream/properties" },
+        { "hooks: {\"?\": 1}", "properties/hooks/properties" },
+        { "hooks: {before: {\"?\": 1}}", "properties/hooks/properties/before/properties" },
+        { "hooks: {after: {\"?\": 1}}", "properties/hooks/properties/after/properties" },
         { "models: [{id: a, upstreams: [{url: http://a}], timeouts: {\"?\": 1}}]", "$defs/timeouts/properties" },
     };
 
@@ -33,6 +36,7 @@ public sealed partial class ConfigurationSchemaTests
     public static TheoryData<string, string> Choices => new()
     {
         { "store: none-of-them", "properties/store/enum" },
+        { "hooks: {before: {url: http://a, on_failure: none-of-them}}", "properties/hooks/properties/before/properties/on_failure/enum" },
         { "models: [{id: a, gguf: a, store: none-of-them}]", "$defs/model/properties/store/enum" },
         { "models: [{id: a, upstreams: [{url: http://a, kind: none-of-them}]}]", "$defs/upstream/properties/kind/enum" },
         { "models: [{id: a, upstreams: [{url: http://a, on_abort: none-of-them}]}]", "$defs/upstream/properties/on_abort/enum" },
@@ -47,6 +51,7 @@ public sealed partial class ConfigurationSchemaTests
         "a key has one id",
         "environment variable",
         "is empty",
+        "up to 1m",
         "needs at least",
         "is not a model of this configuration",
         "can't be its own fallback",
@@ -86,6 +91,10 @@ public sealed partial class ConfigurationSchemaTests
         store_path: "${DATA}/answers.db"
         store_size: 500MB
         drain: 1.5m
+        stop_delay: 10s
+        hooks:
+          before: {url: "http://127.0.0.1:9000/check", api_key: k, timeout: 500ms, on_failure: pass}
+          after: {url: "https://hooks.example.com/done", timeout: 5s}
         console: off
         models:
           - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}", "${file:/run/secrets/name}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off, context: 4096, threads: "${T}", keep_alive: 0}
