@@ -34,6 +34,8 @@ public sealed class ConsoleTests
     [InlineData("leave")]
     [InlineData("focused")]
     [InlineData("refused")]
+    [InlineData("code")]
+    [InlineData("reload")]
     public async Task Chromium_shows(string name)
     {
         await using var upstream = await ConsoleUpstream.StartAsync();

@@ -47,6 +47,7 @@ internal static class ConsoleUpstream
         else if (isCall) await CallAsync(reply);
         else if (said == "count") await CountAsync(reply);
         else if (said == "hostile") await HostileAsync(reply);
+        else if (said == "code") await CodeAsync(reply);
         else if (said == "long") await LongAsync(reply);
         else if (said == "reason") await ReasonAsync(reply);
         else await SayAsync(reply, $"You said **{said}**, as message {request.RootElement.GetProperty("messages").GetArrayLength()}.");
@@ -72,6 +73,12 @@ internal static class ConsoleUpstream
             await SayAsync(reply, $"w{i} ");
             await Task.Delay(25, reply.Aborted);
         }
+    }
+
+    private static async Task CodeAsync(UpstreamReply reply)
+    {
+        const string Text = "Here:\n\n```python\ndef f(x):  # a comment\n    return \"<b>\" + str(12)\n```\n\nand\n\n```diff\n+new\n-old\n```\n";
+        for (var start = 0; start < Text.Length; start += 5) await SayAsync(reply, Text[start..int.Min(start + 5, Text.Length)]);
     }
 
     private static async Task HostileAsync(UpstreamReply reply)

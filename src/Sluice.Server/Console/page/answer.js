@@ -96,6 +96,26 @@ export class Answer {
     return this.#slots.get(index);
   }
 
+  /** What is kept of it in the tab. */
+  save() {
+    const { id, state, text, reasoning, calls, raw, usage, finish, cancelled, error, lastEvent, resumedAt, contentCount } = this;
+    const after = (time) => (time === null ? null : time - this.startedAt);
+    return { id, state, text, reasoning, calls, raw, usage, finish, cancelled, error, lastEvent, resumedAt, contentCount, first: after(this.firstAt), last: after(this.lastAt), ended: after(this.endedAt) };
+  }
+
+  /** The opposite of `save`. One that ran is read again from its beginning: the hub has it. Whether that has to be done. */
+  restore({ first, last, ended, ...saved }) {
+    if (!['done', 'stopped', 'failed'].includes(saved.state)) {
+      this.id = saved.id;
+      if (saved.id !== null) return true;
+      this.error = 'The page was left before the answer began.';
+      this.#end('failed');
+      return false;
+    }
+    Object.assign(this, saved, { startedAt: 0, firstAt: first, lastAt: last, endedAt: ended });
+    return false;
+  }
+
   /** Asks for it; comes back when this page reads no more. */
   async ask(body) {
     this.#key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;

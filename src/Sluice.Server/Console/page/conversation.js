@@ -41,6 +41,32 @@ export class Conversation {
     node.parent.shown = Math.min(count - 1, Math.max(0, number - 1 + step));
   }
 
+  /** All of it as plain objects, each behind the one before it; `describe` says what is kept of a message. */
+  save(describe) {
+    const saved = [];
+    const open = [...this.#root.children].reverse();
+    while (open.length > 0) {
+      const node = open.pop();
+      saved.push({ ...describe(node), id: node.id, parent: node.parent.id, shown: node.shown });
+      open.push(...[...node.children].reverse());
+    }
+    return { shown: this.#root.shown, messages: saved };
+  }
+
+  /** The opposite of `save`; `revive` makes a message of what was kept. */
+  restore({ shown, messages }, revive) {
+    const known = new Map([[0, this.#root]]);
+    for (const saved of messages) {
+      const parent = known.get(saved.parent);
+      if (!parent) continue;
+      const node = { ...revive(saved), id: saved.id, parent, children: [], shown: saved.shown };
+      parent.children.push(node);
+      known.set(node.id, node);
+      this.#count = Math.max(this.#count, node.id);
+    }
+    this.#root.shown = shown;
+  }
+
   clear() {
     this.#root.children = [];
     this.#root.shown = 0;

@@ -11,5 +11,9 @@ export function knownIds() {
 
 /** Keeps an id in the tab. */
 export function remember(id) {
-  sessionStorage.setItem(Name, [...knownIds().filter((one) => one !== id), id].slice(-Max).join(','));
+  try {
+    sessionStorage.setItem(Name, [...knownIds().filter((one) => one !== id), id].slice(-Max).join(','));
+  } catch {
+    // No room: the list then shows this answer without its id.
+  }
 }

@@ -2,6 +2,7 @@
 // or an address that this file has not written itself. What isn't understood is shown as it is.
 
 import { button, element } from './dom.js';
+import { highlight } from './highlight.js';
 
 const DepthMax = 6;
 const LinkMax = 2000;
@@ -158,7 +159,8 @@ function visible(code) {
 }
 
 function codeBlock(language, text) {
-  const code = element('code', {}, visible(text));
+  const shown = visible(text);
+  const code = element('code', {}, (text && highlight(shown, language)) || shown);
   const copy = button('Copy', async () => {
     await navigator.clipboard?.writeText(code.textContent);
     copy.textContent = 'Copied';
@@ -166,6 +168,11 @@ function codeBlock(language, text) {
   return {
     node: element('div', { class: 'code' }, element('div', { class: 'code-head' }, element('span', {}, language || 'text'), copy), element('pre', { tabindex: '0' }, code)),
     text: code.firstChild ?? code.appendChild(document.createTextNode('')),
+    // Once nothing more comes to it.
+    color: () => {
+      const nodes = highlight(code.textContent, language);
+      if (nodes) code.replaceChildren(...nodes);
+    },
   };
 }
 
@@ -362,11 +369,11 @@ export class MarkdownView {
 
   #openFence(block) {
     this.#list = null;
-    const { node, text } = codeBlock(block.language, '');
+    const { node, text, color } = codeBlock(block.language, '');
     this.root.append(node);
     const mark = Fence.exec(this.#tail.split('\n', 1)[0])[1];
     this.#tail = this.#tail.slice(this.#tail.indexOf('\n') + 1 || this.#tail.length);
-    this.#fence = { text, mark, isEmpty: true };
+    this.#fence = { text, mark, color, isEmpty: true };
     this.#extendFence();
   }
 
@@ -383,6 +390,7 @@ export class MarkdownView {
       if (trimmed.startsWith(mark) && /^(`+|~+)$/.test(trimmed)) {
         this.#take(text, taken);
         this.#tail = this.#tail.slice(end + 1);
+        this.#fence.color();
         this.#fence = null;
         return true;
       }
@@ -406,6 +414,7 @@ export class MarkdownView {
       const { text, mark } = this.#fence;
       const line = this.#tail;
       if (line && !(line.trim().startsWith(mark) && /^(`+|~+)$/.test(line.trim()))) this.#take(text, `${this.#fence.isEmpty ? '' : '\n'}${line}`);
+      this.#fence.color();
       this.#fence = null;
       this.#tail = '';
       return;

@@ -5,18 +5,77 @@ import { Answer } from './answer.js';
 import { AnswerView } from './answerview.js';
 import { Conversation } from './conversation.js';
 import { announce, button, complain, element, field } from './dom.js';
-import { doorOfPath } from './doors.js';
+import { doorOfPath, doors } from './doors.js';
 import { Settings } from './settings.js';
 import { languages } from './snippets.js';
 
 const ImageBytesMax = 10 << 20;
 
-// It outlives a look at another page.
+// It outlives a look at another page, and a reload: the tab keeps it, up to a size.
 const conversation = new Conversation();
+const StoredName = 'sluice.conversation';
+const StoredCharactersMax = 1 << 20;
 let running = null;
 // Of the page that is shown: an answer may be asked for on one page and end on another, which shows the same conversation.
 let shown = null;
-const refresh = () => shown?.refresh();
+const refresh = () => {
+  shown?.refresh();
+  save();
+};
+
+// Where it is too large without its images too, nothing is kept.
+function save() {
+  for (const hasImages of [true, false]) {
+    const text = JSON.stringify(conversation.save((node) => describe(node, hasImages)));
+    if (text.length > StoredCharactersMax) continue;
+    try {
+      sessionStorage.setItem(StoredName, text);
+      return;
+    } catch {
+      // There is less room than that.
+    }
+  }
+  sessionStorage.removeItem(StoredName);
+}
+
+function describe({ role, text, images, results, model, answer }, hasImages) {
+  return role === 'assistant' ? { role, model, door: answer.door.id, answer: answer.save() } : { role, text, results, images: hasImages ? images : undefined };
+}
+
+function restore() {
+  try {
+    conversation.restore(JSON.parse(sessionStorage.getItem(StoredName) ?? '{"shown":0,"messages":[]}'), ({ role, text, images, results, model, door, answer: saved }) => {
+      if (role !== 'assistant') return { role, text, images, results };
+      const answer = track(doors.find((one) => one.id === door));
+      if (answer.restore(saved)) {
+        running = answer;
+        answer.watch(saved.id).catch((failure) => complain(failure.message)).finally(() => {
+          if (running === answer && answer.isOver) running = null;
+          refresh();
+        });
+      }
+      return { role, model, answer };
+    });
+  } catch {
+    // It was another version's.
+    conversation.clear();
+  }
+}
+
+// An answer whose changes are shown, wherever it is shown.
+function track(door) {
+  const answer = new Answer(door, () => {
+    for (const one of shown?.views ?? []) one.changed();
+    if (answer.isOver && running === answer) {
+      running = null;
+      refresh();
+    }
+  });
+  return answer;
+}
+
+restore();
+addEventListener('pagehide', save);
 
 /** Shows the playground. */
 export function showPlayground(view, hub, query) {
@@ -50,13 +109,7 @@ export function showPlayground(view, hub, query) {
     const messages = [...conversation.before(node), node];
     const body = wanted.door.build({ model: wanted.model, system: wanted.system, messages, options: wanted.options });
     const reply = conversation.add({ role: 'assistant', model: wanted.model }, node);
-    const answer = new Answer(wanted.door, () => {
-      for (const one of shown?.views ?? []) one.changed();
-      if (answer.isOver) {
-        running = null;
-        refresh();
-      }
-    });
+    const answer = track(wanted.door);
     reply.answer = answer;
     running = answer;
     refresh();

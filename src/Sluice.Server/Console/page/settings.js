@@ -44,7 +44,11 @@ export class Settings {
       element('details', {}, element('summary', {}, 'JSON schema'), field('The answer follows it', this.#schema)),
       element('details', {}, element('summary', {}, 'Anything else'), field('More members of the request, as JSON', this.#more, 'They replace those of the same name.')));
     this.node.addEventListener('input', () => {
-      sessionStorage.setItem(Name, JSON.stringify(Object.fromEntries(Object.entries(controls).map(([name, control]) => [name, control.value]))));
+      try {
+        sessionStorage.setItem(Name, JSON.stringify(Object.fromEntries(Object.entries(controls).map(([name, control]) => [name, control.value]))));
+      } catch {
+        // No room: they hold until the page is left.
+      }
       document.dispatchEvent(new CustomEvent('sluice:settings'));
     });
   }

@@ -29,11 +29,21 @@ function curl(door, body, origin) {
   return [...lines, `  -d ${shell(JSON.stringify(body, null, 2))}`].join('\n');
 }
 
+// What Anthropic's SDK for Python knows; it refuses any other argument, and sends what is in extra_body.
+const MessagesArguments = ['model', 'messages', 'max_tokens', 'system', 'tools', 'tool_choice', 'stop_sequences', 'thinking', 'metadata'];
+
+function messagesArguments(body) {
+  const entries = Object.entries(body);
+  const more = Object.fromEntries(entries.filter(([name]) => !MessagesArguments.includes(name)));
+  const known = Object.fromEntries(entries.filter(([name]) => MessagesArguments.includes(name)));
+  return Object.keys(more).length === 0 ? known : { ...known, extra_body: more };
+}
+
 function pythonProgram(door, body, origin) {
   const { stream, stream_options: streamOptions, ...rest } = body;
   if (door.id === 'messages') {
     return `import os\n\nfrom anthropic import Anthropic\n\nclient = Anthropic(base_url=${literal(origin)}, api_key=os.environ.get("SLUICE_API_KEY", "unused"))\n`
-      + `with client.messages.stream(**${python(rest)}) as stream:\n    for text in stream.text_stream:\n        print(text, end="", flush=True)\nprint()\n`;
+      + `with client.messages.stream(**${python(messagesArguments(rest))}) as stream:\n    for text in stream.text_stream:\n        print(text, end="", flush=True)\nprint()\n`;
   }
   const head = `import os\n\nfrom openai import OpenAI\n\nclient = OpenAI(base_url=${literal(`${origin}/v1`)}, api_key=os.environ.get("SLUICE_API_KEY", "unused"))\n`;
   return door.id === 'responses'

@@ -57,7 +57,7 @@ export const answerText = async (page) => (await lastAnswer(page).locator(".mark
 
 export async function finished(page, state = "done") {
   await lastAnswer(page).locator(`.state.state-${state}`).waitFor().catch(async (error) => {
-    throw new Error(`The answer is not ${state}: ${await lastAnswer(page).locator(".foot").innerText()}`, { cause: error });
+    throw new Error(`The answer is not ${state}: ${(await lastAnswer(page).innerText()).slice(0, 500)}`, { cause: error });
   });
 }
 
