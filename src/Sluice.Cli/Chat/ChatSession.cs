@@ -214,6 +214,8 @@ internal sealed partial class ChatSession : IDisposable
     {
         var text = new StringBuilder();
         var painter = _terminal.HasColor ? new MarkdownPainter() : null;
+        // A word is taken back at the border only where the cursor can go back.
+        var wrap = _terminal is { HasCursor: true, Width: { } width } ? new WordWrap(width) : null;
         var isReasoning = false;
         await foreach (var piece in answer.Pieces)
         {
@@ -223,17 +225,24 @@ internal sealed partial class ChatSession : IDisposable
             if (piece.IsReasoning && !_terminal.IsOutputInteractive) continue;
             if (piece.IsReasoning != isReasoning)
             {
-                _terminal.Output.Write((painter is null ? "" : piece.IsReasoning ? Faint : Reset) + (piece.IsReasoning ? "" : "\n\n"));
+                var change = (painter is null ? "" : piece.IsReasoning ? Faint : Reset) + (piece.IsReasoning ? "" : "\n\n");
+                _terminal.Output.Write(wrap?.Add(change) ?? change);
                 isReasoning = piece.IsReasoning;
             }
 
             var shown = _terminal.IsOutputInteractive ? WithoutControls(piece.Text) : piece.Text;
-            _terminal.Output.Write(painter is null || piece.IsReasoning ? shown : painter.Add(shown));
+            if (painter is not null && !piece.IsReasoning) shown = painter.Add(shown);
+            _terminal.Output.Write(wrap?.Add(shown) ?? shown);
             _terminal.Output.Flush();
         }
 
         spinner?.Dispose();
-        if (painter is not null) _terminal.Output.Write(painter.End() + (isReasoning ? Reset : ""));
+        if (painter is not null)
+        {
+            var rest = painter.End() + (isReasoning ? Reset : "");
+            _terminal.Output.Write(wrap?.Add(rest) ?? rest);
+        }
+
         return text.ToString();
     }
 
