@@ -7,7 +7,7 @@ namespace Sluice.ConformanceTests.Harness;
 public static class ClientSdks
 {
     public const string NoPython =
-        "Needs Python with the openai, anthropic and httpx packages: set SLUICE_PYTHON, or have Python 3.11 and the wheels in SLUICE_SHARED.";
+        "Needs Python with the openai, anthropic and httpx packages: set SLUICE_PYTHON, or have Python 3 with venv, and the wheels in SLUICE_SHARED or an index that pip reaches.";
 
     public const string NoNode =
         "Needs Node 22 with its packages: set SLUICE_NODE and SLUICE_NODE_MODULES, or have npm and a network.";
@@ -37,8 +37,10 @@ public static class ClientSdks
         var folder = Artifacts("clients-python");
         var python = Path.Combine(folder, "bin", "python");
         if (await SucceedsAsync(python, folder: null, "-c", "import openai, anthropic, httpx")) return python;
-        if (TestFiles.FindShared("wheels") is not { } wheels || !await SucceedsAsync("python3", null, "-m", "venv", folder)) return null;
-        return await SucceedsAsync(python, null, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "openai", "anthropic", "httpx") ? python : null;
+        if (!await SucceedsAsync("python3", null, "-m", "venv", folder)) return null;
+        // By name where there are no wheels.
+        string[] source = TestFiles.FindShared("wheels") is { } wheels ? ["--no-index", "--find-links", wheels] : [];
+        return await SucceedsAsync(python, null, ["-m", "pip", "install", "--quiet", .. source, "openai", "anthropic", "httpx", "pyyaml"]) ? python : null;
     }
 
     private static async Task<(string Node, string Modules)?> FindOrInstallNodeAsync()
