@@ -29,17 +29,19 @@ public sealed class SamplesTests
         Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task The_agent_calls_its_function()
+    [Theory]
+    [InlineData("Agent")]
+    [InlineData("SemanticKernel")]
+    public async Task The_agent_calls_its_function(string sample)
     {
         await using var upstream = await ScriptedUpstream.StartAsync(
             ScriptedUpstream.Frames(
                 ScriptedUpstream.Role(),
-                ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"GetTime","arguments":"{\"city\":\"Rome\"}"}}]},"finish_reason":null}"""),
+                ScriptedUpstream.Chunk("""{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"NAME","arguments":"{\"city\":\"Rome\"}"}}]},"finish_reason":null}""".Replace("NAME", sample == "Agent" ? "GetTime" : "Clock-GetTime", StringComparison.Ordinal)),
                 ScriptedUpstream.Finish("tool_calls")),
             ScriptedUpstream.Says("At noon."));
         await using var hub = await TestHub.StartConfiguredAsync($"  - {{id: m, upstreams: [{{url: '{upstream.Url}'}}]}}\n");
-        var (code, output, errors) = await RunAsync("Agent", hub.Address.ToString(), "m", "What time is it in Rome?");
+        var (code, output, errors) = await RunAsync(sample, hub.Address.ToString(), "m", "What time is it in Rome?");
         Assert.True(code == 0, errors);
         Assert.Equal("At noon.", output.Trim());
         Assert.Contains("It is noon in Rome.", upstream.Calls[1].Body, StringComparison.Ordinal);

@@ -77,6 +77,19 @@ public sealed class DeploymentTests : IDisposable
     }
 
     [Fact]
+    public void The_manifest_of_one_hub_has_a_valid_configuration_and_gives_it_time_to_stop()
+    {
+        var stream = new YamlDotNet.RepresentationModel.YamlStream();
+        stream.Load(new StringReader(RepositoryFiles.Read("deploy/kubernetes/sluice.yaml")));
+        var objects = stream.Documents.Select(static document => document.RootNode).ToList();
+        Assert.Equal(["ConfigMap", "PersistentVolumeClaim", "Deployment", "Service"], objects.Select(static item => item["kind"].ToString()));
+        var options = Check(objects[0]["data"]["sluice.yaml"].ToString());
+        var pod = objects[2]["spec"]["template"]["spec"];
+        Assert.Equal($"{(int)(options.StopDelay!.Value + options.Drain!.Value).TotalSeconds + 30}", pod["terminationGracePeriodSeconds"].ToString());
+        Assert.Contains($"containerPort: {options.Listen[0].Port}", RepositoryFiles.Read("deploy/kubernetes/sluice.yaml"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_unit_is_one_that_systemd_understands()
     {
         if (Find("systemd-analyze") is not { } analyze) return;

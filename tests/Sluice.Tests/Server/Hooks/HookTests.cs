@@ -224,7 +224,8 @@ public sealed class HookTests
     public async Task An_applications_handler_takes_the_calls()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("fine"));
-        using var handler = new RefusingHandler();
+        using var handler = new RuleHandler();
+        Assert.NotNull(CreateOptions().Hooks.Before);
         await using var hub = await StartAsync(upstream, new AnswerHooks { Before = new HookOptions("http://in.process/") { Handler = handler } });
         using var client = new HttpClient { BaseAddress = hub.Address };
         using var response = await client.PostAsync(new Uri(Chat, UriKind.Relative), Json(Body("hello", stream: true)));
@@ -232,7 +233,22 @@ public sealed class HookTests
         Assert.Contains("refused_by_hook", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
-    private sealed class RefusingHandler : HttpMessageHandler
+    private static SluiceOptions CreateOptions()
+    {
+        // As in docs/hooks.md.
+        var options = new SluiceOptions
+        {
+            Models = [],
+            Hooks = new AnswerHooks
+            {
+                Before = new HookOptions("http://in.process/") { Handler = new RuleHandler(), OnFailure = HookFailure.Refuse },
+                After = new HookOptions("http://127.0.0.1:9000/after") { Timeout = TimeSpan.FromSeconds(5) },
+            },
+        };
+        return options;
+    }
+
+    private sealed class RuleHandler : HttpMessageHandler
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
             Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent("""{"action":"refuse","message":"Not here."}""") });
