@@ -15,7 +15,7 @@ public sealed class DocumentedCommandTests : IDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
     private readonly string _folder = Directory.CreateTempSubdirectory("sluice-documents-").FullName;
 
-    public static TheoryData<string> Pages => [.. CodeBlock.All.Where(static block => block is { Language: "sh", WhyNotRun: null }).Select(static block => block.Path).Distinct()];
+    public static TheoryData<string> Pages => [.. DocumentBlock.All.Where(static block => block is { Language: "sh", WhyNotRun: null }).Select(static block => block.Path).Distinct()];
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -26,7 +26,7 @@ public sealed class DocumentedCommandTests : IDisposable
         var script = new StringBuilder("set -euo pipefail\nservers=()\ntrap 'for server in \"${servers[@]}\"; do kill $server 2>/dev/null || true; done' EXIT\n");
         script.Append(System.Globalization.CultureInfo.InvariantCulture, $"sluice() {{ '{Path.Combine(AppContext.BaseDirectory, "sluice")}' \"$@\"; }}\n");
         var number = 0;
-        foreach (var block in CodeBlock.All.Where(block => block.Path == page && block is { Language: "sh", WhyNotRun: null }))
+        foreach (var block in DocumentBlock.All.Where(block => block.Path == page && block is { Language: "sh", WhyNotRun: null }))
         {
             var file = Path.Combine(_folder, $"block{++number}.sh");
             var text = block.Text.Replace("dotnet run -c Release --project src/Sluice.Cli --", "sluice", StringComparison.Ordinal);
@@ -43,7 +43,7 @@ public sealed class DocumentedCommandTests : IDisposable
     [Fact]
     public async Task Blocks_that_are_not_run_say_why_and_can_be_read_by_a_shell()
     {
-        var blocks = CodeBlock.All.Where(static block => block is { Language: "sh", WhyNotRun: not null }).ToList();
+        var blocks = DocumentBlock.All.Where(static block => block is { Language: "sh", WhyNotRun: not null }).ToList();
         Assert.NotEmpty(blocks);
         foreach (var block in blocks)
         {

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Markdig;
+using Markdig.Syntax;
 using Xunit;
 using YamlDotNet.RepresentationModel;
 
@@ -24,7 +26,7 @@ public sealed partial class CodeBlockTests
     public void Each_language_has_a_test()
     {
         string[] checkedHere = ["yaml", "yml", "json", "csharp", "sh", .. s_shown];
-        var unknown = CodeBlock.All.Where(block => !checkedHere.Contains(block.Language) && s_run.GetValueOrDefault(block.Language)?.ContainsKey(block.Path) != true);
+        var unknown = DocumentBlock.All.Where(block => !checkedHere.Contains(block.Language) && s_run.GetValueOrDefault(block.Language)?.ContainsKey(block.Path) != true);
         Assert.Empty(unknown.Select(static block => $"{block.Path}:{block.Line}: {block.Language}"));
         foreach (var (path, test) in s_run.Values.SelectMany(static pages => pages))
         {
@@ -34,11 +36,11 @@ public sealed partial class CodeBlockTests
     }
 
     [Fact]
-    public void Configurations_of_other_programs_are_YAML() => Assert.All(CodeBlock.All.Where(static block => block.Language == "yml"), static block =>
+    public void Configurations_of_other_programs_are_YAML() => Assert.All(DocumentBlock.All.Where(static block => block.Language == "yml"), static block =>
         new YamlStream().Load(new StringReader(block.Text)));
 
     [Fact]
-    public void Objects_are_JSON() => Assert.All(CodeBlock.All.Where(static block => block.Language == "json"), static block =>
+    public void Objects_are_JSON() => Assert.All(DocumentBlock.All.Where(static block => block.Language == "json"), static block =>
     {
         // What is left out is an ellipsis; several objects stand below each other, each from a brace at the beginning of a line.
         var text = block.Text.Replace("[…]", "[]", StringComparison.Ordinal).Replace("{…}", "{}", StringComparison.Ordinal);
@@ -49,7 +51,7 @@ public sealed partial class CodeBlockTests
     public void Programs_in_CSharp_are_compiled_somewhere()
     {
         var source = string.Join('\n', RepositoryFiles.WithExtension(".cs").Where(static path => path.StartsWith("tests/", StringComparison.Ordinal) || path.StartsWith("samples/", StringComparison.Ordinal)).Select(RepositoryFiles.Read).Select(Normalize));
-        Assert.All(CodeBlock.All.Where(static block => block.Language == "csharp"), block =>
+        Assert.All(DocumentBlock.All.Where(static block => block.Language == "csharp"), block =>
         {
             // Where an example has its own address and output, its test says so.
             if (block.Path == "docs/clients.md") return;
@@ -57,7 +59,22 @@ public sealed partial class CodeBlockTests
         });
     }
 
+    [Fact]
+    public void Commands_that_take_long_name_projects_that_exist()
+    {
+        // Indented: measurements, and runs of everything. They are not run here, because they take minutes and a machine for themselves.
+        var commands = RepositoryFiles.WithExtension(".md").SelectMany(path => Markdown.Parse(RepositoryFiles.Read(path)).Descendants<Markdig.Syntax.CodeBlock>()
+            .Where(static block => block is not FencedCodeBlock).SelectMany(block => block.Lines.ToString().Split('\n').Select(line => (path, line)))).ToList();
+        Assert.NotEmpty(commands);
+        var missing = commands.SelectMany(static item => Project().Matches(item.line).Select(match => (item.path, project: match.Value)))
+            .Where(static item => !RepositoryFiles.All.Any(file => file.StartsWith(item.project + "/", StringComparison.Ordinal)));
+        Assert.Empty(missing);
+    }
+
     private static string Normalize(string code) => string.Join('\n', code.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+
+    [GeneratedRegex(@"(?<=\s)(?:src|tests|bench|samples)/[\w.]+")]
+    private static partial Regex Project();
 
     [GeneratedRegex(@"^(?=\{)", RegexOptions.Multiline)]
     private static partial Regex Beginning();
