@@ -67,7 +67,7 @@ public sealed partial class CodeBlockTests
             .Where(static block => block is not FencedCodeBlock).SelectMany(block => block.Lines.ToString().Split('\n').Select(line => (path, line)))).ToList();
         Assert.NotEmpty(commands);
         var missing = commands.SelectMany(static item => Project().Matches(item.line).Select(match => (item.path, project: match.Value)))
-            .Where(static item => !RepositoryFiles.All.Any(file => file.StartsWith(item.project + "/", StringComparison.Ordinal)));
+            .Where(static item => !RepositoryFiles.All.Any(file => file == item.project || file.StartsWith(item.project + "/", StringComparison.Ordinal)));
         Assert.Empty(missing);
     }
 

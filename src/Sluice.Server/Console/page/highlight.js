@@ -48,7 +48,9 @@ const byName = new Map(families.flatMap((family) => family.names.split(' ').map(
 
 /** Nodes of code in a language; null where there is nothing to color. */
 export function highlight(code, language) {
-  const family = byName.get(language.toLowerCase());
+  // Small models write the language below the fence.
+  const name = language || /^[\w+#]{1,12}(?=\n)/.exec(code)?.[0] || '';
+  const family = byName.get(name.toLowerCase());
   if (!family || code.length > CharactersMax) return null;
   return family.isDiff ? diff(code) : tokens(code, family);
 }
