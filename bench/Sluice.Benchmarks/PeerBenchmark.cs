@@ -13,7 +13,7 @@ internal static class PeerBenchmark
         for (int round = 0; round < arguments.Number("rounds", 5); round++)
         {
             Dictionary<string, double> ours = Ours(arguments, threads);
-            Dictionary<string, double> theirs = Theirs(llama, arguments.Model, threads);
+            Dictionary<string, double> theirs = Theirs(llama, arguments, threads);
             foreach ((string row, double value) in ours)
             {
                 series.Add(row, value, theirs.TryGetValue(row, out double t) ? t : null);
@@ -30,35 +30,51 @@ internal static class PeerBenchmark
     private static Dictionary<string, double> Ours(Arguments arguments, string threads)
     {
         string output = Peer.Run(
-            "dotnet", Path.Combine(AppContext.BaseDirectory, "Sluice.Benchmarks.dll"), "engine", "--model", arguments.Model, "--threads", threads);
+            "dotnet", Path.Combine(AppContext.BaseDirectory, "Sluice.Benchmarks.dll"), "engine", "--model", arguments.Model, "--threads", threads,
+            "--prompt", Number(EngineBenchmark.Prompt(arguments)), "--context", Number(EngineBenchmark.Context(arguments)),
+            "--tokens", Number(EngineBenchmark.Decoded(arguments)), "--streams", string.Join(',', EngineBenchmark.Streams(arguments)));
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .Select(static line => line.Split('='))
             .ToDictionary(static parts => parts[0], static parts => double.Parse(parts[1], CultureInfo.InvariantCulture));
     }
 
     // The better of its two benchmarks, row by row.
-    private static Dictionary<string, double> Theirs(string llama, string model, string threads)
+    private static Dictionary<string, double> Theirs(string llama, Arguments arguments, string threads)
     {
         var best = new Dictionary<string, double>();
         void Offer(string row, double value) => best[row] = Math.Max(value, best.GetValueOrDefault(row));
-
-        string batched = Peer.Run(
-            Path.Combine(llama, "llama-batched-bench"),
-            "-m", model, "-t", threads, "-tb", threads, "-c", "16384", "-b", "2048", "-ub", "512", "-npp", "512", "-ntg", "64", "-npl", "1,4,16");
-        foreach (string[] cells in Rows(batched))
+        string model = arguments.Model;
+        int prompt = EngineBenchmark.Prompt(arguments);
+        int context = EngineBenchmark.Context(arguments);
+        int decoded = EngineBenchmark.Decoded(arguments);
+        int[] streams = EngineBenchmark.Streams(arguments);
+        if (streams.Length > 0)
         {
-            // PP, TG, B, N_KV, T_PP, S_PP, T_TG, S_TG
-            if (cells.Length > 8 && int.TryParse(cells[3], out int streams))
+            string batched = Peer.Run(
+                Path.Combine(llama, "llama-batched-bench"),
+                "-m", model, "-t", threads, "-tb", threads, "-c", Number(Math.Max(streams.Max() * (context + decoded), 1024)), "-b", "2048", "-ub", "512",
+                "-npp", Number(context), "-ntg", Number(decoded), "-npl", string.Join(',', streams));
+            foreach (string[] cells in Rows(batched))
             {
-                Offer($"decode {streams} tokens/s", double.Parse(cells[8], CultureInfo.InvariantCulture));
-                Offer("prompt 512 tokens/s", double.Parse(cells[6], CultureInfo.InvariantCulture));
+                // PP, TG, B, N_KV, T_PP, S_PP, T_TG, S_TG
+                if (cells.Length > 8 && int.TryParse(cells[3], out int count))
+                {
+                    Offer($"decode {count} tokens/s", double.Parse(cells[8], CultureInfo.InvariantCulture));
+                    if (context == prompt)
+                    {
+                        Offer($"prompt {prompt} tokens/s", double.Parse(cells[6], CultureInfo.InvariantCulture));
+                    }
+                }
             }
         }
 
-        string single = Peer.Run(Path.Combine(llama, "llama-bench"), "-m", model, "-t", threads, "-p", "512", "-n", "64", "-r", "3");
+        // Its prompts and its one stream once more; without a prompt there only the latter.
+        string single = Peer.Run(
+            Path.Combine(llama, "llama-bench"), "-m", model, "-t", threads, "-p", Number(prompt), "-n", Number(streams.Contains(1) ? decoded : 0), "-r",
+            prompt > 512 ? "1" : "2");
         foreach (string[] cells in Rows(single))
         {
-            string? row = cells.Contains("pp512") ? "prompt 512 tokens/s" : cells.Contains("tg64") ? "decode 1 tokens/s" : null;
+            string? row = cells.Contains($"pp{prompt}") ? $"prompt {prompt} tokens/s" : cells.Contains($"tg{decoded}") ? "decode 1 tokens/s" : null;
             if (row != null)
             {
                 Offer(row, double.Parse(cells[^2].Split(' ')[0], CultureInfo.InvariantCulture));
@@ -67,6 +83,8 @@ internal static class PeerBenchmark
 
         return best;
     }
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static IEnumerable<string[]> Rows(string output) =>
         output.Split('\n').Where(static line => line.StartsWith('|')).Select(static line => line.Split('|', StringSplitOptions.TrimEntries));

@@ -3,6 +3,7 @@ using Sluice.Benchmarks;
 return args switch
 {
     ["engine", .. var rest] => EngineBenchmark.Run(Arguments.Parse(rest)),
+    ["kernels", .. var rest] => KernelBenchmark.Run(Arguments.Parse(rest)),
     ["peers", .. var rest] => PeerBenchmark.Run(Arguments.Parse(rest)),
     ["grammar", .. var rest] => GrammarBenchmark.Run(Arguments.Parse(rest)),
     ["http", .. var rest] => await HttpBenchmark.RunAsync(Arguments.Parse(rest)),
@@ -13,6 +14,7 @@ return args switch
     ["faults"] => await FaultsBenchmark.RunAsync(),
     ["speculation", .. var rest] => SpeculationBenchmark.Run(Arguments.Parse(rest)),
     ["tools", .. var rest] => ToolBenchmark.Run(Arguments.Parse(rest)),
+    ["write-shape", .. var rest] => ShapeFiles.Write(rest),
     ["write-tiny", var folder] => TinyModelFiles.Write(folder),
     _ => Usage(),
 };
@@ -22,7 +24,8 @@ static int Usage()
     Console.Error.WriteLine("""
         Usage: dotnet run -c Release --project bench/Sluice.Benchmarks -- VERB [--name value ...]
           engine   this engine alone: prompt and decode speed, memory bandwidth (--model, --threads)
-          peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads)
+          kernels  matrix products of one thread, by type and columns (--types, --path)
+          peers    beside llama.cpp in alternating rounds (--llama DIR, --rounds, --model, --threads; --prompt, --context and --tokens as numbers; --streams 1,4,16)
           speculation  what guessing tokens from the text itself costs and brings (--rounds, --model, --threads)
           grammar  what a JSON schema costs: compiling, masks, tokens/s (--rounds, --model, --threads)
           http     both servers: first token, tokens/s, gaps (--llama DIR, --sluice FILE, --rounds, --model, --busy N for N busy threads beside them)
@@ -32,6 +35,7 @@ static int Usage()
           faults   the sixteen faults of FailoverBench with its own timings: a score card
           resume   streams over connections that are cut: time to the first missing byte, and what is lost (--cuts, --seed)
           tools    how often the shipped model decides right about tools (--model, --threads, --seeds, --verbose true)
+          write-shape NAME FILE  a file at the shape of a model that people run, with random weights, for peers --model
           write-tiny DIR  small random models, for make_tiny_truth.py and make_architecture_truth.py in tests/reference
         """);
     return 2;

@@ -66,7 +66,7 @@ public static class SluiceServer
         // Reasoning that was sealed by an earlier process is foreign to this one, and so left out.
         services.TryAddSingleton(static _ => new ReasoningSeal(RandomNumberGenerator.GetBytes(ReasoningSeal.KeyBytes)));
         services.TryAddSingleton(NetworkTransport.Create(options.Transport));
-        services.TryAddSingleton(new EngineFactory<InferenceEngine>(static model => InferenceEngine.Load(model.Path, OptionsOf(model)), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
+        services.TryAddSingleton(new EngineFactory<InferenceEngine>(static model => InferenceEngine.Load(model.Path, model.ToEngineOptions()), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),
             options.MemoryBudgetBytes,
@@ -305,9 +305,6 @@ public static class SluiceServer
         services.AddSingleton<PeerEndpoint>();
         services.AddSingleton<ClusterSweep>();
     }
-
-    private static EngineOptions OptionsOf(LocalModel model) =>
-        new() { ContextLengthMax = model.Context, ThreadCount = model.Threads ?? Environment.ProcessorCount };
 
     private static TimeSpan LeadOf(SluiceOptions options, Limits limits) => options.StopDelay ?? (options.Cluster is null ? TimeSpan.Zero : limits.ClusterLead);
 

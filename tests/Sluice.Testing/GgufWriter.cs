@@ -90,7 +90,19 @@ public sealed class GgufWriter
     /// <param name="offset">The claimed offset; null is the true one.</param>
     public GgufWriter AddRawTensor(string name, ulong[] dimensions, uint typeId, byte[] data, ulong? offset = null)
     {
-        _tensors.Add(new Tensor(name, dimensions, typeId, data, offset));
+        _tensors.Add(new Tensor(name, dimensions, typeId, data.Length, stream => stream.Write(data), offset));
+        return this;
+    }
+
+    /// <summary>Adds a tensor whose bytes are made when the file is written, so that files may be larger than memory.</summary>
+    /// <param name="name">Name in the file.</param>
+    /// <param name="dimensions">The file's order: row length first.</param>
+    /// <param name="type">Storage type.</param>
+    /// <param name="write">Writes as many bytes as type and dimensions ask for.</param>
+    public GgufWriter AddTensor(string name, IReadOnlyList<long> dimensions, GgufTensorType type, Action<Stream> write)
+    {
+        var sizeBytes = dimensions.Aggregate(1L, static (product, d) => product * d) / GgufTensorTypes.BlockElements(type) * GgufTensorTypes.BlockBytes(type);
+        _tensors.Add(new Tensor(name, dimensions.Select(d => (ulong)d).ToArray(), (uint)type, sizeBytes, write, null));
         return this;
     }
 
@@ -132,13 +144,13 @@ public sealed class GgufWriter
 
             file.Write(Bytes(tensor.TypeId));
             file.Write(Bytes(tensor.Offset ?? (ulong)offset));
-            offset = Align(offset + tensor.Data.Length);
+            offset = Align(offset + tensor.SizeBytes);
         }
 
         foreach (var tensor in _tensors)
         {
             file.Write(new byte[Align(file.Length) - file.Length]);
-            file.Write(tensor.Data);
+            tensor.Write(file);
         }
     }
 
@@ -206,5 +218,5 @@ public sealed class GgufWriter
         _ => throw new NotSupportedException($"GGUF has no type for {typeof(T)}."),
     };
 
-    private sealed record Tensor(string Name, ulong[] Dimensions, uint TypeId, byte[] Data, ulong? Offset);
+    private sealed record Tensor(string Name, ulong[] Dimensions, uint TypeId, long SizeBytes, Action<Stream> Write, ulong? Offset);
 }

@@ -112,6 +112,14 @@ public sealed class RandomBlocks
                 case GgufTensorType.IQ4_XS:
                     Half(block, Sign() * Vary(deviation / 70 / 18.5));
                     break;
+                case GgufTensorType.IQ2_XXS or GgufTensorType.IQ2_XS or GgufTensorType.IQ2_S:
+                    // Magnitudes of about 25, and a mean scale of 2.
+                    Half(block, Sign() * Vary(deviation / 50));
+                    break;
+                case GgufTensorType.IQ3_XXS or GgufTensorType.IQ3_S:
+                    // 36 and 4, or 9 and 16.
+                    Half(block, Sign() * Vary(deviation / 145));
+                    break;
                 case GgufTensorType.MXFP4:
                     // In halves, and 5.9 of them.
                     block[0] = (byte)(128 + (int)Math.Round(Math.Log2(deviation / 5.9)) - Next(2));

@@ -103,7 +103,9 @@ public sealed class TinyArchitecture(string name, string architecture)
     /// <summary>The file's bytes. The name in it is none of a family, or llama.cpp looks for that family's tokens.</summary>
     /// <param name="type">Of the matrices whose rows are whole blocks of it; other tensors are F32.</param>
     /// <param name="transform">What to write in place of a tensor's blocks, as F32; null writes the blocks.</param>
-    public byte[] ToArray(GgufTensorType type = GgufTensorType.F32, Func<GgufTensorType, byte[], long, float[]>? transform = null)
+    /// <param name="hasExpertsApart">Whether experts have tensors of their own, as in the files of the first models that had some.</param>
+    public byte[] ToArray(
+        GgufTensorType type = GgufTensorType.F32, Func<GgufTensorType, byte[], long, float[]>? transform = null, bool hasExpertsApart = false)
     {
         var writer = new GgufWriter().Add("general.architecture", architecture).Add("general.name", "tiny");
         foreach (var (_, _, write) in _keys)
@@ -116,6 +118,20 @@ public sealed class TinyArchitecture(string name, string architecture)
         {
             var count = dimensions.Aggregate(1L, static (product, d) => product * d);
             var random = new RandomBlocks(name + tensor);
+            const string Experts = "_exps.weight";
+            if (hasExpertsApart && tensor.EndsWith(Experts, StringComparison.Ordinal))
+            {
+                var all = fill(random, count);
+                var length = (int)(dimensions[0] * dimensions[1]);
+                for (var expert = 0; expert < dimensions[2]; expert++)
+                {
+                    writer.AddTensor(
+                        $"{tensor[..^Experts.Length]}.{expert}.weight", [dimensions[0], dimensions[1]], GgufTensorType.F32, all.AsSpan(expert * length, length));
+                }
+
+                continue;
+            }
+
             if (type == GgufTensorType.F32 || deviation == null || dimensions.Length < 2 || dimensions[0] % GgufTensorTypes.BlockElements(type) != 0)
             {
                 writer.AddTensor(tensor, dimensions, GgufTensorType.F32, fill(random, count));

@@ -9,6 +9,7 @@ DATA_FOLDER is tests/Sluice.Tests/Data; it receives
 
 architecture-truth.json   per model and prompt the log probabilities of all tokens after it, by token id; of a model that writes no text, the
                           vector of the prompt. Keys and values are kept in half precision, as here, and attention is the plain form of it.
+quantized-cache-truth.json   the same of QUANTIZED with keys and values in q8_0, for which llama.cpp's attention has another form
 """
 import json
 import os
@@ -23,6 +24,9 @@ PROMPTS = [
     [(i * i * 7 + i * 3 + 5) % 256 for i in range(23)],
 ]
 SCORES = {"bert-rank": 1, "qwen3-rank": 2}
+# Their heads are whole blocks of q8_0, as llama.cpp wants it.
+QUANTIZED = ["gemma3", "qwen35"]
+QUANTIZED_OPTIONS = ["-t", "1", "-c", "256", "-np", "1", "-fa", "on", "-ctk", "q8_0", "-ctv", "q8_0"]
 OPTIONS = ["-t", "1", "-c", "256", "-np", "1", "-fa", "off", "-ctk", "f16", "-ctv", "f16"]
 
 
@@ -68,7 +72,16 @@ def main():
                 print(name, file=sys.stderr)
             except RuntimeError as error:
                 print(f"{name}: llama.cpp does not take it: {error}", file=sys.stderr)
-    with open(target, "w", encoding="utf-8") as file:
+        quantized = {}
+        for name in QUANTIZED:
+            with Server(folder, os.path.join(models, name + ".gguf"), *QUANTIZED_OPTIONS) as server:
+                quantized[name] = [logprobs(server, prompt) for prompt in PROMPTS]
+    write(target, truth)
+    write(os.path.join(data, "quantized-cache-truth.json"), quantized)
+
+
+def write(path, truth):
+    with open(path, "w", encoding="utf-8") as file:
         lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(truth[name], separators=(',', ':'))}" for name in sorted(truth))
         file.write('{"prompts":' + json.dumps(PROMPTS) + ',"models":{\n' + lines + "\n}}\n")
 

@@ -12,11 +12,12 @@ namespace Sluice.Cli.Commands;
 internal static class ChatCommand
 {
     private sealed record Options(
-        Option<string?> System, Option<int?> MaxTokens, Option<double?> Temperature, Option<ulong?> Seed, Option<string?> Config, Option<string?> Models)
+        Option<string?> System, Option<int?> MaxTokens, Option<double?> Temperature, Option<ulong?> Seed, Option<string?> Config, Option<string?> Models, EngineFlags Engine)
     {
         public void AddTo(Command command)
         {
             foreach (var option in (Option[])[System, MaxTokens, Temperature, Seed, Config, Models]) command.Add(option);
+            Engine.AddTo(command);
         }
     }
 
@@ -70,15 +71,16 @@ internal static class ChatCommand
             CustomParser = result => Number(result, ulong.MinValue, ulong.MaxValue, "a whole number from 0"),
         },
         CommonOptions.Config(),
-        CommonOptions.Models());
+        CommonOptions.Models(),
+        new EngineFlags(hasKeepAlive: false));
 
     private static async Task<int> RunAsync(Terminal terminal, ParseResult result, Options options, string? name, string? question)
     {
         var lookup = ConfigurationLookup.Load(terminal, result.GetValue(options.Config), result.GetValue(options.Models));
         ChatModel Load(string? wanted)
         {
-            var model = LocalModelLookup.Find(lookup, wanted);
-            var engine = LocalModelLookup.Load(model.Path);
+            var model = options.Engine.Apply(result, LocalModelLookup.Find(lookup, wanted));
+            var engine = LocalModelLookup.Load(model);
             return new ChatModel(engine, model.Defaults.Or(engine.Model.Sampling));
         }
 

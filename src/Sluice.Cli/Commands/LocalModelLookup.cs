@@ -39,11 +39,12 @@ internal static class LocalModelLookup
 
     /// <summary>Loads a model; blocks for a while.</summary>
     /// <exception cref="CliException">It can't be loaded.</exception>
-    public static InferenceEngine Load(string path)
+    public static InferenceEngine Load(LocalModel model)
     {
+        var path = model.Path;
         try
         {
-            return InferenceEngine.Load(path);
+            return InferenceEngine.Load(path, model.ToEngineOptions());
         }
         catch (GgufException exception)
         {

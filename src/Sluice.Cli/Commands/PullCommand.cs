@@ -37,7 +37,7 @@ internal static class PullCommand
     /// <param name="asJson">For programs.</param>
     internal static void List(Terminal terminal, IReadOnlyList<string> folders, long memoryBytes, bool asJson)
     {
-        var listing = new Listing("NAME", "SIZE", "MEMORY", "HERE");
+        var listing = new Listing("NAME", "SIZE", "MEMORY", "LICENSE", "HERE");
         foreach (var model in KnownModels.All)
         {
             var (fits, isHere) = (model.Fits(memoryBytes), folders.Any(folder => File.Exists(Path.Combine(folder, model.File))));
@@ -47,13 +47,14 @@ internal static class PullCommand
                     json.WriteString("name"u8, model.Name);
                     json.WriteNumber("size_bytes_about"u8, model.Megabytes * 1_000_000L);
                     json.WriteBoolean("fits"u8, fits);
+                    json.WriteString("license"u8, model.License);
                     json.WriteBoolean("here"u8, isHere);
                 },
-                model.Name, ByteSize.Format(model.Megabytes * 1_000_000L), fits ? "fits" : "too large", isHere ? "yes" : "");
+                model.Name, ByteSize.Format(model.Megabytes * 1_000_000L), fits ? "fits" : "too large", model.License, isHere ? "yes" : "");
         }
 
         listing.Write(terminal, asJson);
-        if (!asJson) terminal.Error.WriteLine($"This machine has {ByteSize.Format(memoryBytes)} of memory; sizes are rounded. 'sluice pull NAME' downloads one.");
+        if (!asJson) terminal.Error.WriteLine($"This machine has {ByteSize.Format(memoryBytes)} of memory; sizes are rounded, and a model's page has its license. 'sluice pull NAME' downloads one.");
     }
 
     private static async Task<int> RunAsync(Terminal terminal, string name, string? models, CancellationToken cancellation)

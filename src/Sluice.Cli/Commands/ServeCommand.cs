@@ -48,7 +48,9 @@ internal static class ServeCommand
         var insecure = new Option<bool>("--insecure") { Description = "accept other machines although no API key is set" };
         var config = CommonOptions.Config();
         var models = CommonOptions.Models();
+        var engine = new EngineFlags(hasKeepAlive: true);
         var command = new Command("serve", "Serve models over HTTP") { config, host, port, urls, models, logFormat, insecure };
+        engine.AddTo(command);
         command.SetAction((result, _) =>
         {
             IReadOnlyList<ListenAddress> bound = [];
@@ -60,7 +62,7 @@ internal static class ServeCommand
                 options = options with { StorePath = options.StorePath ?? Path.Combine(ModelFolders.DataFolder(terminal.GetVariable), SluiceServer.AnswersFile) };
                 RequireAccess(options);
                 if (CertificateSection.FindProblem(options.Listen, options.Certificate) is { } problem) throw new CliException($"{problem} to the configuration.");
-                return (options, FindModels(terminal, lookup));
+                return (options, FindModels(terminal, lookup, model => engine.Apply(result, model)));
             }
 
             // What a new configuration wants to listen on counts from the next start; what is listened on counts now.
@@ -119,7 +121,7 @@ internal static class ServeCommand
     }
 
     /// <summary>The models that can be loaded, as far as their headers say. One that the configuration names must be; one that only lies in a folder is left out.</summary>
-    private static ModelCatalog FindModels(Terminal terminal, ConfigurationLookup lookup)
+    private static ModelCatalog FindModels(Terminal terminal, ConfigurationLookup lookup, Func<LocalModel, LocalModel> adjust)
     {
         var catalog = lookup.CreateCatalog();
         var usable = new List<ModelEntry>();
@@ -135,7 +137,7 @@ internal static class ServeCommand
             try
             {
                 ModelProbe.Check(local.Path);
-                usable.Add(model);
+                usable.Add(adjust(local));
             }
             catch (GgufException exception) when (lookup.Options.Models is null)
             {

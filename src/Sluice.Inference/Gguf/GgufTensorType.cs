@@ -39,6 +39,21 @@ public enum GgufTensorType : uint
     /// <summary>6 bits in super-blocks of 256 with 8-bit scales per 16.</summary>
     Q6_K = 14,
 
+    /// <summary>2 bits in super-blocks of 256: vectors of 8 from a grid of 256, with signs, and 4-bit scales per 32.</summary>
+    IQ2_XXS = 16,
+
+    /// <summary>As <see cref="IQ2_XXS"/>, from a grid of 512, with scales per 16.</summary>
+    IQ2_XS = 17,
+
+    /// <summary>3 bits in super-blocks of 256: vectors of 4 from a grid of 256, with signs, and 4-bit scales per 32.</summary>
+    IQ3_XXS = 18,
+
+    /// <summary>As <see cref="IQ3_XXS"/>, from a grid of 512.</summary>
+    IQ3_S = 21,
+
+    /// <summary>As <see cref="IQ2_XS"/>, from a grid of 1024.</summary>
+    IQ2_S = 22,
+
     /// <summary>4 bits that choose one of 16 values that are not evenly spaced, a scale per 32.</summary>
     IQ4_NL = 20,
 
@@ -56,7 +71,7 @@ public enum GgufTensorType : uint
 public static class GgufTensorTypes
 {
     /// <summary>Names of the types that can be read, for messages.</summary>
-    internal const string Supported = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4";
+    internal const string Supported = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ4_NL, IQ4_XS or MXFP4";
 
     /// <summary>Elements in one block: 1, 32 or 256; a row is a whole number of blocks.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The type is not one of the enumeration.</exception>
@@ -76,12 +91,7 @@ public static class GgufTensorTypes
         5 => "Q4_3",
         9 => "Q8_1",
         15 => "Q8_K",
-        16 => "IQ2_XXS",
-        17 => "IQ2_XS",
-        18 => "IQ3_XXS",
         19 => "IQ1_S",
-        21 => "IQ3_S",
-        22 => "IQ2_S",
         24 => "I8",
         25 => "I16",
         26 => "I32",
@@ -117,6 +127,11 @@ public static class GgufTensorTypes
         GgufTensorType.Q4_K => (256, 144),
         GgufTensorType.Q5_K => (256, 176),
         GgufTensorType.Q6_K => (256, 210),
+        GgufTensorType.IQ2_XXS => (256, 66),
+        GgufTensorType.IQ2_XS => (256, 74),
+        GgufTensorType.IQ2_S => (256, 82),
+        GgufTensorType.IQ3_XXS => (256, 98),
+        GgufTensorType.IQ3_S => (256, 110),
         GgufTensorType.IQ4_NL => (32, 18),
         GgufTensorType.IQ4_XS => (256, 136),
         GgufTensorType.MXFP4 => (32, 17),

@@ -102,6 +102,14 @@ internal readonly unsafe struct Avx2Isa : IVectorIsa<Vector256<byte>>
         Avx2.Add(acc.AsInt16(), Avx2.MultiplyAddAdjacent(unsignedBytes, signedBytes.AsSByte())).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> MultiplyBytes(Vector256<byte> unsignedBytes, Vector256<byte> signedBytes) =>
+        Avx2.MultiplyAddAdjacent(unsignedBytes, signedBytes.AsSByte()).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> AddPairs(Vector256<byte> acc, Vector256<byte> int16) =>
+        Avx2.Add(acc.AsInt32(), Avx2.MultiplyAddAdjacent(int16.AsInt16(), Vector256.Create((short)1))).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> SumPairsToSingle(Vector256<byte> int16) =>
         Avx.ConvertToVector256Single(Avx2.MultiplyAddAdjacent(int16.AsInt16(), Vector256.Create((short)1))).AsByte();
 

@@ -102,6 +102,14 @@ internal readonly unsafe struct Avx512Isa : IVectorIsa<Vector512<byte>>
         Avx512BW.Add(acc.AsInt16(), Avx512BW.MultiplyAddAdjacent(unsignedBytes, signedBytes.AsSByte())).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> MultiplyBytes(Vector512<byte> unsignedBytes, Vector512<byte> signedBytes) =>
+        Avx512BW.MultiplyAddAdjacent(unsignedBytes, signedBytes.AsSByte()).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> AddPairs(Vector512<byte> acc, Vector512<byte> int16) =>
+        Avx512F.Add(acc.AsInt32(), Avx512BW.MultiplyAddAdjacent(int16.AsInt16(), Vector512.Create((short)1))).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<byte> SumPairsToSingle(Vector512<byte> int16) =>
         Avx512F.ConvertToVector512Single(Avx512BW.MultiplyAddAdjacent(int16.AsInt16(), Vector512.Create((short)1))).AsByte();
 

@@ -42,7 +42,11 @@ internal static unsafe partial class DenseKernel
             tile.HalfSums = activations.TileHalfSums(start);
             tile.Output = output + ((long)start * outputStride);
             tile.ColumnCount = Math.Min(width, columnCount - start);
-            if (width == 1)
+            if (TIsa.PartCount == 2 && !TPlanes.IsSplit && TPlanes.SumLimit > 1)
+            {
+                MultiplyPairs<TIsa, TVector, TPlanes, TScales>(tile, width);
+            }
+            else if (width == 1)
             {
                 Tile1<TIsa, TVector, TPlanes, TScales, Width1>(tile);
             }
@@ -64,6 +68,66 @@ internal static unsafe partial class DenseKernel
                 tile.ColumnCount -= 4;
                 Tile4<TIsa, TVector, TPlanes, TScales, Width8>(tile);
             }
+        }
+    }
+
+    private static void MultiplyPairs<TIsa, TVector, TPlanes, TScales>(DenseTile tile, int width)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+    {
+        if (width == 1)
+        {
+            if (!TScales.IsPer16) Pair1<TIsa, TVector, TPlanes, TScales, Width1>(tile);
+            else if (TPlanes.SumLimit == 2) PairNarrow1<TIsa, TVector, TPlanes, TScales, Width1>(tile);
+            else PairHalves1<TIsa, TVector, TPlanes, TScales, Width1>(tile);
+            return;
+        }
+
+        if (width == 4)
+        {
+            MultiplyPairsOfFour<TIsa, TVector, TPlanes, TScales, Width4>(tile);
+            return;
+        }
+
+        MultiplyPairsOfFour<TIsa, TVector, TPlanes, TScales, Width8>(tile);
+        if (tile.ColumnCount > 4)
+        {
+            tile.Values += 16;
+            tile.Scales += 4;
+            tile.HalfSums += 4;
+            tile.Output += 4 * tile.OutputStride;
+            tile.ColumnCount -= 4;
+            MultiplyPairsOfFour<TIsa, TVector, TPlanes, TScales, Width8>(tile);
+        }
+    }
+
+    private static void MultiplyPairsOfFour<TIsa, TVector, TPlanes, TScales, TWidth>(in DenseTile tile)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+        where TWidth : struct, ITileWidth
+    {
+        if (tile.ColumnCount <= 2)
+        {
+            // As where a few tokens of a step have chosen an expert.
+            if (!TScales.IsPer16) Pair2<TIsa, TVector, TPlanes, TScales, TWidth>(tile);
+            else if (TPlanes.SumLimit == 2) PairNarrow2<TIsa, TVector, TPlanes, TScales, TWidth>(tile);
+            else PairHalves2<TIsa, TVector, TPlanes, TScales, TWidth>(tile);
+        }
+        else if (!TScales.IsPer16)
+        {
+            Pair4<TIsa, TVector, TPlanes, TScales, TWidth>(tile);
+        }
+        else if (TPlanes.SumLimit == 2)
+        {
+            PairNarrow4<TIsa, TVector, TPlanes, TScales, TWidth>(tile);
+        }
+        else
+        {
+            PairHalves4<TIsa, TVector, TPlanes, TScales, TWidth>(tile);
         }
     }
 
@@ -105,13 +169,27 @@ internal static unsafe partial class DenseKernel
         where TVector : struct
         where TPlanes : struct, IWeightPlanes
     {
-        TVector dot = TPlanes.SumLimit == 2
+        TVector dot = TPlanes.SumLimit == 1
+            ? TIsa.ToSingle(AddFour<TIsa, TVector>(TIsa.Zero, w0, w1, w2, w3, x, stride))
+            : TPlanes.SumLimit == 2
             ? TIsa.SumBothToSingle(TIsa.MultiplyTwo(w0, w1, x, stride), TIsa.MultiplyTwo(w2, w3, x + (2 * stride), stride))
             : TIsa.SumPairsToSingle(TIsa.MultiplyFour(w0, w1, w2, w3, x, stride));
         return TIsa.AddScaled(sum, dot, scale, minimum, dx, sx);
     }
 
-    /// <summary>Adds the product of 32 values of a column; at least four vectors can be summed in 16 bits.</summary>
+    /// <summary>Adds the products of four vectors that can't be summed in 16 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector AddFour<TIsa, TVector>(TVector sum, TVector w0, TVector w1, TVector w2, TVector w3, byte* x, int stride)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+    {
+        sum = TIsa.AddPairs(sum, TIsa.MultiplyBytes(w0, TIsa.BroadcastInt32(x)));
+        sum = TIsa.AddPairs(sum, TIsa.MultiplyBytes(w1, TIsa.BroadcastInt32(x + stride)));
+        sum = TIsa.AddPairs(sum, TIsa.MultiplyBytes(w2, TIsa.BroadcastInt32(x + (2 * stride))));
+        return TIsa.AddPairs(sum, TIsa.MultiplyBytes(w3, TIsa.BroadcastInt32(x + (3 * stride))));
+    }
+
+    /// <summary>Adds the product of 32 values of a column.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Add<TIsa, TVector, TPlanes>(
         TVector sum, TVector w0, TVector w1, TVector w2, TVector w3, TVector w4, TVector w5, TVector w6, TVector w7,
@@ -120,6 +198,12 @@ internal static unsafe partial class DenseKernel
         where TVector : struct
         where TPlanes : struct, IWeightPlanes
     {
+        if (TPlanes.SumLimit == 1)
+        {
+            TVector low = AddFour<TIsa, TVector>(TIsa.Zero, w0, w1, w2, w3, x, stride);
+            return TIsa.AddScaled(sum, TIsa.ToSingle(AddFour<TIsa, TVector>(low, w4, w5, w6, w7, x + (4 * stride), stride)), scale, minimum, dx, sx);
+        }
+
         TVector a = TIsa.MultiplyFour(w0, w1, w2, w3, x, stride);
         TVector b = TIsa.MultiplyFour(w4, w5, w6, w7, x + (4 * stride), stride);
         TVector dot = TPlanes.SumLimit == 4 ? TIsa.SumBothToSingle(a, b) : TIsa.SumPairsToSingle(TIsa.AddInt16(a, b));

@@ -71,6 +71,29 @@ internal sealed unsafe class DenseMatrix<TPlanes, TScales> : PackedMatrix
         }
     }
 
+    /// <inheritdoc/>
+    public override void ReadRow(int row, float* destination)
+    {
+        byte* header = Group(row / GroupRows);
+        byte* strip = header + _headersBytes;
+        int lane = row % GroupRows;
+        int partLength = TScales.IsPer16 ? IWeightPlanes.StripLength / 2 : IWeightPlanes.StripLength;
+        int partsPerStrip = IWeightPlanes.StripLength / partLength;
+        int partsPerBlock = partsPerStrip * TScales.StripCount;
+        for (int part = 0; part < Length / partLength; part++)
+        {
+            var (scale, minimum) = TScales.Read(header + (part / partsPerBlock * TScales.HeaderBytes), lane, part % partsPerBlock);
+            byte* codes = strip + ((long)(part / partsPerStrip) * TPlanes.StripBytes);
+            int first = part % partsPerStrip * partLength;
+            float* target = destination + (part * partLength);
+            for (int k = 0; k < partLength; k++)
+            {
+                int code = TPlanes.Read(codes, lane, first + k);
+                target[k] = TScales.HasMinima ? (scale * code) + minimum : scale * (code - TPlanes.Zero);
+            }
+        }
+    }
+
     // The strips stay on 64-byte borders.
     private static long BytesOfHeaders(long length) =>
         ((length / (IWeightPlanes.StripLength * TScales.StripCount) * TScales.HeaderBytes) + 63) & ~63L;

@@ -81,6 +81,18 @@ internal sealed unsafe class FloatMatrix<TFormat> : PackedMatrix
         }
     }
 
+    /// <inheritdoc/>
+    public override void ReadRow(int row, float* destination)
+    {
+        TFormat format = default;
+        byte* value = Group(row / GroupRows) + (row % GroupRows * TFormat.ValueBytes);
+        for (int k = 0; k < Length; k++)
+        {
+            destination[k] = format.Read(value);
+            value += GroupRows * TFormat.ValueBytes;
+        }
+    }
+
     public override void MultiplyGroup(int groupIndex, BatchInput input, float* output, int outputStride, bool accumulate)
     {
         byte* group = Group(groupIndex);

@@ -81,6 +81,12 @@ internal unsafe interface IVectorIsa<TVector>
     /// </summary>
     static abstract TVector MultiplyAddPairs(TVector acc, TVector unsignedBytes, TVector signedBytes);
 
+    /// <summary>Pairwise sums of products of unsigned and signed bytes, as 16-bit lanes.</summary>
+    static abstract TVector MultiplyBytes(TVector unsignedBytes, TVector signedBytes);
+
+    /// <summary>acc + sums of neighbouring 16-bit lanes, as 32-bit lanes.</summary>
+    static abstract TVector AddPairs(TVector acc, TVector int16);
+
     /// <summary>Sums of neighbouring 16-bit lanes as 32-bit lanes, converted to single precision (exact).</summary>
     static abstract TVector SumPairsToSingle(TVector int16);
 

@@ -15,7 +15,7 @@ internal unsafe interface IWeightPlanes
     /// <summary>What stands for a weight of 0 where the type has no minima: x = d · (u - zero).</summary>
     static abstract int Zero { get; }
 
-    /// <summary>Weight vectors whose products with signed bytes may be added in 16 bits: 8, 4 or 2.</summary>
+    /// <summary>Weight vectors whose products with signed bytes may be added in 16 bits: 8, 4, 2 or 1.</summary>
     static abstract int SumLimit { get; }
 
     /// <summary>Whether u takes eight bits and is multiplied as two vectors, low + 16 · high.</summary>

@@ -66,5 +66,10 @@ internal abstract unsafe class PackedMatrix
     /// <param name="accumulate">Whether the results are added to what stands there.</param>
     public abstract void MultiplyGroup(int groupIndex, BatchInput input, float* output, int outputStride, bool accumulate);
 
+    /// <summary>Writes one row in single precision: what the file's type says the values are, bit for bit.</summary>
+    /// <param name="row">0 to <see cref="RowCount"/> - 1.</param>
+    /// <param name="destination">Receives <see cref="Length"/> floats.</param>
+    public abstract void ReadRow(int row, float* destination);
+
     public byte* Group(int groupIndex) => _groups + (groupIndex * GroupBytes);
 }

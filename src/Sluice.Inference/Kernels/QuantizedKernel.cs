@@ -9,7 +9,7 @@ namespace Sluice.Inference.Kernels;
 /// therefore equal to <see cref="ScalarKernel"/> bit for bit, and a token's logits do not depend on what else is in the batch.
 /// The loops are unrolled by hand over columns, because only local variables stay in registers.
 /// </summary>
-internal static unsafe class QuantizedKernel
+internal static unsafe partial class QuantizedKernel
 {
     // Bytes ahead: what a core reads from memory (some 25 GB/s) in two to three times the 100 ns that memory takes to answer. Measured from 1 to 12 KiB.
     private const int PrefetchDistance = 6 << 10;
@@ -72,7 +72,29 @@ internal static unsafe class QuantizedKernel
             tile.Scales = activations.TileScales(start);
             tile.Output = output + ((long)start * outputStride);
             tile.ColumnCount = Math.Min(width, columnCount - start);
-            if (width == 1)
+            if (TIsa.PartCount == 2 && width == 1)
+            {
+                Pair1<TIsa, TVector, TFormat, Width1>(tile);
+            }
+            else if (TIsa.PartCount == 2 && !TFormat.IsByte)
+            {
+                if (width == 4)
+                {
+                    Pair4<TIsa, TVector, TFormat, Width4>(tile);
+                    continue;
+                }
+
+                Pair4<TIsa, TVector, TFormat, Width8>(tile);
+                if (tile.ColumnCount > 4)
+                {
+                    tile.Values += 16;
+                    tile.Scales += 4;
+                    tile.Output += 4 * outputStride;
+                    tile.ColumnCount -= 4;
+                    Pair4<TIsa, TVector, TFormat, Width8>(tile);
+                }
+            }
+            else if (width == 1)
             {
                 Tile1<TIsa, TVector, TFormat, Width1>(tile);
             }

@@ -53,6 +53,26 @@ internal sealed unsafe class QuantizedMatrix<TFormat> : PackedMatrix
         }
     }
 
+    /// <inheritdoc/>
+    public override void ReadRow(int row, float* destination)
+    {
+        byte* block = Group(row / GroupRows);
+        int lane = row % GroupRows;
+        int zero = SourceType switch { GgufTensorType.Q8_0 => 128, GgufTensorType.Q4_0 => 8, _ => 0 };
+        for (int i = 0; i < Length; i += ActivationLayout.BlockLength)
+        {
+            float scale = HalfBits.ToSingle(((ushort*)block)[lane]);
+            float minimum = SourceType == GgufTensorType.Q4_1 ? HalfBits.ToSingle(((ushort*)block)[GroupRows + lane]) : 0;
+            for (int k = 0; k < ActivationLayout.BlockLength; k++)
+            {
+                float product = scale * (ScalarKernel.Weight<TFormat>(block + (2 * GroupRows * sizeof(ushort)), lane, k) - zero);
+                destination[i + k] = SourceType == GgufTensorType.Q4_1 ? product + minimum : product;
+            }
+
+            block += QuantizedKernel.BlockBytes<TFormat>();
+        }
+    }
+
     public override void MultiplyGroup(int groupIndex, BatchInput input, float* output, int outputStride, bool accumulate)
     {
         QuantizedActivations activations = input.Quantized!;

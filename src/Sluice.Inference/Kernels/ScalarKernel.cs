@@ -131,8 +131,9 @@ internal static unsafe class ScalarKernel
         return sum;
     }
 
+    /// <summary>Integer k of a row of a packed block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Weight<TFormat>(byte* weights, int row, int k)
+    public static int Weight<TFormat>(byte* weights, int row, int k)
         where TFormat : struct, IBlockFormat
     {
         if (TFormat.IsByte)

@@ -117,6 +117,9 @@ internal readonly unsafe struct SuperNibbleLine : IBlockScales
 internal interface IScaleLength
 {
     static abstract bool Is16 { get; }
+
+    /// <summary>What an integer counts for: a power of two.</summary>
+    static virtual float Unit => 1;
 }
 
 /// <summary>Q3_K, Q6_K.</summary>
@@ -125,13 +128,37 @@ internal readonly struct Per16 : IScaleLength
     public static bool Is16 => true;
 }
 
-/// <summary>IQ4_XS.</summary>
+/// <summary>IQ2_XS, IQ2_S: eighths.</summary>
+internal readonly struct Per16InEighths : IScaleLength
+{
+    public static bool Is16 => true;
+
+    public static float Unit => 1 / 8f;
+}
+
+/// <summary>IQ2_XXS: eighths.</summary>
+internal readonly struct Per32InEighths : IScaleLength
+{
+    public static bool Is16 => false;
+
+    public static float Unit => 1 / 8f;
+}
+
+/// <summary>IQ3_XXS: quarters.</summary>
+internal readonly struct Per32InQuarters : IScaleLength
+{
+    public static bool Is16 => false;
+
+    public static float Unit => 1 / 4f;
+}
+
+/// <summary>IQ3_S, IQ4_XS.</summary>
 internal readonly struct Per32 : IScaleLength
 {
     public static bool Is16 => false;
 }
 
-/// <summary>Q3_K, Q6_K, IQ4_XS: one half for 256 values, then for each 16 or 32 of them a signed integer.</summary>
+/// <summary>Q3_K, Q6_K, IQ2, IQ3, IQ4_XS: one half for 256 values, then for each 16 or 32 of them a signed integer.</summary>
 internal readonly unsafe struct SuperScale<TLength> : IBlockScales
     where TLength : struct, IScaleLength
 {
@@ -151,7 +178,11 @@ internal readonly unsafe struct SuperScale<TLength> : IBlockScales
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Factor<TIsa, TVector>(byte* header, int firstRow)
         where TIsa : struct, IVectorIsa<TVector>
-        where TVector : struct => HalfScale.Factor<TIsa, TVector>(header, firstRow);
+        where TVector : struct
+    {
+        TVector factor = HalfScale.Factor<TIsa, TVector>(header, firstRow);
+        return TLength.Unit == 1 ? factor : TIsa.Multiply(factor, TIsa.CreateSingle(TLength.Unit));
+    }
 
     public static TVector MinimumFactor<TIsa, TVector>(byte* header, int firstRow)
         where TIsa : struct, IVectorIsa<TVector>
@@ -167,7 +198,7 @@ internal readonly unsafe struct SuperScale<TLength> : IBlockScales
         where TVector : struct => factor;
 
     public static (float Scale, float Minimum) Read(byte* header, int row, int index) =>
-        (HalfBits.ToSingle(((ushort*)header)[row]) * (sbyte)header[FactorBytes + (index * Rows) + row], 0);
+        (HalfBits.ToSingle(((ushort*)header)[row]) * TLength.Unit * (sbyte)header[FactorBytes + (index * Rows) + row], 0);
 
     public static void Put(byte* header, int row, in BlockFields fields)
     {

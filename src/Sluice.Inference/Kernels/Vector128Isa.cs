@@ -101,6 +101,14 @@ internal readonly unsafe struct Vector128Isa : IVectorIsa<Vector128<byte>>
         (acc.AsInt16() + MultiplyPairs(unsignedBytes, signedBytes)).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> MultiplyBytes(Vector128<byte> unsignedBytes, Vector128<byte> signedBytes) =>
+        MultiplyPairs(unsignedBytes, signedBytes).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> AddPairs(Vector128<byte> acc, Vector128<byte> int16) =>
+        (acc.AsInt32() + SumPairs(int16)).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> SumPairsToSingle(Vector128<byte> int16) => Vector128.ConvertToSingle(SumPairs(int16)).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

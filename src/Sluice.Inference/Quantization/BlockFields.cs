@@ -37,11 +37,15 @@ internal readonly struct BlockShape
     private static readonly sbyte[] s_nonLinear = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
     private static readonly sbyte[] s_miniFloat = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
+    private static readonly sbyte[] s_twoBitGrid = [8, 25, 43, 0, 0, 0, 0, 0, -8, -25, -43, 0, 0, 0, 0, 0];
+    private static readonly sbyte[] s_threeBitGrid = [4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62];
+    private static readonly sbyte[] s_oddGrid = [1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15];
+
     private readonly sbyte[]? _table;
     private readonly int _zero;
 
-    private BlockShape(int zero, bool isSuperBlock = false, int scaleLength = 32, bool hasMinima = false, sbyte[]? table = null) =>
-        (_zero, IsSuperBlock, ScaleLength, HasMinima, _table) = (zero, isSuperBlock, scaleLength, hasMinima, table);
+    private BlockShape(int zero, bool isSuperBlock = false, int scaleLength = 32, bool hasMinima = false, sbyte[]? table = null, float unit = 1) =>
+        (_zero, IsSuperBlock, ScaleLength, HasMinima, _table, Unit) = (zero, isSuperBlock, scaleLength, hasMinima, table, unit);
 
     /// <summary>Whether blocks have 256 values and an integer for each <see cref="ScaleLength"/>.</summary>
     public bool IsSuperBlock { get; }
@@ -50,6 +54,9 @@ internal readonly struct BlockShape
     public int ScaleLength { get; }
 
     public bool HasMinima { get; }
+
+    /// <summary>What one of <see cref="BlockFields.Scales"/> counts for: a power of two.</summary>
+    public float Unit { get; }
 
     /// <summary>The 16 values of IQ4_NL, ascending.</summary>
     public static ReadOnlySpan<sbyte> NonLinear => s_nonLinear;
@@ -70,6 +77,10 @@ internal readonly struct BlockShape
         Gguf.GgufTensorType.Q6_K => new BlockShape(32, isSuperBlock: true, scaleLength: 16),
         Gguf.GgufTensorType.IQ4_NL => new BlockShape(0, table: s_nonLinear),
         Gguf.GgufTensorType.IQ4_XS => new BlockShape(0, isSuperBlock: true, table: s_nonLinear),
+        Gguf.GgufTensorType.IQ2_XXS => new BlockShape(0, isSuperBlock: true, table: s_twoBitGrid, unit: 1 / 8f),
+        Gguf.GgufTensorType.IQ2_XS or Gguf.GgufTensorType.IQ2_S => new BlockShape(0, isSuperBlock: true, scaleLength: 16, table: s_twoBitGrid, unit: 1 / 8f),
+        Gguf.GgufTensorType.IQ3_XXS => new BlockShape(0, isSuperBlock: true, table: s_threeBitGrid, unit: 1 / 4f),
+        Gguf.GgufTensorType.IQ3_S => new BlockShape(0, isSuperBlock: true, table: s_oddGrid),
         Gguf.GgufTensorType.MXFP4 => new BlockShape(0, table: s_miniFloat),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantized type."),
     };

@@ -40,7 +40,7 @@ internal static unsafe class RowReader
         for (long i = 0; i < count; i += blockLength)
         {
             BlockUnpacker.Unpack(type, source, ref fields);
-            float factor = type == GgufTensorType.MXFP4 ? BlockFields.PowerOfTwo(fields.Scale) : HalfBits.ToSingle(fields.Scale);
+            float factor = type == GgufTensorType.MXFP4 ? BlockFields.PowerOfTwo(fields.Scale) : HalfBits.ToSingle(fields.Scale) * shape.Unit;
             float minimumFactor = HalfBits.ToSingle(fields.Minimum);
             for (int start = 0; start < blockLength; start += shape.ScaleLength)
             {

@@ -36,6 +36,9 @@ internal static unsafe class SuperBlockUnpacker
             case GgufTensorType.IQ4_XS:
                 UnpackQ4Xs(block, codes, ref fields);
                 break;
+            case var _ when GridUnpacker.Knows(type):
+                GridUnpacker.Unpack(type, block, codes, ref fields);
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(type), type, "Not a quantized type.");
         }

@@ -1,3 +1,5 @@
+using Sluice.Inference.Transformer;
+
 namespace Sluice.Inference.Scheduling;
 
 /// <summary>How an engine uses the machine.</summary>
@@ -23,6 +25,12 @@ public sealed record EngineOptions
     /// free memory.
     /// </summary>
     public long? KvTokenCapacity { get; init; }
+
+    /// <summary>
+    /// In what keys and values are kept. The default value is <see cref="KvCacheType.F16"/>; <see cref="KvCacheType.Q8_0"/> takes a little more
+    /// than half of its memory.
+    /// </summary>
+    public KvCacheType CacheType { get; init; }
 
     /// <summary>Most tokens of prompt and answer together, at least 1. The default value is null: those of the file, as far as memory reaches.</summary>
     public int? ContextLengthMax { get; init; }

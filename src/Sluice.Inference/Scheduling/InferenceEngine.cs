@@ -81,7 +81,8 @@ public sealed class InferenceEngine : IDisposable
     public static InferenceEngine Load(string ggufPath, EngineOptions? options = null)
     {
         options ??= new EngineOptions();
-        LanguageModel model = TransformerModel.Load(ggufPath, options.ThreadCount, options.SlotCount, options.KvTokenCapacity, options.ContextLengthMax);
+        LanguageModel model = TransformerModel.Load(
+            ggufPath, options.ThreadCount, options.SlotCount, options.KvTokenCapacity, options.ContextLengthMax, options.CacheType);
         try
         {
             return new InferenceEngine(model, options);

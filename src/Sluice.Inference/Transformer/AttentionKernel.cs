@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Sluice.Inference.Kernels;
 
 namespace Sluice.Inference.Transformer;
@@ -69,11 +68,12 @@ internal sealed unsafe class AttentionKernel : IDisposable
             int block = sequence.Blocks[start / BlockTokens];
             int tileCount = (count + TileTokens - 1) / TileTokens;
             int next = sequence.Blocks[Math.Min(start + BlockTokens, end - 1) / BlockTokens];
-            Widen(
-                cache.Keys(block, head.Layer, head.Index), _keys.Singles, tileCount * TileTokens * _keyLength,
+            KvRows.ReadKeys(
+                cache.Type, cache.Keys(block, head.Layer, head.Index), _keys.Singles, tileCount, _keyLength,
                 cache.Keys(next, head.Layer, head.Index));
-            Widen(
-                cache.Values(block, head.Layer, head.Index), _values.Singles, count * _valueLength, cache.Values(next, head.Layer, head.Index));
+            KvRows.ReadValues(
+                cache.Type, cache.Values(block, head.Layer, head.Index), _values.Singles, count, _valueLength,
+                cache.Values(next, head.Layer, head.Index));
             for (int r = 0; r < rowCount; r += 4)
             {
                 int r1 = Math.Min(r + 1, rowCount - 1);
@@ -126,22 +126,6 @@ internal sealed unsafe class AttentionKernel : IDisposable
         float max = MathF.Max(_maxima[row], sink);
         float rescale = MathF.Exp(_maxima[row] - max);
         return rescale / ((_totals[row] * rescale) + MathF.Exp(sink - max));
-    }
-
-    // Blocks of one head lie far apart, where no processor looks ahead by itself: the next one is fetched while this one is widened.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Widen(ushort* halves, float* singles, int count, ushort* next)
-    {
-        for (int i = 0; i < count; i += 2 * VectorMath.Lanes)
-        {
-            if (Sse.IsSupported)
-            {
-                Sse.Prefetch0(next + i);
-            }
-
-            VectorMath.LoadHalf(halves + i).Store(singles + i);
-            VectorMath.LoadHalf(halves + i + VectorMath.Lanes).Store(singles + i + VectorMath.Lanes);
-        }
     }
 
     // Four rows against the 16 tokens of a block that has no more: per row and token one sum over the head's values in order.

@@ -4,8 +4,8 @@ namespace Sluice.Inference.Transformer;
 
 /// <summary>
 /// Keys and values of all sequences in blocks of <see cref="TransformerLimits.KvBlockTokens"/> tokens. A block holds, per layer and key/value
-/// head: the keys in half precision as tiles of 16 tokens, (tile, KeyLength, 16), so that one vector load brings one dimension of 16 tokens;
-/// then the values, (token, ValueLength). Full blocks are never written again, so sequences share them by reference count, and blocks that no
+/// head: the keys as tiles of 16 tokens, (tile, KeyLength, 16), so that one vector load brings one dimension of 16 tokens; then the values,
+/// (token, ValueLength). <see cref="KvRows"/> knows what each type of cache makes of them. Full blocks are never written again, so sequences share them by reference count, and blocks that no
 /// sequence uses are kept for those that will begin alike, until there is no other block left to take.
 /// Owned by the engine's thread.
 /// </summary>
@@ -31,21 +31,26 @@ internal sealed unsafe partial class KvCache : IDisposable
     /// <param name="layers">What each layer keeps of a token.</param>
     /// <param name="tokenCapacity">Most tokens kept over all sequences; rounded up to whole blocks.</param>
     /// <param name="states">Where sequences have their states, which this owns from now on; null for a model without.</param>
-    public KvCache(IEnumerable<KvShape> layers, long tokenCapacity, StateStore? states = null)
+    /// <param name="type">In what they are kept.</param>
+    public KvCache(IEnumerable<KvShape> layers, long tokenCapacity, StateStore? states = null, KvCacheType type = KvCacheType.F16)
     {
+        Type = type;
         States = states;
         _prefixes = new PrefixTree(node => States?.Drop(node));
         var places = new List<KvLayer>();
         foreach (KvShape shape in layers)
         {
-            places.Add(new KvLayer(BlockBytes, shape.HeadBytes, (long)BlockTokens * shape.KeyLength * sizeof(ushort)));
-            BlockBytes += shape.HeadBytes * shape.HeadCount;
+            places.Add(new KvLayer(BlockBytes, shape.HeadBytes(type), KvRows.SizeBytes(type, shape.KeyLength)));
+            BlockBytes += shape.HeadBytes(type) * shape.HeadCount;
         }
 
         _layers = [.. places];
         BlockCapacity = (int)Math.Min(int.MaxValue, (tokenCapacity + BlockTokens - 1) / BlockTokens);
         _blocksPerSlab = (int)Math.Clamp(TransformerLimits.KvSlabBytes / Math.Max(1, BlockBytes), 1, 4096);
     }
+
+    /// <summary>In what keys and values are kept.</summary>
+    public KvCacheType Type { get; }
 
     /// <summary>Bytes of one block over all layers.</summary>
     public long BlockBytes { get; }
@@ -122,11 +127,11 @@ internal sealed unsafe partial class KvCache : IDisposable
         sequence.Length = 0;
     }
 
-    /// <summary>Keys of one head: (2 tiles, KeyLength, 16 tokens) halves.</summary>
-    public ushort* Keys(int block, int layer, int head) => (ushort*)(Address(block) + _layers[layer].Offset + (head * _layers[layer].HeadBytes));
+    /// <summary>Keys of one head: (2 tiles, KeyLength, 16 tokens).</summary>
+    public byte* Keys(int block, int layer, int head) => Address(block) + _layers[layer].Offset + (head * _layers[layer].HeadBytes);
 
-    /// <summary>Values of one head: (32 tokens, ValueLength) halves.</summary>
-    public ushort* Values(int block, int layer, int head) => (ushort*)((byte*)Keys(block, layer, head) + _layers[layer].KeyBytes);
+    /// <summary>Values of one head: (32 tokens, ValueLength).</summary>
+    public byte* Values(int block, int layer, int head) => Keys(block, layer, head) + _layers[layer].KeyBytes;
 
     public void Dispose()
     {
@@ -197,10 +202,10 @@ internal sealed unsafe partial class KvCache : IDisposable
 internal readonly record struct KvShape(int HeadCount, int KeyLength, int ValueLength)
 {
     /// <summary>Of one head in a block.</summary>
-    public long HeadBytes => (long)TransformerLimits.KvBlockTokens * (KeyLength + ValueLength) * sizeof(ushort);
+    public long HeadBytes(KvCacheType type) => HeadCount == 0 ? 0 : KvRows.SizeBytes(type, KeyLength) + KvRows.SizeBytes(type, ValueLength);
 
     /// <summary>Of a token.</summary>
-    public long TokenBytes => HeadBytes * HeadCount / TransformerLimits.KvBlockTokens;
+    public long TokenBytes(KvCacheType type) => HeadBytes(type) * HeadCount / TransformerLimits.KvBlockTokens;
 }
 
 /// <summary>The cached tokens of one sequence.</summary>

@@ -156,6 +156,9 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
         int length = plan.Length;
         bool isGated = plan.Activation is not (Activation.GeluUngated or Activation.SquaredReluUngated);
         bool isFused = isGated && reader.Has(prefix + "ffn_gate_up_exps.weight");
+
+        // Files of the first models with experts have a tensor for each.
+        bool isApart = !reader.Has(prefix + "ffn_down_exps.weight") && reader.Has(prefix + "ffn_down.0.weight");
         PackedMatrix router = reader.Matrix(prefix + "ffn_gate_inp.weight", count, Embedding);
         var experts = new FeedForwardWeights[count];
         bool hasDownBias = reader.Has(prefix + "ffn_down_exps.bias");
@@ -166,13 +169,17 @@ internal sealed unsafe class LayerReader(WeightReader reader, ModelPlan model)
             {
                 Activation = plan.Activation,
                 Gate = isFused ? Rows("ffn_gate_up_exps", 2 * length, Embedding, 2 * e * (long)length)
-                    : isGated ? Rows("ffn_gate_exps", length, Embedding, e * (long)length)
-                    : null,
-                Up = isFused ? Rows("ffn_gate_up_exps", 2 * length, Embedding, ((2 * e) + 1) * (long)length)
+                    : !isGated ? null
+                    : isApart ? reader.Matrix($"{prefix}ffn_gate.{e}.weight", length, Embedding)
+                    : Rows("ffn_gate_exps", length, Embedding, e * (long)length),
+                Up = isApart ? reader.Matrix($"{prefix}ffn_up.{e}.weight", length, Embedding)
+                    : isFused ? Rows("ffn_gate_up_exps", 2 * length, Embedding, ((2 * e) + 1) * (long)length)
                     : Rows("ffn_up_exps", length, Embedding, e * (long)length),
                 GateBias = BiasOf("ffn_gate_exps", length, e),
                 UpBias = BiasOf("ffn_up_exps", length, e),
-                Down = reader.Rows(prefix + "ffn_down_exps.weight", (long)count * Embedding, length, e * (long)Embedding, Embedding),
+                Down = isApart
+                    ? reader.Matrix($"{prefix}ffn_down.{e}.weight", Embedding, length)
+                    : reader.Rows(prefix + "ffn_down_exps.weight", (long)count * Embedding, length, e * (long)Embedding, Embedding),
             };
             if (hasDownBias)
             {

@@ -16,9 +16,9 @@ internal static class ModelIdentity
     private const int SampleCount = 256;
     private const int SampleBytes = 4096;
 
-    /// <summary>Hexadecimal, 32 characters.</summary>
+    /// <summary>Hexadecimal, 32 characters. A cache of another type makes other answers, so it counts as another file.</summary>
     /// <exception cref="IOException">The file can't be read.</exception>
-    public static string Of(string path)
+    public static string Of(string path, KvCacheType cacheType = KvCacheType.F16)
     {
         using var file = File.OpenHandle(path);
         long length = RandomAccess.GetLength(file);
@@ -26,6 +26,11 @@ internal static class ModelIdentity
         byte[] buffer = new byte[HeadBytes];
         BinaryPrimitives.WriteInt64LittleEndian(buffer, length);
         hash.AppendData(buffer.AsSpan(0, sizeof(long)));
+        if (cacheType != KvCacheType.F16)
+        {
+            hash.AppendData([(byte)cacheType]);
+        }
+
         Add(HeadBytes, 0);
         for (int i = 1; i <= SampleCount; i++)
         {

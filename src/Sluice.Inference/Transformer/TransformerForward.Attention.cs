@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Sluice.Inference.Architectures;
 using Sluice.Inference.Kernels;
 
@@ -203,8 +201,8 @@ internal sealed unsafe partial class TransformerForward
 
         int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
         int within = position % TransformerLimits.KvBlockTokens;
-        CacheKey(_cache.Keys(block, layer, head), within, key, plan.KeyLength);
-        CacheValue(_cache.Values(block, layer, head), within, value, plan.ValueLength);
+        KvRows.StoreKey(_cache.Type, _cache.Keys(block, layer, head), within, key, plan.KeyLength);
+        KvRows.StoreValue(_cache.Type, _cache.Values(block, layer, head), within, value, plan.ValueLength);
     }
 
     private void Prepare(AttentionPlan plan, float* heads, float* bias, float* norm, int firstHead, int headCount, int t)
@@ -237,30 +235,6 @@ internal sealed unsafe partial class TransformerForward
             {
                 VectorMath.UnitRms(x, length, _plan.NormEpsilon);
             }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void CacheKey(ushort* keys, int within, float* key, int length)
-    {
-        ushort* halves = stackalloc ushort[VectorMath.Lanes];
-        ushort* tile = keys + (within / VectorMath.Lanes * VectorMath.Lanes * length) + (within % VectorMath.Lanes);
-        for (int d = 0; d < length; d += VectorMath.Lanes)
-        {
-            VectorMath.ToHalf(Vector512.Load(key + d)).Store(halves);
-            for (int i = 0; i < VectorMath.Lanes; i++)
-            {
-                tile[(d + i) * VectorMath.Lanes] = halves[i];
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void CacheValue(ushort* values, int within, float* value, int length)
-    {
-        for (int d = 0; d < length; d += VectorMath.Lanes)
-        {
-            VectorMath.ToHalf(Vector512.Load(value + d)).Store(values + (within * length) + d);
         }
     }
 

@@ -124,8 +124,8 @@ internal sealed unsafe partial class TransformerForward
         _ropes[plan.Rope].Rotate(key + latent.Length, Angles(plan.Rope, t));
         int block = run.Sequence.Blocks[position / TransformerLimits.KvBlockTokens];
         int within = position % TransformerLimits.KvBlockTokens;
-        CacheKey(_cache.Keys(block, layer, 0), within, key, plan.KeyLength);
-        CacheValue(_cache.Values(block, layer, 0), within, key, plan.ValueLength);
+        KvRows.StoreKey(_cache.Type, _cache.Keys(block, layer, 0), within, key, plan.KeyLength);
+        KvRows.StoreValue(_cache.Type, _cache.Values(block, layer, 0), within, key, plan.ValueLength);
         int headLength = latent.FixedLength + latent.TurningLength;
         for (int h = 0; h < plan.HeadCount; h++)
         {

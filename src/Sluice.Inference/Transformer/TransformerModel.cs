@@ -14,7 +14,8 @@ internal sealed class TransformerModel : LanguageModel
     private readonly WorkerTeam _team;
     private readonly TransformerForward _forward;
 
-    private TransformerModel(GgufFile file, ModelPlan plan, int threadCount, int slotCount, long kvTokenCapacity, int contextLength, long snapshotBytes)
+    private TransformerModel(
+        GgufFile file, ModelPlan plan, int threadCount, int slotCount, long kvTokenCapacity, int contextLength, long snapshotBytes, KvCacheType cacheType)
     {
         // The vocabulary is one thread's work, and weights are read in the meantime. A failure of both is the tokenizer's.
         Task<Tokenizer> tokenizer = Task.Run(() => Tokenizer.Load(file.Metadata));
@@ -37,7 +38,7 @@ internal sealed class TransformerModel : LanguageModel
             }
 
             StateStore? states = plan.StateCount > 0 ? new StateStore(plan.StateCount, snapshotBytes) : null;
-            Cache = new KvCache(plan.Layers.Select(ShapeOf), kvTokenCapacity, states);
+            Cache = new KvCache(plan.Layers.Select(ShapeOf), kvTokenCapacity, states, cacheType);
             _team = new WorkerTeam(threadCount);
             int rows = Math.Max(slotCount, TransformerLimits.DraftedRowsMin);
 
@@ -62,7 +63,7 @@ internal sealed class TransformerModel : LanguageModel
             file.SizeBytes,
             _weights.MemoryBytes + _forward.SizeBytes)
         {
-            Identity = ModelIdentity.Of(file.Path),
+            Identity = ModelIdentity.Of(file.Path, cacheType),
             Sampling = RecommendedSampling.Of(file.Metadata, file.Path),
         };
     }
@@ -81,6 +82,12 @@ internal sealed class TransformerModel : LanguageModel
 
     public override int StepTokenCapacity => TransformerLimits.StepTokensMax;
 
+    /// <summary>Threads that compute a step.</summary>
+    public int ThreadCount => _team.ThreadCount;
+
+    /// <summary>Memory of the weights alone.</summary>
+    public long WeightBytes => _weights.MemoryBytes;
+
     /// <summary>How often the threads have waited for each other; for work counts.</summary>
     public int BarrierCount => _team.BarrierCount;
 
@@ -91,10 +98,12 @@ internal sealed class TransformerModel : LanguageModel
     /// <param name="kvTokenCapacity">Most tokens kept in the cache; null allows every slot a full context, within half of what is free
     /// beside the weights; where not even one full context fits, the model's context is that much shorter.</param>
     /// <param name="contextMax">Most tokens of prompt and answer together; null for those of the file.</param>
+    /// <param name="cacheType">In what keys and values are kept.</param>
     /// <exception cref="GgufException">The file is broken or not supported.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InsufficientMemoryException">The weights do not fit into the memory that is free.</exception>
-    public static TransformerModel Load(string path, int threadCount, int slotCount, long? kvTokenCapacity, int? contextMax = null)
+    public static TransformerModel Load(
+        string path, int threadCount, int slotCount, long? kvTokenCapacity, int? contextMax = null, KvCacheType cacheType = KvCacheType.F16)
     {
         // Everything is copied out of it.
         using GgufFile file = GgufFile.Open(path);
@@ -110,7 +119,7 @@ internal sealed class TransformerModel : LanguageModel
         long states = plan.StateCount * sizeof(float) * slotCount;
         long snapshots = plan.StateCount > 0 ? Math.Min(TransformerLimits.SnapshotBytes, free / 8) : 0;
         free -= states + snapshots;
-        long tokenBytes = plan.Layers.Sum(static layer => ShapeOf(layer).TokenBytes);
+        long tokenBytes = plan.Layers.Sum(layer => ShapeOf(layer).TokenBytes(cacheType));
         long affordable = kvTokenCapacity ?? (free - weights) / 2 / tokenBytes;
         int contextLength = kvTokenCapacity == null ? (int)Math.Min(plan.ContextLength, affordable) : plan.ContextLength;
         if (contextLength < Math.Min(plan.ContextLength, TransformerLimits.ContextLengthMin))
@@ -120,7 +129,7 @@ internal sealed class TransformerModel : LanguageModel
         }
 
         long capacity = Math.Min((long)slotCount * plan.ContextLength, affordable);
-        return new TransformerModel(file, plan, threadCount, slotCount, capacity, contextLength, snapshots);
+        return new TransformerModel(file, plan, threadCount, slotCount, capacity, contextLength, snapshots, cacheType);
     }
 
     /// <summary>What a layer keeps of a token.</summary>

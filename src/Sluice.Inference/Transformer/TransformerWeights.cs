@@ -6,7 +6,7 @@ using Sluice.Inference.Quantization;
 namespace Sluice.Inference.Transformer;
 
 /// <summary>
-/// All weights of a model, repacked, and the embedding as the file has it. Nothing is read from the file afterwards: one that is cut short or
+/// All weights of a model, repacked, and the embedding as the file has it where it isn't the output matrix too. Nothing is read from the file afterwards: one that is cut short or
 /// written anew in its place would end the process, or change what a running answer means.
 /// </summary>
 internal sealed unsafe class TransformerWeights : IDisposable
@@ -42,7 +42,8 @@ internal sealed unsafe class TransformerWeights : IDisposable
         _embeddingRowBytes = _embedding.SizeBytes / _embedding.RowCount;
         try
         {
-            _embeddingRows = arena == null ? null : CopyEmbedding(arena);
+            bool isTied = plan.WritesText && !file.Tensors.ContainsKey(HeadName);
+            _embeddingRows = arena == null || isTied ? null : CopyEmbedding(arena);
             var reader = new WeightReader(file, arena);
             reader.MarkRead(_embedding.Name);
             PositionTable = plan.HasPositionTable ? reader.Table("position_embd.weight", plan.ContextLength, plan.EmbeddingLength) : null;
@@ -112,14 +113,10 @@ internal sealed unsafe class TransformerWeights : IDisposable
     public long SizeBytes { get; }
 
     /// <summary>Of everything.</summary>
-    public long MemoryBytes => SizeBytes + _embedding.SizeBytes + (PerLayer?.TableBytes ?? 0);
+    public long MemoryBytes => SizeBytes + (_embeddingRows == null ? 0 : _embedding.SizeBytes) + (PerLayer?.TableBytes ?? 0);
 
     /// <summary>Bytes that a file's weights take when they are repacked, to within the padding of rows.</summary>
-    public static long EstimateBytes(GgufFile file) =>
-        // Where there is no output matrix the embedding is repacked too.
-        PackedBytes(file) + (file.Tensors.ContainsKey(HeadName) ? 0 : file.Tensors.GetValueOrDefault(EmbeddingName)?.SizeBytes ?? 0);
-
-    private static long PackedBytes(GgufFile file) => file.Tensors.Values.Sum(PackedMatrices.SizeBytes);
+    public static long EstimateBytes(GgufFile file) => file.Tensors.Values.Sum(PackedMatrices.SizeBytes);
 
     /// <summary>Checks a file's tensors without reading them.</summary>
     /// <exception cref="GgufException">A tensor is missing, has another shape than the plan says, or isn't in the plan.</exception>
@@ -129,8 +126,16 @@ internal sealed unsafe class TransformerWeights : IDisposable
     }
 
     /// <summary>Writes the embedding of a token: <see cref="ModelPlan.EmbeddingLength"/> floats.</summary>
-    public void ReadEmbedding(int token, float* destination) =>
+    public void ReadEmbedding(int token, float* destination)
+    {
+        if (_embeddingRows == null)
+        {
+            Head!.ReadRow(token, destination);
+            return;
+        }
+
         RowReader.Read(_embedding.Type, _embeddingRows + (token * _embeddingRowBytes), destination, _embedding.RowLength);
+    }
 
     public void Dispose() => _arena?.Dispose();
 

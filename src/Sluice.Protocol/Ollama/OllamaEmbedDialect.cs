@@ -48,6 +48,39 @@ public sealed class OllamaEmbedDialect : EmbeddingsDialect
         return new OllamaEmbedFold(time, _isOlder);
     }
 
+    /// <summary>Whether a request has nothing to make vectors of: no input, an empty text, or an empty list.</summary>
+    /// <param name="body">As the client wrote it.</param>
+    public bool HasNoInput(ReadOnlyMemory<byte> body)
+    {
+        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(body), out var document)) return false;
+        using (document)
+        {
+            if (document.RootElement.ValueKind != JsonValueKind.Object) return false;
+            if (!document.RootElement.TryGetProperty(_isOlder ? "prompt"u8 : "input"u8, out var input)) return true;
+            return input.ValueKind switch
+            {
+                JsonValueKind.Null => true,
+                JsonValueKind.String => input.ValueEquals(""u8),
+                JsonValueKind.Array => input.GetArrayLength() == 0,
+                _ => false,
+            };
+        }
+    }
+
+    /// <summary>Answers a request of which <see cref="HasNoInput"/> is true.</summary>
+    public void WriteNothing(IBufferWriter<byte> output, string model)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        if (_isOlder)
+        {
+            JsonText.WriteRaw(output, "{\"embedding\":[]}"u8);
+            return;
+        }
+        JsonText.WriteRaw(output, "{\"model\":"u8);
+        JsonText.WriteStringOrNull(output, model);
+        JsonText.WriteRaw(output, ",\"embeddings\":[]}"u8);
+    }
+
     /// <summary>The request in OpenAI's form.</summary>
     /// <param name="body">As the client wrote it.</param>
     /// <param name="error">A 400; null where there is none.</param>

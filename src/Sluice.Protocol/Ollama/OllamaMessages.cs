@@ -79,11 +79,12 @@ internal sealed class OllamaMessages(Utf8JsonWriter writer, ParameterReader para
     {
         var role = message.RequireText("role");
         var text = message.Text("content") ?? "";
+        var call = role == "tool" ? TakeCall(message, index) : null;
         writer.WriteStartObject();
-        if (role == "tool")
+        if (call is not null)
         {
             writer.WriteString("role"u8, "tool"u8);
-            writer.WriteString("tool_call_id"u8, TakeCall(message, index));
+            writer.WriteString("tool_call_id"u8, call);
             writer.WriteString("content"u8, text);
         }
         else
@@ -116,14 +117,7 @@ internal sealed class OllamaMessages(Utf8JsonWriter writer, ParameterReader para
                 ? given.GetString()!
                 : string.Create(CultureInfo.InvariantCulture, $"call_{index}_{_open.Count}");
             _open.Add((id, name));
-            writer.WriteStartObject();
-            writer.WriteString("id"u8, id);
-            writer.WriteString("type"u8, "function"u8);
-            writer.WriteStartObject("function"u8);
-            writer.WriteString("name"u8, name);
-            writer.WriteString("arguments"u8, called.Find("arguments") is { } arguments ? ToText(arguments) : "{}");
-            writer.WriteEndObject();
-            writer.WriteEndObject();
+            WriteCall(id, name, called.Find("arguments") is { } arguments ? ToText(arguments) : "{}");
         }
         writer.WriteEndArray();
     }
@@ -136,10 +130,35 @@ internal sealed class OllamaMessages(Utf8JsonWriter writer, ParameterReader para
         var found = id is { Length: > 0 } ? _open.FindIndex(call => call.Id == id) : -1;
         if (found < 0 && name is not null) found = _open.FindIndex(call => call.Name == name);
         if (found < 0 && _open.Count > 0) found = 0;
-        if (found < 0) return id is { Length: > 0 } ? id : string.Create(CultureInfo.InvariantCulture, $"call_{index}");
+        if (found < 0) return WriteMissingCall(id is { Length: > 0 } ? id : string.Create(CultureInfo.InvariantCulture, $"call_{index}"), name);
         var taken = _open[found].Id;
         _open.RemoveAt(found);
         return taken;
+    }
+
+    // Ollama takes a result that answers nothing, and clients that cut their history send some; other servers want the call before it.
+    private string WriteMissingCall(string id, string? name)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("role"u8, "assistant"u8);
+        writer.WriteString("content"u8, ""u8);
+        writer.WriteStartArray("tool_calls"u8);
+        WriteCall(id, name is { Length: > 0 } ? name : "tool", "{}");
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        return id;
+    }
+
+    private void WriteCall(string id, string name, string arguments)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("id"u8, id);
+        writer.WriteString("type"u8, "function"u8);
+        writer.WriteStartObject("function"u8);
+        writer.WriteString("name"u8, name);
+        writer.WriteString("arguments"u8, arguments);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
     }
 
     // Its first bytes tell what it is; most servers look themselves, and take a wrong word for none.

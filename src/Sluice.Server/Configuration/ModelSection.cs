@@ -9,9 +9,9 @@ internal static class ModelSection
 {
     private const int RetriesMax = 10;
 
-    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold", "cache", "cache_sampled", "cache_scope", "context", "threads", "keep_alive"];
+    private static readonly string[] s_keys = ["id", "aliases", "gguf", "upstreams", "retries", "timeouts", "rescue", "hedge", "fallbacks", "store", "defaults", "repetition_guard", "reasoning_hold", "cache", "cache_sampled", "cache_scope", "context", "threads", "keep_alive", "cache_type"];
     private static readonly string[] s_routeKeys = ["retries", "timeouts", "rescue", "hedge", "reasoning_hold"];
-    private static readonly string[] s_engineKeys = ["defaults", "repetition_guard", "context", "threads", "keep_alive"];
+    private static readonly string[] s_engineKeys = ["defaults", "repetition_guard", "context", "threads", "keep_alive", "cache_type"];
     private static readonly string[] s_upstreamKeys = ["url", "kind", "api_key", "model", "weight", "headers", "on_abort", .. UpstreamKindKeys.All];
     private static readonly string[] s_timeoutKeys = ["connect", "first_token", "idle", "total"];
 

@@ -78,6 +78,7 @@ public sealed record SluiceOptions
 
     /// <summary>Who waits for the sockets of clients and of upstreams that are reached over plain TCP.</summary>
     public TransportKind Transport { get; init; }
+
     /// <summary>Who is asked before an answer, and told after it. The default value is nobody.</summary>
     public AnswerHooks Hooks { get; init; } = AnswerHooks.None;
 
@@ -147,6 +148,9 @@ public sealed record ModelOptions(string Id, string? Gguf)
 
     /// <summary>How long it stays in memory when nobody uses it; only of <see cref="Gguf"/>. The default value is null: until its memory is needed.</summary>
     public TimeSpan? KeepAlive { get; init; }
+
+    /// <summary>In what keys and values are kept; only of <see cref="Gguf"/>. The default value is half precision.</summary>
+    public Inference.Transformer.KvCacheType CacheType { get; init; }
 
     /// <summary>Where the configuration names the file or the upstreams; null without a configuration file.</summary>
     public SourcePosition? Position { get; init; }

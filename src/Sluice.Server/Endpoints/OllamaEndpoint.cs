@@ -80,8 +80,28 @@ internal sealed class OllamaEndpoint(
             await JsonReply.WriteErrorAsync(context, error);
             return;
         }
-        KeepAlive(FindModel(scope, request.Model), request, isForNext: true);
+        var model = FindModel(scope, request.Model);
+        if (model is not null && dialect.HasNoInput(body))
+        {
+            await AnswerNothingAsync(context, model, request, dialect);
+            return;
+        }
+        KeepAlive(model, request, isForNext: true);
         await answers.InvokeAsync(context, scope, dialect, asked);
+    }
+
+    // As Ollama does: the model is loaded, and no vectors come.
+    private async Task AnswerNothingAsync(HttpContext context, ModelEntry model, OllamaModelRequest request, OllamaEmbedDialect dialect)
+    {
+        if (model is LocalModel local && await LoadAsync(local, context.RequestAborted) is { } failure)
+        {
+            await JsonReply.WriteErrorAsync(context, failure);
+            return;
+        }
+        KeepAlive(model, request, isForNext: false);
+        var output = new ArrayBufferWriter<byte>();
+        dialect.WriteNothing(output, request.Model!);
+        await JsonReply.WriteAsync(context, output.WrittenMemory);
     }
 
     private async Task ShowAsync(HttpContext context, RequestScope scope)

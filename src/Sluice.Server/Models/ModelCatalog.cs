@@ -1,6 +1,8 @@
 using System.Collections.Frozen;
 using Sluice.Inference;
 using Sluice.Inference.Gguf;
+using Sluice.Inference.Scheduling;
+using Sluice.Inference.Transformer;
 using Sluice.Inference.Sampling;
 using Sluice.Server.Configuration;
 
@@ -48,6 +50,13 @@ public sealed record LocalModel(string Id, string Path, long FileBytes, DateTime
 
     /// <summary>How long it stays in memory when nobody uses it; null until its memory is needed.</summary>
     public TimeSpan? KeepAlive { get; init; }
+
+    /// <summary>In what keys and values are kept. The default value is half precision.</summary>
+    public KvCacheType CacheType { get; init; }
+
+    /// <summary>What the engine is told.</summary>
+    public EngineOptions ToEngineOptions() =>
+        new() { ContextLengthMax = Context, ThreadCount = Threads ?? Environment.ProcessorCount, CacheType = CacheType };
 
     /// <summary>What it is for, by its file; a file that can't be read is for text, and a load says what is wrong with it.</summary>
     internal ModelPurpose ReadPurpose()
@@ -130,10 +139,10 @@ public sealed class ModelCatalog
     {
         foreach (var same in entries.OfType<LocalModel>().GroupBy(static model => model.Path, StringComparer.Ordinal))
         {
-            if (same.FirstOrDefault(model => (model.Context, model.Threads, model.KeepAlive) != (same.First().Context, same.First().Threads, same.First().KeepAlive)) is not { } other) continue;
+            if (same.FirstOrDefault(model => (model.Context, model.Threads, model.KeepAlive, model.CacheType) != (same.First().Context, same.First().Threads, same.First().KeepAlive, same.First().CacheType)) is not { } other) continue;
             errors.Add(new ConfigurationError(
                 models.First(model => model.Id == other.Id).Position ?? new SourcePosition("models", 1, 1),
-                $"the models '{same.First().Id}' and '{other.Id}' are one file and share an engine; give both the same 'context', 'threads' and 'keep_alive'"));
+                $"the models '{same.First().Id}' and '{other.Id}' are one file and share an engine; give both the same 'context', 'threads', 'keep_alive' and 'cache_type'"));
         }
     }
 
@@ -191,7 +200,7 @@ public sealed class ModelCatalog
     }
 
     private static LocalModel Describe(ModelOptions model, string path) =>
-        Describe(model.Id, path) with { Defaults = model.Defaults, EndsRepetition = model.EndsRepetition, Context = model.Context, Threads = model.Threads, KeepAlive = model.KeepAlive };
+        Describe(model.Id, path) with { Defaults = model.Defaults, EndsRepetition = model.EndsRepetition, Context = model.Context, Threads = model.Threads, KeepAlive = model.KeepAlive, CacheType = model.CacheType };
 
     private static LocalModel Describe(string id, string path)
     {

@@ -51,9 +51,9 @@ public sealed class PullTests : IAsyncLifetime
     {
         await File.WriteAllTextAsync(Path.Combine(_folder, "Qwen3-0.6B-Q8_0.gguf"), "");
         PullCommand.List(_terminal.Terminal, [_folder], 2_000_000_000, asJson: false);
-        Assert.Matches(@"(?m)^NAME +SIZE +MEMORY +HERE$", _terminal.Output);
-        Assert.Matches(@"(?m)^qwen3-0.6b +639\.0 MB +fits +yes$", _terminal.Output);
-        Assert.Matches(@"(?m)^mistral-7b-instruct +4\.4 GB +too large$", _terminal.Output);
+        Assert.Matches(@"(?m)^NAME +SIZE +MEMORY +LICENSE +HERE$", _terminal.Output);
+        Assert.Matches(@"(?m)^qwen3-0.6b +639\.0 MB +fits +Apache-2\.0 +yes$", _terminal.Output);
+        Assert.Matches(@"(?m)^mistral-7b-instruct +4\.4 GB +too large +Apache-2\.0$", _terminal.Output);
 
         var terminal = new TestTerminal();
         Assert.Equal(0, await terminal.RunAsync("pull", "--json"));

@@ -37,6 +37,17 @@ public sealed class LoaderTests
     }
 
     [Theory]
+    [InlineData("mixtral")]
+    [InlineData("qwen2moe")]
+    public void Experts_with_tensors_of_their_own_are_those_of_one_tensor(string name)
+    {
+        int[] prompt = [5, 6, 7, 8];
+        using var together = TinyModelFile.LoadArchitecture(name);
+        using var apart = TinyModelFile.Load(TinyArchitectures.Get(name).ToArray(hasExpertsApart: true));
+        Assert.Equal(together.Logprobs(prompt), apart.Logprobs(prompt));
+    }
+
+    [Theory]
     [InlineData("blk.1.ffn_mystery.weight")]
     [InlineData("altup_proj.weight")]
     [InlineData("blk.1.attn_q.scale")]

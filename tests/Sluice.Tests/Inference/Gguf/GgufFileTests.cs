@@ -166,11 +166,11 @@ public sealed class GgufFileTests
                 One([1 << 30, 1UL << 32], 0, new byte[4]).ToArray()
             },
             {
-                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4, found IQ2_XXS (take another quantization of the model, such as Q4_K_M).",
-                One([256], 16, new byte[84]).ToArray()
+                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ4_NL, IQ4_XS or MXFP4, found IQ1_S (take another quantization of the model, such as Q4_K_M).",
+                One([256], 19, new byte[84]).ToArray()
             },
             {
-                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4, found type 99 (take another quantization of the model, such as Q4_K_M).",
+                "tensor 't': expected the type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ4_NL, IQ4_XS or MXFP4, found type 99 (take another quantization of the model, such as Q4_K_M).",
                 One([256], 99, new byte[84]).ToArray()
             },
             { "tensor 't': expected rows of a multiple of 32 elements for Q4_1, found 33.", One([33], 3, new byte[40]).ToArray() },

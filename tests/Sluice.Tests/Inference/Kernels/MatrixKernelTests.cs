@@ -1,5 +1,6 @@
 using Sluice.Inference.Gguf;
 using Sluice.Inference.Kernels;
+using Sluice.Inference.Quantization;
 using Sluice.Testing;
 using Xunit;
 
@@ -28,6 +29,29 @@ public sealed unsafe class MatrixKernelTests
                 Assert.Equal(Bits(expected), Bits(matrix.Multiply(input, path)));
                 Assert.Equal(Bits(accumulated), Bits(matrix.Multiply(input, path, expected)));
             }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void A_row_is_read_as_the_file_has_it(GgufTensorType type)
+    {
+        var random = new RandomBlocks($"rows {type}");
+        using var matrix = Matrix(type, random);
+        var packed = matrix.Packed;
+        var read = new float[packed.Length];
+        var expected = new float[packed.Length];
+        for (var row = 0; row < packed.RowCount; row++)
+        {
+            fixed (float* target = read)
+            fixed (float* values = expected)
+            fixed (byte* source = matrix.Row(row))
+            {
+                packed.ReadRow(row, target);
+                RowReader.Read(type, source, values, packed.Length);
+            }
+
+            Assert.Equal(Bits(expected), Bits(read));
         }
     }
 

@@ -38,6 +38,9 @@ internal sealed unsafe class RandomMatrix : IDisposable
 
     public PackedMatrix Packed { get; }
 
+    /// <summary>A row as in a file.</summary>
+    public ReadOnlySpan<byte> Row(int row) => _rows.AsSpan(row * _rowBytes, _rowBytes);
+
     /// <summary>A weight by the formulas of <see cref="WeightFormats"/>.</summary>
     public double Weight(int row, int k) => WeightFormats.Value(Type, _rows.AsSpan(row * _rowBytes, _rowBytes), k);
 

@@ -13,6 +13,7 @@ internal static class WeightFormats
         GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0,
         GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.Q2_K, GgufTensorType.Q3_K,
         GgufTensorType.IQ4_NL, GgufTensorType.IQ4_XS, GgufTensorType.MXFP4,
+        GgufTensorType.IQ2_XXS, GgufTensorType.IQ2_XS, GgufTensorType.IQ2_S, GgufTensorType.IQ3_XXS, GgufTensorType.IQ3_S,
     ];
 
     private static readonly int[] NonLinear = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -44,6 +45,7 @@ internal static class WeightFormats
             GgufTensorType.IQ4_NL => D(block, 0) * NonLinear[Nibble(block[2..], i)],
             GgufTensorType.IQ4_XS => D(block, 0) * (Iq4Scale(block, i / 32) - 32) * NonLinear[Nibble(block[(8 + (i / 32 * 16))..], i % 32)],
             GgufTensorType.MXFP4 => Math.Pow(2, block[0] - 127) * E2M1(Nibble(block[1..], i)),
+            GgufTensorType.IQ2_XXS or GgufTensorType.IQ2_XS or GgufTensorType.IQ2_S or GgufTensorType.IQ3_XXS or GgufTensorType.IQ3_S => GridFormats.Value(type, block, i),
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Not a weight type."),
         };
     }

@@ -104,8 +104,8 @@ public sealed unsafe class AttentionKernelTests
             _values = Halves(random.Singles((long)tokenCount * headLength, 1));
             for (var t = 0; t < tokenCount; t++)
             {
-                var keys = _cache.Keys(_sequence.Blocks[t / BlockTokens], 0, 0);
-                var values = _cache.Values(_sequence.Blocks[t / BlockTokens], 0, 0);
+                var keys = (ushort*)_cache.Keys(_sequence.Blocks[t / BlockTokens], 0, 0);
+                var values = (ushort*)_cache.Values(_sequence.Blocks[t / BlockTokens], 0, 0);
                 var within = t % BlockTokens;
                 for (var d = 0; d < headLength; d++)
                 {

@@ -274,13 +274,13 @@ public sealed unsafe class PrefixSharingTests : IDisposable
     }
 
     private static void Write(KvCache cache, KvSequence sequence, int position, int value) =>
-        cache.Values(sequence.Blocks[position / BlockTokens], 0, 0)[position % BlockTokens * 16] = (ushort)value;
+        ((ushort*)cache.Values(sequence.Blocks[position / BlockTokens], 0, 0))[position % BlockTokens * 16] = (ushort)value;
 
     private static void AssertHolds(KvCache cache, KvSequence sequence, int[] tokens)
     {
         for (int i = 0; i < sequence.Length; i++)
         {
-            Assert.Equal((ushort)tokens[i], cache.Values(sequence.Blocks[i / BlockTokens], 0, 0)[i % BlockTokens * 16]);
+            Assert.Equal((ushort)tokens[i], ((ushort*)cache.Values(sequence.Blocks[i / BlockTokens], 0, 0))[i % BlockTokens * 16]);
         }
     }
 

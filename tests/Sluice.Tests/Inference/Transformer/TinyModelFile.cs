@@ -12,10 +12,10 @@ internal sealed class TinyModelFile : IDisposable
 {
     private readonly TemporaryGguf _file;
 
-    private TinyModelFile(byte[] bytes, int threadCount)
+    private TinyModelFile(byte[] bytes, int threadCount, KvCacheType cacheType = KvCacheType.F16)
     {
         _file = new TemporaryGguf(bytes);
-        Model = TransformerModel.Load(_file.Path, threadCount, slotCount: 16, kvTokenCapacity: 4096);
+        Model = TransformerModel.Load(_file.Path, threadCount, slotCount: 16, kvTokenCapacity: 4096, cacheType: cacheType);
     }
 
     public LanguageModel Model { get; }
@@ -24,6 +24,10 @@ internal sealed class TinyModelFile : IDisposable
 
     /// <summary>One of <see cref="TinyArchitectures"/>.</summary>
     public static TinyModelFile LoadArchitecture(string name, int threadCount = 1) => Load(TinyArchitectures.Get(name), threadCount);
+
+    /// <summary>One of <see cref="TinyArchitectures"/> with another cache.</summary>
+    public static TinyModelFile LoadArchitecture(string name, KvCacheType cacheType, int threadCount = 1) =>
+        new(TinyArchitectures.Get(name).ToArray(), threadCount, cacheType);
 
     public static TinyModelFile Load(byte[] file) => new(file, 1);
 

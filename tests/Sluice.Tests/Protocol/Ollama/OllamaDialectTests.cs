@@ -69,6 +69,20 @@ public sealed class OllamaDialectTests
     }
 
     [Fact]
+    public void A_result_without_a_call_gets_the_call_that_it_answers()
+    {
+        var neutral = Translate(
+            """{"model":"m","messages":[{"role":"user","content":"x"},{"role":"tool","content":"1","tool_name":"f"},{"role":"tool","content":"2","tool_call_id":"mine"}]}""",
+            NeutralForm.Engine, out var error);
+        Assert.Null(error);
+        var messages = neutral["messages"]!.AsArray();
+        Assert.Equal(["user", "assistant", "tool", "assistant", "tool"], messages.Select(static message => (string?)message!["role"]));
+        Assert.Equal(("f", "{}"), ((string?)messages[1]!["tool_calls"]![0]!["function"]!["name"], (string?)messages[1]!["tool_calls"]![0]!["function"]!["arguments"]));
+        Assert.Equal((string?)messages[1]!["tool_calls"]![0]!["id"], (string?)messages[2]!["tool_call_id"]);
+        Assert.Equal(("mine", "mine"), ((string?)messages[3]!["tool_calls"]![0]!["id"], (string?)messages[4]!["tool_call_id"]));
+    }
+
+    [Fact]
     public void A_prompt_is_a_turn_and_a_raw_one_a_text()
     {
         var neutral = Translate("""{"model":"m","system":"s","prompt":"p","format":"json"}""", NeutralForm.Engine, out _, OllamaDialect.Generate);
@@ -165,7 +179,8 @@ public sealed class OllamaDialectTests
         var begun = Write(static (writer, events) => writer.Text(events, 0, "\"done\":true,\"done_reason\""u8, default));
         var end = new EventBuffer();
         Assert.True(OllamaDialect.Chat.TryWriteStop(s_head, begun, isWhole: true, [false], new AnswerUsage(1, 0, 1), isEstimated: true, end));
-        Assert.Equal("stop", (string?)Assert.Single(Lines(end))["done_reason"]);
+        var last = Assert.Single(Lines(end));
+        Assert.Equal(("stop", true), ((string?)last["done_reason"], (bool)last["sluice"]!["cancelled"]!));
         var again = new EventBuffer();
         Assert.True(OllamaDialect.Chat.TryWriteStop(s_head, end, isWhole: true, [true], new AnswerUsage(1, 0, 1), isEstimated: true, again));
         Assert.Equal(0, again.Count);

@@ -42,6 +42,7 @@ public sealed class ConfigurationFileTests
                 context: 8192
                 threads: 4
                 keep_alive: 5m
+                cache_type: q8_0
               - id: large
                 gguf: /models/large.gguf
                 store: off
@@ -91,7 +92,8 @@ public sealed class ConfigurationFileTests
     [Theory]
     [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
     [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
-    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope, context, threads, keep_alive")]
+    [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope, context, threads, keep_alive, cache_type")]
+    [InlineData("models:\n  - {id: a, gguf: a, cache_type: q4_0}", "sluice.yaml:2:34: 'q4_0' is not a valid value of 'cache_type'; expected f16 or q8_0")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_p: 1.1}}", "sluice.yaml:2:40: '1.1' is not a valid value of 'top_p'; expected a number from 0 to 1")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {top_k: -1}}", "sluice.yaml:2:40: '-1' is not a valid value of 'top_k'; expected a whole number from 0 to 1000000")]

@@ -97,7 +97,7 @@ public sealed partial class ConfigurationSchemaTests
           after: {url: "https://hooks.example.com/done", timeout: 5s}
         console: off
         models:
-          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}", "${file:/run/secrets/name}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off, context: 4096, threads: "${T}", keep_alive: 0}
+          - {id: a, gguf: ./a.gguf, aliases: [b, "${NAME}", "${file:/run/secrets/name}"], store: off, defaults: {temperature: 0, top_p: 0.9, top_k: 40, min_p: "${M}", repetition_penalty: 1.1, max_tokens: 9}, repetition_guard: off, context: 4096, threads: "${T}", keep_alive: 0, cache_type: q8_0}
           - id: c
             upstreams:
               - {url: "http://[::1]:8000", weight: 0.5, model: org/name, headers: {X-Team: red, X-Count: 3}, on_abort: drain, continues: true}

@@ -140,6 +140,46 @@ public sealed class OllamaDoorTests
     }
 
     [Fact]
+    public async Task A_result_of_a_tool_needs_no_call_before_it()
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        hub.Scripts["question"] = new Script().Say(" one");
+        var (status, _, lines) = await PostAsync(
+            hub.Address, "/api/chat", """{"model":"scripted","messages":[{"role":"tool","content":"21","tool_name":"f"},{"role":"user","content":"question"}],"stream":false}""");
+        Assert.Equal((HttpStatusCode.OK, " one"), (status, (string?)Assert.Single(lines)["message"]!["content"]));
+    }
+
+    [Fact]
+    public async Task The_limit_of_tokens_ends_an_answer_with_length_and_minus_one_is_none()
+    {
+        await using var hub = await TestHub.StartScriptedAsync();
+        hub.Scripts["text"] = new Script().Say(string.Concat(Enumerable.Repeat(" one", 30)));
+        foreach (var (limit, reason, count) in ((int, string, int)[])[(5, "length", 5), (-1, "stop", 30)])
+        {
+            var (_, _, lines) = await PostAsync(hub.Address, "/api/chat", $$"""{"model":"scripted","messages":[{"role":"user","content":"text"}],"options":{"num_predict":{{limit}}} }""");
+            Assert.Equal((true, reason), ((bool)lines[^1]["done"]!, (string?)lines[^1]["done_reason"]));
+            Assert.Equal(string.Concat(Enumerable.Repeat(" one", count)), string.Concat(lines.Select(static line => (string?)line["message"]!["content"])));
+        }
+    }
+
+    [Fact]
+    public async Task Nothing_to_make_vectors_of_makes_none()
+    {
+        using var vectors = new TemporaryGguf(TinyArchitectures.Get("bert").ToArray());
+        await using var hub = await UpstreamHub.StartAsync($"  - {{id: vectors, gguf: {vectors.Path}}}\n");
+        var address = new Uri(hub.Address);
+        foreach (var input in (string[])["", ",\"input\":\"\"", ",\"input\":[]", ",\"input\":null"])
+        {
+            var (status, _, lines) = await PostAsync(address, "/api/embed", $$"""{"model":"vectors"{{input}}}""");
+            Assert.Equal((HttpStatusCode.OK, "vectors", 0), (status, (string?)lines[0]["model"], lines[0]["embeddings"]!.AsArray().Count));
+        }
+
+        var (_, _, older) = await PostAsync(address, "/api/embeddings", """{"model":"vectors","prompt":""}""");
+        Assert.Empty(older[0]["embedding"]!.AsArray());
+        Assert.Equal(HttpStatusCode.NotFound, (await PostAsync(address, "/api/embed", """{"model":"nobody","input":[]}""")).Status);
+    }
+
+    [Fact]
     public async Task A_model_is_loaded_and_unloaded_without_an_answer()
     {
         using var file = new TemporaryGguf(TinyArchitectures.Get("granite").ToArray());

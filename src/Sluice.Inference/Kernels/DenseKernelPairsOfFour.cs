@@ -1,0 +1,237 @@
+using System.Runtime.CompilerServices;
+
+namespace Sluice.Inference.Kernels;
+
+/// <content>The same for four columns.</content>
+internal static unsafe partial class DenseKernel
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pair4<TIsa, TVector, TPlanes, TScales, TWidth>(in DenseTile tile)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+        where TWidth : struct, ITileWidth
+    {
+        int width = TWidth.Value;
+        int stride = 4 * width;
+        TVector table = TPlanes.LowTable<TIsa, TVector>();
+        byte* header = tile.Headers;
+        byte* strip = tile.Strips;
+        byte* x = (byte*)tile.Values;
+        float* scales = tile.Scales;
+        TVector s0 = TIsa.Zero;
+        TVector s1 = TIsa.Zero;
+        TVector s2 = TIsa.Zero;
+        TVector s3 = TIsa.Zero;
+        TVector t0 = TIsa.Zero;
+        TVector t1 = TIsa.Zero;
+        TVector t2 = TIsa.Zero;
+        TVector t3 = TIsa.Zero;
+        for (int b = 0; b < tile.BlockCount; b++)
+        {
+            TVector factor0 = TScales.Factor<TIsa, TVector>(header, 0);
+            TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
+            TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
+            TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
+            for (int s = 0; s < TScales.StripCount; s++)
+            {
+                Prefetch<TPlanes>(strip);
+                TVector a0 = TIsa.Zero;
+                TVector b0 = TIsa.Zero;
+                TVector a1 = TIsa.Zero;
+                TVector b1 = TIsa.Zero;
+                TVector a2 = TIsa.Zero;
+                TVector b2 = TIsa.Zero;
+                TVector a3 = TIsa.Zero;
+                TVector b3 = TIsa.Zero;
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 0, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 0, table);
+                    TVector x0 = TIsa.BroadcastInt32(x);
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 1, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 1, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (1 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (1 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (1 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (1 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 2, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 2, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (2 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (2 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (2 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (2 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 3, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 3, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (3 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (3 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (3 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (3 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                TVector c0 = a0;
+                TVector d0 = b0;
+                TVector c1 = a1;
+                TVector d1 = b1;
+                TVector c2 = a2;
+                TVector d2 = b2;
+                TVector c3 = a3;
+                TVector d3 = b3;
+                if (TPlanes.SumLimit == 4)
+                {
+                    a0 = TIsa.Zero;
+                    b0 = TIsa.Zero;
+                    a1 = TIsa.Zero;
+                    b1 = TIsa.Zero;
+                    a2 = TIsa.Zero;
+                    b2 = TIsa.Zero;
+                    a3 = TIsa.Zero;
+                    b3 = TIsa.Zero;
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 4, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 4, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (4 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (4 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (4 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (4 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 5, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 5, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (5 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (5 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (5 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (5 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 6, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 6, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (6 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (6 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (6 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (6 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                {
+                    TVector w = TPlanes.Low<TIsa, TVector>(strip, 7, table);
+                    TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 7, table);
+                    TVector x0 = TIsa.BroadcastInt32(x + (7 * stride));
+                    a0 = TIsa.MultiplyAddPairs(a0, w, x0);
+                    b0 = TIsa.MultiplyAddPairs(b0, v, x0);
+                    TVector x1 = TIsa.BroadcastInt32(x + (7 * stride) + 4);
+                    a1 = TIsa.MultiplyAddPairs(a1, w, x1);
+                    b1 = TIsa.MultiplyAddPairs(b1, v, x1);
+                    TVector x2 = TIsa.BroadcastInt32(x + (7 * stride) + 8);
+                    a2 = TIsa.MultiplyAddPairs(a2, w, x2);
+                    b2 = TIsa.MultiplyAddPairs(b2, v, x2);
+                    TVector x3 = TIsa.BroadcastInt32(x + (7 * stride) + 12);
+                    a3 = TIsa.MultiplyAddPairs(a3, w, x3);
+                    b3 = TIsa.MultiplyAddPairs(b3, v, x3);
+                }
+
+                TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, s);
+                TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, s);
+                TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, s);
+                TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, s);
+                float* sums = scales + width;
+                s0 = TIsa.AddScaled(s0, SumStrip<TIsa, TVector, TPlanes>(c0, a0), scale0, minimum0, scales, sums);
+                t0 = TIsa.AddScaled(t0, SumStrip<TIsa, TVector, TPlanes>(d0, b0), scale1, minimum1, scales, sums);
+                s1 = TIsa.AddScaled(s1, SumStrip<TIsa, TVector, TPlanes>(c1, a1), scale0, minimum0, scales + 1, sums + 1);
+                t1 = TIsa.AddScaled(t1, SumStrip<TIsa, TVector, TPlanes>(d1, b1), scale1, minimum1, scales + 1, sums + 1);
+                s2 = TIsa.AddScaled(s2, SumStrip<TIsa, TVector, TPlanes>(c2, a2), scale0, minimum0, scales + 2, sums + 2);
+                t2 = TIsa.AddScaled(t2, SumStrip<TIsa, TVector, TPlanes>(d2, b2), scale1, minimum1, scales + 2, sums + 2);
+                s3 = TIsa.AddScaled(s3, SumStrip<TIsa, TVector, TPlanes>(c3, a3), scale0, minimum0, scales + 3, sums + 3);
+                t3 = TIsa.AddScaled(t3, SumStrip<TIsa, TVector, TPlanes>(d3, b3), scale1, minimum1, scales + 3, sums + 3);
+
+                strip += TPlanes.StripBytes;
+                x += IWeightPlanes.StripLength * width;
+                scales += 2 * width;
+            }
+
+            header += TScales.HeaderBytes;
+        }
+
+        float* output = tile.Output;
+        int outputStride = tile.OutputStride;
+        Put<TIsa, TVector>(s0, output, tile.Accumulate);
+        Put<TIsa, TVector>(t0, output + HalfRows, tile.Accumulate);
+        if (tile.ColumnCount > 1) Put<TIsa, TVector>(s1, output + (1 * outputStride), tile.Accumulate);
+        if (tile.ColumnCount > 1) Put<TIsa, TVector>(t1, output + (1 * outputStride) + HalfRows, tile.Accumulate);
+        if (tile.ColumnCount > 2) Put<TIsa, TVector>(s2, output + (2 * outputStride), tile.Accumulate);
+        if (tile.ColumnCount > 2) Put<TIsa, TVector>(t2, output + (2 * outputStride) + HalfRows, tile.Accumulate);
+        if (tile.ColumnCount > 3) Put<TIsa, TVector>(s3, output + (3 * outputStride), tile.Accumulate);
+        if (tile.ColumnCount > 3) Put<TIsa, TVector>(t3, output + (3 * outputStride) + HalfRows, tile.Accumulate);
+    }
+}
