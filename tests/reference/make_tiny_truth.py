@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes what llama.cpp makes of small random models, and of blocks that its own quantiser wrote.
 
-usage: make_tiny_truth.py LLAMA_CPP_FOLDER TINY_MODELS_FOLDER DATA_FOLDER
+usage: make_tiny_truth.py LLAMA_CPP_FOLDER TINY_MODELS_FOLDER DATA_FOLDER [NAME...]
 
 TINY_MODELS_FOLDER is filled by: dotnet run -c Release --project bench/Sluice.Benchmarks -- write-tiny TINY_MODELS_FOLDER
-DATA_FOLDER is tests/Sluice.Tests/Data; it receives
+Names pick some of the models, and the others stay as they are. DATA_FOLDER is tests/Sluice.Tests/Data; it receives
 
 tiny-truth.json         per model and prompt the log probabilities of all tokens after it, by token id; "exact" are those of the same
                         model with all weights turned to F32 by llama.cpp, where it rounds no activations
@@ -167,12 +167,17 @@ def quantized_blocks(folder, source, temporary):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4:
         sys.exit(__doc__)
-    models, data = sys.argv[2:]
+    models, data = sys.argv[2:4]
+    target = os.path.join(data, "tiny-truth.json")
+    names = [name + ".gguf" for name in sys.argv[4:]] or sorted(n for n in os.listdir(models) if n.endswith(".gguf"))
     truth = {}
+    if sys.argv[4:]:
+        with open(target, encoding="utf-8") as file:
+            truth = json.load(file)["models"]
     with repaired_copy(sys.argv[1]) as folder, tempfile.TemporaryDirectory() as temporary:
-        for name in sorted(n for n in os.listdir(models) if n.endswith(".gguf")):
+        for name in names:
             path = os.path.join(models, name)
             entry = {"logprobs": ask(folder, path)}
             kinds = {kind for _, kind, _ in Reader(path).tensors.values()}
@@ -183,8 +188,8 @@ def main():
             truth[name.removesuffix(".gguf")] = entry
             print(name, file=sys.stderr)
         blocks = quantized_blocks(folder, os.path.join(models, "llama-F16.gguf"), temporary)
-    with open(os.path.join(data, "tiny-truth.json"), "w", encoding="utf-8") as file:
-        lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}" for name, entry in truth.items())
+    with open(target, "w", encoding="utf-8") as file:
+        lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(truth[name], separators=(',', ':'))}" for name in sorted(truth))
         file.write('{"prompts":' + json.dumps(PROMPTS) + ',"models":{\n' + lines + "\n}}\n")
     with open(os.path.join(data, "quantized-blocks.json"), "w", encoding="utf-8") as file:
         json.dump(blocks, file, indent=1)

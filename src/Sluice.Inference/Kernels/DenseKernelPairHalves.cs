@@ -2,9 +2,15 @@ using System.Runtime.CompilerServices;
 
 namespace Sluice.Inference.Kernels;
 
-/// <content>As in the pairs of strips, for types with a scale for 16 values.</content>
+/// <content>
+/// As in the pairs of strips, for types with a scale for 16 values. What their bits say is written down for a block first, in a method of its own:
+/// the compiler inlines only so much into one.
+/// </content>
 internal static unsafe partial class DenseKernel
 {
+    // Of 16 rows and 256 values.
+    private const int CodeBytes = 8 * 8 * BitPlanes.PlaneBytes;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PairHalves1<TIsa, TVector, TPlanes, TScales, TWidth>(in DenseTile tile)
         where TIsa : struct, IVectorIsa<TVector>
@@ -21,6 +27,7 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
+        byte* codes = stackalloc byte[CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector t0 = TIsa.Zero;
         for (int b = 0; b < tile.BlockCount; b++)
@@ -29,101 +36,59 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
+            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
+            strip += TScales.StripCount * TPlanes.StripBytes;
+            byte* code = codes;
             for (int s = 0; s < TScales.StripCount; s++)
             {
-                Prefetch<TPlanes>(strip);
+                for (int half = 0; half < 2; half++)
                 {
                     TVector a0 = TIsa.Zero;
                     TVector b0 = TIsa.Zero;
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 0, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 0, table);
+                        TVector w = TIsa.Load(code);
+                        TVector v = TIsa.Load(code + 32);
                         TVector x0 = TIsa.BroadcastInt32(x);
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 1, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 1, table);
+                        TVector w = TIsa.Load(code + 64);
+                        TVector v = TIsa.Load(code + 96);
                         TVector x0 = TIsa.BroadcastInt32(x + (1 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 2, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 2, table);
+                        TVector w = TIsa.Load(code + 128);
+                        TVector v = TIsa.Load(code + 160);
                         TVector x0 = TIsa.BroadcastInt32(x + (2 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 3, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 3, table);
+                        TVector w = TIsa.Load(code + 192);
+                        TVector v = TIsa.Load(code + 224);
                         TVector x0 = TIsa.BroadcastInt32(x + (3 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
                     }
 
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, 2 * s);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, 2 * s);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, 2 * s);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, 2 * s);
-                    float* sums = halfSums;
-                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, sums);
+                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + half);
+                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + half);
+                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + half);
+                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + half);
+                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, halfSums);
+                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, halfSums);
+                    code += 4 * BitPlanes.PlaneBytes;
+                    x += 4 * stride;
+                    halfSums += width;
                 }
 
-                {
-                    TVector a0 = TIsa.Zero;
-                    TVector b0 = TIsa.Zero;
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 4, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 4, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (4 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 5, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 5, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (5 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 6, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 6, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (6 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 7, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 7, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (7 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                    }
-
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + 1);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + 1);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + 1);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + 1);
-                    float* sums = halfSums + width;
-                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, sums);
-                }
-
-                strip += TPlanes.StripBytes;
-                x += IWeightPlanes.StripLength * width;
                 scales += 2 * width;
-                halfSums += 2 * width;
             }
 
             header += TScales.HeaderBytes;
@@ -150,6 +115,7 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
+        byte* codes = stackalloc byte[CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector s1 = TIsa.Zero;
         TVector t0 = TIsa.Zero;
@@ -160,17 +126,20 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
+            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
+            strip += TScales.StripCount * TPlanes.StripBytes;
+            byte* code = codes;
             for (int s = 0; s < TScales.StripCount; s++)
             {
-                Prefetch<TPlanes>(strip);
+                for (int half = 0; half < 2; half++)
                 {
                     TVector a0 = TIsa.Zero;
                     TVector b0 = TIsa.Zero;
                     TVector a1 = TIsa.Zero;
                     TVector b1 = TIsa.Zero;
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 0, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 0, table);
+                        TVector w = TIsa.Load(code);
+                        TVector v = TIsa.Load(code + 32);
                         TVector x0 = TIsa.BroadcastInt32(x);
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -180,8 +149,8 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 1, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 1, table);
+                        TVector w = TIsa.Load(code + 64);
+                        TVector v = TIsa.Load(code + 96);
                         TVector x0 = TIsa.BroadcastInt32(x + (1 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -191,8 +160,8 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 2, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 2, table);
+                        TVector w = TIsa.Load(code + 128);
+                        TVector v = TIsa.Load(code + 160);
                         TVector x0 = TIsa.BroadcastInt32(x + (2 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -202,8 +171,8 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 3, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 3, table);
+                        TVector w = TIsa.Load(code + 192);
+                        TVector v = TIsa.Load(code + 224);
                         TVector x0 = TIsa.BroadcastInt32(x + (3 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -212,81 +181,20 @@ internal static unsafe partial class DenseKernel
                         b1 = TIsa.MultiplyAddPairs(b1, v, x1);
                     }
 
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, 2 * s);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, 2 * s);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, 2 * s);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, 2 * s);
-                    float* sums = halfSums;
-                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, sums);
-                    s1 = TIsa.AddScaled(s1, TIsa.SumPairsToSingle(a1), scale0, minimum0, scales + 1, sums + 1);
-                    t1 = TIsa.AddScaled(t1, TIsa.SumPairsToSingle(b1), scale1, minimum1, scales + 1, sums + 1);
+                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + half);
+                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + half);
+                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + half);
+                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + half);
+                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, halfSums);
+                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, halfSums);
+                    s1 = TIsa.AddScaled(s1, TIsa.SumPairsToSingle(a1), scale0, minimum0, scales + 1, halfSums + 1);
+                    t1 = TIsa.AddScaled(t1, TIsa.SumPairsToSingle(b1), scale1, minimum1, scales + 1, halfSums + 1);
+                    code += 4 * BitPlanes.PlaneBytes;
+                    x += 4 * stride;
+                    halfSums += width;
                 }
 
-                {
-                    TVector a0 = TIsa.Zero;
-                    TVector b0 = TIsa.Zero;
-                    TVector a1 = TIsa.Zero;
-                    TVector b1 = TIsa.Zero;
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 4, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 4, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (4 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (4 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 5, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 5, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (5 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (5 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 6, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 6, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (6 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (6 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 7, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 7, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (7 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (7 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                    }
-
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + 1);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + 1);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + 1);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + 1);
-                    float* sums = halfSums + width;
-                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, sums);
-                    s1 = TIsa.AddScaled(s1, TIsa.SumPairsToSingle(a1), scale0, minimum0, scales + 1, sums + 1);
-                    t1 = TIsa.AddScaled(t1, TIsa.SumPairsToSingle(b1), scale1, minimum1, scales + 1, sums + 1);
-                }
-
-                strip += TPlanes.StripBytes;
-                x += IWeightPlanes.StripLength * width;
                 scales += 2 * width;
-                halfSums += 2 * width;
             }
 
             header += TScales.HeaderBytes;
@@ -298,5 +206,34 @@ internal static unsafe partial class DenseKernel
         Put<TIsa, TVector>(t0, output + HalfRows, tile.Accumulate);
         if (tile.ColumnCount > 1) Put<TIsa, TVector>(s1, output + (1 * outputStride), tile.Accumulate);
         if (tile.ColumnCount > 1) Put<TIsa, TVector>(t1, output + (1 * outputStride) + HalfRows, tile.Accumulate);
+    }
+
+    // Vectors as in planes of whole bytes: eight a strip, each of two halves.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void UnpackBlock<TIsa, TVector, TPlanes>(byte* strip, byte* codes, TVector table)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+        where TPlanes : struct, IWeightPlanes
+    {
+        for (int s = 0; s < 8; s++)
+        {
+            Prefetch<TPlanes>(strip);
+            for (int part = 0; part < 2; part++)
+            {
+                byte* half = strip + (part * HalfVector);
+                byte* target = codes + (part * HalfVector);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 0, table), (float*)target);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 1, table), (float*)target + 16);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 2, table), (float*)target + 32);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 3, table), (float*)target + 48);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 4, table), (float*)target + 64);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 5, table), (float*)target + 80);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 6, table), (float*)target + 96);
+                TIsa.Store(TPlanes.Low<TIsa, TVector>(half, 7, table), (float*)target + 112);
+            }
+
+            strip += TPlanes.StripBytes;
+            codes += 8 * BitPlanes.PlaneBytes;
+        }
     }
 }

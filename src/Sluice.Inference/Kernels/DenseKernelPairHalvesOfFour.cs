@@ -21,6 +21,7 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
+        byte* codes = stackalloc byte[CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector s1 = TIsa.Zero;
         TVector s2 = TIsa.Zero;
@@ -35,9 +36,12 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
+            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
+            strip += TScales.StripCount * TPlanes.StripBytes;
+            byte* code = codes;
             for (int s = 0; s < TScales.StripCount; s++)
             {
-                Prefetch<TPlanes>(strip);
+                for (int half = 0; half < 2; half++)
                 {
                     TVector a0 = TIsa.Zero;
                     TVector b0 = TIsa.Zero;
@@ -48,8 +52,8 @@ internal static unsafe partial class DenseKernel
                     TVector a3 = TIsa.Zero;
                     TVector b3 = TIsa.Zero;
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 0, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 0, table);
+                        TVector w = TIsa.Load(code);
+                        TVector v = TIsa.Load(code + 32);
                         TVector x0 = TIsa.BroadcastInt32(x);
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -65,8 +69,8 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 1, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 1, table);
+                        TVector w = TIsa.Load(code + 64);
+                        TVector v = TIsa.Load(code + 96);
                         TVector x0 = TIsa.BroadcastInt32(x + (1 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -82,8 +86,8 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 2, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 2, table);
+                        TVector w = TIsa.Load(code + 128);
+                        TVector v = TIsa.Load(code + 160);
                         TVector x0 = TIsa.BroadcastInt32(x + (2 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -99,8 +103,8 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 3, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 3, table);
+                        TVector w = TIsa.Load(code + 192);
+                        TVector v = TIsa.Load(code + 224);
                         TVector x0 = TIsa.BroadcastInt32(x + (3 * stride));
                         a0 = TIsa.MultiplyAddPairs(a0, w, x0);
                         b0 = TIsa.MultiplyAddPairs(b0, v, x0);
@@ -115,117 +119,24 @@ internal static unsafe partial class DenseKernel
                         b3 = TIsa.MultiplyAddPairs(b3, v, x3);
                     }
 
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, 2 * s);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, 2 * s);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, 2 * s);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, 2 * s);
-                    float* sums = halfSums;
-                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, sums);
-                    s1 = TIsa.AddScaled(s1, TIsa.SumPairsToSingle(a1), scale0, minimum0, scales + 1, sums + 1);
-                    t1 = TIsa.AddScaled(t1, TIsa.SumPairsToSingle(b1), scale1, minimum1, scales + 1, sums + 1);
-                    s2 = TIsa.AddScaled(s2, TIsa.SumPairsToSingle(a2), scale0, minimum0, scales + 2, sums + 2);
-                    t2 = TIsa.AddScaled(t2, TIsa.SumPairsToSingle(b2), scale1, minimum1, scales + 2, sums + 2);
-                    s3 = TIsa.AddScaled(s3, TIsa.SumPairsToSingle(a3), scale0, minimum0, scales + 3, sums + 3);
-                    t3 = TIsa.AddScaled(t3, TIsa.SumPairsToSingle(b3), scale1, minimum1, scales + 3, sums + 3);
+                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + half);
+                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + half);
+                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + half);
+                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + half);
+                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, halfSums);
+                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, halfSums);
+                    s1 = TIsa.AddScaled(s1, TIsa.SumPairsToSingle(a1), scale0, minimum0, scales + 1, halfSums + 1);
+                    t1 = TIsa.AddScaled(t1, TIsa.SumPairsToSingle(b1), scale1, minimum1, scales + 1, halfSums + 1);
+                    s2 = TIsa.AddScaled(s2, TIsa.SumPairsToSingle(a2), scale0, minimum0, scales + 2, halfSums + 2);
+                    t2 = TIsa.AddScaled(t2, TIsa.SumPairsToSingle(b2), scale1, minimum1, scales + 2, halfSums + 2);
+                    s3 = TIsa.AddScaled(s3, TIsa.SumPairsToSingle(a3), scale0, minimum0, scales + 3, halfSums + 3);
+                    t3 = TIsa.AddScaled(t3, TIsa.SumPairsToSingle(b3), scale1, minimum1, scales + 3, halfSums + 3);
+                    code += 4 * BitPlanes.PlaneBytes;
+                    x += 4 * stride;
+                    halfSums += width;
                 }
 
-                {
-                    TVector a0 = TIsa.Zero;
-                    TVector b0 = TIsa.Zero;
-                    TVector a1 = TIsa.Zero;
-                    TVector b1 = TIsa.Zero;
-                    TVector a2 = TIsa.Zero;
-                    TVector b2 = TIsa.Zero;
-                    TVector a3 = TIsa.Zero;
-                    TVector b3 = TIsa.Zero;
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 4, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 4, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (4 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (4 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                        TVector x2 = TIsa.BroadcastInt32(x + (4 * stride) + 8);
-                        a2 = TIsa.MultiplyAddPairs(a2, w, x2);
-                        b2 = TIsa.MultiplyAddPairs(b2, v, x2);
-                        TVector x3 = TIsa.BroadcastInt32(x + (4 * stride) + 12);
-                        a3 = TIsa.MultiplyAddPairs(a3, w, x3);
-                        b3 = TIsa.MultiplyAddPairs(b3, v, x3);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 5, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 5, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (5 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (5 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                        TVector x2 = TIsa.BroadcastInt32(x + (5 * stride) + 8);
-                        a2 = TIsa.MultiplyAddPairs(a2, w, x2);
-                        b2 = TIsa.MultiplyAddPairs(b2, v, x2);
-                        TVector x3 = TIsa.BroadcastInt32(x + (5 * stride) + 12);
-                        a3 = TIsa.MultiplyAddPairs(a3, w, x3);
-                        b3 = TIsa.MultiplyAddPairs(b3, v, x3);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 6, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 6, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (6 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (6 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                        TVector x2 = TIsa.BroadcastInt32(x + (6 * stride) + 8);
-                        a2 = TIsa.MultiplyAddPairs(a2, w, x2);
-                        b2 = TIsa.MultiplyAddPairs(b2, v, x2);
-                        TVector x3 = TIsa.BroadcastInt32(x + (6 * stride) + 12);
-                        a3 = TIsa.MultiplyAddPairs(a3, w, x3);
-                        b3 = TIsa.MultiplyAddPairs(b3, v, x3);
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 7, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 7, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (7 * stride));
-                        a0 = TIsa.MultiplyAddPairs(a0, w, x0);
-                        b0 = TIsa.MultiplyAddPairs(b0, v, x0);
-                        TVector x1 = TIsa.BroadcastInt32(x + (7 * stride) + 4);
-                        a1 = TIsa.MultiplyAddPairs(a1, w, x1);
-                        b1 = TIsa.MultiplyAddPairs(b1, v, x1);
-                        TVector x2 = TIsa.BroadcastInt32(x + (7 * stride) + 8);
-                        a2 = TIsa.MultiplyAddPairs(a2, w, x2);
-                        b2 = TIsa.MultiplyAddPairs(b2, v, x2);
-                        TVector x3 = TIsa.BroadcastInt32(x + (7 * stride) + 12);
-                        a3 = TIsa.MultiplyAddPairs(a3, w, x3);
-                        b3 = TIsa.MultiplyAddPairs(b3, v, x3);
-                    }
-
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + 1);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + 1);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + 1);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + 1);
-                    float* sums = halfSums + width;
-                    s0 = TIsa.AddScaled(s0, TIsa.SumPairsToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.SumPairsToSingle(b0), scale1, minimum1, scales, sums);
-                    s1 = TIsa.AddScaled(s1, TIsa.SumPairsToSingle(a1), scale0, minimum0, scales + 1, sums + 1);
-                    t1 = TIsa.AddScaled(t1, TIsa.SumPairsToSingle(b1), scale1, minimum1, scales + 1, sums + 1);
-                    s2 = TIsa.AddScaled(s2, TIsa.SumPairsToSingle(a2), scale0, minimum0, scales + 2, sums + 2);
-                    t2 = TIsa.AddScaled(t2, TIsa.SumPairsToSingle(b2), scale1, minimum1, scales + 2, sums + 2);
-                    s3 = TIsa.AddScaled(s3, TIsa.SumPairsToSingle(a3), scale0, minimum0, scales + 3, sums + 3);
-                    t3 = TIsa.AddScaled(t3, TIsa.SumPairsToSingle(b3), scale1, minimum1, scales + 3, sums + 3);
-                }
-
-                strip += TPlanes.StripBytes;
-                x += IWeightPlanes.StripLength * width;
                 scales += 2 * width;
-                halfSums += 2 * width;
             }
 
             header += TScales.HeaderBytes;

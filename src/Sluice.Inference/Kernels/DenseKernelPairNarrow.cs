@@ -21,6 +21,7 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
+        byte* codes = stackalloc byte[CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector t0 = TIsa.Zero;
         for (int b = 0; b < tile.BlockCount; b++)
@@ -29,17 +30,20 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
+            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
+            strip += TScales.StripCount * TPlanes.StripBytes;
+            byte* code = codes;
             for (int s = 0; s < TScales.StripCount; s++)
             {
-                Prefetch<TPlanes>(strip);
+                for (int half = 0; half < 2; half++)
                 {
                     TVector a0 = TIsa.Zero;
                     TVector b0 = TIsa.Zero;
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 0, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 1, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 0, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 1, table);
+                        TVector w = TIsa.Load(code);
+                        TVector u = TIsa.Load(code + 64);
+                        TVector v = TIsa.Load(code + 32);
+                        TVector z = TIsa.Load(code + 96);
                         TVector x0 = TIsa.BroadcastInt32(x);
                         TVector y0 = TIsa.BroadcastInt32(x + (1 * stride));
                         a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
@@ -47,63 +51,28 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 2, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 3, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 2, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 3, table);
+                        TVector w = TIsa.Load(code + 128);
+                        TVector u = TIsa.Load(code + 192);
+                        TVector v = TIsa.Load(code + 160);
+                        TVector z = TIsa.Load(code + 224);
                         TVector x0 = TIsa.BroadcastInt32(x + (2 * stride));
                         TVector y0 = TIsa.BroadcastInt32(x + (3 * stride));
                         a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
                         b0 = TIsa.AddPairs(b0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x0), z, y0));
                     }
 
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, 2 * s);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, 2 * s);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, 2 * s);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, 2 * s);
-                    float* sums = halfSums;
-                    s0 = TIsa.AddScaled(s0, TIsa.ToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.ToSingle(b0), scale1, minimum1, scales, sums);
+                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + half);
+                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + half);
+                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + half);
+                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + half);
+                    s0 = TIsa.AddScaled(s0, TIsa.ToSingle(a0), scale0, minimum0, scales, halfSums);
+                    t0 = TIsa.AddScaled(t0, TIsa.ToSingle(b0), scale1, minimum1, scales, halfSums);
+                    code += 4 * BitPlanes.PlaneBytes;
+                    x += 4 * stride;
+                    halfSums += width;
                 }
 
-                {
-                    TVector a0 = TIsa.Zero;
-                    TVector b0 = TIsa.Zero;
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 4, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 5, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 4, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 5, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (4 * stride));
-                        TVector y0 = TIsa.BroadcastInt32(x + (5 * stride));
-                        a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
-                        b0 = TIsa.AddPairs(b0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x0), z, y0));
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 6, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 7, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 6, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 7, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (6 * stride));
-                        TVector y0 = TIsa.BroadcastInt32(x + (7 * stride));
-                        a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
-                        b0 = TIsa.AddPairs(b0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x0), z, y0));
-                    }
-
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + 1);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + 1);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + 1);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + 1);
-                    float* sums = halfSums + width;
-                    s0 = TIsa.AddScaled(s0, TIsa.ToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.ToSingle(b0), scale1, minimum1, scales, sums);
-                }
-
-                strip += TPlanes.StripBytes;
-                x += IWeightPlanes.StripLength * width;
                 scales += 2 * width;
-                halfSums += 2 * width;
             }
 
             header += TScales.HeaderBytes;
@@ -130,6 +99,7 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
+        byte* codes = stackalloc byte[CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector s1 = TIsa.Zero;
         TVector t0 = TIsa.Zero;
@@ -140,19 +110,22 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
+            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
+            strip += TScales.StripCount * TPlanes.StripBytes;
+            byte* code = codes;
             for (int s = 0; s < TScales.StripCount; s++)
             {
-                Prefetch<TPlanes>(strip);
+                for (int half = 0; half < 2; half++)
                 {
                     TVector a0 = TIsa.Zero;
                     TVector b0 = TIsa.Zero;
                     TVector a1 = TIsa.Zero;
                     TVector b1 = TIsa.Zero;
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 0, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 1, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 0, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 1, table);
+                        TVector w = TIsa.Load(code);
+                        TVector u = TIsa.Load(code + 64);
+                        TVector v = TIsa.Load(code + 32);
+                        TVector z = TIsa.Load(code + 96);
                         TVector x0 = TIsa.BroadcastInt32(x);
                         TVector y0 = TIsa.BroadcastInt32(x + (1 * stride));
                         a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
@@ -164,10 +137,10 @@ internal static unsafe partial class DenseKernel
                     }
 
                     {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 2, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 3, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 2, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 3, table);
+                        TVector w = TIsa.Load(code + 128);
+                        TVector u = TIsa.Load(code + 192);
+                        TVector v = TIsa.Load(code + 160);
+                        TVector z = TIsa.Load(code + 224);
                         TVector x0 = TIsa.BroadcastInt32(x + (2 * stride));
                         TVector y0 = TIsa.BroadcastInt32(x + (3 * stride));
                         a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
@@ -178,67 +151,20 @@ internal static unsafe partial class DenseKernel
                         b1 = TIsa.AddPairs(b1, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x1), z, y1));
                     }
 
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, 2 * s);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, 2 * s);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, 2 * s);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, 2 * s);
-                    float* sums = halfSums;
-                    s0 = TIsa.AddScaled(s0, TIsa.ToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.ToSingle(b0), scale1, minimum1, scales, sums);
-                    s1 = TIsa.AddScaled(s1, TIsa.ToSingle(a1), scale0, minimum0, scales + 1, sums + 1);
-                    t1 = TIsa.AddScaled(t1, TIsa.ToSingle(b1), scale1, minimum1, scales + 1, sums + 1);
+                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + half);
+                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + half);
+                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + half);
+                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + half);
+                    s0 = TIsa.AddScaled(s0, TIsa.ToSingle(a0), scale0, minimum0, scales, halfSums);
+                    t0 = TIsa.AddScaled(t0, TIsa.ToSingle(b0), scale1, minimum1, scales, halfSums);
+                    s1 = TIsa.AddScaled(s1, TIsa.ToSingle(a1), scale0, minimum0, scales + 1, halfSums + 1);
+                    t1 = TIsa.AddScaled(t1, TIsa.ToSingle(b1), scale1, minimum1, scales + 1, halfSums + 1);
+                    code += 4 * BitPlanes.PlaneBytes;
+                    x += 4 * stride;
+                    halfSums += width;
                 }
 
-                {
-                    TVector a0 = TIsa.Zero;
-                    TVector b0 = TIsa.Zero;
-                    TVector a1 = TIsa.Zero;
-                    TVector b1 = TIsa.Zero;
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 4, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 5, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 4, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 5, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (4 * stride));
-                        TVector y0 = TIsa.BroadcastInt32(x + (5 * stride));
-                        a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
-                        b0 = TIsa.AddPairs(b0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x0), z, y0));
-                        TVector x1 = TIsa.BroadcastInt32(x + (4 * stride) + 4);
-                        TVector y1 = TIsa.BroadcastInt32(x + (5 * stride) + 4);
-                        a1 = TIsa.AddPairs(a1, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x1), u, y1));
-                        b1 = TIsa.AddPairs(b1, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x1), z, y1));
-                    }
-
-                    {
-                        TVector w = TPlanes.Low<TIsa, TVector>(strip, 6, table);
-                        TVector u = TPlanes.Low<TIsa, TVector>(strip, 7, table);
-                        TVector v = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 6, table);
-                        TVector z = TPlanes.Low<TIsa, TVector>(strip + HalfVector, 7, table);
-                        TVector x0 = TIsa.BroadcastInt32(x + (6 * stride));
-                        TVector y0 = TIsa.BroadcastInt32(x + (7 * stride));
-                        a0 = TIsa.AddPairs(a0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x0), u, y0));
-                        b0 = TIsa.AddPairs(b0, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x0), z, y0));
-                        TVector x1 = TIsa.BroadcastInt32(x + (6 * stride) + 4);
-                        TVector y1 = TIsa.BroadcastInt32(x + (7 * stride) + 4);
-                        a1 = TIsa.AddPairs(a1, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(w, x1), u, y1));
-                        b1 = TIsa.AddPairs(b1, TIsa.MultiplyAddPairs(TIsa.MultiplyBytes(v, x1), z, y1));
-                    }
-
-                    TVector scale0 = TScales.Scale<TIsa, TVector>(factor0, header, 0, (2 * s) + 1);
-                    TVector minimum0 = Minimum<TIsa, TVector, TPlanes, TScales>(scale0, minimumFactor0, header, 0, (2 * s) + 1);
-                    TVector scale1 = TScales.Scale<TIsa, TVector>(factor1, header, HalfRows, (2 * s) + 1);
-                    TVector minimum1 = Minimum<TIsa, TVector, TPlanes, TScales>(scale1, minimumFactor1, header, HalfRows, (2 * s) + 1);
-                    float* sums = halfSums + width;
-                    s0 = TIsa.AddScaled(s0, TIsa.ToSingle(a0), scale0, minimum0, scales, sums);
-                    t0 = TIsa.AddScaled(t0, TIsa.ToSingle(b0), scale1, minimum1, scales, sums);
-                    s1 = TIsa.AddScaled(s1, TIsa.ToSingle(a1), scale0, minimum0, scales + 1, sums + 1);
-                    t1 = TIsa.AddScaled(t1, TIsa.ToSingle(b1), scale1, minimum1, scales + 1, sums + 1);
-                }
-
-                strip += TPlanes.StripBytes;
-                x += IWeightPlanes.StripLength * width;
                 scales += 2 * width;
-                halfSums += 2 * width;
             }
 
             header += TScales.HeaderBytes;
