@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using Sluice.Inference.Transformer;
 using Sluice.Server.Configuration;
@@ -53,8 +52,7 @@ internal sealed class EngineFlags(bool hasKeepAlive)
     /// <summary>The model as the command line wants it to be run.</summary>
     public LocalModel Apply(ParseResult result, LocalModel model)
     {
-        var keepAlive = model.KeepAlive;
-        if (hasKeepAlive && result.GetValue(_keepAlive) is { } text) EngineSection.TryParseKeepAlive(text, out keepAlive);
+        var keepAlive = hasKeepAlive && result.GetValue(_keepAlive) is { } text && EngineSection.TryParseKeepAlive(text, out var time) ? time : model.KeepAlive;
         return model with
         {
             Context = result.GetValue(_context) ?? model.Context,

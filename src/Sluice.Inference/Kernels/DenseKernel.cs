@@ -13,6 +13,10 @@ internal static unsafe partial class DenseKernel
     // As in QuantizedKernel.
     private const int PrefetchDistance = 6 << 10;
 
+    // From so many columns on, and up to so long rows, a group is unpacked once for all of them: on the stack, within a second-level cache.
+    private const int UnpackedColumnsMin = 16;
+    private const int UnpackedLengthMax = 16_384;
+
     /// <summary>Multiplies one group of 16 rows with all columns of a batch.</summary>
     /// <param name="headers">Headers of the group's blocks.</param>
     /// <param name="strips">Strips of the group.</param>
@@ -27,8 +31,46 @@ internal static unsafe partial class DenseKernel
         where TPlanes : struct, IWeightPlanes
         where TScales : struct, IBlockScales
     {
+        bool isUnpacked = TIsa.PartCount == 2 && TScales.IsPer16 && TPlanes.SumLimit > 1
+            && activations.ColumnCount >= UnpackedColumnsMin && activations.Length <= UnpackedLengthMax;
+        if (isUnpacked)
+        {
+            MultiplyUnpacked<TIsa, TVector, TPlanes, TScales>(headers, strips, activations, output, outputStride, accumulate);
+        }
+        else
+        {
+            MultiplyTiles<TIsa, TVector, TPlanes, TScales>(headers, strips, null, activations, output, outputStride, accumulate);
+        }
+    }
+
+    private static void MultiplyUnpacked<TIsa, TVector, TPlanes, TScales>(
+        byte* headers, byte* strips, QuantizedActivations activations, float* output, int outputStride, bool accumulate)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+    {
+        byte* codes = stackalloc byte[PackedMatrix.GroupRows * activations.Length];
+        TVector table = TPlanes.LowTable<TIsa, TVector>();
+        int blockCount = activations.Length / (IWeightPlanes.StripLength * TScales.StripCount);
+        for (int block = 0; block < blockCount; block++)
+        {
+            UnpackBlock<TIsa, TVector, TPlanes>(strips + ((long)block * TScales.StripCount * TPlanes.StripBytes), codes + (block * CodeBytes), table);
+        }
+
+        MultiplyTiles<TIsa, TVector, TPlanes, TScales>(headers, strips, codes, activations, output, outputStride, accumulate);
+    }
+
+    private static void MultiplyTiles<TIsa, TVector, TPlanes, TScales>(
+        byte* headers, byte* strips, byte* codes, QuantizedActivations activations, float* output, int outputStride, bool accumulate)
+        where TIsa : struct, IVectorIsa<TVector>
+        where TVector : struct
+        where TPlanes : struct, IWeightPlanes
+        where TScales : struct, IBlockScales
+    {
         int columnCount = activations.ColumnCount;
         DenseTile tile = default;
+        tile.Codes = codes;
         tile.Headers = headers;
         tile.Strips = strips;
         tile.BlockCount = activations.Length / (IWeightPlanes.StripLength * TScales.StripCount);

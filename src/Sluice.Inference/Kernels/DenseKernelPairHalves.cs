@@ -27,7 +27,9 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
-        byte* codes = stackalloc byte[CodeBytes];
+        byte* code = tile.Codes;
+        bool isUnpacked = code != null;
+        byte* buffer = stackalloc byte[isUnpacked ? 1 : CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector t0 = TIsa.Zero;
         for (int b = 0; b < tile.BlockCount; b++)
@@ -36,9 +38,13 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
-            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
-            strip += TScales.StripCount * TPlanes.StripBytes;
-            byte* code = codes;
+            if (!isUnpacked)
+            {
+                UnpackBlock<TIsa, TVector, TPlanes>(strip, buffer, table);
+                strip += TScales.StripCount * TPlanes.StripBytes;
+                code = buffer;
+            }
+
             for (int s = 0; s < TScales.StripCount; s++)
             {
                 for (int half = 0; half < 2; half++)
@@ -115,7 +121,9 @@ internal static unsafe partial class DenseKernel
         byte* x = (byte*)tile.Values;
         float* scales = tile.Scales;
         float* halfSums = tile.HalfSums;
-        byte* codes = stackalloc byte[CodeBytes];
+        byte* code = tile.Codes;
+        bool isUnpacked = code != null;
+        byte* buffer = stackalloc byte[isUnpacked ? 1 : CodeBytes];
         TVector s0 = TIsa.Zero;
         TVector s1 = TIsa.Zero;
         TVector t0 = TIsa.Zero;
@@ -126,9 +134,13 @@ internal static unsafe partial class DenseKernel
             TVector factor1 = TScales.Factor<TIsa, TVector>(header, HalfRows);
             TVector minimumFactor0 = TScales.MinimumFactor<TIsa, TVector>(header, 0);
             TVector minimumFactor1 = TScales.MinimumFactor<TIsa, TVector>(header, HalfRows);
-            UnpackBlock<TIsa, TVector, TPlanes>(strip, codes, table);
-            strip += TScales.StripCount * TPlanes.StripBytes;
-            byte* code = codes;
+            if (!isUnpacked)
+            {
+                UnpackBlock<TIsa, TVector, TPlanes>(strip, buffer, table);
+                strip += TScales.StripCount * TPlanes.StripBytes;
+                code = buffer;
+            }
+
             for (int s = 0; s < TScales.StripCount; s++)
             {
                 for (int half = 0; half < 2; half++)

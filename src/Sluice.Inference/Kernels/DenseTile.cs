@@ -9,6 +9,9 @@ internal unsafe ref struct DenseTile
     /// <summary>Strips of the group.</summary>
     public byte* Strips;
 
+    /// <summary>The strips as planes of whole bytes, where many columns need them; null otherwise.</summary>
+    public byte* Codes;
+
     /// <summary>Blocks in a row.</summary>
     public int BlockCount;
 

@@ -1,4 +1,3 @@
-using Sluice.Inference.Gguf;
 using Sluice.Inference.Quantization;
 using Sluice.Inference.Transformer;
 using Sluice.Testing;

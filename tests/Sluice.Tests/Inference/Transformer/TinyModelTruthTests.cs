@@ -41,8 +41,9 @@ public sealed class TinyModelTruthTests(ITestOutputHelper output)
         // Activations of 8 bits per 32 values move these models' log probabilities by 0.08 on average, by 0.44 at most.
         AssertClose(logprobs, TinyTruth.ExactLogprobs(name), [0.15, 0.15, 0.15], [0.8, 0.8, 0.8]);
 
-        // llama.cpp's move too, more for the K types, where one scale serves 256 of its activations: 0.14 and 0.65 together with ours.
-        AssertClose(logprobs, TinyTruth.Logprobs(name), [0.25, 0.25, 0.25], [1.2, 1.2, 1.2]);
+        // llama.cpp's move too, more for the K types, where one scale serves 256 of its activations: 0.14 and 0.65 together with ours, and 0.31
+        // and 0.85 with IQ2_S.
+        AssertClose(logprobs, TinyTruth.Logprobs(name), [0.25, 0.25, name == "llama-IQ2_S" ? 0.4 : 0.25], [1.2, 1.2, 1.2]);
     }
 
     private static bool IsSingle(TinyModel model) => model.TypeOf("token_embd") == GgufTensorType.F32;
