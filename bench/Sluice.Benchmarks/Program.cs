@@ -11,6 +11,7 @@ return args switch
     ["prefix", .. var rest] => await PrefixBenchmark.RunAsync(Arguments.Parse(rest)),
     ["relay", .. var rest] => await Sluice.Benchmarks.Relay.RelayBenchmark.RunAsync(Arguments.Parse(rest)),
     ["resume", .. var rest] => await ResumeBenchmark.RunAsync(Arguments.Parse(rest)),
+    ["ledger", .. var rest] => await LedgerBenchmark.RunAsync(Arguments.Parse(rest)),
     ["faults"] => await FaultsBenchmark.RunAsync(),
     ["speculation", .. var rest] => SpeculationBenchmark.Run(Arguments.Parse(rest)),
     ["tools", .. var rest] => ToolBenchmark.Run(Arguments.Parse(rest)),
@@ -32,6 +33,7 @@ static int Usage()
           start    from process start to ready and to the first token, of several builds (--sluice FILE[,FILE...], --llama DIR, --rounds, --model)
           prefix   what prompts have in common, and gaps beside a long prompt, over HTTP (--sluice FILE, --llama DIR for llama-server beside it, --rounds, --model)
           relay    what the hub costs between client and server, beside nginx and Portkey (--nginx FILE, --portkey start-server.js, --node FILE, --sluice FILE, --stores off,sqlite for hubs that keep answers otherwise, --streams, --stopped, --part one|many, --peers off for the hub alone, --rounds)
+          ledger   from process start to ready with a ledger of many keys and rows (--keys, --rows, --rounds, --sluice FILE)
           faults   the sixteen faults of FailoverBench with its own timings: a score card
           resume   streams over connections that are cut: time to the first missing byte, and what is lost (--cuts, --seed)
           tools    how often the shipped model decides right about tools (--model, --threads, --seeds, --verbose true)

@@ -99,8 +99,11 @@ public static class SluiceServer
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("Sluice.Server.Storage.SealKey")));
         services.AddSingleton<Limiter>();
         services.AddSingleton<KeyRing>();
-        services.AddSingleton(static provider => new AnswerAccounting(
-            provider.GetService<LedgerWriter>(), provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new AnswerAccounting(
+            provider.GetService<LedgerWriter>(), provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>())
+        {
+            IsShared = options.Cluster is not null,
+        });
         services.AddSingleton(static provider => new KeyEndpoint(
             provider.GetRequiredService<Limiter>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<LedgerWriter>()));
         services.AddSingleton(static provider => new AdminEndpoint(
@@ -246,7 +249,7 @@ public static class SluiceServer
 
     private static void AddLedger(IServiceCollection services, LedgerOptions options)
     {
-        services.AddSingleton(provider => new LedgerWriter(
+        services.TryAddSingleton(provider => new LedgerWriter(
             new LedgerFile(LedgerPathOf(options), options.IsStrict),
             options.IsStrict,
             provider.GetRequiredService<Limits>(),
@@ -344,8 +347,7 @@ public static class SluiceServer
         if (provider.GetService<LedgerWriter>() is { } ledger)
         {
             limiter.CountSettled = (scope, meter) => CountSettled(ledger, scope, meter);
-            limiter.CountSettledOfAll = (kind, since, unit) => ledger.CountAll(
-                kind == ScopeKind.Key ? "key" : "project", since.ToUnixTimeMilliseconds(), unit == BudgetUnit.NanoUsd);
+            limiter.ServesUncounted = ledger.ServesUnwritten;
         }
         var hub = new Hub(
             options,
@@ -362,8 +364,19 @@ public static class SluiceServer
         return hub;
     }
 
-    private static long CountSettled(LedgerWriter ledger, LimitScope scope, Meter meter) => ledger.Count(
-        scope.Kind == ScopeKind.Hub ? null : scope.Word, scope.Id, meter.Window.Start.ToUnixTimeMilliseconds(), meter.Options.Unit == BudgetUnit.NanoUsd);
+    private static long? CountSettled(LedgerWriter ledger, LimitScope scope, Meter meter)
+    {
+        try
+        {
+            return ledger.Count(
+                scope.Kind == ScopeKind.Hub ? null : scope.Word, scope.Id, meter.Window.Start.ToUnixTimeMilliseconds(), meter.Options.Unit == BudgetUnit.NanoUsd);
+        }
+        catch (LedgerException)
+        {
+            // The writer tells of it.
+            return null;
+        }
+    }
 
     // The reactor's first, for the addresses that it can have.
     private static IConnectionListenerFactory[] CreateListeners(IServiceProvider provider, TransportKind kind)

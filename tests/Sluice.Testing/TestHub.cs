@@ -153,6 +153,9 @@ public sealed class TestHub : IAsyncDisposable
     /// <summary>Stops the hub as a signal does: what runs ends with an error.</summary>
     public Task StopAsync() => _application.StopAsync();
 
+    /// <summary>The end of one that was stopped before.</summary>
+    public ValueTask DisposeStoppedAsync() => _application.DisposeAsync();
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

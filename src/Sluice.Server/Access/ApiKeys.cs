@@ -34,14 +34,11 @@ internal sealed class ApiKeys
             var caller = CreateCaller(owner.Key, [.. hashes.Where(hash => hash != owner.Key)]);
             foreach (var hash in hashes) _byHash[hash] = caller;
         }
-        limiter.CreateMany(() =>
+        foreach (var key in options.Keys)
         {
-            foreach (var key in options.Keys)
-            {
-                var hash = NameOf(key.Key);
-                _byHash[hash] = new Caller(key.Id, hash) { Account = limiter.CreateAccount(key, key.Id, options.Projects, options.Hub) };
-            }
-        });
+            var hash = NameOf(key.Key);
+            _byHash[hash] = new Caller(key.Id, hash) { Account = limiter.CreateAccount(key, key.Id, options.Projects, options.Hub) };
+        }
     }
 
     /// <summary>Who asks, or why the request must not pass.</summary>

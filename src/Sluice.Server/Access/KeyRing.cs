@@ -58,7 +58,7 @@ internal sealed class KeyRing(Limiter limiter)
     {
         var projects = _options.Projects.Concat(_projects).ToList();
         var entries = new Dictionary<string, Entry>(_rows.Count, StringComparer.Ordinal);
-        limiter.CreateMany(() => Add(entries, projects));
+        Add(entries, projects);
         _entries = entries;
     }
 

@@ -100,7 +100,11 @@ internal sealed class Admission(
         Ask ask, AnswerIdentity owner, Caller caller, ResumeWish wish, IDisposable turn, HubSnapshot configuration, CancellationToken cancellation)
     {
         var frame = FrameOf(ask, configuration);
-        var stored = new StoredAnswer(ask.AnswerId, owner, ask.Outline.Model, time.GetUtcNow().ToUnixTimeSeconds());
+        var stored = new StoredAnswer(ask.AnswerId, owner, ask.Outline.Model, time.GetUtcNow().ToUnixTimeSeconds())
+        {
+            Charge = accounting.Describe(caller.Account, ask.Route.Model.Id, MeasureOf(ask).PromptTokens),
+            Ledger = accounting.LedgerId,
+        };
         var isKept = false;
         try
         {
@@ -392,7 +396,7 @@ internal sealed class Admission(
             ? engine.Begin(ask.Client, ask.Outline.Model) : null;
 
     // Runs on when the request is over.
-    private void Produce(Answer answer, Ask ask, AnswerSnapshot? frame, HubSnapshot configuration)
+    private void Produce(Answer answer, Ask ask, Caller caller, ResumeWish wish, AnswerSnapshot? frame, HubSnapshot configuration)
     {
         // Whoever ends what runs looks at the table after setting the flag: one of the two sees the other.
         if (server.IsEnding) answer.Cancel(CancellationCause.Shutdown);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Protocol.Answers;
 using Sluice.Server.Telemetry;
 using Sluice.Streaming;
 
@@ -18,13 +19,13 @@ internal sealed partial class AnswerJournal(
     /// <summary>
     /// Counts an answer that comes from a store suspended. What it takes is counted when it ends, which it has not done before.
     /// </summary>
-    public void Restore(string id, RequestFigures figures, string modelId, string operation)
+    public void Restore(string id, RequestFigures figures, string modelId, string operation, in AnswerUsage made, string? charge)
     {
         figures.Attach(new RequestMeter(metrics, modelId, span: null, operation));
         // Nothing else can be suspended.
         figures.Restore(new UpstreamIdentity(UpstreamIdentity.Local, Tags.Hub, modelId));
         figures.CountSuspended();
-        accounting?.Restore(id, figures);
+        accounting?.Restore(id, figures, made, charge);
     }
 
     /// <summary>The answer's log has ended.</summary>

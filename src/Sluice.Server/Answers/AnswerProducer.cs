@@ -82,6 +82,8 @@ internal sealed class AnswerProducer(
         if (configuration.Router.FindLocal(from.ModelId) is not { } upstream) return ApiErrors.ModelNotFound(from.ModelName);
         var attempt = from.TryAsk(answer.Generation, answer.Owner, answer.Record, answer.CreateWriter(), production, seal, time);
         if (attempt is null || answer.Log.EventCount != from.EventCount) return ApiErrors.ContinuationDiverged();
+        // Each hub's ledger calls people by names of its own.
+        if (attempt.Record.Hold is { Subject: null } hold) hold.Subject = accounting.SubjectOf(attempt.Outline.User);
         // Whoever asks holds it already, so that it can't be gone.
         configuration.TryHold();
         var isBegun = false;

@@ -57,7 +57,9 @@ internal sealed partial class AnswerRecorder
         var usage = !isProduced && answer.HasStopped && answer.Record is { IsUsageEstimated: false } record ? record.Usage : null;
         var isCounted = usage is not null && !entry.HasUsage;
         var eventCount = answer.Log.EventCount;
-        if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced && !isCounted) return null;
+        var charge = answer.Record.Hold?.ChargeText;
+        var isCharged = charge is not null && !ReferenceEquals(charge, entry.Charge);
+        if (entry.IsBegun && eventCount == entry.RecordedCount && eventCount == entry.ProgressCount && !isProduced && !isCounted && !isCharged) return null;
         // What the local engine could continue from, and no event beyond that.
         var snapshot = isProduced ? null : answer.TrySnapshot();
         if (snapshot is not null) eventCount = long.Max(entry.RecordedCount, snapshot.EventCount);
@@ -74,13 +76,14 @@ internal sealed partial class AnswerRecorder
         if (snapshot is null && entry.ProgressCount >= 0 && answer.Record.Upstream is not (null or UpstreamIdentity.Local))
             progress = ReadOnlyMemory<byte>.Empty;
         var end = isProduced && isWhole ? answer.Log.End : null;
-        if (entry.IsBegun && ends.Count == 0 && progress is null && end is null) return null;
+        if (entry.IsBegun && ends.Count == 0 && progress is null && end is null && !isCharged) return null;
         return new AnswerChange(answer.Id, entry.RecordedCount)
         {
-            Begun = entry.IsBegun ? null : (new StoredAnswer(answer.Id, answer.Owner, answer.Model, answer.Created), entry.Body),
+            Begun = entry.IsBegun ? null : (new StoredAnswer(answer.Id, answer.Owner, answer.Model, answer.Created) { Charge = charge, Ledger = Ledger }, entry.Body),
             Events = events.WrittenMemory,
             Ends = ends,
             Progress = progress,
+            Charge = isCharged ? charge : null,
             At = _time.GetUtcNow(),
             End = end is null ? null : new StoredEnd(end.Kind, end.Failure as ApiError, answer.Record.Usage, answer.Record.IsUsageEstimated, _time.GetUtcNow()),
         };

@@ -38,6 +38,9 @@ internal sealed partial class AnswerRecorder : IDisposable
         // Whether the store has the exact tokens beside the progress.
         public bool HasUsage { get; set; }
 
+        // What the store has of who is charged; the same object as it was then.
+        public string? Charge { get; set; }
+
         // Under the recorder's lock.
         public bool HasLeft { get; set; }
     }
@@ -90,6 +93,9 @@ internal sealed partial class AnswerRecorder : IDisposable
     /// empty where it came from the store. Raised outside of all locks.
     /// </summary>
     public event Action<Answer, ReadOnlyMemory<byte>>? Refused;
+
+    /// <summary>Id of the ledger that settles what begins here, for other hubs; null where there is none.</summary>
+    public string? Ledger { get; set; }
 
     /// <summary>Whether the store failed last time.</summary>
     public bool IsDegraded => _fault is not null;
@@ -359,6 +365,7 @@ internal sealed partial class AnswerRecorder : IDisposable
         {
             (entry.IsBegun, entry.Body, entry.HasUsage) = (true, default, hasUsage);
             entry.RecordedCount += change.Ends.Count;
+            if (change.Charge is { } charge) entry.Charge = charge;
             if (change.Progress is { } progress) entry.ProgressCount = progress.IsEmpty ? -1 : entry.RecordedCount;
             entry.Answer.Log.SetStored(entry.RecordedCount, change.Events.Length);
             _events?.Add(change.Ends.Count);

@@ -30,6 +30,7 @@ internal sealed partial class AnswerTable : IHostedService
     {
         var accounting = Journal?.Accounting;
         if (accounting is not null) await accounting.LoadAsync();
+        if (_recorder is not null) _recorder.Ledger = accounting?.LedgerId;
         if (_recorder is not null) await TakeOverAsync(_recorder, cancellationToken);
         if (accounting is not null) await accounting.SettleLostAsync(id => _byId.GetValueOrDefault(id));
     }
@@ -238,15 +239,12 @@ internal sealed partial class AnswerTable : IHostedService
     private RequestFigures RestoreFigures(StoredAnswer stored, AnswerSnapshot? suspended)
     {
         var record = new RequestFigures(_time);
-        if (suspended is not null) Journal?.Restore(stored.Id, record, suspended.ModelId, stored.Owner.Dialect.Operation);
-        if (stored.End?.Usage is { } usage) record.SetUsage(usage, stored.End.IsUsageEstimated);
-        else if (suspended?.Usage is { } counted) record.SetUsage(counted, isEstimated: false);
-        else if (suspended?.Progress is { } progress)
-        {
-            // The process was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
-            var tokens = progress.Choices.Sum(static choice => choice.Tokens.Count);
-            record.SetUsage(new AnswerUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, tokens), isEstimated: true);
-        }
+        // A process that was cut off: of the prompt there is what was read, and nobody knows which tokens were reasoning.
+        var made = stored.End?.Usage ?? suspended?.Usage ?? (suspended?.Progress is { } progress
+            ? new AnswerUsage(progress.ReachedPromptTokens, progress.CachedPromptTokens, progress.Choices.Sum(static choice => choice.Tokens.Count))
+            : (AnswerUsage?)null);
+        if (suspended is not null) Journal?.Restore(stored.Id, record, suspended.ModelId, stored.Owner.Dialect.Operation, made ?? default, stored.Charge);
+        if (made is { } usage) record.SetUsage(usage, stored.End is { Usage: not null } end ? end.IsUsageEstimated : suspended?.Usage is null);
         return record;
     }
 

@@ -18,6 +18,7 @@ internal sealed partial class ClusterSweep(
     private int _isLooking;
     private HashSet<string> _ownerless = [];
     private long _behind;
+    private bool _hasLooked;
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -49,8 +50,11 @@ internal sealed partial class ClusterSweep(
             foreach (var id in await store.FindCancelledAsync(_stop.Token)) answers.Find(id)?.Cancel(CancellationCause.Requested);
             await TakeAsync();
             await TakeOwnAsync();
+            await SettleMovedAsync();
             if (time.GetElapsedTime(_lastSweep) < limits.ClusterSweep) return;
             var now = time.GetUtcNow();
+            await SettleOpenAsync();
+            await store.SweepMovedAsync(limits.LedgerAnswers, _stop.Token);
             if (await store.SweepAsync(now - limits.Retention, now - limits.SuspendedRetention, now, limits.ClusterPortion, _stop.Token) < limits.ClusterPortion)
                 _lastSweep = time.GetTimestamp();
         }
@@ -102,6 +106,35 @@ internal sealed partial class ClusterSweep(
             if (answers.Find(id) is not null || await store.FindAsync(id, _stop.Token) is not { Stored.End: null } row || row.Owner != store.Node) continue;
             var taken = await hubs.TakeAsync(row, _stop.Token);
             if (taken.Local is { IsSuspended: true, Owner.OnDisconnect: DisconnectPolicy.Continue } answer) _ = ContinueAsync(answer);
+        }
+    }
+
+    // What other hubs have taken over is settled there from then on.
+    private async Task SettleMovedAsync()
+    {
+        if (answers.Journal?.Accounting is not { LedgerId: { } ledger } accounting) return;
+        foreach (var (id, charge) in await store.FindMovedAsync(ledger, id: null, limits.ClusterPortion, _stop.Token))
+        {
+            // It is still made here by a hub that has not noticed, and what it takes until then has to be settled before.
+            if (answers.Find(id) is { Following: null, Produced.IsCompleted: false, Record.Hold.HasMoved: false }) continue;
+            if (await accounting.SettleMovedAsync(id, charge)) await store.DeleteMovedAsync(ledger, id, charge, _stop.Token);
+        }
+        if (_hasLooked) return;
+        await SettleOpenAsync();
+        _hasLooked = true;
+    }
+
+    // What an earlier process with this ledger began: whoever has it settles it. What has ended, or is gone, nobody else settles.
+    private async Task SettleOpenAsync()
+    {
+        if (answers.Journal?.Accounting is not { LedgerId: { } ledger } accounting) return;
+        foreach (var id in accounting.FindOpen())
+        {
+            var row = await store.FindAsync(id, _stop.Token);
+            if (row is { Stored.End: null }) continue;
+            // Asked for later: where it was claimed before it ended, there is a mark by now.
+            if ((await store.FindMovedAsync(ledger, id, 1, _stop.Token)).Count > 0) continue;
+            await accounting.SettleOpenAsync(id, row?.Stored);
         }
     }
 

@@ -35,17 +35,29 @@ internal sealed partial class Takeover(PostgresAnswerStore store, AnswerTable an
             var isAble = !members.IsDraining && (isa is null || isa == store.Isa) && configuration.Router.FindLocal(snapshot.ModelId) is not null;
             if (!isAble) return new(null, snapshot.ModelId, isa);
         }
-        if (!isMine && !await store.TryClaimAsync(id, row.Epoch, CancellationToken.None)) return default;
+        if (!isMine && !await store.TryClaimAsync(id, row.Epoch, Accounting?.LedgerId, CancellationToken.None)) return default;
         // From here on it is this hub's, whoever has asked for it.
         // What its owner has committed between the look and the claim counts.
         if (await store.FindAsync(id, CancellationToken.None) is not { Stored: { End: null } stored } claimed || claimed.Owner != store.Node) return default;
         var from = await FindSnapshotAsync(stored, CancellationToken.None);
+        // Whoever claims an answer charges what follows of it; what can't follow is charged before it ends for others.
+        if (Accounting is { LedgerId: { } ledger } accounting)
+        {
+            // This hub may have had it before, and what it settled then goes first.
+            foreach (var (_, mark) in await store.FindMovedAsync(ledger, id, 1, CancellationToken.None))
+                if (await accounting.SettleMovedAsync(id, mark)) await store.DeleteMovedAsync(ledger, id, mark, CancellationToken.None);
+            if (from is null) await accounting.SettleTakenAsync(stored);
+        }
+        var isNew = answers.Find(id) is null;
         var answer = answers.TakeOver(stored, from);
+        if (isNew && from is not null && Accounting is { } taken) await taken.TakeAsync(answer);
         metrics.CountTakeover(from is not null);
         if (from is null) LogLost(id, stored.EventCount);
         else LogTaken(id, from.EventCount);
         return new(answer);
     }
+
+    private AnswerAccounting? Accounting => answers.Journal?.Accounting;
 
     // Without the request, which may be large: for a hub that may not be able.
     private async Task<AnswerSnapshot?> FindProgressAsync(StoredAnswer stored, CancellationToken cancellation)

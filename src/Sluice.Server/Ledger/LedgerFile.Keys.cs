@@ -101,6 +101,12 @@ internal sealed partial class LedgerFile
     {
         var count = 0;
         Change(audit, () => count = Statements.Execute("update usage_answer set subject = null, tags = '' where subject = $1", subject));
+        // The log has the rows as they were, until it begins again.
+        Run(() =>
+        {
+            Storage.SqliteSchema.Execute(Statements.Connection, "pragma wal_checkpoint(truncate)");
+            return true;
+        });
         return count;
     }
 

@@ -99,7 +99,7 @@ internal sealed partial class LedgerFile
             ? "select began / 60000 * 60 at, key, coalesce(project, '') project, model, 0 requests, prompt, cached, output, cost_nusd from usage_attempt "
                 + "where began >= $1 * 1000 and began < $2 * 1000 union all "
                 + "select began / 60000 * 60, key, coalesce(project, ''), coalesce(served_by, model), 1, 0, 0, 0, 0 from usage_answer "
-                + "where began >= $1 * 1000 and began < $2 * 1000 and ended is not null"
+                + "where began >= $1 * 1000 and began < $2 * 1000 and ended is not null and ended_by <> 'moved'"
             : "select hour * 3600 / $3 * $3 at, key, project, model, requests, prompt, cached, output, cost_nusd from usage_hour where hour * 3600 >= $1 and hour * 3600 < $2";
         var rows = new List<BucketRow>();
         using var reader = Statements.Query(
@@ -127,7 +127,7 @@ internal sealed partial class LedgerFile
     {
         // Of one moment, whoever writes meanwhile.
         using var transaction = Statements.BeginRead();
-        var difference = CompareSums() ?? CompareAnswers();
+        var difference = CompareSums() ?? CompareDays() ?? CompareAnswers();
         Statements.Commit(transaction);
         return difference;
     });
@@ -145,6 +145,18 @@ internal sealed partial class LedgerFile
         if (!reader.Read()) return null;
         var hour = DateTimeOffset.FromUnixTimeSeconds(reader.GetInt64(0) * 3600);
         return $"In the hour from {hour:yyyy-MM-dd HH:mm} UTC the key {reader.GetString(1)} has {reader.GetInt64(4)} tokens, {reader.GetInt64(5)} nano-dollars charged and {reader.GetInt64(6)} of cost more in the sums than in the rows (model {reader.GetString(3)}).";
+    }
+
+    private string? CompareDays()
+    {
+        using var days = Statements.Query(
+            "select d, p, sum(t), sum(c), sum(x) from ("
+            + "select day d, project p, charged_tokens + cost_tokens t, charge_nusd c, cost_nusd x from usage_day union all "
+            + "select hour / 24, project, -charged_tokens - cost_tokens, -charge_nusd, -cost_nusd from usage_hour) "
+            + "group by d, p having sum(t) <> 0 or sum(c) <> 0 or sum(x) <> 0 order by d limit 1");
+        if (!days.Read()) return null;
+        var day = DateTimeOffset.FromUnixTimeSeconds(days.GetInt64(0) * 86_400);
+        return $"On {day:yyyy-MM-dd} the project '{days.GetString(1)}' has {days.GetInt64(2)} tokens, {days.GetInt64(3)} nano-dollars charged and {days.GetInt64(4)} of cost more in the sum of the day than in those of its hours.";
     }
 
     private string? CompareAnswers()

@@ -7,10 +7,11 @@ namespace Sluice.Server.Ledger;
 internal sealed partial class LedgerFile
 {
     private const long HourMilliseconds = 3_600_000;
+    private const long HoursOfDay = 24;
 
     private const string AnswerColumns =
         "id, revision, began, ended, key, project, model, served_by, door, ended_by, prompt, cached, cache_write, output, reasoning, is_estimated, "
-        + "price_version, charge_nusd, cost_nusd, tags, subject, source";
+        + "price_version, charge_nusd, cost_nusd, tags, subject, source, priced_as, pays_attempts";
 
     private const string AttemptColumns =
         "answer, number, began, ended, key, project, model, upstream, role, prompt, cached, cache_write, output, reasoning, is_estimated, "
@@ -43,21 +44,11 @@ internal sealed partial class LedgerFile
 
     /// <summary>The row of one answer; null where there is none.</summary>
     /// <exception cref="LedgerException">The file can't be read.</exception>
-    public AnswerRow? FindAnswer(string id) => Run(() =>
-    {
-        using var reader = Statements.Query($"select {AnswerColumns} from usage_answer where id = $1", id);
-        return reader.Read() ? ReadAnswer(reader) : null;
-    });
+    public AnswerRow? FindAnswer(string id) => Run(() => Find(id));
 
     /// <summary>The rows of one answer's attempts, in their order.</summary>
     /// <exception cref="LedgerException">The file can't be read.</exception>
-    public List<AttemptRow> ReadAttempts(string answer) => Run(() =>
-    {
-        var rows = new List<AttemptRow>();
-        using var reader = Statements.Query($"select {AttemptColumns} from usage_attempt where answer = $1 order by number", answer);
-        while (reader.Read()) rows.Add(ReadAttempt(reader));
-        return rows;
-    });
+    public List<AttemptRow> ReadAttempts(string answer) => Run(() => ReadRows(answer));
 
     /// <summary>What was settled since a moment.</summary>
     /// <param name="scope"><c>key</c> or <c>project</c>, or null for everything, which counts costs in place of charges.</param>
@@ -78,35 +69,11 @@ internal sealed partial class LedgerFile
         return (settled, missing);
     });
 
-    /// <summary>What was settled since a moment, of all keys or all projects; and which of some rows are not in the file at that moment.</summary>
-    /// <param name="scope"><c>key</c> or <c>project</c>.</param>
-    /// <param name="since">Unix milliseconds.</param>
-    /// <param name="isMoney">Whether nano-dollars are counted; else tokens.</param>
-    /// <param name="rows">Those that wait.</param>
-    /// <exception cref="LedgerException">The file can't be read.</exception>
-    public (Dictionary<string, long> Settled, List<AttemptRow> Missing) CountAll(string scope, long since, bool isMoney, IReadOnlyList<AttemptRow> rows) => Run(() =>
-    {
-        var firstWhole = (since + HourMilliseconds - 1) / HourMilliseconds;
-        var amount = isMoney ? "charge_nusd" : "charged_tokens";
-        var settled = new Dictionary<string, long>(StringComparer.Ordinal);
-        using var transaction = Statements.BeginRead();
-        using (var reader = Statements.Query(
-            $"select id, sum(amount) from (select {scope} id, {amount} amount from usage_hour where hour >= $1 union all "
-            + $"select {scope}, {amount} from usage_attempt where began >= $2 and began < $3) where id is not null group by id",
-            firstWhole, since, firstWhole * HourMilliseconds))
-        {
-            while (reader.Read()) settled[reader.GetString(0)] = reader.GetInt64(1);
-        }
-        var missing = rows.Where(row => ReadNumber("select count(*) from usage_attempt where answer = $1 and number = $2", row.Answer, row.Number) == 0).ToList();
-        Statements.Commit(transaction);
-        return (settled, missing);
-    });
-
     private long CountRows(string? scope, string id, long since, bool isMoney)
     {
-        // Whole hours come from their sums, and the beginning of the first from its rows.
-        var firstWhole = (since + HourMilliseconds - 1) / HourMilliseconds;
-        var (hours, rows) = (scope, isMoney) switch
+        // Whole days of projects and of all come from their sums, whole hours too, and the beginning of the first hour from its rows.
+        var firstHour = (since + HourMilliseconds - 1) / HourMilliseconds;
+        var (sum, rows) = (scope, isMoney) switch
         {
             (null, true) => ("cost_nusd", "cost_nusd"),
             (null, false) => ("cost_tokens", "prompt + output"),
@@ -114,27 +81,31 @@ internal sealed partial class LedgerFile
             _ => ("charged_tokens", "charged_tokens"),
         };
         var of = scope is null ? "$2 = $2" : $"{scope} = $2";
-        return ReadNumber($"select sum({hours}) from usage_hour where hour >= $1 and {of}", firstWhole, id)
-            + ReadNumber($"select sum({rows}) from usage_attempt where began >= $1 and began < $3 and {of}", since, id, firstWhole * HourMilliseconds);
+        var count = ReadNumber($"select sum({rows}) from usage_attempt where began >= $1 and began < $3 and {of}", since, id, firstHour * HourMilliseconds);
+        if (scope == "key") return count + ReadNumber($"select sum({sum}) from usage_hour where hour >= $1 and {of}", firstHour, id);
+        var firstDay = (firstHour + HoursOfDay - 1) / HoursOfDay;
+        return count + ReadNumber($"select sum({sum}) from usage_hour where hour >= $1 and hour < $3 and {of}", firstHour, id, firstDay * HoursOfDay)
+            + ReadNumber($"select sum({sum}) from usage_day where day >= $1 and {of}", firstDay, id);
     }
 
     private void Put(AnswerRow row)
     {
-        var (wasThere, wasEnded, revision) = (false, false, 0);
-        using (var reader = Statements.Query("select revision, ended from usage_answer where id = $1", row.Id))
+        AnswerRow? before = null;
+        using (var reader = Statements.Query($"select {AnswerColumns} from usage_answer where id = $1", row.Id))
         {
-            if (reader.Read()) (wasThere, revision, wasEnded) = (true, reader.GetInt32(0), !reader.IsDBNull(1));
+            if (reader.Read()) before = ReadAnswer(reader);
         }
-        if (wasThere && revision >= row.Revision) return;
+        if (before is not null && before.Revision >= row.Revision) return;
         var usage = row.Usage;
         Statements.Execute(
-            $"insert or replace into usage_answer ({AnswerColumns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+            $"insert or replace into usage_answer ({AnswerColumns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
             row.Id, row.Revision, row.Began, row.Ended, row.Key, row.Project, row.Model, row.ServedBy, row.Door, row.EndedBy, usage.PromptTokens,
             usage.CachedTokens, usage.CacheWrittenTokens, usage.CompletionTokens, usage.ReasoningTokens, row.IsEstimated ? 1 : 0, row.PriceVersion,
-            row.ChargeNanoUsd, row.CostNanoUsd, row.Tags, row.Subject, row.Source);
-        if (row.Ended is null || wasEnded) return;
+            row.ChargeNanoUsd, row.CostNanoUsd, row.Tags, row.Subject, row.Source, row.PricedAs,
+            row.PaysAttempts ? 1 : 0);
         // The hour in which it was asked for, under the model that answered.
-        AddToHour(row.Began, row.Key, row.Project, row.ServedBy ?? row.Model, 1, default, 0, 0, 0, 0);
+        if (before is { IsCounted: true } && !row.IsCounted) AddRequest(before, -1);
+        if (row.IsCounted && before is not { IsCounted: true }) AddRequest(row, 1);
     }
 
     private void Put(AttemptRow row)
@@ -155,20 +126,32 @@ internal sealed partial class LedgerFile
         AddToHour(row, 1);
     }
 
+    private void AddRequest(AnswerRow row, int count) =>
+        AddToHour(row.Began, row.Key, row.Project, row.ServedBy ?? row.Model, count, default, 0, 0, 0, 0);
+
     private void AddToHour(AttemptRow row, int sign) => AddToHour(
         row.Began, row.Key, row.Project, row.Model, 0, row.Usage, sign * row.ChargedTokens, sign * row.ChargeNanoUsd, sign * row.Usage.TotalTokens,
         sign * row.CostNanoUsd, sign);
 
     private void AddToHour(
         long began, string key, string? project, string model, int requests, in AnswerUsage usage, long chargedTokens, long charge, long costTokens,
-        long cost, int sign = 1) => Statements.Execute(
-        "insert into usage_hour (hour, key, project, model, requests, prompt, cached, cache_write, output, reasoning, charged_tokens, charge_nusd, "
-        + "cost_tokens, cost_nusd) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict do update set "
-        + "requests = requests + $5, prompt = prompt + $6, cached = cached + $7, cache_write = cache_write + $8, output = output + $9, "
-        + "reasoning = reasoning + $10, charged_tokens = charged_tokens + $11, charge_nusd = charge_nusd + $12, cost_tokens = cost_tokens + $13, "
-        + "cost_nusd = cost_nusd + $14",
-        began / HourMilliseconds, key, project ?? "", model, requests, sign * usage.PromptTokens, sign * usage.CachedTokens,
-        sign * usage.CacheWrittenTokens, sign * usage.CompletionTokens, sign * usage.ReasoningTokens, chargedTokens, charge, costTokens, cost);
+        long cost, int sign = 1)
+    {
+        var hour = began / HourMilliseconds;
+        Statements.Execute(
+            "insert into usage_hour (hour, key, project, model, requests, prompt, cached, cache_write, output, reasoning, charged_tokens, charge_nusd, "
+            + "cost_tokens, cost_nusd) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict do update set "
+            + "requests = requests + $5, prompt = prompt + $6, cached = cached + $7, cache_write = cache_write + $8, output = output + $9, "
+            + "reasoning = reasoning + $10, charged_tokens = charged_tokens + $11, charge_nusd = charge_nusd + $12, cost_tokens = cost_tokens + $13, "
+            + "cost_nusd = cost_nusd + $14",
+            hour, key, project ?? "", model, requests, sign * usage.PromptTokens, sign * usage.CachedTokens, sign * usage.CacheWrittenTokens,
+            sign * usage.CompletionTokens, sign * usage.ReasoningTokens, chargedTokens, charge, costTokens, cost);
+        if ((chargedTokens | charge | costTokens | cost) == 0) return;
+        Statements.Execute(
+            "insert into usage_day (day, project, charged_tokens, charge_nusd, cost_tokens, cost_nusd) values ($1, $2, $3, $4, $5, $6) on conflict do update set "
+            + "charged_tokens = charged_tokens + $3, charge_nusd = charge_nusd + $4, cost_tokens = cost_tokens + $5, cost_nusd = cost_nusd + $6",
+            hour / HoursOfDay, project ?? "", chargedTokens, charge, costTokens, cost);
+    }
 
     private static AnswerRow ReadAnswer(SqliteDataReader reader) => new(reader.GetString(0), reader.GetInt32(1))
     {
@@ -188,6 +171,8 @@ internal sealed partial class LedgerFile
         Tags = reader.GetString(19),
         Subject = Text(reader, 20),
         Source = reader.GetString(21),
+        PricedAs = Text(reader, 22),
+        PaysAttempts = reader.GetInt32(23) != 0,
     };
 
     private static AttemptRow ReadAttempt(SqliteDataReader reader) => new(reader.GetString(0), reader.GetInt32(1))

@@ -106,6 +106,8 @@ internal sealed partial class LedgerFile : IDisposable
         {
             connection.Open();
             RequireOurs(connection);
+            // What is forgotten is overwritten.
+            SqliteSchema.Execute(connection, "pragma secure_delete = on");
             SqliteSchema.Execute(connection, "pragma journal_mode = wal");
             SqliteSchema.Execute(connection, _isStrict ? "pragma synchronous = full" : "pragma synchronous = normal");
             Prepare(connection);

@@ -27,8 +27,23 @@ internal sealed record AnswerRow(string Id, int Revision)
     /// <summary>Operation of the door.</summary>
     public required string Door { get; init; }
 
-    /// <summary>How it ended: <c>completed</c>, <c>failed</c>, <c>cancelled</c>, <c>budget</c> or <c>crash</c>; empty while it is made.</summary>
+    /// <summary>
+    /// How it ended: <c>completed</c>, <c>failed</c>, <c>cancelled</c>, <c>budget</c>, <c>crash</c>, or <c>moved</c> where another hub's ledger has the
+    /// rest; empty while it is made.
+    /// </summary>
     public string EndedBy { get; init; } = "";
+
+    /// <summary>Whether it is a request of this ledger: one that has moved is one of the ledger that has its end.</summary>
+    public bool IsCounted => Ended is not null && EndedBy != Moved;
+
+    /// <summary>See <see cref="EndedBy"/>.</summary>
+    public const string Moved = "moved";
+
+    /// <summary>Id of the model whose price the key pays, whoever answers; null for that of the model that answers.</summary>
+    public string? PricedAs { get; init; }
+
+    /// <summary>Whether the key pays for all attempts.</summary>
+    public bool PaysAttempts { get; init; }
 
     /// <summary><c>cache</c> where it was there already; else empty.</summary>
     public string Source { get; init; } = "";

@@ -8,7 +8,7 @@ internal static class LedgerSchema
 
     /// <summary>
     /// Each leads from its index to the next version, also with rows in the file. What is here never changes: files have been made by it.
-    /// usage_hour follows from usage_attempt and usage_answer and can be made again from them.
+    /// usage_hour follows from usage_attempt and usage_answer and can be made again from them; usage_day, of projects alone, from usage_hour.
     /// </summary>
     public static IReadOnlyList<string> Steps { get; } =
     [
@@ -45,5 +45,12 @@ internal static class LedgerSchema
           number integer primary key, at integer not null, actor text not null, action text not null, target text not null, before text, after text);
         """,
         "alter table usage_answer add column source text not null default '';",
+        "alter table usage_answer add column priced_as text; alter table usage_answer add column pays_attempts integer not null default 0;",
+        """
+        create table usage_day (
+          day integer not null, project text not null, charged_tokens integer not null, charge_nusd integer not null, cost_tokens integer not null,
+          cost_nusd integer not null, primary key (day, project)) without rowid;
+        insert into usage_day select hour / 24, project, sum(charged_tokens), sum(charge_nusd), sum(cost_tokens), sum(cost_nusd) from usage_hour group by 1, 2;
+        """,
     ];
 }

@@ -21,6 +21,7 @@ internal sealed partial class LedgerWriter : IDisposable
     private readonly Limits _limits;
     private readonly ILogger _logger;
     private readonly ITimer _timer;
+    private readonly TaskScheduler _scheduler;
 
     // Reads beside commits: who asks it must not wait for one.
     private readonly LedgerFile _reader;
@@ -51,9 +52,11 @@ internal sealed partial class LedgerWriter : IDisposable
     /// <param name="limits">Bounds.</param>
     /// <param name="time">Clock.</param>
     /// <param name="logger">Told when the ledger fails, and when it works again.</param>
-    public LedgerWriter(LedgerFile file, bool isStrict, Limits limits, TimeProvider time, ILogger logger)
+    /// <param name="scheduler">Where the file is read and written: these calls block. Null for the pool.</param>
+    public LedgerWriter(LedgerFile file, bool isStrict, Limits limits, TimeProvider time, ILogger logger, TaskScheduler? scheduler = null)
     {
         (_file, IsStrict, _limits, _logger, _reader) = (file, isStrict, limits, logger, new LedgerFile(file.Path));
+        _scheduler = scheduler ?? TaskScheduler.Default;
         _timer = time.CreateTimer(static state => _ = ((LedgerWriter)state!).RunAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -154,26 +157,6 @@ internal sealed partial class LedgerWriter : IDisposable
         return [.. rows.Values];
     }
 
-    /// <summary>The same of all keys or all projects, by their ids.</summary>
-    /// <param name="scope"><c>key</c> or <c>project</c>.</param>
-    /// <param name="since">As for <see cref="Count"/>.</param>
-    /// <param name="isMoney">As for <see cref="Count"/>.</param>
-    /// <exception cref="LedgerException">The file can't be read.</exception>
-    public IReadOnlyDictionary<string, long> CountAll(string scope, long since, bool isMoney)
-    {
-        AttemptRow[] waiting;
-        lock (_lock) waiting = FindWaiting();
-        lock (_reading)
-        {
-            var (settled, missing) = _reader.CountAll(scope, since, isMoney, [.. waiting.Where(row => row.Began >= since)]);
-            foreach (var row in missing)
-            {
-                if ((scope == "key" ? row.Key : row.Project) is { } id) settled[id] = settled.GetValueOrDefault(id) + AmountOf(row, isHub: false, isMoney);
-            }
-            return settled;
-        }
-    }
-
     private static long AmountOf(AttemptRow row, bool isHub, bool isMoney) => (isHub, isMoney) switch
     {
         (true, true) => row.CostNanoUsd,
@@ -202,7 +185,7 @@ internal sealed partial class LedgerWriter : IDisposable
         await _turn.WaitAsync();
         try
         {
-            return await Task.Run(() => use(_file));
+            return await Task.Factory.StartNew(() => use(_file), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _scheduler);
         }
         finally
         {

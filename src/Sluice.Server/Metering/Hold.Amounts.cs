@@ -13,6 +13,8 @@ internal sealed partial class Hold
             foreach (var meter in scope.Meters)
             {
                 if (IsShared(meter)) continue;
+                // The row of this is not in the ledger yet, so that it comes on top of what is counted there.
+                _limiter.TryLook(scope, meter, _limiter.Now);
                 var window = BudgetWindow.At(Began, meter.Options.Per, meter.Options.Zone);
                 meter.Settle(window.Number, ChargeOf(scope, meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
             }
@@ -21,18 +23,12 @@ internal sealed partial class Hold
 
     private bool IsShared(Meter meter)
     {
-        foreach (ref readonly var share in _shares.AsSpan()) if (share.Meter == meter) return true;
+        foreach (ref var share in Shares) if (share.Meter == meter) return true;
         return false;
     }
 
     private static long ChargeOf(LimitScope scope, Meter meter, long tokens, long nanoUsd, long hubTokens, long hubNanoUsd) =>
-        (meter.Options.Unit, scope.Kind) switch
-        {
-            (BudgetUnit.Tokens, ScopeKind.Hub) => hubTokens,
-            (BudgetUnit.Tokens, _) => tokens,
-            (_, ScopeKind.Hub) => hubNanoUsd,
-            _ => nanoUsd,
-        };
+        new SettledAmounts(tokens, nanoUsd, hubTokens, hubNanoUsd).Of(scope, meter);
 
     private bool TryExtend(long used)
     {
@@ -42,7 +38,7 @@ internal sealed partial class Hold
             var missing = used - _allowance;
             var slice = long.Max(missing, SliceTokens);
             if (MaxTokens is { } max) slice = long.Max(missing, long.Min(slice, max - _allowance));
-            foreach (var share in _shares)
+            foreach (var share in Shares)
             {
                 var room = RoomOf(share);
                 if (room < missing)
@@ -74,7 +70,7 @@ internal sealed partial class Hold
 
     private MeterShare? FindFull(long promptTokens, long outputTokens)
     {
-        foreach (var share in _shares)
+        foreach (var share in Shares)
         {
             if (NeedOf(share, promptTokens, outputTokens) - share.Held > share.Meter.AvailableIn(share.Window)) return share;
         }
@@ -97,9 +93,8 @@ internal sealed partial class Hold
     private void SetHeld(long outputTokens)
     {
         _allowance = outputTokens;
-        for (var i = 0; i < _shares.Length; i++)
+        foreach (ref var share in Shares)
         {
-            ref var share = ref _shares[i];
             var amount = NeedOf(share, _promptTokens, outputTokens);
             share.Meter.Hold(share.Window, amount - share.Held);
             share.Held = amount;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Sluice.Protocol.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Prices;
@@ -21,11 +22,14 @@ internal sealed record BudgetCut(string Scope, long? ResetsAt)
 internal sealed partial class Hold
 {
     private const int SliceTokens = 64;
+    private const int InlineMax = 4;
 
     private readonly Limiter _limiter;
-    private readonly MeterShare[] _shares;
+    private InlineShares _shares;
+    private MeterShare[]? _moreShares;
+    private int _shareCount;
     private PriceTier _tier;
-    private ModelPrice _price;
+    private ModelPrice _price = ModelPrice.Free;
     private long _promptTokens;
     private bool _isPromptKnown;
     private long _allowance;
@@ -36,6 +40,7 @@ internal sealed partial class Hold
     private int _hedgeCount;
     private AnswerUsage _charged;
     private long _chargedNanoUsd;
+    private int _firstProduction;
 
     // One meter, the window of the production in it, and what is held there.
     private struct MeterShare
@@ -46,24 +51,64 @@ internal sealed partial class Hold
         public long Held;
     }
 
+    // Hub, project and key with a budget each, and one more; those of further ones are beside it.
+    [InlineArray(InlineMax)]
+    private struct InlineShares
+    {
+        private MeterShare _first;
+    }
+
     /// <param name="limiter">Whose lock guards it.</param>
+    public Hold(Limiter limiter) => _limiter = limiter;
+
+    /// <summary>What it is for. Before it begins, and not after.</summary>
     /// <param name="account">Who is charged.</param>
     /// <param name="model">Id of the model.</param>
     /// <param name="price">Of the model.</param>
     /// <param name="promptTokens">An estimate.</param>
     /// <param name="maxTokens">Most tokens of the answer, over all choices; null where it isn't known.</param>
-    public Hold(Limiter limiter, Account account, string model, ModelPrice price, long promptTokens, long? maxTokens)
+    /// <param name="rateTokens">See <see cref="RateTokens"/>.</param>
+    /// <param name="unseenTokens">See <see cref="UnseenTokens"/>.</param>
+    /// <param name="pricedAs">See <see cref="AskedModel"/>; null for the model itself.</param>
+    public Hold Set(Account account, string model, ModelPrice price, long promptTokens, long? maxTokens, long rateTokens, int unseenTokens, string? pricedAs = null)
     {
-        (_limiter, Account, Model, _price, _promptTokens, MaxTokens) = (limiter, account, model, price, promptTokens, maxTokens);
+        (Account, Model, AskedModel, _price, _promptTokens, MaxTokens) = (account, model, pricedAs ?? model, price, promptTokens, maxTokens);
+        (RateTokens, UnseenTokens) = (rateTokens, unseenTokens);
         _tier = price.DearestTierOf(promptTokens);
-        var count = 0;
-        foreach (var scope in account.Scopes) count += scope.Meters.Length;
-        _shares = count == 0 ? [] : new MeterShare[count];
+        _shareCount = 0;
+        foreach (var scope in account.Scopes) _shareCount += scope.Meters.Length;
+        _moreShares = _shareCount > InlineMax ? new MeterShare[_shareCount] : null;
+        var shares = Shares;
+        var count = _shareCount;
         foreach (var scope in account.Scopes)
-            foreach (var meter in scope.Meters) _shares[^count--] = new MeterShare { Meter = meter, Scope = scope };
+            foreach (var meter in scope.Meters) shares[--count] = new MeterShare { Meter = meter, Scope = scope };
+        return this;
     }
 
-    public Account Account { get; }
+    private Span<MeterShare> Shares => _moreShares ?? ((Span<MeterShare>)_shares)[.._shareCount];
+
+    public Account Account { get; private set; } = null!;
+
+    /// <summary>What an earlier process had made when it was killed, and nobody has settled: tokens of output.</summary>
+    public long CarriedTokens { get; init; }
+
+    /// <summary>Whether an earlier process had read or made anything that nobody has settled.</summary>
+    public bool IsUnsettled { get; init; }
+
+    /// <summary>Whether another hub has the answer now: what it takes is settled there, and nothing more of it here.</summary>
+    public bool HasMoved { get; private set; }
+
+    /// <summary>Who is charged, as it stands beside the answer for other hubs; null where there are none.</summary>
+    public string? ChargeText { get; set; }
+
+    /// <summary>Told when another model is to make the answer; null for nobody.</summary>
+    public Action<object>? ModelSet { get; set; }
+
+    /// <summary>Argument of <see cref="ModelSet"/>.</summary>
+    public object? ModelSetState { get; set; }
+
+    /// <summary>What ledgers of other hubs have of it, which went on with it before.</summary>
+    public ElsewhereCharge Elsewhere { get; private set; }
 
     /// <summary>Keyed hash of the person that is asked for; null without one.</summary>
     public string? Subject { get; set; }
@@ -78,9 +123,12 @@ internal sealed partial class Hold
     public bool Waits => MayWait && OnExhausted == ExhaustedPolicy.Suspend;
 
     /// <summary>Id of the model that is asked now.</summary>
-    public string Model { get; private set; }
+    public string Model { get; private set; } = "";
 
-    public long? MaxTokens { get; }
+    /// <summary>Id of the model that was asked for, by whose price a key pays that wants to.</summary>
+    public string AskedModel { get; private set; } = "";
+
+    public long? MaxTokens { get; private set; }
 
     /// <summary>An estimate until the model's own count is known.</summary>
     public long PromptTokens => _promptTokens;
@@ -93,6 +141,9 @@ internal sealed partial class Hold
 
     /// <summary>Whether a production runs.</summary>
     public bool IsOpen => _isOpen;
+
+    /// <summary>Whether an earlier process had made something of it that is not settled, and no production has begun since.</summary>
+    public bool IsLeftOver => IsUnsettled && !_isOpen && Began == default && ProductionCount == _firstProduction;
 
     /// <summary>Productions before this one.</summary>
     public int ProductionCount { get; private set; }
@@ -107,10 +158,10 @@ internal sealed partial class Hold
     public long ChargedNanoUsd => _chargedNanoUsd;
 
     /// <summary>What the buckets of tokens were asked for.</summary>
-    public long RateTokens { get; init; }
+    public long RateTokens { get; private set; }
 
     /// <summary>Held beside what is seen, for a model that thinks unseen.</summary>
-    public int UnseenTokens { get; init; }
+    public int UnseenTokens { get; private set; }
 
     /// <summary>Of the model that the key pays for.</summary>
     public ModelPrice Price => _price;
@@ -124,7 +175,7 @@ internal sealed partial class Hold
     /// <summary>Under the lock: the meter that has no room for so many tokens more; null where all have.</summary>
     public (Meter Meter, LimitScope Scope, long Need)? FindFull(long outputTokens)
     {
-        foreach (var share in _shares)
+        foreach (var share in Shares)
         {
             var need = AmountOf(share.Meter, _promptTokens, outputTokens + UnseenTokens);
             if (need > share.Meter.Available) return (share.Meter, share.Scope, need);
@@ -138,9 +189,8 @@ internal sealed partial class Hold
         (Began, _used, _isOpen, _isExact, Cut) = (now, 0, true, false, null);
         _hedgeCount = 0;
         if (AskedAt < 0) AskedAt = now.ToUnixTimeMilliseconds();
-        for (var i = 0; i < _shares.Length; i++)
+        foreach (ref var share in Shares)
         {
-            ref var share = ref _shares[i];
             share.Meter.Roll(now);
             share.Window = share.Meter.Window.Number;
             share.Held = 0;
@@ -218,10 +268,11 @@ internal sealed partial class Hold
     /// <summary>The answer comes from another model from now on. False where a budget has no room for its price; then nothing changes.</summary>
     public bool TrySetModel(string model)
     {
+        bool isOther;
         lock (_limiter.Lock)
         {
             // What nobody has priced must not be free where dollars are counted.
-            if (_limiter.FindPrice(model) is null && Array.Exists(_shares, static share => share.Meter.Options.Unit == BudgetUnit.NanoUsd)) return false;
+            if (_limiter.FindPrice(model) is null && CountsMoney()) return false;
             var price = Account.PaysAsAsked ? _price : _limiter.PriceOf(model);
             var (oldPrice, oldTier) = (_price, _tier);
             (_price, _tier) = (price, price.DearestTierOf(_promptTokens));
@@ -230,10 +281,12 @@ internal sealed partial class Hold
                 (_price, _tier) = (oldPrice, oldTier);
                 return false;
             }
+            isOther = Model != model;
             Model = model;
             SetHeld(_allowance);
-            return true;
         }
+        if (isOther) ModelSet?.Invoke(ModelSetState!);
+        return true;
     }
 
     /// <summary>
@@ -257,7 +310,7 @@ internal sealed partial class Hold
         List<MeterShare>? warned = null;
         lock (_limiter.Lock)
         {
-            foreach (var share in _shares)
+            foreach (var share in Shares)
             {
                 share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
                 if (share.Meter.TryWarn()) (warned ??= []).Add(share);
@@ -284,7 +337,8 @@ internal sealed partial class Hold
 
     private void Warn(List<MeterShare>? warned)
     {
-        foreach (var share in warned ?? []) _limiter.Warned?.Invoke(share.Scope, share.Meter);
+        if (warned is null) return;
+        foreach (var share in warned) _limiter.Warned?.Invoke(share.Scope, share.Meter);
     }
 
     private Charge Settle(AnswerUsage? usage, long hubTokens, long hubNanoUsd, int rows, ref List<MeterShare>? warned)
@@ -301,9 +355,8 @@ internal sealed partial class Hold
             var tokens = part.TotalTokens;
             if (Account.PaysAttempts) (tokens, nanoUsd) = (hubTokens, hubNanoUsd);
             (RowCount, CostNanoUsd) = (RowCount + rows, CostNanoUsd + hubNanoUsd);
-            for (var i = 0; i < _shares.Length; i++)
+            foreach (ref var share in Shares)
             {
-                ref var share = ref _shares[i];
                 share.Meter.Hold(share.Window, -share.Held);
                 share.Meter.Settle(share.Window, ChargeOf(share.Scope, share.Meter, tokens, nanoUsd, hubTokens, hubNanoUsd));
                 share.Meter.AddHolder(share.Window, -1);
@@ -328,8 +381,28 @@ internal sealed partial class Hold
     public void Restore(AnswerUsage charged, long nanoUsd, long costNanoUsd, int rows, int revision, long askedAt)
     {
         (_charged, _chargedNanoUsd, CostNanoUsd, RowCount, _revision, AskedAt) = (charged, nanoUsd, costNanoUsd, rows, revision, askedAt);
-        ProductionCount = rows > 0 ? 1 : 0;
+        _firstProduction = ProductionCount = rows > 0 ? 1 : 0;
     }
+
+    private bool CountsMoney()
+    {
+        foreach (var share in Shares) if (share.Meter.Options.Unit == BudgetUnit.NanoUsd) return true;
+        return false;
+    }
+
+    /// <summary>Takes up an answer that another hub has begun: what it has settled is in its own ledger.</summary>
+    /// <param name="revision">Of the answer's row in this hub's ledger, where it has one.</param>
+    public void SetElsewhere(int revision)
+    {
+        Elsewhere = new ElsewhereCharge(_charged, _chargedNanoUsd, CostNanoUsd, RowCount);
+        _revision = int.Max(_revision, revision);
+    }
+
+    /// <summary>Another hub has the answer. What runs here still holds its room until it is over.</summary>
+    public void SetMoved() => HasMoved = true;
+
+    /// <summary>Revision of the last row.</summary>
+    public int Revision => _revision;
 
     /// <summary>Number of the next row of the answer.</summary>
     public int NextRevision() => ++_revision;
@@ -339,10 +412,19 @@ internal sealed partial class Hold
     {
         // Of a production that continues, the prompt has been charged as far as it had been computed.
         var prompt = long.Max(0, promptTokens - _charged.PromptTokens);
+        // What was made before a kill is charged with the first production after it.
+        if (ProductionCount == _firstProduction) outputTokens += CarriedTokens;
         if (meter.Options.Unit == BudgetUnit.Tokens) return prompt + outputTokens;
         return (_charged == default ? _price.PerRequest : 0) + ModelPrice.Most(_tier, prompt, outputTokens);
     }
 }
+
+/// <summary>What ledgers of other hubs have of an answer.</summary>
+/// <param name="Usage">Its tokens.</param>
+/// <param name="NanoUsd">What its key was charged.</param>
+/// <param name="CostNanoUsd">What it cost.</param>
+/// <param name="Rows">Attempts.</param>
+internal readonly record struct ElsewhereCharge(AnswerUsage Usage, long NanoUsd, long CostNanoUsd, int Rows);
 
 /// <summary>What one production of an answer is charged.</summary>
 /// <param name="Began">Decides the windows.</param>

@@ -1,3 +1,4 @@
+using Sluice.Protocol.Answers;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;
 using Sluice.Server.Prices;
@@ -17,9 +18,6 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     // What an answer is reckoned with that states no more.
     private const long RateOutputTokens = 1000;
 
-    // Beyond that it is quicker to read the sums of all.
-    private const int CountedSinglyMax = 32;
-
     // Above this no client waits; what is asked for is another time, not a retry.
     private static readonly TimeSpan s_retryAfterMax = TimeSpan.FromSeconds(60);
 
@@ -28,16 +26,22 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     private readonly Dictionary<string, ExhaustedPolicy> _policies = new(StringComparer.Ordinal);
     private readonly long _start = time.GetTimestamp();
     private PriceTable _prices = PriceTable.Empty;
-    private List<(LimitScope, Meter)>? _uncounted;
-
-    // Of a time when the ledger couldn't be read: they are owed a count.
-    private List<(LimitScope, Meter)> _owed = [];
     private Func<LimitScope, Meter, long>? _grantOf;
+    private Hold? _spare;
 
     public Lock Lock { get; } = new();
 
-    /// <summary>What the ledger says was used, of a scope since a moment; null without a ledger. Called under the lock.</summary>
-    public Func<LimitScope, Meter, long>? CountSettled { get; set; }
+    /// <summary>The time, as windows have it.</summary>
+    public DateTimeOffset Now => time.GetUtcNow();
+
+    /// <summary>
+    /// What the ledger says was used of a meter's window; null without a ledger. Called under the lock, when a meter is looked at for the first
+    /// time: a start with many thousands of keys counts nothing. The result is null where the ledger can't be read.
+    /// </summary>
+    public Func<LimitScope, Meter, long?>? CountSettled { get; set; }
+
+    /// <summary>Whether answers are made although nobody can say what is left. The default value is false.</summary>
+    public bool ServesUncounted { get; set; }
 
     /// <summary>
     /// What somebody is called in reports whom an identity provider knows, by the id that has their name in it; null for that id itself.
@@ -46,28 +50,6 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
 
     /// <summary>A budget is used beyond the share from which on its owner wants to know; once for each window. Not called under the lock.</summary>
     public Action<LimitScope, Meter>? Warned { get; set; }
-
-    /// <summary>The same of all keys, or of all projects, at a time: by their ids, those without any use left out.</summary>
-    public Func<ScopeKind, DateTimeOffset, BudgetUnit, IReadOnlyDictionary<string, long>>? CountSettledOfAll { get; set; }
-
-    /// <summary>Creates many accounts, and counts what they have used all at once.</summary>
-    public void CreateMany(Action create)
-    {
-        lock (Lock)
-        {
-            _uncounted = _owed;
-            try
-            {
-                create();
-                Count(_uncounted);
-                _owed = [];
-            }
-            finally
-            {
-                _uncounted = null;
-            }
-        }
-    }
 
     /// <summary>The account of a key. What has limits gets a scope, or keeps the one that it has.</summary>
     /// <param name="key">Its limits.</param>
@@ -140,17 +122,21 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             foreach (var scope in account.Scopes)
                 if (scope.Tokens is { } bucket) rateTokens = long.Max(promptTokens, long.Min(rateTokens, bucket.PerMinute));
             var price = _prices.Models.GetValueOrDefault(model);
-            var hold = new Hold(this, account, model, price ?? ModelPrice.Free, promptTokens, maxTokens) { RateTokens = rateTokens, UnseenTokens = account.HoldsWhole ? 0 : unseenTokens };
             foreach (var scope in account.Scopes)
             {
-                foreach (var meter in scope.Meters) meter.Roll(now);
+                foreach (var meter in scope.Meters) if (!TryLook(scope, meter, now) && !ServesUncounted) return (null, LimitErrors.LedgerUnavailable());
                 if (FindRefusal(scope, rateTokens, clock) is { } refusal) return (null, refusal);
                 if (price is null && HasMoney(scope))
                     return (null, LimitErrors.Unpriced(model, scope.Word));
             }
             if (hold.FindFull(first) is var (full, of, need)) return (null, Refuse(full, of, need, now));
+            // Most that are refused come again: what is not let in costs nothing but its error.
+            var hold = _spare ?? new Hold(this);
+            _spare = hold;
+            hold.Set(account, model, price ?? ModelPrice.Free, promptTokens, maxTokens, rateTokens, account.HoldsWhole ? 0 : unseenTokens);
             if (isLook) return default;
             foreach (var scope in account.Scopes)
+            _spare = null;
             {
                 scope.Requests?.Take(1, clock);
                 scope.Tokens?.Take(rateTokens, clock);
@@ -180,13 +166,39 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
     {
         lock (Lock)
         {
-            foreach (var scope in hold.Account.Scopes) scope.Running++;
-            hold.Begin(time.GetUtcNow(), 0);
+            var now = time.GetUtcNow();
+            foreach (var scope in hold.Account.Scopes)
+            {
+                scope.Running++;
+                foreach (var meter in scope.Meters) TryLook(scope, meter, now);
+            }
+            hold.Begin(now, 0);
         }
     }
 
     /// <summary>A hold for an answer that an earlier process has begun.</summary>
-    public Hold Restore(Account account, string model, long promptTokens) => new(this, account, model, PriceOf(model), promptTokens, null);
+    /// <param name="account">Who is charged.</param>
+    /// <param name="model">Id of the model that makes it.</param>
+    /// <param name="pricedAs">Id of the model whose price the key pays; null for that of <paramref name="model"/>.</param>
+    /// <param name="promptTokens">An estimate.</param>
+    /// <param name="carried">What an earlier process had made of it, and nobody has settled.</param>
+    public Hold Restore(Account account, string model, string? pricedAs, long promptTokens, in AnswerUsage carried) =>
+        new Hold(this) { CarriedTokens = carried.CompletionTokens, IsUnsettled = carried.TotalTokens > 0 }.Set(account, model, PriceOf(pricedAs ?? model), promptTokens, null, 0, 0, pricedAs);
+
+    /// <summary>What was settled turns out to be otherwise, as rows of the ledger say that were changed.</summary>
+    /// <param name="key">Id of the key.</param>
+    /// <param name="project">Of the key.</param>
+    /// <param name="began">Decides the windows.</param>
+    /// <param name="charge">More, or less, of each amount.</param>
+    public void Correct(string key, string? project, DateTimeOffset began, in SettledAmounts charge)
+    {
+        lock (Lock)
+        {
+            foreach (var scope in FindScopes(key, project))
+                foreach (var meter in scope.Meters)
+                    meter.Settle(BudgetWindow.At(began, meter.Options.Per, meter.Options.Zone).Number, charge.Of(scope, meter));
+        }
+    }
 
     /// <summary>Takes over the limits of a configuration. Keys follow, each with its own.</summary>
     public void Apply(LimitOptions hub, IEnumerable<ProjectOptions> projects)
@@ -257,7 +269,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 if (scope.Tokens is { } more && (tokens is null || more.RemainingAt(clock) < tokens.RemainingAt(clock))) tokens = more;
                 foreach (var meter in scope.Meters)
                 {
-                    meter.Roll(now);
+                    TryLook(scope, meter, now);
                     if (meter.IsOverWarning && (warning is null || ShareOf(meter) < ShareOf(warning.Value.Meter))) warning = (meter, scope);
                     if (budget is null || ShareOf(meter) < ShareOf(budget.Value.Meter)) budget = (meter, scope);
                 }
@@ -283,7 +295,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
             {
                 foreach (var meter in scope.Meters)
                 {
-                    meter.Roll(now);
+                    TryLook(scope, meter, now);
                     all.Add(ViewOf(meter, scope));
                 }
             }
@@ -291,16 +303,41 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         }
     }
 
-    /// <summary>Counts every meter anew, at the start: nothing is held.</summary>
+    /// <summary>Has every meter counted anew, when it is looked at next. At the start, when nothing is held.</summary>
     public void Recount()
     {
         lock (Lock)
         {
-            Count([.. _scopes.Values.SelectMany(static scope => scope.Meters, static (scope, meter) => (scope, meter))]);
+            foreach (var scope in _scopes.Values)
+                foreach (var meter in scope.Meters) meter.SetUncounted();
+        }
+    }
+
+    /// <summary>Has the meters of a key counted before rows of the ledger change, so that the change comes on top.</summary>
+    public void Look(string key, string? project)
+    {
+        var now = time.GetUtcNow();
+        lock (Lock)
+        {
+            foreach (var scope in FindScopes(key, project))
+                foreach (var meter in scope.Meters) TryLook(scope, meter, now);
         }
     }
 
     /// <summary>Top-ups, by scope: each adds to every window until it ends.</summary>
+    /// <summary>
+    /// Under the lock: enters the window of now, and counts what was never counted. False where the ledger can't be read: nobody knows what is
+    /// left then.
+    /// </summary>
+    public bool TryLook(LimitScope scope, Meter meter, DateTimeOffset now)
+    {
+        meter.Roll(now);
+        if (meter.IsCounted) return true;
+        if ((CountSettled is null ? 0 : CountSettled(scope, meter)) is not { } settled) return false;
+        meter.Recount(settled);
+        return true;
+    }
+
     /// <param name="grantOf">What is granted to a scope's meter now.</param>
     public void SetGrants(Func<LimitScope, Meter, long> grantOf)
     {
@@ -338,31 +375,15 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         if (!scope!.TryApply(limits, time.GetUtcNow(), Clock, out var fresh)) return;
         foreach (var meter in fresh)
         {
-            if (_uncounted is not null) _uncounted.Add((scope, meter));
-            else Count([(scope, meter)]);
             meter.Granted = _grantOf?.Invoke(scope, meter) ?? 0;
         }
+            if (CountSettled is null) meter.Recount(0);
     }
 
     private static bool HasMoney(LimitScope scope)
     {
         foreach (var meter in scope.Meters) if (meter.Options.Unit == BudgetUnit.NanoUsd) return true;
         return false;
-    }
-
-    // A question for each of thousands of keys would take seconds.
-    private void Count(List<(LimitScope Scope, Meter Meter)> meters)
-    {
-        foreach (var group in meters.GroupBy(static one => (one.Scope.Kind, one.Meter.Window.Start, one.Meter.Options.Unit)))
-        {
-            var (kind, since, unit) = group.Key;
-            var all = kind != ScopeKind.Hub && CountSettledOfAll is not null && group.Count() > CountedSinglyMax ? CountSettledOfAll(kind, since, unit) : null;
-            foreach (var (scope, meter) in group)
-            {
-                if (all is not null) meter.Recount(all.GetValueOrDefault(scope.Id));
-                else if (CountSettled is not null) meter.Recount(CountSettled(scope, meter));
-            }
-        }
     }
 
     private ApiError? FindRefusal(LimitScope scope, long rateTokens, long clock)

@@ -31,6 +31,9 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
     /// <summary>The window that is current; a clock that is set back opens none again.</summary>
     public BudgetWindow Window { get; private set; } = BudgetWindow.At(now, options.Per, options.Zone);
 
+    /// <summary>Whether <see cref="Settled"/> is what the ledger says. Until then nothing is settled here, for the count will have it.</summary>
+    public bool IsCounted { get; private set; }
+
     /// <summary>What top-ups add to each window.</summary>
     public long Granted { get; set; }
 
@@ -67,7 +70,10 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
     public void SetOptions(BudgetOptions other) => Options = other;
 
     /// <summary>Takes over what the ledger says of the current window.</summary>
-    public void Recount(long settled) => _use.Settled = settled;
+    public void Recount(long settled) => (_use.Settled, IsCounted) = (settled, true);
+
+    /// <summary>What the ledger says has to be looked up again.</summary>
+    public void SetUncounted() => IsCounted = false;
 
     /// <summary>Enters the window of that time.</summary>
     public void Roll(DateTimeOffset time)
@@ -98,7 +104,7 @@ internal sealed class Meter(BudgetOptions options, DateTimeOffset now)
     /// <summary>What was used is known; nothing is held for it any more.</summary>
     public void Settle(long number, long amount)
     {
-        if (Find(number) is { } use) use.Settled += amount;
+        if (IsCounted && Find(number) is { } use) use.Settled += amount;
     }
 
     private Use? Find(long number) => number == _use.Number ? _use : number == _before?.Number ? _before : null;

@@ -64,23 +64,70 @@ internal sealed partial class PostgresAnswerStore
     /// <summary>Makes an answer this node's, if it is nobody's and has not changed hands meanwhile.</summary>
     /// <param name="id">Of the answer.</param>
     /// <param name="epoch">As it was seen.</param>
+    /// <param name="ledger">Which settles it from now on; null where none does. The one that did so before finds a mark.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>False where somebody else has it.</returns>
     /// <exception cref="StoreException">The database can't be written; it may be this node's all the same.</exception>
-    public Task<bool> TryClaimAsync(string id, int epoch, CancellationToken cancellation) => RunAsync(async () =>
+    public Task<bool> TryClaimAsync(string id, int epoch, string? ledger, CancellationToken cancellation) => RunAsync(async () =>
     {
         step?.Invoke("claim");
         await using var command = source.CreateCommand($"""
-            update sluice.answer as a set owner = $1, epoch = a.epoch + 1, isa = $4
-            where a.id = $2 and a.epoch = $3 and a.end_kind is null and {IsDead} returning a.epoch
+            with taken as (
+              select a.id, a.ledger, a.charge from sluice.answer as a where a.id = $2 and a.epoch = $3 and a.end_kind is null and {IsDead} for update),
+            moved as (
+              insert into sluice.moved (ledger, id, charge) select ledger, id, charge from taken
+              where ledger is not null and charge is not null and ledger is distinct from $5
+              on conflict (ledger, id) do update set charge = excluded.charge, at = excluded.at)
+            update sluice.answer as a set owner = $1, epoch = a.epoch + 1, isa = $4, ledger = $5 from taken where a.id = taken.id returning a.epoch
             """);
         command.Parameters.Add(Of(node));
         command.Parameters.Add(Of(id));
         command.Parameters.Add(Of(epoch));
         command.Parameters.Add(Of(isa));
+        command.Parameters.Add(OrNull(ledger));
         if (await command.ExecuteScalarAsync(cancellation) is not int claimed) return false;
         _epochs[id] = claimed;
         return true;
+    });
+
+    /// <summary>What others have taken over of those that a ledger settled: what stood beside each at that moment.</summary>
+    /// <param name="ledger">Id of the ledger.</param>
+    /// <param name="id">Of one answer; null for all.</param>
+    /// <param name="countMax">No more than these.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="StoreException">The database can't be read.</exception>
+    public Task<List<(string Id, string Charge)>> FindMovedAsync(string ledger, string? id, int countMax, CancellationToken cancellation) => RunAsync(async () =>
+    {
+        await using var command = source.CreateCommand(
+            "select id, charge from sluice.moved where ledger = $1 and ($2::text is null or id = $2) order by id limit $3");
+        command.Parameters.Add(Of(ledger));
+        command.Parameters.Add(OrNull(id));
+        command.Parameters.Add(Of(countMax));
+        await using var rows = await command.ExecuteReaderAsync(cancellation);
+        var found = new List<(string, string)>();
+        while (await rows.ReadAsync(cancellation)) found.Add((rows.GetString(0), rows.GetString(1)));
+        return found;
+    });
+
+    /// <summary>The ledger has what a mark says.</summary>
+    /// <exception cref="StoreException">The database can't be written.</exception>
+    public Task DeleteMovedAsync(string ledger, string id, string charge, CancellationToken cancellation) => RunAsync(async () =>
+    {
+        // Not one that was taken once more meanwhile.
+        await using var command = source.CreateCommand("delete from sluice.moved where ledger = $1 and id = $2 and charge = $3");
+        command.Parameters.Add(Of(ledger));
+        command.Parameters.Add(Of(id));
+        command.Parameters.Add(Of(charge));
+        return await command.ExecuteNonQueryAsync(cancellation);
+    });
+
+    /// <summary>Forgets marks of ledgers that nobody has opened for so long.</summary>
+    /// <exception cref="StoreException">The database can't be written.</exception>
+    public Task SweepMovedAsync(TimeSpan kept, CancellationToken cancellation) => RunAsync(async () =>
+    {
+        await using var command = source.CreateCommand("delete from sluice.moved where at < clock_timestamp() - $1 * interval '1 second'");
+        command.Parameters.Add(Of(kept.TotalSeconds));
+        return await command.ExecuteNonQueryAsync(cancellation);
     });
 
     /// <summary>Lets answers of this node go: whoever is asked for one takes it. After everything of them was committed.</summary>
@@ -129,8 +176,8 @@ internal sealed partial class PostgresAnswerStore
               on conflict (principal, key) do update set answer_id = excluded.answer_id, until = null
               where k.answer_id = excluded.answer_id or k.answer_id = $15 or k.until < clock_timestamp() returning k.answer_id),
             made as (
-              insert into sluice.answer (id, owner, epoch, isa, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, dialect)
-              select answer_id, $2, 1, $5, $3, $4, $6, $7, $8, $9, $10, $11 from won on conflict (id) do nothing),
+              insert into sluice.answer (id, owner, epoch, isa, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, dialect, charge, ledger)
+              select answer_id, $2, 1, $5, $3, $4, $6, $7, $8, $9, $10, $11, $16, $17 from won on conflict (id) do nothing),
             asked as (
               insert into sluice.request (id, body, progress, changed_at) select answer_id, $12, $13, $14 from won on conflict (id) do nothing)
             select answer_id from won
@@ -138,7 +185,7 @@ internal sealed partial class PostgresAnswerStore
             Of(answer.Id), Of(node), Of(owner.Principal), Of(owner.Key!), Of(isa), Of(owner.Fingerprint.Raw), OrNull(owner.Fingerprint.Canonical),
             Of((short)owner.OnDisconnect), Of(answer.Model), Of(answer.Created), Of(owner.Dialect.Name), Of(body.ToArray()),
             progress is { } bytes ? Of(bytes.ToArray()) : new NpgsqlParameter { Value = DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bytea },
-            Of(at.ToUnixTimeMilliseconds()), OrNull(replaced));
+            Of(at.ToUnixTimeMilliseconds()), OrNull(replaced), OrNull(answer.Charge), OrNull(answer.Ledger));
         // In a statement of its own, which sees what the first one has waited for.
         Add(statements, "select answer_id from sluice.key where principal = $1 and key = $2", Of(owner.Principal), Of(owner.Key!));
         await using var rows = await statements.ExecuteReaderAsync(cancellation);

@@ -8,10 +8,10 @@ namespace Sluice.Server.Storage;
 internal sealed partial class PostgresAnswerStore
 {
     private const string InsertAnswers = """
-        insert into sluice.answer (id, owner, epoch, isa, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, dialect)
-        select id, $1, 1, $2, principal, key, raw_hash, canonical_hash, on_disconnect, model, created, dialect
-        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::text[], $10::bigint[], $11::text[])
-          with ordinality as t (id, principal, key, raw_hash, canonical_hash, on_disconnect, model, created, dialect, place)
+        insert into sluice.answer (id, owner, epoch, isa, principal, idempotency_key, raw_hash, canonical_hash, on_disconnect, model, created, dialect, charge, ledger)
+        select id, $1, 1, $2, principal, key, raw_hash, canonical_hash, on_disconnect, model, created, dialect, charge, ledger
+        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[])
+          with ordinality as t (id, principal, key, raw_hash, canonical_hash, on_disconnect, model, created, dialect, charge, ledger, place)
         order by place on conflict (id) do nothing
         """;
 
@@ -53,6 +53,11 @@ internal sealed partial class PostgresAnswerStore
         update sluice.request as r set progress = t.progress, changed_at = t.changed_at
         from unnest($2::text[], $3::int[], $4::bytea[], $5::bigint[]) as t (id, epoch, progress, changed_at)
         join sluice.answer as a on a.id = t.id and a.epoch = t.epoch and a.owner = $1 where r.id = t.id
+        """;
+
+    private const string SetCharges = """
+        update sluice.answer as a set charge = t.charge from unnest($2::text[], $3::int[], $4::text[]) as t (id, epoch, charge)
+        where a.id = t.id and a.epoch = t.epoch and a.owner = $1
         """;
 
     private const string SetEnds = """
@@ -169,7 +174,8 @@ internal sealed partial class PostgresAnswerStore
             Texts(answers.Select(static answer => answer.Owner.Key)), Texts(answers.Select(static answer => answer.Owner.Fingerprint.Raw)),
             Texts(answers.Select(static answer => answer.Owner.Fingerprint.Canonical)), Of(answers.Select(static answer => (short)answer.Owner.OnDisconnect).ToArray()),
             Texts(answers.Select(static answer => answer.Model)), Of(answers.Select(static answer => answer.Created).ToArray()),
-            Texts(answers.Select(static answer => answer.Owner.Dialect.Name)));
+            Texts(answers.Select(static answer => answer.Owner.Dialect.Name)), Texts(answers.Select(static answer => answer.Charge)),
+            Texts(answers.Select(static answer => answer.Ledger)));
         Add(
             statements, InsertRequests, Of(node), Of(1), Ids(begun), Of(begun.Select(static change => change.Begun!.Value.Body.ToArray()).ToArray()),
             Of(begun.Select(static change => change.At.ToUnixTimeMilliseconds()).ToArray()));
@@ -200,6 +206,8 @@ internal sealed partial class PostgresAnswerStore
                 Of(progress.Select(static change => change.Progress!.Value is { Length: > 0 } bytes ? bytes.ToArray() : null).ToArray()),
                 Of(progress.Select(static change => change.At.ToUnixTimeMilliseconds()).ToArray()));
         }
+        var charged = changes.FindAll(static change => change.Charge is not null);
+        if (charged.Count > 0) Add(statements, SetCharges, Of(node), Ids(charged), Epochs(charged), Texts(charged.Select(static change => change.Charge)));
         var ended = changes.FindAll(static change => change.End is not null);
         if (ended.Count == 0) return;
         var ends = ended.ConvertAll(static change => change.End!);

@@ -14,7 +14,7 @@ internal sealed partial class PostgresAnswerStore
         select a.id, a.principal, a.idempotency_key, a.raw_hash, a.canonical_hash, a.on_disconnect, a.model, a.created, a.dialect,
           a.end_kind, a.ended_at, a.failure, a.prompt_tokens, a.cached_tokens, a.completion_tokens, a.reasoning_tokens, a.is_estimated,
           coalesce({CountOf("a.id")}, 0), octet_length(r.body), r.progress is not null, r.changed_at, a.owner, a.epoch, a.isa,
-          exists (select from sluice.node as n where n.id = a.owner and n.lease_until > clock_timestamp())
+          exists (select from sluice.node as n where n.id = a.owner and n.lease_until > clock_timestamp()), a.charge, a.ledger
         from sluice.answer as a left join sluice.request as r on r.id = a.id
         """;
 
@@ -128,6 +128,8 @@ internal sealed partial class PostgresAnswerStore
                 HasProgress = !row.IsDBNull(19) && row.GetBoolean(19),
                 ChangedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.IsDBNull(20) ? 0 : row.GetInt64(20)),
                 End = row.IsDBNull(9) ? null : ReadEnd(row),
+                Charge = TextOrNull(row, 25),
+                Ledger = TextOrNull(row, 26),
             };
             if (!Enum.IsDefined(owner.OnDisconnect) || (stored.End is { } end && !Enum.IsDefined(end.Kind))) return null;
             return new SharedAnswer(stored, row.IsDBNull(21) ? null : row.GetGuid(21), row.GetInt32(22), row.GetBoolean(24), row.GetString(23));

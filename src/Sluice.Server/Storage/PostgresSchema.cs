@@ -40,6 +40,12 @@ internal static class PostgresSchema
         create index key_answer on sluice.key (answer_id);
         create index key_until on sluice.key (until) where until is not null;
         """,
+        """
+        alter table sluice.answer add column charge text, add column ledger text;
+        create table sluice.moved (
+          ledger text not null, id text not null, charge text not null, at timestamptz not null default clock_timestamp(), primary key (ledger, id));
+        create index moved_at on sluice.moved (at);
+        """,
     ];
 
     /// <summary>Makes the tables, and brings those of an earlier version up to date: all steps or none, also where several hubs do so at a time.</summary>

@@ -25,6 +25,12 @@ internal sealed record StoredAnswer(string Id, AnswerIdentity Owner, string Mode
 
     /// <summary>Whether there is something that the hub's own engine can go on from.</summary>
     public bool HasProgress { get; init; }
+
+    /// <summary>Who is charged for it, for another hub that goes on with it; opaque to the store. Null where nobody is, and in a store of one hub.</summary>
+    public string? Charge { get; init; }
+
+    /// <summary>Id of the ledger that settles it; null where there is none.</summary>
+    public string? Ledger { get; init; }
 }
 
 /// <summary>How an answer ended, and what it took.</summary>
@@ -87,6 +93,9 @@ internal sealed record AnswerChange(string Id, long FirstEvent)
 
     /// <summary>When that was.</summary>
     public DateTimeOffset At { get; init; }
+
+    /// <summary>Where it has changed: see <see cref="StoredAnswer.Charge"/>.</summary>
+    public string? Charge { get; init; }
 
     /// <summary>Null while it goes on. With it the engine's progress goes.</summary>
     public StoredEnd? End { get; init; }

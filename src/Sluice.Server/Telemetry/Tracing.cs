@@ -7,7 +7,7 @@ using Sluice.Server.Runtime;
 
 namespace Sluice.Server.Telemetry;
 
-/// <summary>Spans by OpenTelemetry's conventions for generative AI: one of the request, and one of each attempt below it. No text of prompts or answers is in them.</summary>
+/// <summary>Spans by OpenTelemetry's conventions for generative AI: one of the request, and one of each attempt below it. No text of prompts or answers is put there here.</summary>
 internal static class Tracing
 {
     /// <summary>Names of the headers of W3C's Trace Context.</summary>

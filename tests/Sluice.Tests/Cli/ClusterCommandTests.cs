@@ -29,9 +29,9 @@ public sealed class ClusterCommandTests : IDisposable
         var connection = await server.CreateDatabaseAsync();
         var file = Configure(connection);
         Assert.Equal(0, await _terminal.RunAsync("migrate", "--config", file));
-        Assert.Contains("are made: version 1", _terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("are made: version 2", _terminal.Output, StringComparison.Ordinal);
         Assert.Equal(0, await _terminal.RunAsync("migrate", "--config", file));
-        Assert.Contains("of version 1 already", _terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("of version 2 already", _terminal.Output, StringComparison.Ordinal);
         await server.QueryAsync(connection, """
             insert into sluice.node values (gen_random_uuid(), 'http://a:7071', '1.0.0', 'AVX2', '{m}', 1, false, now() - interval '1 hour', now() + interval '9 seconds');
             insert into sluice.node values (gen_random_uuid(), 'http://b:7071', '1.0.0', 'AVX2', '{m}', 1, true, now(), now() - interval '90 seconds');

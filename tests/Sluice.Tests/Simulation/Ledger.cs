@@ -99,13 +99,14 @@ internal sealed class Ledger(SimWorld world)
     {
         var story = trace.Story;
         var texts = Enumerable.Range(0, story.ChoiceCount).Select(static _ => new StringBuilder()).ToArray();
-        var (roles, finishes, usages, isCancelled) = (new int[story.ChoiceCount], new int[story.ChoiceCount], 0, false);
+        var (roles, finishes, usages, isCancelled, isCut) = (new int[story.ChoiceCount], new int[story.ChoiceCount], 0, false, false);
         foreach (var data in events)
         {
             using var document = JsonDocument.Parse(data);
             var chunk = document.RootElement;
             if (chunk.GetProperty("id").GetString() != trace.Id) world.Violate($"I1: {trace.Id} has an event of another: {data}");
             if (chunk.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object) usages++;
+            isCut |= chunk.TryGetProperty("sluice", out var mark) && mark.TryGetProperty("limit", out _);
             isCancelled |= chunk.TryGetProperty("sluice", out var own) && own.TryGetProperty("cancelled", out _);
             foreach (var choice in chunk.GetProperty("choices").EnumerateArray())
             {
@@ -118,7 +119,8 @@ internal sealed class Ledger(SimWorld world)
                 if (delta.TryGetProperty("tool_calls", out var calls) && calls[0].GetProperty("function").TryGetProperty("arguments", out var arguments)) texts[index].Append(arguments.GetString());
             }
         }
-        var isWhole = trace.DoneAt is not null && !isCancelled;
+        if (isCut) world.Money?.NoteCut(trace.Id);
+        var isWhole = trace.DoneAt is not null && !isCancelled && !isCut;
         // A key may have come to be another request's.
         var isWanted = story.Facts.IsCancelled || story.Facts.IsDeleted || world.Stories.Any(other => other.Facts.IsCancelled && other.Facts.Key is { } key && key == story.Facts.Key);
         if (isCancelled && !isWanted) world.Violate($"{trace.Id} was cancelled by nobody");

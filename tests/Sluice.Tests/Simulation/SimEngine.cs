@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Inference.Scheduling;
 using Sluice.Protocol.Chat;
 using Sluice.Protocol.Errors;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Runtime;
 using Sluice.Server.Upstreams;
@@ -42,6 +43,11 @@ internal sealed class SimEngine(SimWorld world, SimNode node, LocalModel model, 
             if (node.IsDead) await new TaskCompletionSource().Task;
             if (act == UpstreamAct.Refuses) return (null, ApiErrors.RateLimited(TimeSpan.FromSeconds(1)));
             if (act == UpstreamAct.Unreachable) return (null, ApiErrors.Unavailable());
+            if (attempt.Record.Hold is { } hold && !hold.TryReserve(5, story.ChoiceCount))
+            {
+                world.End(call);
+                return (null, LimitErrors.Exhausted(hold.Cut));
+            }
             return (new Generation(attempt, request.Chat!, frame, call), null);
         }
         finally
@@ -153,11 +159,23 @@ internal sealed class SimEngine(SimWorld world, SimNode node, LocalModel model, 
                 _sink.OnCompleted(Usage);
                 return false;
             }
+            // The first token of each choice was taken before; the call of a tool is none of its own.
+            if (index > 0 && _attempt.Record.Hold is { } hold && !hold.TryTake()) return Exhaust(open);
             _saidCounts[choice]++;
             if (index < 0) _sink.OnToolCall(choice, 0, "f");
             else if (Story.HasTools) _sink.OnToolArguments(choice, 0, Bytes(choice, index));
             else _sink.OnText(choice, Bytes(choice, index), []);
             return true;
+        }
+
+        private bool Exhaust(int[] open)
+        {
+            _world.Count("engine cut");
+            (_hasEnded, _call.IsTold) = (true, true);
+            foreach (var choice in open) _sink.OnFinished(choice, FinishReason.Exhausted);
+            _world.End(_call);
+            _sink.OnCompleted(Usage);
+            return false;
         }
 
         private void Replay(GenerationProgress progress)

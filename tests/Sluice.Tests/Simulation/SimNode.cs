@@ -6,6 +6,7 @@ using Sluice.Server;
 using Sluice.Server.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Endpoints;
+using Sluice.Server.Metering;
 using Sluice.Server.Models;
 using Sluice.Server.Routing;
 using Sluice.Server.Runtime;
@@ -23,7 +24,7 @@ internal sealed class SimNode
     private readonly SimLifetime _lifetime = new();
     private readonly NodeClock _clock;
     private readonly ApiDispatcher _dispatcher;
-    private readonly bool _isStarting;
+    private readonly bool _isStarting = true;
 
     public SimNode(SimWorld world, SluiceOptions options, ModelCatalog catalog, MemoryAnswerStore? store)
     {
@@ -35,20 +36,25 @@ internal sealed class SimNode
         services.AddSingleton<LocalUpstreams>(provider =>
             (model, _) => new SimEngine(world, this, model, provider.GetRequiredService<RandomSource>(), provider.GetRequiredService<TimeProvider>()));
         if (store is not null) services.AddSingleton<IAnswerStore>(new NodeStore(world, this, store));
+        if (world.Money is { } money) services.AddSingleton(provider => money.CreateWriter(this, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
         services.AddSluice(
             store is null ? options : options with { Store = StoreKind.Sqlite, StoreSizeBytes = world.IsTight ? 200 << 10 : null }, catalog,
             new EmbeddingOptions { ManagesShutdown = true });
         _services = services.BuildServiceProvider();
         _dispatcher = _services.GetRequiredService<ApiDispatcher>();
         Table = _services.GetRequiredService<AnswerTable>();
-        // A store that fails in it would keep the hub from starting, and rightly.
-        _isStarting = true;
+        // A store or a ledger that fails in it would keep the hub from starting, and rightly.
         var starting = Table.StartAsync(CancellationToken.None);
         _isStarting = false;
         if (!starting.IsCompletedSuccessfully) world.Violate($"the hub does not start: {starting.Exception}");
     }
 
     public AnswerTable Table { get; }
+
+    /// <summary>Whether it is on its way up, when nothing fails.</summary>
+    public bool IsStarting => _isStarting;
+
+    public Limiter Limiter => _services.GetRequiredService<Limiter>();
 
     /// <summary>Whether nothing that it does has an effect any more.</summary>
     public bool IsDead { get; private set; }
@@ -183,7 +189,8 @@ internal sealed class SimNode
         {
             if (!IsEnabled(logLevel) || node.IsDead) return;
             var line = formatter(state, exception);
-            if (!world.HasStoreFaults || !line.Contains("store of answers", StringComparison.Ordinal)) world.Violate($"logged: {line} {exception}");
+            var isExpected = (world.HasStoreFaults && line.Contains("store of answers", StringComparison.Ordinal)) || (world.Money?.HasFaults == true && line.Contains("The ledger", StringComparison.Ordinal));
+            if (!isExpected) world.Violate($"logged: {line} {exception}");
         }
 
         public void Dispose()

@@ -25,6 +25,7 @@ internal sealed class SimRefusal(SimWorld world, Story story)
             // One that is deleted while somebody waits for its continuation.
             (410, "stream_expired") => world.IsTight || facts.IsDeleted || world.Clock.Elapsed > world.Limits.Retention,
             (422, _) => facts.IsStolen,
+            (429, "insufficient_quota" or "budget_in_flight" or "concurrency_limit") when world.Money is not null => true,
             (429, "too_many_readers") => story.Connections.Count > world.Limits.ReadersPerAnswer,
             (429, _) => story.Acts.Contains(UpstreamAct.Refuses),
             // What it had from a process that ended may be more than the store got.
@@ -33,6 +34,7 @@ internal sealed class SimRefusal(SimWorld world, Story story)
             // What the store keeps of an answer that a stop ended before its first event: a client that knows its id is told the same
             // again.
             (503, "server_shutdown") when world.Store is not null && world.EndCount > 0 && position == 0 => true,
+            (503, "ledger_unavailable") when world.Money is { HasFaults: true } => true,
             (503, _) when world.HasStoreFaults => true,
             // An answer as one object after a restart: what the store can't give, or a small log no longer has, is lost to its reader.
             (500, null) when world.EndCount > 0 && !story.IsStream => world.HasStoreFaults || world.IsTight,

@@ -206,7 +206,8 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
         var state = isSoFar ? completion.GetProperty("sluice").GetProperty("state").GetString() : "completed";
         State = state;
         var isCancelled = completion.TryGetProperty("sluice", out var own) && own.TryGetProperty("cancelled", out _);
-        var isWhole = state == "completed" && !isCancelled;
+        var isCut = own.ValueKind == JsonValueKind.Object && own.TryGetProperty("limit", out _);
+        var isWhole = state == "completed" && !isCancelled && !isCut;
         var texts = completion.GetProperty("choices").EnumerateArray().Select(choice =>
         {
             var message = choice.GetProperty("message");
@@ -221,7 +222,7 @@ internal sealed class SimReply(SimWorld world, SimConnection connection, Story s
         var fits = Enumerable.Range(0, int.Max(1, story.CallCount)).Any(call =>
             texts.Select((said, choice) => isWhole ? said == story.Text(call, choice) : story.Text(call, choice).StartsWith(said, StringComparison.Ordinal)).All(static fit => fit));
         if (!fits) world.Violate($"I1: an object of story {story.Number} in state {state} says {text}");
-        if (state == "completed" && !isCancelled && !world.HasUpstreamFaults && isSoFar
+        if (isWhole && !world.HasUpstreamFaults && isSoFar
             && own.GetProperty("billing").GetProperty("completion_tokens").GetInt32() is var tokens && tokens != story.TokenCount && !own.GetProperty("billing").GetProperty("estimated").GetBoolean())
             world.Violate($"I10: story {story.Number} has {story.TokenCount} tokens, and {tokens} are billed");
     }

@@ -30,6 +30,7 @@ internal sealed class SimWorld
         new LocalModel(LocalModel, "/nowhere.gguf", 1, DateTimeOffset.UnixEpoch),
     ]);
 
+    private readonly SluiceOptions _options;
     private readonly List<SimNode> _dead = [];
     private SimNode? _node;
     private readonly List<SimCall> _calls = [];
@@ -65,7 +66,9 @@ internal sealed class SimWorld
             : new Limits();
         HasStoreFaults = Random.Next(3) == 0;
         if (Random.Next(2) == 0) Store = new MemoryAnswerStore();
-        _node = new SimNode(this, s_options, s_catalog, Store);
+        Money = SimMoney.TryCreate(this, seed);
+        _options = Money?.Configure(s_options) ?? s_options;
+        _node = new SimNode(this, _options, s_catalog, Store);
     }
 
     public Random Random { get; }
@@ -80,6 +83,9 @@ internal sealed class SimWorld
 
     /// <summary>What outlives a process; null where answers are kept in memory alone.</summary>
     public MemoryAnswerStore? Store { get; }
+
+    /// <summary>Keys with budgets, and who used what; null where nothing is counted.</summary>
+    public SimMoney? Money { get; }
 
     /// <summary>Whether the store may fail.</summary>
     public bool HasStoreFaults { get; }
@@ -220,7 +226,7 @@ internal sealed class SimWorld
     {
         await DelayAsync(3000);
         IsStopping = false;
-        _node = new SimNode(this, s_options, s_catalog, Store);
+        _node = new SimNode(this, _options, s_catalog, Store);
     }
 
     /// <summary>Goes on until nothing is left to do.</summary>
@@ -235,6 +241,7 @@ internal sealed class SimWorld
             {
                 if (Random.Next(200) == 0) Clock.Advance(TimeSpan.FromMilliseconds(Random.Next(Random.Next(10) == 0 ? 5000 : 100)));
                 Scheduler.RunOne();
+                if (_node is not null) Money?.CheckStep(_node);
                 continue;
             }
             CheckBounds();
@@ -255,6 +262,7 @@ internal sealed class SimWorld
         foreach (var connection in _connections) connection.Dispose();
         foreach (var node in _dead) node.Dispose();
         _node?.Dispose();
+        Money?.Dispose();
     }
 
     private async Task ActAsync(Func<Task> act)
@@ -316,6 +324,7 @@ internal sealed class SimWorld
     private void CheckRest()
     {
         Ledger.Check();
+        Money?.CheckRest(_node);
         if (_actorCount > 0) Violate($"I9: {_actorCount} actors wait for ever");
         foreach (var connection in _connections) if (connection.IsOpen) Violate($"I9: it is never answered: {connection}");
         if (_calls.Count > 0) Violate($"I9: {_calls.Count} calls of upstreams go on for ever");

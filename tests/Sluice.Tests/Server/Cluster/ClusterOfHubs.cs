@@ -50,14 +50,15 @@ internal sealed class ClusterOfHubs : IAsyncDisposable
     }
 
     /// <summary>One more hub; returns its number.</summary>
-    public async Task<int> AddAsync(string? models = null, Limits? limits = null, TimeSpan? drain = null)
+    public async Task<int> AddAsync(
+        string? models = null, Limits? limits = null, TimeSpan? drain = null, Func<SluiceOptions, SluiceOptions>? configure = null)
     {
         var port = PostgresServer.FreePort();
         var options = new TestHubOptions
         {
             Limits = limits ?? Quick,
             Drain = drain ?? TimeSpan.Zero,
-            Configure = configuration => configuration with
+            Configure = configuration => (configure?.Invoke(configuration) ?? configuration) with
             {
                 Store = StoreKind.Postgres,
                 Cluster = new ClusterOptions(Connection, new ListenAddress("127.0.0.1", port, IsHttp2: true), new Uri($"http://127.0.0.1:{port}"), Secret),
@@ -74,6 +75,16 @@ internal sealed class ClusterOfHubs : IAsyncDisposable
                 await Task.Delay(20);
         }
         return _hubs.Count - 1;
+    }
+
+    /// <summary>Stops one, if it has not stopped; those behind it get its number.</summary>
+    public async Task DropAsync(int number)
+    {
+        var (hub, client) = (_hubs[number], _clients[number]);
+        _hubs.RemoveAt(number);
+        _clients.RemoveAt(number);
+        client.Dispose();
+        await hub.DisposeStoppedAsync();
     }
 
     public void Script(string message, Func<Script> script)

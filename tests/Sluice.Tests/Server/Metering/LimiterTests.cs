@@ -242,14 +242,14 @@ public sealed class LimiterTests
     }
 
     [Fact]
-    public void A_count_that_failed_is_made_up_for_when_keys_are_read_again()
+    public void While_the_ledger_cannot_be_counted_nobody_with_a_budget_is_let_in_and_then_the_count_holds()
     {
-        _limiter.CountSettled = (_, _) => throw new IOException("The disk is away.");
-        Assert.Throws<IOException>(() => _limiter.CreateMany(() => Account(Tokens(100))));
+        _limiter.CountSettled = (_, _) => null;
+        var account = Account(Tokens(100));
+        Assert.Equal((503, "ledger_unavailable"), (Refused(account).Status, Refused(account).Code));
         _limiter.CountSettled = (_, _) => 77;
-        var account = default(Account);
-        _limiter.CreateMany(() => account = Account(Tokens(100)));
-        Assert.Equal(77, _limiter.ViewBudgets(account!)[0].Settled);
+        Assert.Equal(77, _limiter.ViewBudgets(account)[0].Settled);
+        Assert.Equal("insufficient_quota", _limiter.TryBegin(account, "m", 30, null, 1).Error!.Code);
     }
 
     [Fact]

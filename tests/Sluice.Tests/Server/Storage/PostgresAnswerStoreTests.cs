@@ -55,10 +55,10 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
         await RenewAsync(first);
         Assert.Empty(await first.CommitAsync(Batch(Change("a", 0, 3, begins: true), Change("b", 0, 3, begins: true)), Cancellation));
         // Nobody takes what has an owner.
-        Assert.False(await second.TryClaimAsync("a", 1, Cancellation));
+        Assert.False(await second.TryClaimAsync("a", 1, null, Cancellation));
         await RenewAsync(first, seconds: 0);
-        Assert.True(await second.TryClaimAsync("a", 1, Cancellation));
-        Assert.False(await second.TryClaimAsync("a", 1, Cancellation));
+        Assert.True(await second.TryClaimAsync("a", 1, null, Cancellation));
+        Assert.False(await second.TryClaimAsync("a", 1, null, Cancellation));
         Assert.Empty(await second.CommitAsync(Batch(Change("a", 3, 2)), Cancellation));
         Assert.Equal(["a"], await first.CommitAsync(Batch(Change("a", 3, 9, end: Completed), Change("b", 3, 1)), Cancellation));
         Assert.Equal((Events(5), Events(4)), (await ReadAsync(first, "a"), await ReadAsync(first, "b")));
@@ -72,7 +72,7 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
         await using var first = Open(Guid.NewGuid());
         await first.CommitAsync(Batch(Change("a", 0, 1, begins: true)), Cancellation);
         var others = Enumerable.Range(0, 4).Select(_ => Open(Guid.NewGuid())).ToList();
-        var claims = await Task.WhenAll(others.Select(other => other.TryClaimAsync("a", 1, Cancellation)));
+        var claims = await Task.WhenAll(others.Select(other => other.TryClaimAsync("a", 1, null, Cancellation)));
         Assert.Single(claims, true);
         foreach (var other in others) await other.DisposeAsync();
     }
@@ -86,7 +86,7 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
         await first.CommitAsync(Batch(Change("a", 0, 1, begins: true, progress: "p")), Cancellation);
         await first.ReleaseAsync(["a"], Cancellation);
         Assert.Equal(["a"], await first.CommitAsync(Batch(Change("a", 1, 1)), Cancellation));
-        Assert.True(await second.TryClaimAsync("a", 1, Cancellation));
+        Assert.True(await second.TryClaimAsync("a", 1, null, Cancellation));
     }
 
     [Fact]
@@ -137,7 +137,7 @@ public sealed class PostgresAnswerStoreTests : AnswerStoreConformance
         await using var first = Open(Guid.NewGuid());
         await using var second = Open(Guid.NewGuid());
         await first.CommitAsync(Batch(Change("a", 0, 1, begins: true)), Cancellation);
-        await using (var lost = Open(second.Node)) Assert.True(await lost.TryClaimAsync("a", 1, Cancellation));
+        await using (var lost = Open(second.Node)) Assert.True(await lost.TryClaimAsync("a", 1, null, Cancellation));
         Assert.Equal(["a"], await second.FindOwnAsync(DateTimeOffset.MaxValue, Cancellation));
         Assert.Equal(2, (await second.FindAsync("a", Cancellation))!.Epoch);
         Assert.Empty(await second.CommitAsync(Batch(Change("a", 1, 2)), Cancellation));
