@@ -28,10 +28,11 @@ internal sealed record Admitted(AnswerConnection Connection, string Way)
 /// </summary>
 internal sealed class Admission(
     AnswerTable answers, AnswerProducer producer, ServerState server, HubMetrics metrics, TimeProvider time, Limiter limiter, AnswerAccounting accounting,
-    AnswerCache cache, IOtherHubs? others = null)
+    AnswerCache cache, RandomSource random, IOtherHubs? others = null)
 {
     // While an answer is found to be lost, another hub may not have said so yet.
     private const int LostTriesMax = 10;
+    private static readonly string? s_contentVariable = Environment.GetEnvironmentVariable(ContentCapture.Variable);
     private static readonly TimeSpan s_lostWait = TimeSpan.FromMilliseconds(50);
 
     /// <summary>The answer that a request gets, which is being made or has ended; or why it gets none.</summary>
@@ -169,7 +170,7 @@ internal sealed class Admission(
         if (question is not null) answer.CacheKey = (question, ask.Route.Model.Cache!, ask.Route.Model.Id);
         answer.TryAttach(0, adopts: false, out var connection);
         if (answers.ReplaceInTurn(answer) is { HasReader: false, Owner.OnDisconnect: not DisconnectPolicy.Continue } before) before.Cancel(CancellationCause.ClientLeft);
-        if (cached is null) Produce(answer, ask, frame, configuration);
+        if (cached is null) Produce(answer, ask, caller, wish, frame, configuration);
         else Repeat(answer, ask, caller, cached);
         return (new Admitted(connection!, "created") { Cache = way }, null);
     }
@@ -402,6 +403,8 @@ internal sealed class Admission(
         if (server.IsEnding) answer.Cancel(CancellationCause.Shutdown);
         var span = Tracing.StartRequest(ask.TraceParent, ask.TraceState, ask.Outline, ask.Dialect, time.GetUtcNow() - time.GetElapsedTime(ask.Started));
         answer.Record.Attach(new RequestMeter(metrics, ask.Route.Model.Id, span, ask.Dialect.Operation));
+        answer.Capture = ContentCapture.Decide(configuration.Options.Content, caller.Account, answer.Owner.Retention, wish, span, random, s_contentVariable);
+        answer.Capture?.SetRequest(ask.Client.Body, ask.Dialect);
         answers.Record(answer, ask.Client.Body);
         if (ask.KeepsRequest && answer.Owner.Retention == Retention.Memory) answer.Request = ask.Client.Body;
         configuration.TryHold();

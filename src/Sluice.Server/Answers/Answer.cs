@@ -89,6 +89,9 @@ internal sealed partial class Answer
 
     public RequestFigures Record { get; }
 
+    /// <summary>Writes its texts into the request's span; null where nothing is captured.</summary>
+    public ContentCapture? Capture { get; set; }
+
     /// <summary>What its question is called in the cache, how it is kept there, and of which model it must be; null where it is not.</summary>
     public (string Key, CacheOptions Options, string ModelId)? CacheKey { get; set; }
 

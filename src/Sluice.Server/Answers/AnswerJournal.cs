@@ -36,6 +36,7 @@ internal sealed partial class AnswerJournal(
         var record = answer.Record;
         accounting?.End(answer, isLeftToStore);
         cache?.Add(answer);
+        if (!isLeftToStore) answer.Capture?.SetAnswer(answer);
         record.End(answer.Generation, isLeftToStore);
         if (isLeftToStore) return;
         hook?.End(answer);

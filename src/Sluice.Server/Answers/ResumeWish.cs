@@ -19,6 +19,9 @@ internal sealed record ResumeWish(string? Key, Cursor? Cursor, bool WantsEventId
     /// <summary>Whether nothing of the answer is to be kept beyond those who read it.</summary>
     public bool IsStoreOff { get; init; }
 
+    /// <summary>Whether nothing of request and answer is to be written into spans.</summary>
+    public bool IsContentOff { get; init; }
+
     /// <summary>Where the key comes from, if not from the client.</summary>
     public TurnKind Turn { get; init; }
 

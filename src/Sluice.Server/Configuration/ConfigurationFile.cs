@@ -12,7 +12,7 @@ public static class ConfigurationFile
     // A thousand models with ten upstreams each are 1 MiB.
     private const int CharactersMax = 4 << 20;
 
-    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster", "transport", "hooks", "stop_delay"];
+    private static readonly string[] s_rootKeys = ["listen", "models", "api_keys", "allowed_hosts", "cors_origins", "memory_budget", "store", "store_path", "store_size", "drain", "keys", "projects", "hub", "prices", "ledger", "content", "jwt", "admin_listen", "admin_keys", "console", "certificate", "cluster", "transport", "hooks", "stop_delay"];
     private static readonly string[] s_ledgerKeys = ["path", "strict", "budget_fail"];
 
     /// <summary>Reads and validates a file.</summary>
@@ -76,6 +76,7 @@ public static class ConfigurationFile
             Admin = AdminSection.Read(document, root, Path.GetDirectoryName(Path.GetFullPath(fileName))!),
             Jwt = JwtSection.Read(document, root, projects),
             Ledger = ReadLedger(document, root, fileName),
+            Content = ContentSection.Read(document, root, projects),
             AllowsEveryone = keys is [],
             AllowedHosts = ReadHosts(document, root),
             CorsOrigins = ReadOrigins(document, root),

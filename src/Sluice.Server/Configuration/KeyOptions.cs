@@ -40,6 +40,9 @@ public sealed record KeyOptions(string Id, string Key)
     /// </summary>
     public bool PaysAsAsked { get; init; }
 
+    /// <summary>Whether nothing that is asked with it is written into spans, whatever the configuration says of its project. The default value is false.</summary>
+    public bool IsNeverCaptured { get; init; }
+
     /// <summary>Without the secret.</summary>
     public override string ToString() => $"a key of {Id}";
 }

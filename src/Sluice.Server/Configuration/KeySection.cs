@@ -6,7 +6,7 @@ namespace Sluice.Server.Configuration;
 /// <summary>Reads <c>keys</c> and <c>projects</c>.</summary>
 internal static class KeySection
 {
-    private static readonly string[] s_keys = ["name", "key", "project", "models", "expires", "tags", "on_exhausted", "hold", "charge", "price_as", .. LimitSection.Keys];
+    private static readonly string[] s_keys = ["name", "key", "project", "models", "expires", "tags", "on_exhausted", "hold", "charge", "price_as", "content", .. LimitSection.Keys];
     private static readonly string[] s_projectKeys = ["id", .. LimitSection.Keys];
 
     /// <summary>The keys with limits, in their order.</summary>
@@ -30,6 +30,7 @@ internal static class KeySection
                 HoldsWhole = IsSecond(document, section, "hold", "slice", "full"),
                 PaysAttempts = IsSecond(document, section, "charge", "answer", "cost"),
                 PaysAsAsked = IsSecond(document, section, "price_as", "served", "asked"),
+                IsNeverCaptured = IsSecond(document, section, "content", "default", "never"),
             });
         }
         return keys;

@@ -25,6 +25,9 @@ public sealed record SluiceOptions
     /// <summary>Tokens of an identity provider that open the hub too; null for none.</summary>
     public JwtOptions? Jwt { get; init; }
 
+    /// <summary>Which texts go into spans. The default value, null, is none.</summary>
+    public ContentOptions? Content { get; init; }
+
     /// <summary>Where administrators ask for usage; null for nowhere.</summary>
     public AdminOptions? Admin { get; init; }
 

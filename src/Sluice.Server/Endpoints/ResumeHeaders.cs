@@ -8,7 +8,7 @@ namespace Sluice.Server.Endpoints;
 
 /// <summary>
 /// What a request says about its connection, by headers: <c>Idempotency-Key</c>, with or without quotation marks; <c>Last-Event-ID: {n}</c>
-/// or <c>{id}:{n}</c>; <c>Sluice-Event-Ids: 1</c>; <c>Sluice-On-Disconnect: cancel | continue</c>; <c>Sluice-Store: off</c>.
+/// or <c>{id}:{n}</c>; <c>Sluice-Event-Ids: 1</c>; <c>Sluice-On-Disconnect: cancel | continue</c>; <c>Sluice-Store: off</c>; <c>Sluice-Content: off</c>.
 /// </summary>
 internal static class ResumeHeaders
 {
@@ -16,6 +16,7 @@ internal static class ResumeHeaders
     private const string CursorName = "Last-Event-ID";
     private const string EventIdsName = "Sluice-Event-Ids";
     private const string StoreName = "Sluice-Store";
+    private const string ContentName = "Sluice-Content";
     private const string OnDisconnectName = "Sluice-On-Disconnect";
     private const int KeyLengthMax = 255;
 
@@ -56,6 +57,11 @@ internal static class ResumeHeaders
         {
             if (store != "off") return (ResumeWish.None, ApiErrors.InvalidHeader(StoreName, "'off'"));
             wish = wish with { IsStoreOff = true };
+        }
+        if (request.Headers.TryGetValue(ContentName, out var content))
+        {
+            if (content != "off") return (ResumeWish.None, ApiErrors.InvalidHeader(ContentName, "'off'"));
+            wish = wish with { IsContentOff = true };
         }
         return (wish, null);
     }

@@ -53,6 +53,9 @@ internal sealed class Account(string key, string name, string? project, IReadOnl
     /// <summary>See <see cref="KeyOptions.PaysAsAsked"/>.</summary>
     public bool PaysAsAsked { get; init; }
 
+    /// <summary>See <see cref="KeyOptions.IsNeverCaptured"/>.</summary>
+    public bool IsNeverCaptured { get; init; }
+
     /// <summary>Whether a model may be asked.</summary>
     /// <param name="id">Its id; an alias is resolved before.</param>
     public bool MayUse(string id) => Models is null || Models.Any(pattern => Matches(pattern, id));

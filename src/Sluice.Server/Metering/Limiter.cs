@@ -74,6 +74,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 HoldsWhole = key.HoldsWhole,
                 PaysAttempts = key.PaysAttempts,
                 PaysAsAsked = key.PaysAsAsked,
+                IsNeverCaptured = key.IsNeverCaptured,
             };
         }
     }
@@ -129,14 +130,14 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
                 if (price is null && HasMoney(scope))
                     return (null, LimitErrors.Unpriced(model, scope.Word));
             }
-            if (hold.FindFull(first) is var (full, of, need)) return (null, Refuse(full, of, need, now));
             // Most that are refused come again: what is not let in costs nothing but its error.
             var hold = _spare ?? new Hold(this);
             _spare = hold;
             hold.Set(account, model, price ?? ModelPrice.Free, promptTokens, maxTokens, rateTokens, account.HoldsWhole ? 0 : unseenTokens);
+            if (hold.FindFull(first) is var (full, of, need)) return (null, Refuse(full, of, need, now));
             if (isLook) return default;
-            foreach (var scope in account.Scopes)
             _spare = null;
+            foreach (var scope in account.Scopes)
             {
                 scope.Requests?.Take(1, clock);
                 scope.Tokens?.Take(rateTokens, clock);
@@ -324,7 +325,6 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         }
     }
 
-    /// <summary>Top-ups, by scope: each adds to every window until it ends.</summary>
     /// <summary>
     /// Under the lock: enters the window of now, and counts what was never counted. False where the ledger can't be read: nobody knows what is
     /// left then.
@@ -338,6 +338,7 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         return true;
     }
 
+    /// <summary>Top-ups, by scope: each adds to every window until it ends.</summary>
     /// <param name="grantOf">What is granted to a scope's meter now.</param>
     public void SetGrants(Func<LimitScope, Meter, long> grantOf)
     {
@@ -376,8 +377,8 @@ internal sealed class Limiter(TimeProvider time, RandomSource random)
         foreach (var meter in fresh)
         {
             meter.Granted = _grantOf?.Invoke(scope, meter) ?? 0;
-        }
             if (CountSettled is null) meter.Recount(0);
+        }
     }
 
     private static bool HasMoney(LimitScope scope)

@@ -9,7 +9,7 @@ public sealed class PublicTypeTests
     private static readonly string[] s_known =
     [
         "AbortPolicy", "AdminOptions", "AnswerHooks", "ApiKey", "BudgetOptions", "BudgetPeriod", "BudgetUnit", "CacheOptions", "CertificateOptions", "ClusterOptions", "ConfigurationError", "ConfigurationException",
-        "ConfigurationFile", "ConfigurationReload", "ConfigurationSource", "EmbeddingOptions", "ExhaustedPolicy", "HookFailure", "HookOptions", "Hub", "HubHandler", "JwtOptions", "KeyOptions",
+        "ConfigurationFile", "ConfigurationReload", "ConfigurationSource", "ContentOptions", "EmbeddingOptions", "ExhaustedPolicy", "HookFailure", "HookOptions", "Hub", "HubHandler", "JwtOptions", "KeyOptions",
         "LedgerException", "LedgerOptions", "LimitOptions", "Limits", "ListenAddress", "LocalModel", "ModelCatalog", "ModelEntry", "ModelOptions", "ModelPrice",
         "ModelRouteOptions", "PriceTable", "PriceTier", "ProjectOptions", "RandomSource", "RouteTimeouts", "SluiceEndpoints", "SluiceOptions", "SluiceServer", "SluiceServices",
         "SluiceTelemetry", "SourcePosition", "StoreException", "StoreFault", "StoreKind", "TransportKind", "UpstreamKind", "UpstreamModel",

@@ -90,8 +90,8 @@ public sealed class ConfigurationFileTests
     }
 
     [Theory]
-    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
-    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
+    [InlineData("modles: []", "sluice.yaml:1:1: unknown key 'modles'; did you mean 'models'? allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, content, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
+    [InlineData("zzzzzz: 1", "sluice.yaml:1:1: unknown key 'zzzzzz'; allowed here: listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, content, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay")]
     [InlineData("models:\n  - {id: a, gguf: a.gguf, alias: [b]}", "sluice.yaml:2:27: unknown key 'alias'; did you mean 'aliases'? allowed here: id, aliases, gguf, upstreams, retries, timeouts, rescue, hedge, fallbacks, store, defaults, repetition_guard, reasoning_hold, cache, cache_sampled, cache_scope, context, threads, keep_alive, cache_type")]
     [InlineData("models:\n  - {id: a, gguf: a, cache_type: q4_0}", "sluice.yaml:2:34: 'q4_0' is not a valid value of 'cache_type'; expected f16 or q8_0")]
     [InlineData("models:\n  - {id: a, gguf: a, defaults: {temperature: 3}}", "sluice.yaml:2:46: '3' is not a valid value of 'temperature'; expected a number from 0 to 2")]
@@ -110,7 +110,7 @@ public sealed class ConfigurationFileTests
     [InlineData("models:\n  - gguf: a.gguf", "sluice.yaml:2:5: a model has no 'id'")]
     [InlineData("models:\n  - id: a", "sluice.yaml:2:5: a model has neither 'gguf' nor 'upstreams'; it needs one of them")]
     [InlineData("models: a", "sluice.yaml:1:9: 'models' must be a list, but this is text")]
-    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay, but this is a list")]
+    [InlineData("- a", "sluice.yaml:1:1: the configuration must be a mapping of listen, models, api_keys, allowed_hosts, cors_origins, memory_budget, store, store_path, store_size, drain, keys, projects, hub, prices, ledger, content, jwt, admin_listen, admin_keys, console, certificate, cluster, transport, hooks, stop_delay, but this is a list")]
     [InlineData("models:\n  - {id: a, gguf: a}\n  - {id: b, gguf: b, aliases: [A]}", "sluice.yaml:3:32: the name 'A' is already used in line 2; ids and aliases must be unique, and upper and lower case are the same")]
     [InlineData("certificate: {key: a}", "sluice.yaml:1:14: 'certificate' has no 'path'")]
     [InlineData("listen: http://127.0.0.1:99999", "sluice.yaml:1:9: listen: 'http://127.0.0.1:99999' has the port '99999'; expected a number from 0 to 65535")]
