@@ -59,7 +59,7 @@ internal sealed partial class AnswerAccounting
     }
 
     /// <summary>Another hub has the answer, and settles what follows; this one's rows of it end with what was settled before.</summary>
-    public void Leave(Answer answer) => answer.Record.Hold?.SetMoved();
+    public static void Leave(Answer answer) => answer.Record.Hold?.SetMoved();
 
     /// <summary>Brings the ledger to what a mark says, and the meters with it.</summary>
     /// <returns>False where that is not possible now.</returns>

@@ -72,7 +72,7 @@ internal sealed partial class RemoteAnswers
     private async Task MoveAsync(Answer answer)
     {
         Metrics.CountHandover();
-        Answers.Journal?.Accounting?.Leave(answer);
+        AnswerAccounting.Leave(answer);
         Answers.Release(answer);
         Answers.Disown(answer);
         // Somebody may have come for it while it was let go of, so that it goes on here.
@@ -158,7 +158,7 @@ internal sealed partial class RemoteAnswers
             LogGone(answer.Id);
             return;
         }
-        Answers.Journal?.Accounting?.Leave(answer);
+        AnswerAccounting.Leave(answer);
         var isEngines = answer.TrySnapshot() is not null;
         // Whoever asks for it calls it lost.
         if (!isEngines && row.Owner == Store.Node) await TryReleaseAsync(answer.Id);
