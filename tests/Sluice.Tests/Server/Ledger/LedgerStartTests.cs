@@ -102,8 +102,17 @@ public sealed class LedgerStartTests : IDisposable
         {
             var row = new AttemptRow($"a{i}", 0)
             {
-                Began = now - random.NextInt64(40 * 24 * Hour), Ended = now, Key = $"k{i % 3}", Project = i % 5 == 0 ? null : $"p{i % 2}", Model = "m", Upstream = "u",
-                Role = "answer", Usage = new AnswerUsage(i + 3, 0, 2), ChargedTokens = i + 1, ChargeNanoUsd = 1000 * i, CostNanoUsd = 1100 * i,
+                Began = now - random.NextInt64(40 * 24 * Hour),
+                Ended = now,
+                Key = $"k{i % 3}",
+                Project = i % 5 == 0 ? null : $"p{i % 2}",
+                Model = "m",
+                Upstream = "u",
+                Role = "answer",
+                Usage = new AnswerUsage(i + 3, 0, 2),
+                ChargedTokens = i + 1,
+                ChargeNanoUsd = 1000 * i,
+                CostNanoUsd = 1100 * i,
             };
             rows.RemoveAll(other => other.Answer == row.Answer);
             rows.Add(row);
