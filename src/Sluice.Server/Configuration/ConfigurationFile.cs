@@ -201,7 +201,7 @@ public static class ConfigurationFile
         {
             case "auto":
                 return TransportKind.Auto;
-            case "reactor" when Server.Transport.Reactor.IsSupported:
+            case "reactor" when Server.Transport.ReactorThread.Exists:
                 return TransportKind.Reactor;
             case "sockets":
                 return TransportKind.Sockets;

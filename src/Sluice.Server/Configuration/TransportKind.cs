@@ -15,5 +15,5 @@ public enum TransportKind
 
 internal static class TransportKindExtensions
 {
-    public static bool UsesReactor(this TransportKind kind) => kind != TransportKind.Sockets && Transport.Reactor.IsSupported;
+    public static bool UsesReactor(this TransportKind kind) => kind != TransportKind.Sockets && Transport.ReactorThread.Exists;
 }

@@ -9,7 +9,7 @@ using Sluice.Server.Upstreams;
 namespace Sluice.Server.Hooks;
 
 /// <summary>The way to hooks: one call is one POST of a JSON object, with a time and a size that it must not exceed. Nothing is opened before the first.</summary>
-internal sealed class HookLink(UpstreamTransport transport, Limits limits, TimeProvider time, HubMetrics metrics) : IDisposable
+internal sealed class HookLink(Limits limits, TimeProvider time, HubMetrics metrics) : IDisposable
 {
     /// <summary>What a call is for.</summary>
     public const string Before = "before";
@@ -17,7 +17,7 @@ internal sealed class HookLink(UpstreamTransport transport, Limits limits, TimeP
     /// <inheritdoc cref="Before"/>
     public const string After = "after";
 
-    private readonly Lazy<HttpMessageInvoker> _network = new(() => new HttpMessageInvoker(transport(new RouteTimeouts(), limits)));
+    private readonly Lazy<HttpMessageInvoker> _network = new(() => new HttpMessageInvoker(NetworkTransport.CreateHandler(new RouteTimeouts(), limits)));
 
     /// <summary>Calls a hook. Throws only when the cancellation asks for it.</summary>
     /// <param name="hook">Which one.</param>

@@ -48,9 +48,6 @@ internal sealed unsafe class Reactor
         new Thread(Run) { IsBackground = true, Name = $"Reactor {index}" }.Start();
     }
 
-    /// <summary>Whether there are reactors here.</summary>
-    public static bool IsSupported { get; } = OperatingSystem.IsLinux() && nint.Size == 8;
-
     /// <summary>How many there are.</summary>
     public static int Count => s_all.Value.Length;
 

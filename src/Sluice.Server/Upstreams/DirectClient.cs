@@ -36,7 +36,11 @@ internal sealed class DirectClient : UpstreamClient
         return new Reply(await _wires.SendAsync(head, call.Body, cancellation));
     }
 
-    protected override void Dispose(bool disposing) => _wires.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _wires.Dispose();
+        base.Dispose(disposing);
+    }
 
     private byte[] FindHead(ServerCall call, Func<ServerCall, HttpRequestMessage> createRequest)
     {

@@ -21,7 +21,11 @@ internal sealed class HandlerClient(HttpMessageHandler handler, bool isOwned = t
         return new Reply(response);
     }
 
-    protected override void Dispose(bool disposing) => _http.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _http.Dispose();
+        base.Dispose(disposing);
+    }
 
     private sealed class Reply(HttpResponseMessage response) : ServerReply
     {

@@ -16,8 +16,8 @@ internal static partial class RetryTime
     /// <param name="now">For dates.</param>
     public static TimeSpan? Read(ServerReply reply, ApiError error, DateTimeOffset now)
     {
-        if (reply.Find( "retry-after-ms") is { } exact && Number(exact) is { } milliseconds) return Bound(TimeSpan.FromMilliseconds(milliseconds));
-        if (reply.Find( "Retry-After") is { } text)
+        if (reply.Find("retry-after-ms") is { } exact && Number(exact) is { } milliseconds) return Bound(TimeSpan.FromMilliseconds(milliseconds));
+        if (reply.Find("Retry-After") is { } text)
         {
             if (Number(text) is { } seconds) return Bound(TimeSpan.FromSeconds(seconds));
             if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date)) return Bound(date - now);
@@ -36,8 +36,8 @@ internal static partial class RetryTime
                 var (remainingName, resetName) = family == "x-ratelimit"
                     ? ($"{family}-remaining{kind}", $"{family}-reset{kind}")
                     : ($"{family}{kind}-remaining", $"{family}{kind}-reset");
-                if (reply.Find( remainingName) is not { } remaining || Number(remaining) is not 0) continue;
-                if (reply.Find( resetName) is not { } reset || Parse(reset, now) is not { } time) continue;
+                if (reply.Find(remainingName) is not { } remaining || Number(remaining) is not 0) continue;
+                if (reply.Find(resetName) is not { } reset || Parse(reset, now) is not { } time) continue;
                 if (longest is null || time > longest) longest = time;
             }
         }

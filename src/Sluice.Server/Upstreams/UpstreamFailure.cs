@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Http.Headers;
 using Sluice.Protocol.Chat.Relay;
 using Sluice.Protocol.Errors;
 using Sluice.Server.Configuration;

@@ -25,7 +25,8 @@ internal static class NetworkTransport
         return proxy.IsBypassed(address) || proxy.GetProxy(address) is not { } server || server == address;
     }
 
-    private static SocketsHttpHandler CreateHandler(RouteTimeouts timeouts, Limits limits) => new()
+    /// <summary>Connections of the platform.</summary>
+    public static SocketsHttpHandler CreateHandler(RouteTimeouts timeouts, Limits limits) => new()
     {
         Proxy = EnvironmentProxy.Create(Environment.GetEnvironmentVariable),
         // Values of a client's headers are bytes; without it the handler throws, and the upstream would be blamed.

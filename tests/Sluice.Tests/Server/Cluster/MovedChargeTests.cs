@@ -64,7 +64,7 @@ public sealed class MovedChargeTests : IDisposable
         return file.ReadUsage(0, long.MaxValue / 2, []).SingleOrDefault() ?? new UsageSum([]);
     }
 
-    private static Task FlushAsync(TestHub hub) => hub.Services.GetRequiredService<AnswerAccounting>().FlushAsync();
+    private static Task<bool> FlushAsync(TestHub hub) => hub.Services.GetRequiredService<AnswerAccounting>().FlushAsync();
 
     [Fact]
     public async Task A_handed_over_answer_is_settled_in_part_by_each_hub()

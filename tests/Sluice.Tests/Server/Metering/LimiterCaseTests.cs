@@ -118,7 +118,7 @@ public sealed class LimiterCaseTests
         // Takes the one that looks share.
         Let();
         var kept = new List<Hold>(600);
-        var object1 = AllocatedBytes.Least(static () => new Hold(null!));
+        var object1 = AllocatedBytes.Least(static () => GC.KeepAlive(new Hold(null!)));
         Assert.Equal(100 * object1, AllocatedBytes.Least(() =>
         {
             for (var i = 0; i < 100; i++) kept.Add(Let());

@@ -106,12 +106,12 @@ public sealed class MeteredCaseTests : IDisposable
         UpstreamHub? started = null;
         await using var hub = await StartAsync(
             UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1}\n", "hub: {rpm: 1000000, parallel: 1000, budget: {tokens: 1000000000, per: month}}\n",
-            services: services => services.AddSingleton<Sluice.Server.Upstreams.UpstreamTransport>((_, _) => new HoldCheck(() =>
+            services: services => services.AddSingleton<Sluice.Server.Upstreams.UpstreamTransport>((_, _, _, _) => new Sluice.Server.Upstreams.HandlerClient(new HoldCheck(() =>
             {
                 var limiter = started!.Services.GetRequiredService<Limiter>();
                 lock (limiter.Lock)
                     if (!limiter.Scopes.Any(static scope => scope.Kind == ScopeKind.Hub && scope.Running > 0 && scope.Meters[0].HoldCount > 0)) Interlocked.Increment(ref unheld);
-            })));
+            }))));
         started = hub;
         var id = IssuedKey.CreateId();
         var secret = IssuedKey.Create(id);

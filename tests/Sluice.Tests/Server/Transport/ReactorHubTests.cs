@@ -11,7 +11,7 @@ namespace Sluice.Tests.Server.Transport;
 /// <summary>A hub on either transport, before clients that are bare sockets.</summary>
 public sealed class ReactorHubTests
 {
-    public static TheoryData<TransportKind> Kinds => Reactor.IsSupported ? [TransportKind.Reactor, TransportKind.Sockets] : [TransportKind.Sockets];
+    public static TheoryData<TransportKind> Kinds => ReactorThread.Exists ? [TransportKind.Reactor, TransportKind.Sockets] : [TransportKind.Sockets];
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

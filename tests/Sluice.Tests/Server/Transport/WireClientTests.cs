@@ -13,7 +13,7 @@ public sealed class WireClientTests
     private static readonly byte[] s_head = "POST /v1/x HTTP/1.1\r\nHost: a\r\n"u8.ToArray();
     private static readonly Limits s_limits = new();
 
-    public static TheoryData<bool> Kinds => Reactor.IsSupported ? [true, false] : [false];
+    public static TheoryData<bool> Kinds => ReactorThread.Exists ? [true, false] : [false];
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
