@@ -65,7 +65,9 @@ public static class SluiceServer
         services.TryAddSingleton(new Limits());
         // Reasoning that was sealed by an earlier process is foreign to this one, and so left out.
         services.TryAddSingleton(static _ => new ReasoningSeal(RandomNumberGenerator.GetBytes(ReasoningSeal.KeyBytes)));
-        services.TryAddSingleton(NetworkTransport.Create(options.Transport));
+        // What an application awaits would go on on the reactor's threads, and nobody has told it that it must not block them.
+        var isEmbedded = embedding is not { ManagesShutdown: true };
+        services.TryAddSingleton(NetworkTransport.Create(isEmbedded && options.Transport == TransportKind.Auto ? TransportKind.Sockets : options.Transport));
         services.TryAddSingleton(new EngineFactory<InferenceEngine>(static model => InferenceEngine.Load(model.Path, model.ToEngineOptions()), static engine => engine.Model.MemoryBytes, DraftCounts.Of));
         services.AddSingleton(provider => new LoadedModels<InferenceEngine>(
             provider.GetRequiredService<EngineFactory<InferenceEngine>>(),

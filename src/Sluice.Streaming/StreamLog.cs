@@ -22,6 +22,9 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
     // Of the bytes that a log keeps, this part at most is there unknown to its readers.
     private const int QuietShare = 4;
 
+    [ThreadStatic]
+    private static bool t_runsReaders;
+
     // Guards everything below but the staged bytes, which are the producer's alone.
     private readonly Lock _lock = new();
     private readonly StreamLimits _limits;
@@ -208,9 +211,21 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
         }
     }
 
+    /// <summary>
+    /// Says of the calling thread that it has nothing better to do than what waits for a log that <see cref="Complete"/> ends on it, as a
+    /// thread that serves sockets. Not for one that computes, or that completes a log under a lock.
+    /// </summary>
+    public static void RunReadersOnThisThread() => t_runsReaders = true;
+
     /// <summary>Ends the stream well. Like the other two endings it holds only if it is the first; bytes not committed are dropped.</summary>
     /// <returns>Whether this call ended the stream.</returns>
-    public bool Complete() => Finish(new StreamEnd(StreamEndKind.Completed));
+    public bool Complete()
+    {
+        if (!t_runsReaders) return Finish(new StreamEnd(StreamEndKind.Completed));
+        if (!Finish(new StreamEnd(StreamEndKind.Completed), wakes: false)) return false;
+        Publish();
+        return true;
+    }
 
     /// <summary>Ends the stream with a failure.</summary>
     public bool Fail(object failure) => Finish(new StreamEnd(StreamEndKind.Failed, failure));
@@ -337,7 +352,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
         return first;
     }
 
-    private bool Finish(StreamEnd end)
+    private bool Finish(StreamEnd end, bool wakes = true)
     {
         lock (_lock)
         {
@@ -347,7 +362,7 @@ public sealed partial class StreamLog : IBufferWriter<byte>, IDisposable
             // Nothing is appended any more.
             _spare?.Release();
             _spare = null;
-            WakeReaders();
+            if (wakes) WakeReaders();
         }
         _ended.SetResult();
         return true;

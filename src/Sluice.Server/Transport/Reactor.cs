@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using Sluice.Streaming;
 
 namespace Sluice.Server.Transport;
 
@@ -121,6 +122,7 @@ internal sealed unsafe class Reactor
     private void Run()
     {
         t_current = this;
+        StreamLog.RunReadersOnThisThread();
         var entries = stackalloc byte[s_entrySize * EventsMax];
         while (true)
         {

@@ -43,12 +43,12 @@ internal sealed class ReactorWire : Wire
 
     private bool IsAborted => Volatile.Read(ref _isAborted) != 0;
 
-    public static async Task<ReactorWire> ConnectAsync(Socket socket, IPEndPoint endpoint, CancellationToken cancellation)
+    public static async Task<ReactorWire> ConnectAsync(Socket socket, IPEndPoint endpoint, Reactor reactor, CancellationToken cancellation)
     {
         // The reactor asks for no mode: its calls say that they don't wait. A connect has no way to say so.
         socket.Blocking = false;
         var isConnected = Begin(socket, endpoint);
-        var wire = new ReactorWire(socket, Reactor.Choose(), isConnected);
+        var wire = new ReactorWire(socket, reactor, isConnected);
         try
         {
             await using var left = cancellation.UnsafeRegister(static state => ((ReactorWire)state!).Abort(), wire);

@@ -62,8 +62,16 @@ internal sealed class SocketWire(Socket socket) : Wire
 
     public override void Abort()
     {
-        // The platform ends what is pending on threads of its own.
-        if (Interlocked.Exchange(ref _isAborted, 1) == 0) socket.Dispose();
+        if (Interlocked.Exchange(ref _isAborted, 1) != 0) return;
+        try
+        {
+            // To dispose of it while something is pending would send a reset.
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It was not connected any more.
+        }
     }
 
     protected override void Dispose(bool disposing) => socket.Dispose();

@@ -47,6 +47,8 @@ internal abstract class Wire : IDisposable
     /// <exception cref="IOException">None answers.</exception>
     public static async Task<Wire> ConnectAsync(string host, int port, bool usesReactor, CancellationToken cancellation)
     {
+        // The reactor of the request, which is forgotten behind the first wait.
+        var reactor = usesReactor && OperatingSystem.IsLinux() ? Reactor.Choose() : null;
         IPAddress[] addresses;
         try
         {
@@ -64,7 +66,7 @@ internal abstract class Wire : IDisposable
             {
                 socket.NoDelay = true;
                 var endpoint = new IPEndPoint(address, port);
-                if (usesReactor && OperatingSystem.IsLinux()) return await ReactorWire.ConnectAsync(socket, endpoint, cancellation);
+                if (reactor is not null && OperatingSystem.IsLinux()) return await ReactorWire.ConnectAsync(socket, endpoint, reactor, cancellation);
                 await socket.ConnectAsync(endpoint, cancellation);
                 return new SocketWire(socket);
             }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 
 namespace Sluice.Server.Transport;
@@ -19,8 +20,7 @@ internal sealed class WireWriter(ReactorWire wire, MemoryPool<byte> pool) : Pipe
     private int _lastCount;
     private long _count;
     private Task _sending = Task.CompletedTask;
-    private TaskCompletionSource<FlushResult>? _flushing;
-    private bool _isCanceled;
+    private volatile bool _isCanceled;
     private bool _isCompleted;
     private volatile bool _isBroken;
 
@@ -44,6 +44,7 @@ internal sealed class WireWriter(ReactorWire wire, MemoryPool<byte> pool) : Pipe
 
     public override Span<byte> GetSpan(int sizeHint = 0) => GetMemory(sizeHint).Span;
 
+    /// <param name="cancellationToken">Of no use: whoever gives up aborts the connection.</param>
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         if (_isCanceled)
@@ -51,16 +52,11 @@ internal sealed class WireWriter(ReactorWire wire, MemoryPool<byte> pool) : Pipe
             _isCanceled = false;
             return new ValueTask<FlushResult>(new FlushResult(isCanceled: true, isCompleted: false));
         }
-        if (!_sending.IsCompleted) return FlushBehindAsync();
         return TrySendAll() ? new ValueTask<FlushResult>(new FlushResult(isCanceled: false, isCompleted: _isBroken)) : FlushSlowlyAsync();
     }
 
-    public override void CancelPendingFlush()
-    {
-        // What is being sent goes on: half of it may be on the wire.
-        if (Interlocked.Exchange(ref _flushing, null) is { } flushing) flushing.TrySetResult(new FlushResult(isCanceled: true, isCompleted: false));
-        else _isCanceled = true;
-    }
+    /// <summary>Cancels the next flush. One that is under way ends when its bytes are sent, or the connection: half of them may be on the wire.</summary>
+    public override void CancelPendingFlush() => _isCanceled = true;
 
     public override void Complete(Exception? exception = null)
     {
@@ -92,7 +88,7 @@ internal sealed class WireWriter(ReactorWire wire, MemoryPool<byte> pool) : Pipe
             else
             {
                 Close();
-                sent = wire.TrySend(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_full));
+                sent = wire.TrySend(CollectionsMarshal.AsSpan(_full));
             }
             if (sent < _count)
             {
@@ -109,28 +105,20 @@ internal sealed class WireWriter(ReactorWire wire, MemoryPool<byte> pool) : Pipe
         return true;
     }
 
-    private async ValueTask<FlushResult> FlushBehindAsync()
+    private async ValueTask<FlushResult> FlushSlowlyAsync()
     {
-        await _sending;
-        return TrySendAll() ? new FlushResult(isCanceled: false, isCompleted: _isBroken) : await FlushSlowlyAsync();
+        await (_sending = SendRestAsync());
+        return new FlushResult(isCanceled: false, isCompleted: _isBroken);
     }
 
-    private ValueTask<FlushResult> FlushSlowlyAsync()
-    {
-        var flushing = new TaskCompletionSource<FlushResult>();
-        _flushing = flushing;
-        _sending = SendRestAsync(flushing);
-        return new ValueTask<FlushResult>(flushing.Task);
-    }
-
-    private async Task SendRestAsync(TaskCompletionSource<FlushResult>? flushing = null)
+    private async Task SendRestAsync()
     {
         try
         {
             while (_full.Count > 0)
             {
                 await wire.WaitWritableAsync();
-                Skip(wire.TrySend(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_full)));
+                Skip(wire.TrySend(CollectionsMarshal.AsSpan(_full)));
             }
         }
         catch (IOException)
@@ -138,11 +126,6 @@ internal sealed class WireWriter(ReactorWire wire, MemoryPool<byte> pool) : Pipe
             _isBroken = true;
         }
         Clear();
-        if (flushing is null) return;
-        // Whoever flushed may write again before this method returns.
-        _sending = Task.CompletedTask;
-        Interlocked.CompareExchange(ref _flushing, null, flushing);
-        flushing.TrySetResult(new FlushResult(isCanceled: false, isCompleted: _isBroken));
     }
 
     private void Grow(int sizeHint)

@@ -69,8 +69,8 @@ public sealed class ReactorHubTests
         // The system's buffers are full by then.
         await Task.Delay(300, Cancellation);
         var text = await ReadAsync(stream, "[DONE]");
-        // Sizes of chunks stand between them, and one letter in the head.
-        Assert.InRange(text.Count(static letter => letter == 'x'), 60 * 30_000, (60 * 30_000) + 20);
+        // Sizes of chunks stand between them, and the letter is in other words too.
+        Assert.InRange(text.Count(static letter => letter == 'x'), 60 * 30_000, (60 * 30_000) + 500);
     }
 
     [Theory]

@@ -266,7 +266,7 @@ public sealed class WireClientTests
             {
                 await _serving;
             }
-            catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException)
+            catch (Exception exception) when (exception is IOException or SocketException or InvalidOperationException)
             {
                 // The client has left, or not every connection came.
             }
