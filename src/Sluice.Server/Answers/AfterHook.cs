@@ -121,10 +121,20 @@ internal sealed partial class AfterHook : IHostedService
         await foreach (var report in _reports.Reader.ReadAllAsync())
         {
             var started = _link.GetTimestamp();
-            var reply = await _link.CallAsync(report.Hook, Write(report), ReplyBytesMax, CancellationToken.None);
+            string? problem;
+            try
+            {
+                problem = (await _link.CallAsync(report.Hook, Write(report), ReplyBytesMax, CancellationToken.None)).Problem;
+            }
+#pragma warning disable CA1031 // Whatever is wrong with one report, those behind it are to be sent.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                problem = exception.Message;
+            }
             Interlocked.Add(ref _bytes, -report.Bytes);
-            if (reply.Problem is { } problem) LogFailed(report.Subject.RequestId, report.Hook.Url, problem);
-            _link.Count(HookLink.After, reply.Problem is null ? "delivered" : "failed", started);
+            if (problem is not null) LogFailed(report.Subject.RequestId, report.Hook.Url, problem);
+            _link.Count(HookLink.After, problem is null ? "delivered" : "failed", started);
         }
     }
 

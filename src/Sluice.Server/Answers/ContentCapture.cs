@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Text.Json;
 using Sluice.Protocol.Answers;
 using Sluice.Protocol.Embeddings;
+using Sluice.Protocol.Json;
 using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 using Sluice.Server.Metering;
@@ -55,9 +55,10 @@ internal sealed class ContentCapture
         if (dialect is ObjectDialect) return;
         var neutral = new ArrayBufferWriter<byte>();
         var request = dialect.WriteNeutral(body, NeutralForm.Translation, neutral) is null ? neutral.WrittenMemory : body;
-        try
+        // Of what the door reads and the standard hasn't nothing is to be seen.
+        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(request), out var document)) return;
+        using (document)
         {
-            using var document = JsonDocument.Parse(request);
             using var messages = new ContentText(_bytesMax);
             using var instructions = new ContentText(_bytesMax);
             using var tools = new ContentText(_bytesMax);
@@ -66,10 +67,6 @@ internal sealed class ContentCapture
             Set("gen_ai.system_instructions", instructions);
             Set("gen_ai.input.messages", messages);
             Set("gen_ai.tool.definitions", tools);
-        }
-        catch (JsonException)
-        {
-            // The door reads more than the standard has; then there is nothing to be seen.
         }
     }
 
@@ -94,16 +91,19 @@ internal sealed class ContentCapture
         }
         if (fold.Error is null)
         {
-            try
+            var json = new ArrayBufferWriter<byte>();
+            fold.WriteSoFar(json, new AnswerHead(answer.Id, answer.Created, answer.Model), "\"captured\":true"u8, "completed", failure: null);
+            // An answer may break off in the middle of a character.
+            if (JsonBody.TryParse(new ReadOnlySequence<byte>(json.WrittenMemory), out var document))
             {
-                var json = new ArrayBufferWriter<byte>();
-                fold.WriteSoFar(json, new AnswerHead(answer.Id, answer.Created, answer.Model), "\"captured\":true"u8, "completed", failure: null);
-                using var document = JsonDocument.Parse(json.WrittenMemory);
-                using var messages = new ContentText(_bytesMax);
-                ContentMessages.AddAnswer(document.RootElement, messages);
-                Set("gen_ai.output.messages", messages);
+                using (document)
+                {
+                    using var messages = new ContentText(_bytesMax);
+                    ContentMessages.AddAnswer(document.RootElement, messages);
+                    Set("gen_ai.output.messages", messages);
+                }
             }
-            catch (JsonException)
+            else
             {
                 _isCut = true;
             }

@@ -88,9 +88,9 @@ internal sealed partial class GracefulStop : IHostedLifecycleService, IDisposabl
     [LoggerMessage(3, LogLevel.Information, "The hub is stopping: new requests are taken for {Seconds} s more, and /readyz says that it drains.")]
     private partial void LogLeading(double seconds);
 
-    [LoggerMessage(1, LogLevel.Information, "The hub is stopping: {Count} _answers can run for up to {Seconds} s, and new requests are refused. A second signal ends them at once.")]
+    [LoggerMessage(1, LogLevel.Information, "The hub is stopping: {Count} answers can run for up to {Seconds} s, and new requests are refused. A second signal ends them at once.")]
     private partial void LogWaiting(int count, double seconds);
 
-    [LoggerMessage(2, LogLevel.Warning, "{Count} _answers are cut off.")]
+    [LoggerMessage(2, LogLevel.Warning, "{Count} answers are cut off.")]
     private partial void LogCut(int count);
 }

@@ -71,6 +71,8 @@ internal sealed class RequestBody(BodyBudget budget, Limits limits, TimeProvider
             context.Response.Headers.AcceptEncoding = RequestEncoding.Accepted;
             return ([], await RefuseAsync(context, encodingError, cancellation));
         }
+        // To inflate is long for a few bytes.
+        if (context.Request.Headers.ContentEncoding.Count > 0) await ReactorThread.LeaveAsync();
         var pieces = new List<byte[]>();
         try
         {

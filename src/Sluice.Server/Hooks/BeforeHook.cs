@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocol.Errors;
+using Sluice.Protocol.Json;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 
@@ -32,13 +33,16 @@ internal sealed partial class BeforeHook(HookLink link, Limits limits, ILogger<B
     public async Task<ApiError?> AskAsync(
         HookOptions hook, HookSubject subject, ReadOnlyMemory<byte> request, Func<ReadOnlyMemory<byte>, string?> take, CancellationToken cancellation)
     {
+        // What a hook reads otherwise than the model could pass it: a byte order mark, a character cut in two, a member that is there twice.
+        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(request), out var document)) return ApiErrors.UnparsableBody();
+        using var read = document;
         var started = link.GetTimestamp();
         var (error, outcome, problem) = ((ApiError?)null, "failed", (string?)"too many requests wait for it");
         try
         {
             if (Interlocked.Increment(ref _callCount) <= limits.HookCallsMax)
             {
-                var reply = await link.CallAsync(hook, Write(subject, request), limits.RequestBodyBytes + EnvelopeBytes, cancellation);
+                var reply = await link.CallAsync(hook, Write(subject, document.RootElement, request.Length), limits.RequestBodyBytes + EnvelopeBytes, cancellation);
                 (error, outcome, problem) = reply.Problem is { } unanswered ? Failed(unanswered) : Read(reply.Body, take);
             }
         }
@@ -56,15 +60,15 @@ internal sealed partial class BeforeHook(HookLink link, Limits limits, ILogger<B
         return error;
     }
 
-    private static ReadOnlyMemory<byte> Write(HookSubject subject, ReadOnlyMemory<byte> request)
+    private static ReadOnlyMemory<byte> Write(HookSubject subject, JsonElement request, int bytes)
     {
-        var output = new ArrayBufferWriter<byte>(request.Length + 512);
+        var output = new ArrayBufferWriter<byte>(bytes + 512);
         using var writer = new Utf8JsonWriter(output, s_writing);
         writer.WriteStartObject();
         writer.WriteString("hook"u8, HookLink.Before);
         subject.WriteTo(writer);
         writer.WritePropertyName("request"u8);
-        writer.WriteRawValue(request.Span, skipInputValidation: true);
+        request.WriteTo(writer);
         writer.WriteEndObject();
         writer.Flush();
         return output.WrittenMemory;
@@ -73,9 +77,9 @@ internal sealed partial class BeforeHook(HookLink link, Limits limits, ILogger<B
     private (ApiError? Error, string Outcome, string? Problem) Read(ReadOnlyMemory<byte> reply, Func<ReadOnlyMemory<byte>, string?> take)
     {
         if (reply.IsEmpty) return (null, "passed", null);
-        try
+        if (!JsonBody.TryParse(new ReadOnlySequence<byte>(reply), out var document)) return Failed("its reply is not valid JSON");
+        using (document)
         {
-            using var document = JsonDocument.Parse(reply);
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object) return Failed("its reply is not a JSON object");
             switch (TextOf(root, "action"))
@@ -93,10 +97,6 @@ internal sealed partial class BeforeHook(HookLink link, Limits limits, ILogger<B
                 default:
                     return Failed("its 'action' is not one of pass, refuse, change");
             }
-        }
-        catch (JsonException)
-        {
-            return Failed("its reply is not valid JSON");
         }
     }
 

@@ -141,8 +141,10 @@ internal sealed unsafe class Reactor
     {
         ulong count;
         LinuxCalls.Read(_counter, &count, sizeof(ulong));
-        Volatile.Write(ref _isWoken, 0);
-        while (_posted.TryDequeue(out var wire)) wire.SignalAll();
+        // A fence: who posts from now on wakes again, or is seen below.
+        Interlocked.Exchange(ref _isWoken, 0);
+        // Those that are posted meanwhile have their turn behind the sockets.
+        for (var rest = _posted.Count; rest > 0 && _posted.TryDequeue(out var wire); rest--) wire.SignalAll();
     }
 
     private ReactorWire? Find(ulong key)

@@ -112,7 +112,9 @@ internal sealed class ReactorConnection : ConnectionContext, IConnectionIdFeatur
                 if (result.IsCompleted || result.IsCanceled) break;
             }
         }
-        catch (IOException exception)
+#pragma warning disable CA1031 // Whatever it is, the connection ends by it, and whoever reads hears of it.
+        catch (Exception exception)
+#pragma warning restore CA1031
         {
             error = _reason is { } reason ? reason
                 : exception.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset } ? new ConnectionResetException(exception.Message, exception)

@@ -84,7 +84,11 @@ internal sealed class ReactorWire : Wire
         _readable.Clear();
         while (true)
         {
-            ThrowIfAborted();
+            if (IsAborted)
+            {
+                _readable.Keep();
+                throw Aborted();
+            }
             var result = Receive(buffer, LinuxCalls.DontWait);
             if (result >= 0)
             {
@@ -162,7 +166,7 @@ internal sealed class ReactorWire : Wire
     public override bool IsQuiet()
     {
         if (_hasHungUp || IsAborted) return false;
-        if (!_readable.IsReady) return true;
+        // An edge may wait behind the one that is being served.
         try
         {
             return Receive(stackalloc byte[1], LinuxCalls.DontWait | LinuxCalls.Peek) < 0 && Marshal.GetLastPInvokeError() == LinuxCalls.TryAgain;

@@ -13,7 +13,9 @@ internal sealed class SocketWire(Socket socket) : Wire
     {
         try
         {
-            return await socket.ReceiveAsync(buffer, SocketFlags.None);
+            var count = await socket.ReceiveAsync(buffer, SocketFlags.None);
+            // An abort looks like an end in order.
+            return count > 0 || Volatile.Read(ref _isAborted) == 0 ? count : throw new IOException("The connection was aborted.");
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
@@ -28,7 +30,7 @@ internal sealed class SocketWire(Socket socket) : Wire
         {
             if (!socket.Poll(0, SelectMode.SelectRead)) return false;
             count = socket.Receive(buffer, SocketFlags.None);
-            return true;
+            return count > 0 || Volatile.Read(ref _isAborted) == 0 ? true : throw new IOException("The connection was aborted.");
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {

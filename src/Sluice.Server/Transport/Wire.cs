@@ -61,10 +61,10 @@ internal abstract class Wire : IDisposable
         Exception? last = null;
         foreach (var address in addresses)
         {
-            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            Socket? socket = null;
             try
             {
-                socket.NoDelay = true;
+                socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
                 var endpoint = new IPEndPoint(address, port);
                 if (reactor is not null && OperatingSystem.IsLinux()) return await ReactorWire.ConnectAsync(socket, endpoint, reactor, cancellation);
                 await socket.ConnectAsync(endpoint, cancellation);
@@ -72,12 +72,12 @@ internal abstract class Wire : IDisposable
             }
             catch (Exception exception) when (exception is SocketException or IOException)
             {
-                socket.Dispose();
+                socket?.Dispose();
                 last = exception;
             }
             catch
             {
-                socket.Dispose();
+                socket?.Dispose();
                 throw;
             }
         }

@@ -50,16 +50,17 @@ internal sealed class WireClient : IDisposable
             var isUsed = wire is not null;
             wire ??= await _pool.ConnectAsync(cancellation);
             var reply = new WireReply(wire, _pool, _limits, cancellation);
+            IOException? failure = null;
             try
             {
-                var failure = await TrySendAsync(wire, head, body);
+                failure = await TrySendAsync(wire, head, body);
                 // A server may refuse a long request before it has read it; what it says is worth more than that it went away.
                 await reply.ReadHeadAsync(failure);
                 return reply;
             }
-            catch (IOException) when (isUsed && !reply.HasBegun && !cancellation.IsCancellationRequested)
+            catch (IOException) when (isUsed && failure is not null && !reply.HasBegun && !cancellation.IsCancellationRequested)
             {
-                // The server has closed the idle connection, perhaps while the request was on its way. It has done nothing with it.
+                // The server has closed the idle connection before it had the whole request. One that it had whole it may have worked on.
                 reply.Dispose();
             }
             catch (IOException) when (cancellation.IsCancellationRequested)

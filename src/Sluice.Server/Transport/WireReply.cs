@@ -76,9 +76,10 @@ internal sealed class WireReply : Stream
             if (_head.Status is >= 200) break;
             if (_head.Status == 101) throw new IOException("The server wants another protocol.");
         }
-        _isChunked = _head.Has("Transfer-Encoding"u8, "chunked"u8);
-        // RFC 9112, 6.3: chunks count before a length.
-        _length = _isChunked ? -1 : _head.Status is 204 or 304 ? 0 : _head.ReadLength() ?? -1;
+        // RFC 9112, 6.3: the status counts before chunks, and chunks before a length.
+        var isEmpty = _head.Status is 204 or 304;
+        _isChunked = !isEmpty && _head.Has("Transfer-Encoding"u8, "chunked"u8);
+        _length = _isChunked ? -1 : isEmpty ? 0 : _head.ReadLength() ?? -1;
         _hasEnded = _length == 0 && !_isChunked;
         _staysOpen = failure is null && (_isChunked || _length >= 0) && !_head.Has("Connection"u8, "close"u8) && (!_head.IsOld || _head.Has("Connection"u8, "keep-alive"u8));
     }
@@ -127,8 +128,9 @@ internal sealed class WireReply : Stream
     {
         if (!disposing || Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         _left.Dispose();
-        if (_staysOpen && !_cancellation.IsCancellationRequested && TryEnd()) GiveBack();
-        else if (_staysOpen && !_cancellation.IsCancellationRequested) _ = DrainAsync();
+        if (!_staysOpen || _cancellation.IsCancellationRequested) Drop();
+        else if (TryEnd()) GiveBack();
+        else if (_staysOpen) _ = DrainAsync();
         else Drop();
         base.Dispose(disposing);
     }
@@ -210,14 +212,18 @@ internal sealed class WireReply : Stream
     private bool TryEnd()
     {
         Span<byte> rest = stackalloc byte[256];
+        // What is longer is not worth the connection.
+        if (_length > _limits.ResponseDrainBytes) return _staysOpen = false;
         try
         {
-            while (!_hasEnded)
+            for (var count = 0; !_hasEnded;)
             {
+                if (count > _limits.ResponseDrainBytes) return _staysOpen = false;
                 var room = _length >= 0 && _length < rest.Length ? rest[..(int)_length] : rest;
                 int received;
                 if (_to > _from) received = TakeRest(room);
                 else if (!_wire.TryReceive(room, out received)) return false;
+                count += received;
                 Decode(room[..received], received);
             }
         }
@@ -232,7 +238,7 @@ internal sealed class WireReply : Stream
     {
         var buffer = ArrayPool<byte>.Shared.Rent(HeadBytes);
         using var patience = new CancellationTokenSource(_limits.ResponseDrain);
-        await using var over = patience.Token.UnsafeRegister(static state => ((Wire)state!).Abort(), _wire);
+        var over = patience.Token.UnsafeRegister(static state => ((Wire)state!).Abort(), _wire);
         try
         {
             for (var count = 0; !_hasEnded && count < _limits.ResponseDrainBytes;)
@@ -248,6 +254,8 @@ internal sealed class WireReply : Stream
             _staysOpen = false;
         }
         ArrayPool<byte>.Shared.Return(buffer);
+        // Or it would end the next request on this connection.
+        await over.DisposeAsync();
         if (_hasEnded && _staysOpen && !patience.IsCancellationRequested) GiveBack();
         else Drop();
     }

@@ -9,6 +9,7 @@ using Sluice.Protocol.ServerSentEvents;
 using Sluice.Server.Configuration;
 using Sluice.Server.Metering;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Transport;
 using Sluice.Streaming;
 
 namespace Sluice.Server.Upstreams;
@@ -223,6 +224,7 @@ internal sealed partial class HttpExchange(HttpUpstream upstream, Attempt attemp
         var reading = ReadToEndAsync(stream, ProtocolLimits.CompletionBytesMax);
         if (await IsUnwantedAsync(reading)) throw HandOver(reading, null);
         var content = await reading;
+        if (content.Length > HttpUpstream.LongBytes) await ReactorThread.LeaveAsync();
         if (content.Length == ProtocolLimits.CompletionBytesMax) return Break(UpstreamFailure.Oversized);
         if (IsHeld && _relay.TryReadWhole(content.Span, out var whole))
         {

@@ -7,6 +7,7 @@ using Sluice.Protocol.Answers;
 using Sluice.Server.Configuration;
 using Sluice.Server.Runtime;
 using Sluice.Server.Telemetry;
+using Sluice.Server.Transport;
 using Sluice.Server.Upstreams.Dialects;
 
 namespace Sluice.Server.Upstreams;
@@ -16,6 +17,9 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 {
     // Some providers refuse requests without one.
     private static readonly ProductInfoHeaderValue s_agent = new("Sluice", typeof(HttpUpstream).Assembly.GetName().Version?.ToString(3) ?? "0");
+
+    /// <summary>What is longer is not read and written on a reactor's thread.</summary>
+    public const int LongBytes = 64 << 10;
 
     private readonly StreamShape _shape;
     private readonly ReasoningShape _reasoning;
@@ -99,6 +103,8 @@ internal sealed partial class HttpUpstream : IUpstream, IDisposable
 
     private async Task<AttemptResult> RunAsync(Attempt attempt, StreamWish wish, string origin)
     {
+        // Also where an earlier attempt's end has brought it back to the reactor.
+        if (attempt.Body.Length > LongBytes) await ReactorThread.LeaveAsync();
         var body = new ArrayBufferWriter<byte>(attempt.Body.Length + 128);
         if (Dialect.WriteBody(attempt, wish, origin, body) is { } refusal) return AttemptResult.Failed(FailureKind.Inexpressible, refusal);
         return await new HttpExchange(this, attempt, body.WrittenMemory, asksForStream: wish != StreamWish.None).RunAsync();

@@ -59,7 +59,7 @@ internal sealed class SimBystanders(SimWorld world, Story story)
         story.Facts.IsDeleted = true;
         var connection = world.Open(null, story.Principal, "DELETE", $"{Chat}/{id}", []);
         var (status, _) = await ReadAsync(connection);
-        if (status is not (0 or 200 or 404 or 410) && !(status == 503 && (world.HasStoreFaults || world.IsStopping))) world.Violate($"DELETE of {id}: {status}");
+        if (status is not (0 or 200 or 404 or 410) && !(status == 503 && (world.HasStoreFaults || world.IsStopping || world.Money is not null))) world.Violate($"DELETE of {id}: {status}");
         if (status != 200) return;
         // And not even a restart brings it back.
         await world.DelayAsync(_random.Next(2) == 0 ? 0 : 20_000);

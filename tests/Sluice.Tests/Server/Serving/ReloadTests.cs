@@ -54,7 +54,7 @@ public sealed class ReloadTests : IAsyncDisposable
         Assert.DoesNotContain(_log.Lines, line => line.Contains("'store'", StringComparison.Ordinal));
         Configuration.Apply(before with { Store = StoreKind.Off, Drain = TimeSpan.FromMinutes(1) }, Configuration.Catalog);
         Assert.Equal((before.Store, before.Drain), (Configuration.Options.Store, Configuration.Options.Drain));
-        Assert.Single(_log.Lines, line => line.Contains("'certificate', 'store', 'store_path', 'store_size', 'drain', 'ledger', 'admin_listen', 'console', 'cluster' and 'transport' can't change", StringComparison.Ordinal));
+        Assert.Single(_log.Lines, line => line.Contains("'certificate', 'store', 'store_path', 'store_size', 'drain', 'stop_delay', 'ledger', 'admin_listen', 'console', 'cluster' and 'transport' can't change", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -94,7 +94,7 @@ public sealed class WireClientTests
             {
                 await ReadRequestAsync(stream);
                 await SayAsync(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb");
-                // The request has come; then it goes away without a word, as a server does that stops.
+                // A request that has come whole may have been worked on.
                 await ReadRequestAsync(stream);
             },
             async stream =>
@@ -106,6 +106,7 @@ public sealed class WireClientTests
         Assert.Equal("200 a", await PostAsync(client));
         await closed.Task;
         Assert.Equal("200 b", await PostAsync(client));
+        await Assert.ThrowsAsync<IOException>(() => PostAsync(client));
         Assert.Equal("200 c", await PostAsync(client));
     }
 
