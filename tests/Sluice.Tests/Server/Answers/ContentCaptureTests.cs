@@ -148,7 +148,7 @@ public sealed class ContentCaptureTests : IDisposable
         var prompt = string.Concat(Enumerable.Repeat("\U0001F600ü\\\"", 4000));
         await using var upstream = await AnswersAsync();
         await using var hub = await StartAsync(upstream, "content: {projects: [search], max_bytes: 1KiB}\n", "{name: k1, key: k1, project: search}");
-        var body = $"{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":{JsonSerializer.Serialize(prompt)}}},{{\"role\":\"user\",\"content\":\"more\"}}]}}";
+        var body = $"{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":\"{JsonEncodedText.Encode(prompt)}\"}},{{\"role\":\"user\",\"content\":\"more\"}}]}}";
         var span = await AskAsync(hub, "/v1/chat/completions", body);
         var text = Read(span, "gen_ai.input.messages")[0].GetProperty("parts")[0].GetProperty("content").GetString()!;
         Assert.StartsWith(text, prompt, StringComparison.Ordinal);
