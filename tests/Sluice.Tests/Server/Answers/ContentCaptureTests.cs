@@ -141,6 +141,19 @@ public sealed class ContentCaptureTests : IDisposable
         }
     }
 
+    // Some editors cut a character in two; what is captured of it must not keep the answer, or its hold, from ending.
+    [Fact]
+    public async Task Half_a_character_in_a_prompt_is_answered_and_shown_as_a_replacement()
+    {
+        await using var upstream = await AnswersAsync();
+        await using var hub = await StartAsync(upstream, "content: {projects: [search]}\n", "{name: k1, key: k1, project: search, parallel: 1}");
+        for (var i = 0; i < 2; i++)
+        {
+            var span = await AskAsync(hub, "/v1/chat/completions", """{"model":"m","messages":[{"role":"user","content":"so \ud83d"}]}""");
+            Assert.Equal("so \uFFFD", Read(span, "gen_ai.input.messages")[0].GetProperty("parts")[0].GetProperty("content").GetString());
+        }
+    }
+
     // T73: cut in the middle of a character of two places, and still JSON.
     [Fact]
     public async Task What_is_too_long_is_cut_within_its_text_and_stays_json()

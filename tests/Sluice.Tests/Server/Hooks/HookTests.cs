@@ -35,6 +35,34 @@ public sealed class HookTests
     }
 
     [Fact]
+    public async Task A_hook_can_read_whatever_the_hub_takes_for_a_request()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("fine"));
+        await using var hook = await ScriptedUpstream.StartAsync(Replies("""{"action":"pass"}"""));
+        await using var hub = await StartAsync(upstream, new AnswerHooks { Before = new HookOptions(hook.Root) { OnFailure = HookFailure.Pass } });
+        using var client = new HttpClient { BaseAddress = hub.Address };
+        foreach (var body in (string[])["\uFEFF" + Body("hello", stream: false), Body("\\ud83d", stream: false)])
+        {
+            Assert.Contains("fine", await PostAsync(client, Chat, body), StringComparison.Ordinal);
+            using var asked = JsonDocument.Parse(hook.Calls[^1].Body);
+            Assert.NotNull(asked.RootElement.GetProperty("request").GetProperty("messages")[0].GetProperty("content").GetString());
+        }
+        Assert.Equal(2, hook.Calls.Count);
+    }
+
+    [Fact]
+    public async Task A_refusal_that_is_cut_in_a_character_is_a_refusal()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("never"));
+        await using var hook = await ScriptedUpstream.StartAsync(Replies("""{"action":"refuse","message":"No \ud83d"}"""));
+        await using var hub = await StartAsync(upstream, new AnswerHooks { Before = new HookOptions(hook.Root) });
+        using var client = new HttpClient { BaseAddress = hub.Address };
+        using var response = await client.PostAsync(new Uri(Chat, UriKind.Relative), Json(Body("hello", stream: false)));
+        Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+        Assert.Empty(upstream.Calls);
+    }
+
+    [Fact]
     public async Task A_changed_request_is_what_the_upstream_gets()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(ScriptedUpstream.Says("fine"));

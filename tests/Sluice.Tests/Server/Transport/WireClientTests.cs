@@ -200,6 +200,66 @@ public sealed class WireClientTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
+    public async Task A_cancellation_is_not_the_end_of_a_reply_that_ends_with_its_connection(bool usesReactor)
+    {
+        await using var server = Serve(async stream =>
+        {
+            await ReadRequestAsync(stream);
+            await SayAsync(stream, "HTTP/1.1 200 OK\r\n\r\na");
+            await stream.CopyToAsync(Stream.Null, Cancellation);
+        });
+        using var client = Ask(server, usesReactor);
+        using var source = new CancellationTokenSource();
+        using var reply = await client.SendAsync(s_head, "{}"u8.ToArray(), source.Token);
+        var buffer = new byte[10];
+        Assert.Equal(1, await reply.ReadAsync(buffer, Cancellation));
+        var reading = reply.ReadAsync(buffer, Cancellation);
+        await source.CancelAsync();
+        await Assert.ThrowsAsync<OperationCanceledException>(async () => await reading);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task A_status_without_a_body_has_none_whatever_its_head_says(bool usesReactor)
+    {
+        await using var server = Serve(async stream =>
+        {
+            foreach (var status in (string[])["204 No Content", "304 Not Modified"])
+            {
+                await ReadRequestAsync(stream);
+                await SayAsync(stream, $"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            }
+        });
+        using var client = Ask(server, usesReactor);
+        Assert.Equal("204 ", await PostAsync(client));
+        Assert.Equal("304 ", await PostAsync(client));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task A_long_rest_that_nobody_reads_is_not_drained(bool usesReactor)
+    {
+        var closed = new TaskCompletionSource();
+        await using var server = Serve(async stream =>
+        {
+            await ReadRequestAsync(stream);
+            await SayAsync(stream, "HTTP/1.1 500 Error\r\nTransfer-Encoding: chunked\r\n\r\n");
+            try
+            {
+                while (true) await SayAsync(stream, $"4000\r\n{new string('a', 0x4000)}\r\n");
+            }
+            catch (IOException)
+            {
+                closed.SetResult();
+            }
+        });
+        using var client = Ask(server, usesReactor);
+        using (var reply = await client.SendAsync(s_head, "{}"u8.ToArray(), Cancellation)) Assert.Equal(1, await reply.ReadAsync(new byte[1], Cancellation).AsTask());
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
     public async Task What_is_not_read_to_its_end_is_drained_and_the_connection_kept(bool usesReactor)
     {
         await using var server = Serve(async stream =>
