@@ -29,8 +29,11 @@ public sealed class ReactorWireTests
         var (fast, flood) = await ConnectAsync(reactor);
         var (slow, other) = await ConnectAsync(reactor);
         using var stopped = new CancellationTokenSource();
-        var flooding = FloodAsync(flood, stopped.Token);
-        var reading = ReadAsync(fast, stopped.Token);
+        // Both without the context of the test: the reader goes on on the reactor's thread, and neither holds a thread of other tests.
+        var flooding = Task.Run(() => FloodAsync(flood, stopped.Token), Cancellation);
+        var isOnReactor = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var reading = Task.Run(() => ReadAsync(fast, isOnReactor, stopped.Token), Cancellation);
+        await isOnReactor.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
         for (var i = 0; i < 20; i++)
         {
             var receiving = slow.ReceiveAsync(new byte[1]).AsTask();
@@ -58,11 +61,15 @@ public sealed class ReactorWireTests
     }
 
     // By so little at a time that there is always more.
-    private static async Task ReadAsync(ReactorWire wire, CancellationToken stopped)
+    private static async Task ReadAsync(ReactorWire wire, TaskCompletionSource isOnReactor, CancellationToken stopped)
     {
         try
         {
-            while (!stopped.IsCancellationRequested) await wire.ReceiveAsync(new byte[16]);
+            while (!stopped.IsCancellationRequested)
+            {
+                await wire.ReceiveAsync(new byte[16]);
+                if (!Thread.CurrentThread.IsThreadPoolThread) isOnReactor.TrySetResult();
+            }
         }
         catch (IOException)
         {
