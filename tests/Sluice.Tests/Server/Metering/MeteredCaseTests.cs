@@ -257,7 +257,8 @@ public sealed class MeteredCaseTests : IDisposable
         await reader.ReadLineAsync(Cancellation);
         await hub.StopAsync();
         var rows = Rows();
-        Assert.Equal(["cancelled", "completed"], rows.Select(static row => row.Row.EndedBy).Order(StringComparer.Ordinal));
+        // Whether its reader is sent away or the answer ends first is a race.
+        Assert.Contains(string.Join(' ', rows.Select(static row => row.Row.EndedBy).Order(StringComparer.Ordinal)), (string[])["cancelled completed", "completed failed"]);
         Assert.All(rows, static row => Assert.True(row.Row.Usage.TotalTokens > 0));
     }
 
@@ -266,11 +267,13 @@ public sealed class MeteredCaseTests : IDisposable
     public async Task Commits_that_fail_are_repeated_and_nothing_is_dropped()
     {
         var random = new Random(5);
+        const int Fails = 20;
         var fails = 0;
         var file = new LedgerFile(LedgerPath, step: step =>
         {
-            if (random.Next(20) != 0) return;
-            Interlocked.Increment(ref fails);
+            // A commit has as many steps as rows have come meanwhile: with faults for ever a long one would never get through.
+            if (fails == Fails || random.Next(20) != 0) return;
+            fails++;
             throw random.Next(2) == 0 ? new SqliteException("database is locked", 5) : new IOException($"no {step}");
         });
         using (var ledger = new LedgerWriter(file, isStrict: false, new Limits { LedgerInterval = TimeSpan.FromMilliseconds(1), StoreRetry = TimeSpan.FromMilliseconds(1) }, TimeProvider.System, NullLogger.Instance))
@@ -287,7 +290,7 @@ public sealed class MeteredCaseTests : IDisposable
             })));
             while (!await ledger.FlushAsync()) await Task.Delay(1, Cancellation);
         }
-        Assert.True(fails > 10, $"{fails}");
+        Assert.Equal(Fails, fails);
         using var reader = new LedgerFile(LedgerPath);
         Assert.Equal((400, 400), reader.CountRows());
         Assert.Equal(1200, reader.Count("key", "k", 0, isMoney: false));
@@ -312,7 +315,8 @@ public sealed class MeteredCaseTests : IDisposable
             reply.Response.Headers["anthropic-ratelimit-requests-remaining"] = "99997";
             await Says(ScriptedUpstream.Usage(7, 2), "a", "b")(reply);
         });
-        await using var hub = await StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1, rpm: 2, tpm: 100000}\n  - {name: k2, key: k2}\n");
+        // Without time nothing comes back.
+        await using var hub = await StartAsync(UpstreamHub.Model("m", upstream), "  - {name: k1, key: k1, rpm: 2, tpm: 100000}\n  - {name: k2, key: k2}\n", time: new ManualTimeProvider());
         foreach (var (stream, status) in ((bool, int)[])[(true, 200), (false, 200), (true, 429)])
         {
             using var response = await AskAsync(hub, stream: stream);
