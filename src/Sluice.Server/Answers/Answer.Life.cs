@@ -209,14 +209,13 @@ internal sealed partial class Answer
             effects = effects with { Moves = true, InFlight = -1 };
         }
         Perform(effects);
-        if (dismissed.Length > 0)
-        {
-            var end = new StreamEnd(StreamEndKind.Failed, LimitErrors.Suspended(Record.Hold!.Cut));
-            foreach (var connection in dismissed) connection.Cursor.Dismiss(end);
-        }
+        foreach (var connection in dismissed) connection.Cursor.Dismiss(HeldBack);
         // It may have been cancelled before.
         Perform(EndCancelled());
     }
+
+    // For those who read what has to wait for more budget.
+    private StreamEnd HeldBack => new(StreamEndKind.Failed, LimitErrors.Suspended(Record.Hold!.Cut));
 
     /// <summary>A turn at continuing an answer that is suspended, or about to be: those who come at a time share one.</summary>
     /// <param name="stopped">Null where another one has the turn. Else it is the caller's, and begins when this completes.</param>

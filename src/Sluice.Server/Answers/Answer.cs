@@ -174,6 +174,8 @@ internal sealed partial class Answer
             EndGrace();
             reader = new AnswerConnection(this, cursor);
             _connections.Add(reader);
+            // Its budget may have stopped it again before the reader came, and others have been sent away.
+            if (_isHeldBack && _continuing is null && !adopts) reader.Cursor.Dismiss(HeldBack);
             return AttachOutcome.Attached;
         }
     }

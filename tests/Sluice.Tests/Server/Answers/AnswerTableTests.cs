@@ -1,5 +1,9 @@
+using System.Buffers;
 using Sluice.Protocol.Chat;
+using Sluice.Protocol.Errors;
 using Sluice.Server.Answers;
+using Sluice.Server.Configuration;
+using Sluice.Server.Metering;
 using Sluice.Server.Runtime;
 using Sluice.Server.Storage;
 using Sluice.Server.Telemetry;
@@ -238,6 +242,32 @@ public sealed class AnswerTableTests : IDisposable
         }
         _clock.Advance(_limits.SuspendedRetention);
         Assert.Equal((3, 3), (_table.Count, _table.RunningCount));
+    }
+
+    // Between the go-ahead and its reader an answer may be made as far as its budget goes.
+    [Fact]
+    public void A_reader_that_comes_when_the_budget_has_stopped_its_answer_is_sent_away_and_one_of_two_not_while_it_goes_on()
+    {
+        var limiter = new Limiter(_clock, new RandomSource(1));
+        var limits = new LimitOptions { Budgets = [new BudgetOptions(BudgetUnit.Tokens, 5, BudgetPeriod.Day)] };
+        var account = limiter.CreateAccount(new KeyOptions("k", "secret") { Limits = limits, OnExhausted = ExhaustedPolicy.Suspend }, "k", [], LimitOptions.None);
+        var hold = limiter.TryBegin(account, "m", 1, null, 1).Hold!;
+        var answer = Create("a", Owner("k"), out _)!;
+        answer.Record.Hold = hold;
+        Assert.True(answer.TryHold());
+        answer.Log.Append(new byte[1]);
+        while (hold.TryTake())
+        {
+        }
+        answer.SetSuspended(Snapshot());
+        Assert.Equal(AttachOutcome.Attached, answer.TryAttach(0, adopts: false, out var late));
+        var read = new ArrayBufferWriter<byte>();
+        Assert.Equal((ReadOutcome.Events, ReadOutcome.Dismissed), (late!.Cursor.TryRead(read, 9), late.Cursor.TryRead(read, 9)));
+        Assert.Equal("insufficient_quota", Assert.IsType<ApiError>(late.Cursor.Dismissal!.Failure).Code);
+
+        Assert.NotNull(answer.TryTakeTurn(out _));
+        answer.TryAttach(1, adopts: false, out var early);
+        Assert.Equal(ReadOutcome.NothingYet, early!.Cursor.TryRead(read, 9));
     }
 
     private static AnswerSnapshot Snapshot() => new()
